@@ -1,0 +1,44 @@
+# The two commands of the README: `make ave` and `make test`. Both set up the environment first.
+
+PYTHON ?= python3
+CORES  ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN    := $(CURDIR)/.venv/bin
+STAMP  := .venv/.synced
+
+export PATH := $(BIN):$(PATH)
+# Without byte code every start of Snakemake costs two seconds more.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: env ave test check lock schemas clean
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
+	touch $@
+
+ave: $(STAMP)
+	snakemake --cores $(CORES) results/ave/features/asf/index.parquet
+
+test: $(STAMP)
+	python -m pytest -n 2
+
+check: $(STAMP)
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+lock:
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	  --generate-hashes --quiet -o requirements.lock
+
+schemas: $(STAMP)
+	python -m avlib schemas
+
+clean:
+	rm -rf results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
