@@ -1,0 +1,153 @@
+"""Weights files: read as data, never as code, and fitted to a network by name and shape."""
+
+import hashlib
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.serialization import get_unsafe_globals_in_checkpoint
+
+from avlib.errors import CheckpointError
+
+NAMES_SHOWN = 5
+# Published files keep epochs and scores as numpy numbers, under the names of numpy 1 and 2.
+NUMPY_SCALAR = np.float64().__reduce__()[0]
+NUMPY_SCALARS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64", "bool")),
+    (NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
+    (NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
+]
+STATE_KEYS = ("model_state", "state_dict", "model")  # where published files keep the weights
+
+
+def load_state_dict(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a `.safetensors` file or a torch file, without `module.` prefixes.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, holds no weights, or holds more than
+            weights, in which case the message names what it asked for.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    content = _load_safetensors(path) if path.suffix == ".safetensors" else _load_torch(path)
+    for key in STATE_KEYS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
+    state = {
+        str(name).removeprefix("module."): value
+        for name, value in content.items()
+        if isinstance(value, Tensor)
+    }
+    if not state:
+        raise CheckpointError(f"{path}: holds no tensors; its keys are {_some(list(content))}")
+    return state
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """Return the text fields of a safetensors file; none for other files."""
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def fit_state_dict(
+    model: nn.Module, state: Mapping[str, Tensor], source: Path, *, skip: str | None = None
+) -> None:
+    """Copy `state` into `model`; every name and shape must agree.
+
+    Args:
+        model: network to fill.
+        state: tensors by name.
+        source: file named in the message.
+        skip: prefix of names that may be absent or of another shape, and are then left alone.
+
+    Raises:
+        CheckpointError: naming missing, unexpected and wrongly shaped tensors.
+    """
+    own = model.state_dict()
+    skipped = {n for n in own.keys() | state.keys() if skip is not None and n.startswith(skip)}
+    fitting = {n for n in own.keys() & state.keys() if own[n].shape == state[n].shape}
+    wrong = (own.keys() & state.keys()) - fitting - skipped
+    missing = own.keys() - state.keys() - skipped
+    unexpected = state.keys() - own.keys() - skipped
+    if missing or unexpected or wrong:
+        shapes = [f"{n} {list(state[n].shape)} for {list(own[n].shape)}" for n in sorted(wrong)]
+        raise CheckpointError(
+            f"{source} does not fit: missing {_some(sorted(missing))}; unexpected "
+            f"{_some(sorted(unexpected))}; of another shape {_some(shapes)}"
+        )
+    model.load_state_dict({n: state[n] for n in fitting}, strict=False)
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _load_torch(path: Path) -> object:
+    try:
+        with torch.serialization.safe_globals(NUMPY_SCALARS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = _imports_asked(path)
+        if not asked:
+            raise CheckpointError(f"{path}: not a readable checkpoint") from error
+        raise CheckpointError(
+            f"{path}: refused, nothing of it was run: it asks for more than weights: {_some(asked)}"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+def _imports_asked(path: Path) -> list[str]:
+    """Return what a torch file or a bare pickle would import, beside what tensors need."""
+    try:
+        if zipfile.is_zipfile(path):
+            return sorted(get_unsafe_globals_in_checkpoint(path))
+        with path.open("rb") as file:
+            return sorted(set(_global_names(file)))
+    except (pickle.UnpicklingError, RuntimeError, ValueError):
+        return []
+
+
+def _global_names(file: BinaryIO) -> Iterator[str]:
+    """Yield the names that a pickle imports, without running it."""
+    strings: list[str] = []
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in {"GLOBAL", "INST"}:
+            yield str(argument).replace(" ", ".")
+        elif opcode.name == "STACK_GLOBAL":
+            yield ".".join(strings[-2:])
+        elif isinstance(argument, str):
+            strings.append(argument)
+
+
+def _some(names: list[str]) -> str:
+    if not names:
+        return "none"
+    rest = len(names) - NAMES_SHOWN
+    return ", ".join(map(str, names[:NAMES_SHOWN])) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,105 @@
+"""Waveform packs: HDF5 files with one contiguous data set a video, as EPIC-SOUNDS has them.
+
+A pack's own files hold float32 in [-1, 1]; int16 is accepted on reading and means value / 32768.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from avlib.errors import DataError
+
+INT16_SCALE = 32_768
+BLOCK_SAMPLES = 1 << 20
+
+
+def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return samples as float32 in [-1, 1]."""
+    if samples.dtype == np.int16:
+        return samples.astype(np.float32) / np.float32(INT16_SCALE)
+    return samples.astype(np.float32, copy=False)
+
+
+def write_waveform(
+    pack: h5py.File, video_id: str, n_samples: int, blocks: Iterable[NDArray[np.float32]]
+) -> None:
+    """Add a waveform as one contiguous float32 data set, given its length and successive parts.
+
+    Only a part at a time is in memory, so a recording may be longer than that.
+    """
+    waveform = pack.create_dataset(video_id, (n_samples,), np.float32)
+    first = 0
+    for block in blocks:
+        waveform[first : first + len(block)] = block
+        first += len(block)
+
+
+def read_blocks(waveform: h5py.Dataset) -> Iterator[NDArray[np.float32]]:
+    """Yield a waveform in successive parts."""
+    for first in range(0, len(waveform), BLOCK_SAMPLES):
+        yield as_float32(waveform[first : first + BLOCK_SAMPLES])
+
+
+class WaveformStore:
+    """The waveforms of a study, read from its packs a slice at a time.
+
+    Args:
+        packs: HDF5 files with one data set a video.
+        sample_rate: Hz; expected where a pack says its own rate.
+
+    Raises:
+        DataError: if a file is no HDF5 file, or has another rate.
+    """
+
+    def __init__(self, packs: Iterable[Path], *, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._files: list[h5py.File] = []
+        self._by_id: dict[str, h5py.File] = {}
+        for path in packs:
+            try:
+                file = h5py.File(path, "r")
+            except OSError as error:
+                self.close()
+                raise DataError(f"{path}: not a readable HDF5 file ({error})") from error
+            self._files.append(file)
+            rate = file.attrs.get("rate_hz", sample_rate)
+            if rate != sample_rate:
+                self.close()
+                raise DataError(f"{path}: {rate} Hz, but the preset needs {sample_rate} Hz")
+            self._by_id.update(dict.fromkeys(file, file))
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self._by_id
+
+    def __getitem__(self, video_id: str) -> h5py.Dataset:
+        """Return a video's data set: `len` and slices of it read no more than asked."""
+        return self._by_id[video_id][video_id]
+
+    def n_samples(self, video_id: str) -> int:
+        """Return the length of a video's sound."""
+        return len(self[video_id])
+
+    def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
+        """Return samples [first, last) of a video, cut at the borders as array slices are."""
+        return as_float32(self[video_id][first:last])
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self._files:
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

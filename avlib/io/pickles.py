@@ -1,0 +1,130 @@
+"""Published pickles, in and out: tables and lists of ids, and nothing that executes."""
+
+import io
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from avlib.errors import DataError, UnsafePickleError
+from avlib.io.atomic import atomic_path
+from avlib.io.pickle_parts import Part, resolve
+from avlib.io.pickle_tables import ALLOWED
+
+
+class _TableUnpickler(pickle.Unpickler):
+    """Finds stand-ins for the names that tables contain; imports nothing."""
+
+    def find_class(self, module: str, name: str) -> type[Part]:
+        if (module, name) not in ALLOWED:
+            raise UnsafePickleError(f"asks for {module}.{name}")
+        return ALLOWED[module, name]
+
+
+def _load(content: bytes, source: Path) -> Any:
+    try:
+        return resolve(_TableUnpickler(io.BytesIO(content), encoding="latin1").load(), {})
+    except UnsafePickleError as error:
+        raise UnsafePickleError(
+            f"{source}: the pickle {error}, which a table of numbers and text does not contain; "
+            "nothing was executed. If you trust the file, convert it to CSV"
+        ) from None
+    except Exception as error:  # a damaged pickle can fail in any operation
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{source}: not a readable table pickle ({type(error).__name__}: {reason})"
+        ) from error
+
+
+def read_table_pickle(path: Path) -> pd.DataFrame:
+    """Return the table of a pandas pickle of any pandas version since 0.14.1.
+
+    Columns hold numbers, text or lists of them; text columns have type object.
+
+    Raises:
+        UnsafePickleError: if the pickle names anything that such tables do not contain.
+        DataError: if the file is damaged or holds no table.
+    """
+    table = _load(_content(path), path)
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(f"{path}: holds a {type(table).__name__}, expected a pandas DataFrame")
+    return table
+
+
+def write_table_pickle(table: pd.DataFrame, path: Path) -> None:
+    """Write `table` as a pickle that pandas >= 1.4 with numpy >= 1.26 can read.
+
+    Text is written as objects, since older pandas know no other. Equal tables give equal bytes:
+    pickle refers back to a text that it has met before as the same object, so equal texts are
+    made one object first.
+    """
+    same: dict[str, str] = {}
+    index = _plain_index(table.index, same)
+    columns = [_plain_values(table.iloc[:, i], same) for i in range(table.shape[1])]
+    plain = pd.DataFrame({i: pd.Series(c, index, dtype=c.dtype) for i, c in enumerate(columns)})
+    plain.columns = _plain_index(table.columns, same)
+    with atomic_path(path) as partial:
+        partial.write_bytes(pickle.dumps(plain, protocol=4))
+
+
+def _plain_values(values: Any, same: dict[str, str]) -> NDArray[Any]:
+    """Return numbers as they are, and text as objects, one object for each text."""
+    if values.dtype != object and not isinstance(values.dtype, pd.StringDtype):
+        return np.array(values)
+    shared = (same.setdefault(v, v) if isinstance(v, str) else v for v in values)
+    return np.fromiter(shared, dtype=object, count=len(values))
+
+
+def _plain_index(index: pd.Index, same: dict[str, str]) -> pd.Index:
+    name = same.setdefault(index.name, index.name) if index.name is not None else None
+    values = _plain_values(index, same)
+    return pd.Index(values, dtype=values.dtype, name=name)
+
+
+def read_id_array(path: Path) -> list[str]:
+    """Return the ids of a `metadata.npy`: a pickled array of objects, or an array of text.
+
+    Raises:
+        UnsafePickleError: if the pickle names anything that such arrays do not contain.
+        DataError: if the file is damaged or holds anything but text.
+    """
+    content = _content(path)
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read_header(file)
+        if not dtype.hasobject:
+            ids = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, KeyError, EOFError) as error:
+        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+    if dtype.hasobject:
+        ids = _load(file.read(), path)
+    if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.shape != shape:
+        raise DataError(f"{path}: expected a one-dimensional array of ids")
+    for row, item in enumerate(ids):
+        if not isinstance(item, str):
+            raise DataError(f"{path}: row {row} holds {item!r}, expected an id as text")
+    return [str(item) for item in ids]
+
+
+def write_id_array(ids: Iterable[str], path: Path) -> None:
+    """Write `ids` as a `.npy` array of objects, the form of the original `metadata.npy`."""
+    same: dict[str, str] = {}
+    array = np.array([same.setdefault(i, i) for i in ids], dtype=object)
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        np.lib.format.write_array(file, array, allow_pickle=True)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,41 @@
+"""The log of a workflow job: everything on record, and on failure one line for the user."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from avlib.errors import AvlibError
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextmanager
+def job_log(path: Path) -> Iterator[None]:
+    """Write log records to `path` while the block runs, and warnings to the terminal too.
+
+    An error that the user can mend ends the job with its message; any other one with a traceback,
+    in the log and on the terminal.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
+    to_file.setFormatter(logging.Formatter(FORMAT))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setLevel(logging.WARNING)
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in (to_file, to_terminal):
+        root.addHandler(handler)
+    try:
+        yield
+    except AvlibError as error:
+        root.error("error: %s", error)
+        sys.exit(1)
+    except Exception:
+        root.exception("the job failed")
+        raise
+    finally:
+        for handler in (to_file, to_terminal):
+            root.removeHandler(handler)
+        to_file.close()

@@ -1,0 +1,93 @@
+import collections
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from avlib.errors import CheckpointError
+from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+
+
+class Payload:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.path}'",)
+
+
+def published(path, state, **extra):
+    torch.save({"epoch": 29, "model_state": state, "cfg": "A: 1", **extra}, path)
+    return path
+
+
+def test_a_published_file_gives_its_model_state(tmp_path):
+    state = collections.OrderedDict({"module.a.weight": torch.arange(4.0)})
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9).state_dict()
+    path = published(tmp_path / "a.pyth", state, optimizer_state=optimizer)
+    assert load_state_dict(path)["a.weight"].tolist() == [0, 1, 2, 3]
+
+
+def test_numpy_numbers_beside_the_weights_are_read(tmp_path):
+    path = published(tmp_path / "a.pyth", {"a": torch.ones(1)}, best=np.float64(0.5))
+    assert list(load_state_dict(path)) == ["a"]
+
+
+def test_a_plain_state_dict_and_safetensors_are_read(tmp_path):
+    torch.save({"a": torch.ones(1)}, tmp_path / "a.pt")
+    save_file({"a": torch.ones(1)}, tmp_path / "a.safetensors", {"sample_rate": "16000"})
+    assert list(load_state_dict(tmp_path / "a.pt")) == ["a"]
+    assert list(load_state_dict(tmp_path / "a.safetensors")) == ["a"]
+    assert load_metadata(tmp_path / "a.safetensors") == {"sample_rate": "16000"}
+
+
+def test_a_file_that_would_run_code_is_refused_and_not_run(tmp_path):
+    path = published(tmp_path / "a.pyth", {"a": Payload(tmp_path / "ran")})
+    with pytest.raises(CheckpointError, match=r"refused, nothing of it was run.*posix\.system"):
+        load_state_dict(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_bare_pickle_that_would_run_code_is_refused_and_named(tmp_path):
+    (tmp_path / "a.pyth").write_bytes(pickle.dumps(Payload(tmp_path / "ran"), protocol=2))
+    with pytest.raises(CheckpointError, match=r"a\.pyth: refused.*posix\.system"):
+        load_state_dict(tmp_path / "a.pyth")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"])
+@pytest.mark.parametrize("suffix", ["pyth", "safetensors"])
+def test_a_broken_file_is_named(tmp_path, content, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"a\.{suffix}"):
+        load_state_dict(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"a\.pyth: no such checkpoint"):
+        load_state_dict(tmp_path / "a.pyth")
+
+
+def test_what_does_not_fit_is_listed(tmp_path):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    state = {"0.weight": torch.zeros(3, 2), "0.bias": torch.zeros(4), "extra": torch.zeros(1)}
+    with pytest.raises(CheckpointError) as error:
+        fit_state_dict(model, state, tmp_path / "a.pyth")
+    assert "missing 1.bias, 1.weight" in str(error.value)
+    assert "unexpected extra" in str(error.value)
+    assert "0.bias [4] for [3]" in str(error.value)
+
+
+def test_a_skipped_head_keeps_its_values(tmp_path):
+    model = nn.ModuleDict({"body": nn.Linear(1, 1), "head": nn.Linear(1, 2)})
+    before = model["head"].weight.clone()
+    state = {"body.weight": torch.ones(1, 1), "body.bias": torch.ones(1)}
+    state["head.weight"] = torch.zeros(5, 1)
+    fit_state_dict(model, state, tmp_path / "a.pyth", skip="head.")
+    assert model["body"].weight.item() == 1
+    assert torch.equal(model["head"].weight, before)
