@@ -1,0 +1,134 @@
+"""The sound of a media file as 16-bit samples, equal to what the ffmpeg command writes.
+
+Decoding in process is several times faster than a process a file, but two releases of FFmpeg
+need not give the same bits. So it is done only where both are shown to agree (the tests compare
+them, codec by codec); everything else goes through the command, which is the definition.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from avlib.media import ffmpeg
+
+logger = logging.getLogger(__name__)
+
+# Releases (command, libraries in process) that agree on these codecs with one or two channels.
+AGREEING_RELEASES = {("9.0", "8.1")}
+LOSSLESS_CODECS = {"flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u8", "pcm_f32le"}
+LOSSY_CODECS = {"aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "vorbis"}
+
+BLOCK_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
+AAC_FRAME_SAMPLES = 1024
+
+
+class _CommandNeededError(Exception):
+    """In-process decoding is not known to give the command's bits for this file."""
+
+
+def agrees_with_command() -> bool:
+    """Say whether the libraries in process give the bits of the ffmpeg command."""
+    releases = (ffmpeg.version(ffmpeg.binary()), str(av.ffmpeg_version_info))
+    return tuple(".".join(release.split(".")[:2]) for release in releases) in AGREEING_RELEASES
+
+
+def extract_waveform(path: Path, sample_rate: int, target: BinaryIO) -> int:
+    """Write the sound of `path` to an empty file as raw mono int16; return the sample count.
+
+    The samples are those of `ffmpeg -vn -ac 1 -ar RATE -c:a pcm_s16le`.
+
+    Raises:
+        DataError: if ffmpeg cannot read the file.
+    """
+    try:
+        _write_blocks(_decode_in_process(path, sample_rate), target)
+    except (_CommandNeededError, av.FFmpegError, ValueError) as reason:
+        logger.debug("%s: decoded by the command (%s)", path, reason)
+        target.seek(0)
+        target.truncate()
+        blocks = ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=1)
+        _write_blocks(blocks, target)
+    return target.tell() // 2
+
+
+def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
+    """Write the sound of `path` as raw interleaved int16; return its sample rate and channels.
+
+    The samples are those of `ffmpeg -vn -c:a pcm_s16le`.
+
+    Raises:
+        DataError: if ffmpeg cannot read the file.
+    """
+    with av.open(str(path), metadata_errors="replace") as container:
+        stream = container.streams.audio[0]
+        sample_rate, channels = int(stream.rate), int(stream.channels)
+    _write_blocks(ffmpeg.command_waveform(path), target)
+    return sample_rate, channels
+
+
+def _write_blocks(blocks: Iterator[NDArray[np.int16]], target: BinaryIO) -> None:
+    for block in blocks:
+        target.write(block.data)
+
+
+def _decode_in_process(path: Path, sample_rate: int) -> Iterator[NDArray[np.int16]]:
+    with av.open(str(path), metadata_errors="replace") as container:
+        stream = container.streams.audio[0]
+        limit = _samples_kept(container, stream)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+        fifo = av.AudioFifo()
+        n_decoded = 0
+        for frame in container.decode(stream):
+            frame.pts = None  # like the command, leave gaps in the timestamps unfilled
+            fifo.write(frame)
+            n_decoded += frame.samples
+            if n_decoded > limit:
+                break
+            if fifo.samples >= BLOCK_SAMPLES:
+                yield from _resample(resampler, fifo.read())
+        rest = fifo.samples - max(n_decoded - limit, 0)
+        if rest > 0:
+            yield from _resample(resampler, fifo.read(int(rest)))
+        yield from _resample(resampler, None)
+
+
+def _resample(
+    resampler: av.AudioResampler, frame: av.AudioFrame | None
+) -> Iterator[NDArray[np.int16]]:
+    for resampled in resampler.resample(frame):
+        yield resampled.to_ndarray()[0]  # (1, n_samples) of the packed mono format
+
+
+def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
+    """Return how many decoded samples the command keeps, or infinity for all.
+
+    FFmpeg 9 drops the samples that lie after the end of an MP4 edit list, FFmpeg 8 does not.
+
+    Raises:
+        _CommandNeededError: if the command's choice cannot be told from here.
+    """
+    if not agrees_with_command():
+        raise _CommandNeededError("another release of FFmpeg")
+    codec = stream.codec_context
+    if codec.name not in LOSSLESS_CODECS | LOSSY_CODECS or stream.channels > 2:
+        raise _CommandNeededError(f"{codec.name} with {stream.channels} channels")
+    if codec.name in LOSSLESS_CODECS or "mov" not in container.format.name:
+        return math.inf
+    entries = stream.index_entries
+    if codec.name != "aac" or codec.profile != "LC" or not entries or stream.duration is None:
+        raise _CommandNeededError(f"{codec.name} in {container.format.name}")
+    if stream.duration - entries[-1].timestamp >= AAC_FRAME_SAMPLES:
+        return math.inf
+    starts_plainly = stream.start_time == 0 and entries[0].timestamp == -AAC_FRAME_SAMPLES
+    if starts_plainly and stream.time_base == Fraction(1, stream.rate):
+        return int(stream.duration)
+    raise _CommandNeededError("an edit list of another form")

@@ -1,0 +1,79 @@
+"""The ffmpeg command: which binary, and every command line that the project runs."""
+
+import functools
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import ffmpeg
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from avlib.errors import DataError
+
+BLOCK_SAMPLES = 1 << 20
+
+
+@functools.cache
+def binary() -> str:
+    """Return the ffmpeg on the PATH, else the one that came with the Python environment."""
+    return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@functools.cache
+def version(command: str) -> str:
+    """Return the version of an ffmpeg binary, such as `9.0.2`.
+
+    Raises:
+        DataError: if the binary does not run.
+    """
+    try:
+        banner = subprocess.run(
+            [command, "-version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise DataError(f"{command} does not run ({error}); reinstall ffmpeg") from error
+    match = re.match(r"ffmpeg version \D*(\d+(?:\.\d+)*)", banner)
+    return match.group(1) if match else banner.splitlines()[0]
+
+
+def command_waveform(
+    path: Path, *, sample_rate: int | None = None, channels: int | None = None
+) -> Iterator[NDArray[np.int16]]:
+    """Yield the sound of a file in blocks, as `ffmpeg -vn -c:a pcm_s16le` writes it.
+
+    Args:
+        path: a media file with a sound stream.
+        sample_rate: Hz; None keeps the file's rate (`-ar` is left out).
+        channels: None keeps the file's channels (`-ac` is left out), interleaved.
+
+    Raises:
+        DataError: if the command fails; the message is its last line.
+    """
+    options = {"ar": sample_rate, "ac": channels}
+    arguments = (
+        ffmpeg.input(f"file:{path}")
+        .output(
+            "pipe:",
+            vn=None,
+            acodec="pcm_s16le",
+            format="s16le",
+            **{name: value for name, value in options.items() if value is not None},
+        )
+        .global_args("-nostdin", "-loglevel", "error")
+        .compile(cmd=binary())
+    )
+    # A damaged file can bring more complaints than a pipe holds, hence a file for them.
+    with TemporaryFile() as stderr:
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr) as process:
+            assert process.stdout is not None
+            while block := process.stdout.read(2 * BLOCK_SAMPLES):
+                yield np.frombuffer(block, np.int16)
+        stderr.seek(0)
+        complaints = stderr.read().decode(errors="replace").strip().splitlines()
+    if process.returncode != 0:
+        raise DataError(f"{path}: ffmpeg failed: {complaints[-1] if complaints else 'no reason'}")

@@ -1,0 +1,121 @@
+"""Stage pack_waveforms: the sound of one shard of videos, and what was found on the way."""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+
+import h5py
+import pandas as pd
+
+from avlib.errors import DataError
+from avlib.io.atomic import atomic_path, keep_copy
+from avlib.io.packs import read_blocks, write_waveform
+from avlib.io.tables import MANIFEST, read_table, write_table
+from avlib.media.scan import ScannedVideo, read_scan
+from avlib.media.sound import SoundSettings, pack_sound
+from avlib.media.videos import is_hdf5
+from avlib.progress import progress
+
+logger = logging.getLogger(__name__)
+
+
+def pack_waveforms(
+    *,
+    videos: Path,
+    manifest: Path,
+    settings: SoundSettings,
+    previous: Path,
+    pack_target: Path,
+    manifest_target: Path,
+) -> None:
+    """Pack the sound of a shard's videos, and write its manifest with what decoding found.
+
+    Args:
+        videos: the shard's list, as `scan` wrote it.
+        manifest: the shard's probed videos.
+        settings: rate and resampler.
+        previous: copy of the shard's last pack; what has not changed is taken from it.
+        pack_target: HDF5 file to write.
+        manifest_target: table to write.
+    """
+    rows = read_table(manifest, MANIFEST)
+    # Of several files with one id the first is used, hence the reversed order.
+    sources = {video.video_id: video for video in reversed(read_scan(videos))}
+    with (
+        atomic_path(pack_target) as partial,
+        h5py.File(partial, "w") as pack,
+        _open_previous(previous) as old,
+    ):
+        pack.attrs["rate_hz"] = settings.sample_rate
+        for index in progress(rows.index, f"packing sound of {videos.stem}", "videos"):
+            row = rows.loc[index].copy()
+            rows.loc[index] = _pack_row(row, sources[row["video_id"]], pack, old, settings)
+    write_table(rows, manifest_target, MANIFEST)
+    keep_copy(pack_target, previous)
+
+
+@contextmanager
+def _open_previous(path: Path) -> Iterator[h5py.File | None]:
+    try:
+        file = h5py.File(path, "r")
+    except OSError:
+        yield None
+    else:
+        with file:
+            yield file
+
+
+def _pack_row(
+    row: pd.Series,
+    source: ScannedVideo,
+    pack: h5py.File,
+    old: h5py.File | None,
+    settings: SoundSettings,
+) -> pd.Series:
+    """Return the manifest row of a video after adding its sound to the pack."""
+    if row["status"] == "no_audio" and source.sound:
+        row["status"], row["message"] = "ok", ""
+    if row["status"] != "ok":
+        return row
+    try:
+        n_samples = _pack_or_reuse(source, row["content_hash"], pack, old, settings)
+    except DataError as error:
+        return _left_out(row, "unreadable", f"{error}; replace the file")
+    if n_samples == 0:
+        return _left_out(row, "no_audio", "the sound stream holds no samples")
+    row["audio_duration_s"] = n_samples / settings.sample_rate
+    return row
+
+
+def _pack_or_reuse(
+    source: ScannedVideo,
+    content_hash: str,
+    pack: h5py.File,
+    old: h5py.File | None,
+    settings: SoundSettings,
+) -> int:
+    """Add a video's sound to the pack, unless it is there for another split; return its length."""
+    video_id, path = source.video_id, Path(source.sound or source.path or "")
+    if video_id in pack:
+        return len(pack[video_id])
+    if is_hdf5(path):
+        pack[video_id] = h5py.ExternalLink(str(path.absolute()), f"/{video_id}")
+        return len(pack[video_id])
+    source_hash = source.sound_hash or content_hash
+    key = hashlib.sha256(repr((astuple(settings), source_hash)).encode()).hexdigest()
+    if old is not None and video_id in old and old[video_id].attrs.get("key") == key:
+        n_samples = len(old[video_id])
+        write_waveform(pack, video_id, n_samples, read_blocks(old[video_id]))
+    else:
+        n_samples = pack_sound(pack, video_id, path, settings)
+    if n_samples:
+        pack[video_id].attrs.update(rate_hz=settings.sample_rate, source_hash=source_hash, key=key)
+    return n_samples
+
+
+def _left_out(row: pd.Series, status: str, message: str) -> pd.Series:
+    row["status"], row["message"] = status, message
+    return row

@@ -1,0 +1,137 @@
+"""What lies on disk, by shard: the fingerprints that decide which shards are done again.
+
+A file's content hash is taken once and kept with its size and time, so that a later look costs
+one `stat` a file, and a file that was only touched keeps its hash.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
+
+from avlib.io.atomic import write_json
+from avlib.media.videos import Video
+
+SAMPLE_BYTES = 64 * 1024
+THREADS = 16  # hashing waits for the disk
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedVideo:
+    """A video and the content hashes of its files; None where there is no readable file."""
+
+    video_id: str
+    split: str
+    path: str | None
+    sound: str | None = None
+    content_hash: str | None = None
+    sound_hash: str | None = None
+
+
+def shard_of(video_id: str, shards: int) -> int:
+    """Return the shard of a video; with `shards` a power of two, smaller counts nest in larger."""
+    return int(hashlib.sha1(video_id.encode()).hexdigest()[:8], 16) % shards
+
+
+def content_hash(path: Path) -> str:
+    """Return a fingerprint of a file: its size and its first, middle and last 64 KiB.
+
+    Videos are large; two that differ, differ in their index or in one of these places.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for start in sorted({0, max(0, size // 2), max(0, size - SAMPLE_BYTES)}):
+            file.seek(start)
+            digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()[:32]
+
+
+def scan(
+    videos: Iterable[Video], *, shards: int, folder: Path, are_on_disk: bool = True
+) -> dict[int, str]:
+    """Write the list of each shard's videos to `folder`; return the fingerprint of each shard.
+
+    A list is rewritten only if it changes. Fingerprints do not depend on file times, and where
+    `are_on_disk` is False, because the workflow makes the videos itself, not on contents either.
+    """
+    by_shard: dict[int, list[Video]] = {shard: [] for shard in range(shards)}
+    for video in videos:
+        by_shard[shard_of(video.video_id, shards)].append(video)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return {
+            shard: _scan_shard(members, folder, shard, pool if are_on_disk else None)
+            for shard, members in by_shard.items()
+        }
+
+
+def shard_list(folder: Path, shard: int | str) -> Path:
+    """Return the path of a shard's list of videos."""
+    return folder / f"{shard}.json"
+
+
+def read_scan(source: Path) -> list[ScannedVideo]:
+    """Return the videos of one shard's list."""
+    return [ScannedVideo(**entry) for entry in json.loads(source.read_text("ascii"))]
+
+
+def fingerprint(videos: Iterable[ScannedVideo]) -> str:
+    """Return a digest of the ids, splits, paths and contents of a shard's videos."""
+    lines = "\n".join(repr(astuple(video)) for video in videos)
+    return hashlib.sha1(lines.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _scan_shard(
+    members: list[Video], folder: Path, shard: int, pool: ThreadPoolExecutor | None
+) -> str:
+    known = _HashCache(folder / f"{shard}.hashes.json")
+    paths = {path for video in members for path in (video.path, video.sound) if path}
+    if pool is not None:
+        list(pool.map(known.add, sorted(paths)))
+        known.write()
+    scanned = [
+        ScannedVideo(
+            **asdict(video),
+            content_hash=known.get(video.path),
+            sound_hash=known.get(video.sound),
+        )
+        for video in sorted(members, key=lambda v: (v.video_id, v.split, v.path or ""))
+    ]
+    target, entries = shard_list(folder, shard), [asdict(video) for video in scanned]
+    if not target.exists() or entries != json.loads(target.read_text("ascii")):
+        write_json(target, entries)
+    return fingerprint(scanned)
+
+
+class _HashCache:
+    """Content hashes by path, size and time of change, kept in one file a shard."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.old = json.loads(path.read_text("ascii")) if path.exists() else {}
+        self.new: dict[str, list[int | str]] = {}
+
+    def add(self, path: str) -> None:
+        """Take the hash of a file, or keep the known one if the file looks the same."""
+        try:
+            state = Path(path).stat()
+            seen = [state.st_size, state.st_mtime_ns]
+            old = self.old.get(path)
+            digest = old[2] if old and old[:2] == seen else content_hash(Path(path))
+        except OSError:
+            return
+        self.new[path] = [*seen, digest]
+
+    def get(self, path: str | None) -> str | None:
+        """Return the hash of a file, None if it could not be read."""
+        return str(self.new[path][2]) if path in self.new else None
+
+    def write(self) -> None:
+        """Keep the hashes that were asked for."""
+        if self.new != self.old:
+            write_json(self.path, self.new)

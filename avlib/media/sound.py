@@ -1,0 +1,86 @@
+"""Where the sound of a video comes from: its own file, a wav of its name, or an EPIC HDF5 file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, Literal, cast
+
+import h5py
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from avlib.errors import DataError
+from avlib.io.packs import as_float32, write_waveform
+from avlib.media.decode import extract_channels, extract_waveform
+from avlib.media.resample import resample_mono
+from avlib.media.videos import SOUND_SUFFIXES
+
+BLOCK_SAMPLES = 1 << 20
+SPOOL_BYTES = 64 << 20  # a recording up to this size stays in memory on its way to the pack
+
+
+@dataclass(frozen=True)
+class SoundSettings:
+    """How sound enters the packs.
+
+    Attributes:
+        sample_rate: Hz of the packs.
+        resampler: ffmpeg's (`ffmpeg -ac 1 -ar RATE`), or soxr HQ on the mean of the channels.
+    """
+
+    sample_rate: int
+    resampler: Literal["ffmpeg", "soxr"]
+
+
+def pack_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettings) -> int:
+    """Add the sound of a file to a pack under the video's id; return the number of samples.
+
+    A file without samples adds nothing.
+
+    Raises:
+        DataError: if the file cannot be decoded.
+    """
+    folder = str(Path(pack.filename).parent)
+    with SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool:
+        raw = cast(BinaryIO, spool)
+        dtype: type = np.float32
+        if path.suffix.lower() in SOUND_SUFFIXES:
+            _write_sound_file(path, settings.sample_rate, raw)
+        elif settings.resampler == "soxr":
+            _write_soxr(path, settings.sample_rate, raw, folder)
+        else:
+            dtype = np.int16
+            extract_waveform(path, settings.sample_rate, raw)
+        n_samples = raw.tell() // np.dtype(dtype).itemsize
+        if n_samples:
+            write_waveform(pack, video_id, n_samples, map(as_float32, _blocks(raw, dtype)))
+        return n_samples
+
+
+def _write_sound_file(path: Path, sample_rate: int, target: BinaryIO) -> None:
+    try:
+        with soundfile.SoundFile(path) as file:
+            blocks = file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+            for block in resample_mono(blocks, file.samplerate, sample_rate):
+                target.write(block.data)
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{path}: {error.error_string}") from error
+
+
+def _write_soxr(path: Path, sample_rate: int, target: BinaryIO, folder: str) -> None:
+    with SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool:
+        raw = cast(BinaryIO, spool)
+        own_rate, channels = extract_channels(path, raw)
+        own_blocks = _blocks(raw, np.int16, channels)
+        floats = (as_float32(block).reshape(-1, channels) for block in own_blocks)
+        for block in resample_mono(floats, own_rate, sample_rate):
+            target.write(block.data)
+
+
+def _blocks(raw: BinaryIO, dtype: type, channels: int = 1) -> Iterator[NDArray[Any]]:
+    """Yield the content of a raw file of samples from its start."""
+    raw.seek(0)
+    while block := raw.read(BLOCK_SAMPLES * channels * np.dtype(dtype).itemsize):
+        yield np.frombuffer(block, dtype)

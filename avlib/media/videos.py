@@ -1,0 +1,123 @@
+"""Which files a study has: a folder searched, or ids looked up in one."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from avlib.errors import ConfigError
+
+# fmt: off
+VIDEO_SUFFIXES = {
+    ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov",
+    ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
+}
+# fmt: on
+SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+HDF5_SUFFIXES = {".hdf5", ".h5"}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Video:
+    """A video of a study.
+
+    Attributes:
+        path: its file; None where none was found for the id.
+        sound: a file that stands in for the video's own sound.
+    """
+
+    video_id: str
+    split: str
+    path: str | None
+    sound: str | None = None
+
+
+def find_videos(folder: Path) -> list[str]:
+    """Return the paths of all video files in a folder and its subfolders, sorted.
+
+    Links are followed, each real folder once. Hidden files are left out.
+
+    Raises:
+        ConfigError: if the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"videos: {folder} is not a folder")
+    return sorted(_walk(folder, seen=set()))
+
+
+def _walk(folder: Path, seen: set[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    seen.add(real)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path), seen)
+            elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES:
+                yield entry.path
+
+
+def folder_videos(folder: Path, split: str) -> list[Video]:
+    """Return every video file below `folder`; the id is the file's name without its suffix."""
+    return sorted(Video(_video_id(path), split, path) for path in find_videos(folder))
+
+
+def named_videos(folder: Path, splits: Iterable[tuple[str, str]]) -> list[Video]:
+    """Return the file of each (video_id, split), looked up by name in `folder`.
+
+    An id with several files yields them all; one without a file yields a path of None.
+    """
+    by_id: dict[str, list[str]] = {}
+    for path in find_videos(folder):
+        by_id.setdefault(_video_id(path), []).append(path)
+    return sorted(
+        (
+            Video(video_id, split, path)
+            for video_id, split in splits
+            for path in by_id.get(unicodedata.normalize("NFC", video_id), [None])
+        ),
+        key=lambda video: (video.video_id, video.split, video.path or ""),
+    )
+
+
+def is_hdf5(path: str | Path) -> bool:
+    """Say whether a configured source of sound is one HDF5 file of all videos."""
+    return Path(path).suffix.lower() in HDF5_SUFFIXES
+
+
+def sound_files(source: Path) -> dict[str, str]:
+    """Return the path of each id in a folder of sound files or in an HDF5 file.
+
+    Raises:
+        ConfigError: if the source does not exist or is of another kind.
+    """
+    if is_hdf5(source) and source.is_file():
+        import h5py  # not needed to plan the jobs of other studies
+
+        with h5py.File(source, "r") as file:
+            return dict.fromkeys(file, str(source))
+    if not source.is_dir():
+        raise ConfigError(f"sound: {source} is neither a folder nor an HDF5 file")
+    with os.scandir(source) as entries:
+        paths = [Path(e.path) for e in entries if Path(e.name).suffix.lower() in SOUND_SUFFIXES]
+    return {path.stem: str(path) for path in sorted(paths, reverse=True)}
+
+
+def _video_id(path: str) -> str:
+    """Return a file's id; names that are not UTF-8 keep their odd bytes in readable form."""
+    stem = Path(path).name.removesuffix(Path(path).suffix)
+    readable = os.fsencode(stem).decode("utf-8", errors="backslashreplace")
+    return unicodedata.normalize("NFC", readable)
+
+
+def is_safe_id(video_id: str) -> bool:
+    """Say whether an id can name a file and a data set without leaving its folder."""
+    return (
+        video_id not in {"", ".", ".."}
+        and not set(video_id) & set("/\\\0\n\r")
+        and len(os.fsencode(video_id)) <= 240
+    )

@@ -1,0 +1,129 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_files import make_video, run_ffmpeg
+
+from avlib.errors import DataError
+from avlib.media import decode, ffmpeg
+
+CONTAINERS = [
+    ("a.mp4", "aac", "mpeg4", 44_100),
+    ("a.mov", "pcm_s16le", "mpeg4", 48_000),
+    ("a.mov", "alac", "mpeg4", 22_050),
+    ("a.mkv", "libmp3lame", "mpeg4", 44_100),
+    ("a.mkv", "flac", "mpeg4", 48_000),
+    ("a.avi", "libmp3lame", "mpeg4", 22_050),
+    ("a.webm", "libopus", "libvpx", 48_000),
+    ("a.webm", "libvorbis", "libvpx", 44_100),
+    ("a.mpg", "mp2", "mpeg2video", 44_100),
+    ("a.ts", "aac", "mpeg2video", 48_000),
+    ("a.mp4", "ac3", "mpeg4", 48_000),
+    ("a.mp4", "libmp3lame", "mpeg4", 44_100),
+]
+
+
+def command(path: Path, sample_rate: int) -> np.ndarray:
+    blocks = list(ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=1))
+    return np.concatenate([np.zeros(0, np.int16), *blocks])
+
+
+def extracted(path: Path, sample_rate: int) -> np.ndarray:
+    target = io.BytesIO()
+    n_samples = decode.extract_waveform(path, sample_rate, target)
+    samples = np.frombuffer(target.getvalue(), np.int16)
+    assert len(samples) == n_samples
+    return samples
+
+
+def in_process(path: Path, sample_rate: int) -> np.ndarray:
+    return np.concatenate(list(decode._decode_in_process(path, sample_rate)))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize(("name", "codec", "video_codec", "rate"), CONTAINERS)
+def test_samples_are_those_of_the_command(tmp_path, name, codec, video_codec, rate, channels):
+    if channels == 6 and codec in {"libmp3lame", "mp2"}:
+        pytest.skip("the codec has no 5.1")
+    path = make_video(
+        tmp_path / name,
+        channels=channels,
+        sample_rate=rate,
+        audio_codec=codec,
+        video_codec=video_codec,
+    )
+    for sample_rate in (16_000, 24_000):
+        np.testing.assert_array_equal(extracted(path, sample_rate), command(path, sample_rate))
+
+
+@pytest.mark.skipif(
+    not decode.agrees_with_command(), reason="the ffmpeg command is another release"
+)
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le", "alac"])
+def test_usual_mp4_and_mov_files_are_decoded_in_process(tmp_path, codec):
+    path = make_video(tmp_path / "a.mov", audio_codec=codec)
+    np.testing.assert_array_equal(in_process(path, 16_000), command(path, 16_000))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("-ss", "0.7"),
+        ("-ss", "0.5", "-t", "0.733"),
+        ("-movflags", "+frag_keyframe+empty_moov"),
+        ("-movflags", "+faststart"),
+    ],
+)
+def test_edited_and_fragmented_mp4_agree_with_the_command(tmp_path, edit):
+    source = make_video(tmp_path / "source.mp4")
+    path = tmp_path / "edited.mp4"
+    before, after = (edit, ()) if edit[0] == "-ss" else ((), edit)
+    run_ffmpeg(*before, "-i", source, "-c", "copy", *after, path)
+    np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000))
+
+
+def test_sound_that_starts_late_agrees_with_the_command(tmp_path):
+    source = make_video(tmp_path / "source.mp4")
+    path = tmp_path / "late.mp4"
+    late = ("-itsoffset", "0.5", "-i", source)
+    run_ffmpeg("-i", source, *late, "-map", "0:v", "-map", "1:a", "-c", "copy", path)
+    np.testing.assert_array_equal(extracted(path, 24_000), command(path, 24_000))
+
+
+def test_stereo_becomes_the_mean_of_its_channels(tmp_path):
+    path = tmp_path / "a.wav"
+    left_only = "aevalsrc=0.5*sin(2*PI*440*t)|0:d=1:s=16000"
+    run_ffmpeg("-f", "lavfi", "-i", left_only, "-c:a", "pcm_s16le", path)
+    assert abs(int(extracted(path, 16_000).max()) - 0.25 * 32_768) < 8
+
+
+def test_names_that_look_like_options_or_protocols_are_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.mp4", "a:b.mp4", "ö ä.mp4"):
+        make_video(tmp_path / "source.mp4").rename(name)
+        np.testing.assert_array_equal(extracted(Path(name), 16_000), command(Path(name), 16_000))
+
+
+def test_a_file_that_ffmpeg_cannot_read_is_named(tmp_path):
+    path = tmp_path / "noise.mp4"
+    path.write_bytes(bytes(range(256)) * 10)
+    with pytest.raises(DataError, match=r"noise\.mp4: ffmpeg failed"):
+        extracted(path, 16_000)
+
+
+def test_damaged_sound_gives_what_the_command_gives(tmp_path):
+    source = make_video(tmp_path / "a.mkv", audio_codec="libmp3lame")
+    content = bytearray(source.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    source.write_bytes(content)
+    np.testing.assert_array_equal(extracted(source, 16_000), command(source, 16_000))
+
+
+def test_real_recordings_agree_with_the_command(shared_data):
+    paths = sorted((shared_data / "real_clips").glob("*/*.mp4"))
+    paths += [shared_data / "clips" / name for name in ("test.avi", "v_GGSY1Qvo990.mp4")]
+    for path in paths:
+        if path.name != "bikes_000001.mp4":  # has no sound
+            np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000), path.name)

@@ -1,0 +1,109 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from media_files import cut_off, make_video
+
+from avlib.media.probe import VideoInfo, manifest_rows, probe_file, probe_videos
+from avlib.media.scan import ScannedVideo
+
+
+def probe(path: Path) -> VideoInfo:
+    return probe_file(VideoInfo("a", str(path), "test"), path)
+
+
+def test_what_a_good_file_holds(tmp_path):
+    info = probe(make_video(tmp_path / "a.mp4", fps="30000/1001", duration_s=2.002))
+    assert (info.status, info.message) == ("ok", "")
+    assert (info.width, info.height, info.frames) == (64, 48, 60)
+    assert info.fps == pytest.approx(29.97, abs=0.01)
+    assert info.duration_s == pytest.approx(2.002)
+    assert (info.has_audio, info.audio_rate_hz, info.audio_channels) == (True, 44_100, 2)
+    assert info.bytes == (tmp_path / "a.mp4").stat().st_size
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mov", "a.ts", "A.MP4"])
+def test_frames_are_counted_in_every_container(tmp_path, name):
+    info = probe(make_video(tmp_path / name, audio_codec="mp2" if name == "a.ts" else "aac"))
+    assert (info.status, info.frames, info.duration_s) == ("ok", 50, 2.0)
+
+
+def test_a_file_without_sound(tmp_path):
+    info = probe(make_video(tmp_path / "a.mp4", audio_codec=None))
+    assert (info.status, info.has_audio) == ("no_audio", False)
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    assert probe(tmp_path / "a.mp4").status == "empty"
+
+
+def test_a_file_that_is_no_video(tmp_path):
+    (tmp_path / "a.mp4").write_text("<html>video unavailable</html>")
+    info = probe(tmp_path / "a.mp4")
+    assert info.status == "unreadable"
+    assert "download it again" in info.message
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.98])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.webm", "a.avi"])
+def test_a_file_that_is_cut_off(tmp_path, name, fraction):
+    codecs = {"audio_codec": "libopus", "video_codec": "libvpx"} if name == "a.webm" else {}
+    whole = make_video(tmp_path / f"whole_{name}", sample_rate=48_000, **codecs)
+    assert probe(whole).status == "ok"
+    assert probe(cut_off(whole, tmp_path / name, fraction)).status == "truncated"
+
+
+def test_a_cut_off_file_with_its_index_in_front(tmp_path):
+    whole = make_video(tmp_path / "whole.mp4", options=("-movflags", "+faststart"))
+    assert probe(cut_off(whole, tmp_path / "a.mp4", 0.9)).status == "truncated"
+
+
+def test_a_link_to_nowhere(tmp_path):
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "gone.mp4")
+    info = probe(tmp_path / "a.mp4")
+    assert info.status == "unreadable"
+    assert "No such file" in info.message
+
+
+def test_a_recording_without_picture(tmp_path):
+    video = make_video(tmp_path / "a.mp4", options=("-vn",))
+    info = probe(video)
+    assert (info.status, info.duration_s, info.fps) == ("ok", None, None)
+
+
+def test_of_two_files_with_one_id_the_first_is_used(tmp_path):
+    paths = [make_video(tmp_path / "x" / "a.mp4"), make_video(tmp_path / "y" / "a.mkv")]
+    rows = probe_videos([ScannedVideo("a", "test", str(path)) for path in reversed(paths)])
+    assert [row.status for row in rows] == ["ok", "duplicate_id"]
+    assert str(paths[0]) in rows[1].message
+
+
+def test_one_video_may_be_in_two_splits(tmp_path):
+    path = str(make_video(tmp_path / "a.mp4"))
+    rows = probe_videos([ScannedVideo("a", split, path) for split in ("train", "test")])
+    assert [row.status for row in rows] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("video_id", ["..", "a/b", "../a", "", "a\0b"])
+def test_ids_that_would_leave_their_folder(tmp_path, video_id):
+    path = str(make_video(tmp_path / "a.mp4"))
+    assert probe_videos([ScannedVideo(video_id, "test", path)])[0].status == "invalid_id"
+
+
+def test_a_missing_video():
+    assert probe_videos([ScannedVideo("a", "test", None)])[0].status == "missing"
+
+
+def test_rows_do_not_depend_on_the_order_of_the_files(tmp_path):
+    rows = [replace(VideoInfo(name, name, "test"), bytes=3) for name in "cab"]
+    assert manifest_rows(rows).equals(manifest_rows(sorted(rows, key=lambda row: row.video_id)))
+
+
+def test_real_clips(shared_data):
+    clips = {path.name: probe(path) for path in (shared_data / "clips").glob("*.mp4")}
+    with_sound = {name for name, info in clips.items() if info.status == "ok"}
+    assert with_sound == {"v_GGSY1Qvo990.mp4", "v_ZNVhz7ctTq0.mp4"}
+    assert {info.status for info in clips.values()} == {"ok", "no_audio"}
+    assert clips["demo.mp4"].frames == 280
+    assert clips["v_GGSY1Qvo990.mp4"].fps == pytest.approx(19.62)
