@@ -1,0 +1,1 @@
+"""Datasets: official annotations to our tables and back; one file a dataset."""

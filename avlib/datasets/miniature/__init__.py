@@ -1,0 +1,1 @@
+"""Small datasets that the project renders itself, in the official layouts."""

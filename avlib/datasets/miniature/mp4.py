@@ -1,0 +1,68 @@
+"""Encoding of rendered frames and sound to mp4, with the same bytes every time."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from numpy.typing import NDArray
+
+from avlib.io.atomic import atomic_path
+
+_AUDIO_FRAME = 1024  # samples of one AAC frame
+
+
+def write_mp4(
+    target: Path,
+    frames: NDArray[np.uint8],
+    fps: int,
+    sound: NDArray[np.float32],
+    sample_rate: int,
+) -> None:
+    """Write a video with H.264 picture and stereo AAC sound.
+
+    Args:
+        target: file to write.
+        frames: (T, height, width, 3) RGB; height and width even.
+        fps: frames per second.
+        sound: (2, n_samples) in [-1, 1].
+        sample_rate: samples per second of `sound`.
+    """
+    with (
+        atomic_path(target) as partial,
+        # Without "bitexact" the file would name the versions of its writers.
+        av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
+    ):
+        picture = container.add_stream("libx264", rate=fps)
+        picture.options = {"preset": "veryfast", "crf": "26"}
+        picture.height, picture.width = frames.shape[1:3]
+        picture.pix_fmt = "yuv420p"
+        audio = container.add_stream("aac", rate=sample_rate, layout="stereo")
+        audio.bit_rate = 96_000
+        for stream in (picture, audio):
+            stream.codec_context.flags |= Flags.bitexact
+            stream.codec_context.thread_count = 1
+        for frame in _video_frames(frames, fps):
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+        for block in _audio_frames(sound, sample_rate):
+            container.mux(audio.encode(block))
+        container.mux(audio.encode(None))
+
+
+def _video_frames(frames: NDArray[np.uint8], fps: int) -> Iterator[av.VideoFrame]:
+    for t, pixels in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+        frame.pts, frame.time_base = t, Fraction(1, fps)
+        yield frame
+
+
+def _audio_frames(sound: NDArray[np.float32], sample_rate: int) -> Iterator[av.AudioFrame]:
+    for start in range(0, sound.shape[1], _AUDIO_FRAME):
+        samples = np.ascontiguousarray(sound[:, start : start + _AUDIO_FRAME], np.float32)
+        block = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        block.sample_rate, block.pts = sample_rate, start
+        block.time_base = Fraction(1, sample_rate)
+        yield block

@@ -1,0 +1,37 @@
+"""VGG-Sound (Chen et al., ICASSP 2020): published lists of labelled clips to events."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from avlib.datasets.published import check_spans, read_published
+
+CLIP_S = 10.0  # length of the clips
+
+
+def read_events(path: Path, split: str) -> pd.DataFrame:
+    """Return the clips of a list with columns `video` and `class_id` as a table of kind EVENTS.
+
+    Each clip is one event from its start to its end; its class is known by number alone. The video
+    id is the file name without its suffix.
+
+    Raises:
+        UnsafePickleError, DataError: if the file is not such a list; the message names the row.
+    """
+    table = read_published(path, texts=("video",), numbers=("class_id",))
+    video_ids = [Path(name).stem for name in table["video"]]
+    class_ids = table["class_id"].astype("int64")
+    events = pd.DataFrame(
+        {
+            "event_id": video_ids,
+            "video_id": video_ids,
+            "split": split,
+            "modality": "audio",
+            "start_s": 0.0,
+            "stop_s": CLIP_S,
+            "label": class_ids.astype(str),
+            "class_id": class_ids,
+        }
+    )
+    check_spans(events, path)
+    return events
