@@ -1,0 +1,1 @@
+"""Spectrograms, windows and extraction loops."""

@@ -1,0 +1,57 @@
+"""The index of all feature files of a study, and a summary of how they were made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash, load_metadata
+from avlib.io.provenance import package_versions
+from avlib.io.tables import FEATURES, MANIFEST, read_table, write_table
+from avlib.media.ffmpeg import binary, version
+from avlib.media.manifest import count_statuses
+
+
+def index_features(
+    *,
+    shards: Sequence[Path],
+    manifest: Path,
+    checkpoint: Path | None,
+    study: dict[str, str],
+    extraction: dict[str, object],
+    index_target: Path,
+    summary_target: Path,
+) -> None:
+    """Join the indices of all shards, and write what went in beside counts of what came out.
+
+    Args:
+        shards: feature indices of the shards.
+        manifest: all videos of the study.
+        checkpoint: weights; None for random ones.
+        study: name and configuration hash.
+        extraction: settings and views.
+        index_target: table to write.
+        summary_target: JSON file to write.
+    """
+    rows = pd.concat([read_table(path, FEATURES) for path in shards], ignore_index=True)
+    rows = rows.sort_values(["split", "video_id"], ignore_index=True)
+    weights = {
+        "path": str(checkpoint) if checkpoint else "untrained",
+        "sha256": file_hash(checkpoint) if checkpoint else None,
+        "metadata": load_metadata(checkpoint) if checkpoint else {},
+    }
+    summary = {
+        **study,
+        "counts": {
+            "videos": count_statuses(read_table(manifest, MANIFEST)),
+            "feature_files": len(rows),
+            "intervals": int(rows["intervals"].sum()),
+            "silent_intervals": int(rows["silent_intervals"].sum()),
+        },
+        "extraction": extraction,
+        "inputs": {"manifest": file_hash(manifest), "weights": weights},
+        "versions": package_versions() | {"ffmpeg": version(binary())},
+    }
+    write_table(rows, index_target, FEATURES)
+    write_json(summary_target, summary)

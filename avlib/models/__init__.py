@@ -1,0 +1,1 @@
+"""Networks, one file each, under their published parameter names."""
