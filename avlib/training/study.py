@@ -1,0 +1,87 @@
+"""Stage train_asf: Auditory SlowFast on the labelled sound of a study."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from avlib.io.packs import WaveformStore
+from avlib.io.tables import EVENTS, read_table
+from avlib.training.pretraining import train
+from avlib.training.recipes import RECIPES, Recipe
+from avlib.training.sound_recognition import Metrics
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What decides the weights, beside the data; None stands for the recipe's value.
+
+    Attributes:
+        recipe: name of a recipe.
+        width: channels of the slow stem.
+        epochs: length of the training.
+        batch_size: items a step.
+        learning_rate: base of the schedule.
+        sample_rate: Hz of the packs.
+        seed: of all draws.
+        device: cpu, cuda, or auto for cuda where there is one.
+    """
+
+    recipe: str
+    width: int
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    sample_rate: int
+    seed: int
+    device: str
+
+    def adapted_recipe(self) -> Recipe:
+        """Return the recipe with the values that were given."""
+        recipe = RECIPES[self.recipe]
+        schedule = replace(
+            recipe.schedule,
+            epochs=self.epochs or recipe.schedule.epochs,
+            base_rate=self.learning_rate or recipe.schedule.base_rate,
+        )
+        return replace(recipe, schedule=schedule, batch_size=self.batch_size or recipe.batch_size)
+
+
+def train_study(
+    *,
+    events: Path,
+    classes: Path,
+    packs: Sequence[Path],
+    initial_weights: Path | None,
+    settings: TrainingSettings,
+    metrics: Metrics,
+    threads: int,
+    state_directory: Path,
+    model_path: Path,
+    log_path: Path,
+    metrics_path: Path,
+) -> None:
+    """Train on a study's events and packs; the arguments are those of `pretraining.train`.
+
+    The number of threads can change the last bits of the weights.
+    """
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with WaveformStore(packs, sample_rate=settings.sample_rate) as waveforms:
+        train(
+            read_table(events, EVENTS),
+            waveforms,
+            recipe=settings.adapted_recipe(),
+            classes=json.loads(classes.read_text("ascii")),
+            width=settings.width,
+            seed=settings.seed,
+            metrics=metrics,
+            initial_weights=initial_weights,
+            device=device if settings.device == "auto" else settings.device,
+            state_directory=state_directory,
+            model_path=model_path,
+            log_path=log_path,
+            metrics_path=metrics_path,
+        )

@@ -1,0 +1,55 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from avlib.errors import ConfigError
+from avlib.training.schedules import Schedule, learning_rate, schedule_from_solver
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/asf/lr_schedule.json").read_text())
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"])
+def test_rates_are_those_of_the_published_code(case):
+    case = GOLDEN["cases"][case]
+    schedule = schedule_from_solver(case["solver"])
+    rates = [learning_rate(epoch, schedule) for epoch in case["epoch"]]
+    assert rates == pytest.approx(case["lr"], rel=GOLDEN["tolerance_rel"], abs=0)
+
+
+def test_a_step_begins_exactly_at_its_epoch():
+    schedule = Schedule(base_rate=1.0, epochs=4, steps=(0, 2), factors=(1, 0.5))
+    assert learning_rate(2 - 1e-9, schedule) == 1.0
+    assert learning_rate(2, schedule) == 0.5
+    assert learning_rate(99, schedule) == 0.5
+
+
+def test_cosine_ends_at_the_end_rate():
+    schedule = Schedule(base_rate=1.0, epochs=10, policy="cosine", end_rate=0.2)
+    assert learning_rate(0, schedule) == 1.0
+    assert learning_rate(5, schedule) == pytest.approx(0.6)
+    assert learning_rate(10, schedule) == pytest.approx(0.2)
+
+
+def test_warm_up_meets_the_policy_where_it_ends():
+    schedule = Schedule(
+        base_rate=1.0, epochs=10, policy="cosine", warmup_epochs=2, warmup_start_rate=0.1
+    )
+    at_end = learning_rate(2, schedule)
+    assert learning_rate(0, schedule) == 0.1
+    assert learning_rate(1, schedule) == pytest.approx((0.1 + at_end) / 2)
+    assert learning_rate(2 - 1e-9, schedule) == pytest.approx(at_end)
+
+
+@pytest.mark.parametrize(
+    ("steps", "factors"), [((0, 2), (1,)), ((1,), (1,)), ((), ()), ((0, 5, 2), (1, 1, 1))]
+)
+def test_steps_that_make_no_sense_are_refused(steps, factors):
+    with pytest.raises(ConfigError, match="learning rate"):
+        Schedule(base_rate=1.0, epochs=9, steps=steps, factors=factors)
+
+
+def test_an_unknown_policy_names_the_known_ones():
+    solver = GOLDEN["cases"]["vggsound"]["solver"] | {"LR_POLICY": "exponential"}
+    with pytest.raises(ConfigError, match=r"exponential.*cosine"):
+        schedule_from_solver(solver)
