@@ -1,0 +1,21 @@
+"""Raw videos and published annotations to audio-visual models, metrics and a report."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/miniature.smk"
+include: "rules/media.smk"
+include: "rules/features.smk"
+
+
+rule all:
+    """The features of the configured studies."""
+    default_target: True
+    input:
+        "results/ave/features/asf/index.parquet",

@@ -1,0 +1,111 @@
+"""Commands beside the workflow: python -m avlib COMMAND."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from avlib.errors import AvlibError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        return int(options.run(options))
+    except AvlibError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m avlib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    doctor = commands.add_parser("doctor", help="check the installation and the configured inputs")
+    doctor.add_argument(
+        "--configfile", type=Path, nargs="+", default=[], help="overlays, as given to snakemake"
+    )
+    doctor.set_defaults(run=_doctor)
+
+    verify = commands.add_parser("verify", help="run golden cases against this installation")
+    verify.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder or .json file")
+    verify.add_argument("--device", default="cpu", help="torch device of the networks")
+    verify.add_argument(
+        "--dtype", default="float32", choices=["float32", "bfloat16", "float64"], help="of networks"
+    )
+    verify.set_defaults(run=_verify)
+
+    export = commands.add_parser(
+        "export-features", help="write the features.npy and metadata.npy of the published code"
+    )
+    export.add_argument("folder", type=Path, help="a folder results/<study>/features/asf")
+    export.add_argument("split", choices=["train", "val", "test"])
+    export.add_argument("target", type=Path, help="folder to write to")
+    export.set_defaults(run=_export_features)
+
+    imports = commands.add_parser(
+        "import-features", help="arrange a published features.npy as one file a video"
+    )
+    imports.add_argument("features", type=Path, help="features.npy")
+    imports.add_argument("ids", type=Path, help="metadata.npy, or the pickled interval table")
+    imports.add_argument("target", type=Path, help="folder of <video_id>.npy files to write")
+    imports.set_defaults(run=_import_features)
+
+    schemas = commands.add_parser("schemas", help="write schemas/ anew from the code")
+    schemas.set_defaults(run=_schemas)
+    return parser
+
+
+# Commands import what they need, so that none waits for the libraries of another.
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from avlib.doctor import examine
+
+    return 0 if examine(Path("config.yaml"), options.configfile) else 1
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from avlib.verify import verify
+
+    return 0 if verify(options.paths, device=options.device, dtype=options.dtype) else 1
+
+
+def _export_features(options: argparse.Namespace) -> int:
+    from avlib.features.arrange import export_features
+    from avlib.io.tables import FEATURES, INTERVALS, read_table
+
+    index = read_table(options.folder / "index.parquet", FEATURES)
+    study = options.folder.resolve().parents[1]
+    export_features(
+        options.folder,
+        index[index["split"] == options.split],
+        read_table(study / "intervals" / f"{options.split}.parquet", INTERVALS),
+        features_npy=options.target / "features.npy",
+        metadata_npy=options.target / "metadata.npy",
+    )
+    return 0
+
+
+def _import_features(options: argparse.Namespace) -> int:
+    from avlib.datasets.intervals import read_published_ids
+    from avlib.features.arrange import import_features
+    from avlib.io.pickles import read_id_array
+
+    read_ids = read_id_array if options.ids.suffix == ".npy" else read_published_ids
+    import_features(options.features, read_ids(options.ids), options.ids, options.target)
+    return 0
+
+
+def _schemas(_: argparse.Namespace) -> int:
+    from avlib.schemas import write_schemas
+
+    write_schemas(Path("schemas"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,255 @@
+"""Schema of config.yaml. Every key has a default, a unit and a reason; no others exist."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from avlib.errors import ConfigError
+
+SPLITS = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+PresetName = Literal["epic_sounds", "perception_test", "ave"]
+Positive = Annotated[int, Field(gt=0)]
+
+
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError(f"must be a power of two, for example {1 << value.bit_length()}")
+    return value
+
+
+PowerOfTwo = Annotated[int, Field(gt=0), AfterValidator(_power_of_two)]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What must travel together for published Auditory SlowFast features (TIM, CVPR 2024)."""
+
+    sample_rate: int  # Hz
+    resampler: Literal["ffmpeg", "soxr"]
+    checkpoint: str  # name of the published weights
+    checkpoint_classes: int  # classes of its head, by which the file is recognised
+    train_views: int
+    interval_s: float = 1.1
+    hop_s: float = 0.2
+
+
+PRESETS: dict[str, Preset] = {
+    "epic_sounds": Preset(24_000, "ffmpeg", "asf_epicsounds.pyth", 44, train_views=3),
+    "perception_test": Preset(24_000, "soxr", "asf_epicsounds.pyth", 44, train_views=3),
+    "ave": Preset(16_000, "ffmpeg", "asf_vggsound.pyth", 309, train_views=5),
+}
+
+
+class Strict(BaseModel):
+    """Base of all sections: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SplitPaths(Strict):
+    """One file a split."""
+
+    train: Path | None = None
+    val: Path | None = None
+    test: Path | None = None
+
+
+class Checkpoints(Strict):
+    """Weights from outside."""
+
+    asf: Path | Literal["untrained"] | None = Field(
+        None,
+        description="Auditory SlowFast weights (.pyth or .safetensors); null: trained on the "
+        "train split; untrained: random, to try the pipeline",
+    )
+
+
+class Pretraining(Strict):
+    """Training of Auditory SlowFast on the study's own train split."""
+
+    recipe: Literal["miniature", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
+        "miniature", description="Published recipe, or one for small data"
+    )
+    width: Positive = Field(8, description="Channels of the slow stem, 64 as published")
+    epochs: Positive | None = Field(None, description="null: the recipe's")
+    batch_size: Positive | None = Field(None, description="null: the recipe's")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="null: the recipe's"
+    )
+    checkpoint: Path | None = Field(None, description="Weights to start from; null: random")
+
+
+class Study(Strict):
+    """What every study has: sound in, Auditory SlowFast features out."""
+
+    videos: Path | None = Field(None, description="Folder of videos, searched with its subfolders")
+    sound: Path | None = Field(
+        None, description="EPIC HDF5 file, or folder of wav files, in place of the videos' sound"
+    )
+    intervals: SplitPaths = Field(
+        SplitPaths(), description="Published interval pickles; null: made by the 1.1 s rule"
+    )
+    preset: PresetName = Field("ave", description="Rate, resampler, weights and views as published")
+    views: Annotated[int, Field(ge=1, le=5)] | None = Field(
+        None, description="Views of each training interval; null: the preset's"
+    )
+    specaug: Literal["reference", "standard"] = Field(
+        "reference", description="Augmentation of views 1 and up: as published, or as intended"
+    )
+    checkpoints: Checkpoints = Checkpoints()
+    pretraining: Pretraining = Pretraining()
+    shards: PowerOfTwo = Field(4, description="Parts of the sound stages, a power of two")
+    feature_shards: PowerOfTwo = Field(2, description="Parts of extraction, at most `shards`")
+
+    @model_validator(mode="after")
+    def _feature_shards_are_made_of_shards(self) -> Self:
+        if self.feature_shards > self.shards:
+            raise ValueError(f"feature_shards may be at most shards ({self.shards})")
+        return self
+
+    @property
+    def asf(self) -> Preset:
+        """The preset's values."""
+        return PRESETS[self.preset]
+
+    def views_of(self, split: str) -> int:
+        """Return the views of an interval: those of the preset in training, else one."""
+        return (self.views or self.asf.train_views) if split == "train" else 1
+
+
+class Miniature(Strict):
+    """Size of a rendered data set."""
+
+    classes: Annotated[int, Field(ge=2, le=12)] = 8
+    train_videos: Positive = Field(8, description="Videos a class")
+    val_videos: Positive = Field(2, description="Videos a class")
+    test_videos: Positive = Field(2, description="Videos a class")
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the sizes as `miniature_plan` takes them."""
+        videos = {"train": self.train_videos, "val": self.val_videos, "test": self.test_videos}
+        return {"classes": self.classes, "videos_per_class": videos}
+
+
+class Ave(Study):
+    """TIM on the Audio-Visual Event data set."""
+
+    source: Literal["miniature", "official"] = Field(
+        "miniature", description="Rendered by the workflow, or the paths below"
+    )
+    annotations: Path | None = Field(None, description="Annotations.txt")
+    splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
+    miniature: Miniature = Miniature()
+
+
+class Custom(Study):
+    """The user's own videos."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")] = Field(
+        "custom", description="Folder below results/"
+    )
+    annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
+        "csv", description="`annotations` is a CSV; or `splits` are published tables"
+    )
+    annotations: Path | None = Field(None, description="CSV of labelled events to train on")
+    splits: SplitPaths = Field(SplitPaths(), description="Published tables of labelled events")
+    split: Split = Field(
+        "test", description="Split of videos without annotations; train has the preset's views"
+    )
+
+    @property
+    def has_annotations(self) -> bool:
+        """Whether there are labelled events."""
+        return self.annotations is not None or any(path for _, path in self.splits)
+
+
+class Config(Strict):
+    """The whole of config.yaml."""
+
+    seed: int = Field(0, ge=0, description="Every random draw comes from it and the item's id")
+    max_bad_fraction: float = Field(
+        0.9, ge=0, le=1, description="Share of videos left out at which the run stops"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is one")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Arithmetic of feature extraction; bfloat16 needs cuda"
+    )
+    allow_tf32: bool = Field(False, description="Faster float32 on cuda, features differ by 1e-3")
+    mel_on_device: bool = Field(False, description="Log-mel on the GPU rather than on the CPU")
+    ave: Ave = Ave()
+    custom: Custom = Custom()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        if self.custom.name == "ave":
+            raise ValueError("custom.name may not be the name of another study, 'ave'")
+        return self
+
+    def study(self, name: str) -> Ave | Custom:
+        """Return the section of `results/<name>`.
+
+        Raises:
+            ConfigError: if no study has that name.
+        """
+        studies: dict[str, Ave | Custom] = {"ave": self.ave, self.custom.name: self.custom}
+        if name not in studies:
+            raise ConfigError(f"no study is called {name!r}; there are {', '.join(studies)}")
+        return studies[name]
+
+
+def load_config(values: Mapping[str, Any]) -> Config:
+    """Return the checked configuration.
+
+    Raises:
+        ConfigError: one line for the first wrong key: its name, the value, what is expected.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from None
+
+
+def config_hash(section: BaseModel) -> str:
+    """Return a digest of a section's values."""
+    text = json.dumps(section.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _describe(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        valid = list(_section(path[:-1]).model_fields)
+        nearest = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0)[0]
+        known = ".".join([*path[:-1], nearest])
+        return f"config key {'.'.join(path)} does not exist; did you mean {known}?"
+    while path and path[-1] not in _section(path[:-1]).model_fields:
+        path.pop()  # pydantic adds the members of unions, which are no keys
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"config key {'.'.join(path)}: {message}, got {problem['input']!r}"
+
+
+def _section(path: list[str]) -> type[BaseModel]:
+    """Return the class of the section at `path`."""
+    section: type[BaseModel] = Config
+    for name in path:
+        if name in section.model_fields:
+            annotation = section.model_fields[name].annotation
+            candidates = [annotation, *get_args(annotation)]
+            models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+            section = models[0] if models else section
+    return section

@@ -1,0 +1,137 @@
+"""Is everything there that a run needs? One line a finding, each problem with its remedy."""
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from avlib.config import Ave, Config, Custom, load_config
+from avlib.errors import AvlibError, ConfigError
+from avlib.io.provenance import package_versions
+from avlib.media import ffmpeg
+from avlib.media.decode import agrees_with_command
+
+GIB = 1 << 30
+LEAST_FREE_GIB = 10
+
+Finding = tuple[bool, str]  # whether it is well, and what to say
+
+
+def examine(config_file: Path, overlays: Sequence[Path]) -> bool:
+    """Print every finding; return whether all is well."""
+    findings = [*_installation(), *_configuration(config_file, overlays)]
+    for is_well, message in findings:
+        print(f"{'ok     ' if is_well else 'PROBLEM'}  {message}")
+    problems = sum(not is_well for is_well, _ in findings)
+    print(f"{problems} problems" if problems else "all is well")
+    return problems == 0
+
+
+def read_config(config_file: Path, overlays: Sequence[Path]) -> Config:
+    """Return the configuration of a file and of overlays, merged as Snakemake does.
+
+    Raises:
+        ConfigError: if a file cannot be read or a key is wrong.
+    """
+    values: dict[str, Any] = {}
+    for path in [config_file, *overlays]:
+        try:
+            content = yaml.safe_load(path.read_text("utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        values = _merged(values, content or {})
+    return load_config(values)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _installation() -> Iterator[Finding]:
+    yield True, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield True, ", ".join(f"{name} {v}" for name, v in package_versions().items())
+    yield _attempt(_ffmpeg)
+    yield _attempt(_torch)
+    free = shutil.disk_usage(".").free / GIB
+    yield (
+        free >= LEAST_FREE_GIB,
+        f"{free:.0f} GiB free here"
+        + ("" if free >= LEAST_FREE_GIB else "; features and packs may need more: free some"),
+    )
+
+
+def _ffmpeg() -> str:
+    version = ffmpeg.version(ffmpeg.binary())
+    how = (
+        "sound is decoded in process, with the same bits"
+        if agrees_with_command()
+        else "sound is decoded by this command, which is slower: its release is not the one that "
+        "the Python packages carry; to be faster, take it off the PATH"
+    )
+    return f"ffmpeg {version} ({ffmpeg.binary()}); {how}"
+
+
+def _torch() -> str:
+    import torch
+    import torchaudio
+    import torchvision
+
+    others = f"torchaudio {torchaudio.__version__}, torchvision {torchvision.__version__}"
+    if not torch.cuda.is_available():
+        return f"torch {torch.__version__}, {others}; no GPU: networks run on the CPU"
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return f"torch {torch.__version__}, {others}; GPU: {', '.join(gpus)}"
+
+
+def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Finding]:
+    try:
+        config = read_config(config_file, overlays)
+    except ConfigError as error:
+        yield False, str(error)
+        return
+    yield True, f"configuration: {', '.join(map(str, [config_file, *overlays]))}"
+    studies: dict[str, Ave | Custom] = {"ave": config.ave, "custom": config.custom}
+    for name, study in studies.items():
+        yield from _study(name, study)
+
+
+def _study(name: str, study: Ave | Custom) -> Iterator[Finding]:
+    paths: dict[str, Path | None] = {
+        "videos": study.videos,
+        "sound": study.sound,
+        "annotations": study.annotations,
+        "pretraining.checkpoint": study.pretraining.checkpoint,
+        **{f"intervals.{split}": path for split, path in study.intervals},
+    }
+    if isinstance(study, Ave):
+        paths |= {f"splits.{split}": path for split, path in study.splits}
+    for key, path in paths.items():
+        if path is not None:
+            exists = path.exists()
+            remedy = "" if exists else "; correct the path, or mount its disk"
+            yield exists, f"{name}.{key}: {path} {'exists' if exists else 'is missing'}{remedy}"
+    if isinstance(study.checkpoints.asf, Path):
+        yield _attempt(lambda: _checkpoint(name, study))
+
+
+def _checkpoint(name: str, study: Ave | Custom) -> str:
+    from avlib.features.auditory_slowfast import check_preset, load_network
+
+    path = Path(str(study.checkpoints.asf))
+    network = load_network(path)
+    check_preset(network, path, study.preset)
+    return f"{name}.checkpoints.asf: {path} fits preset {study.preset}"
+
+
+def _attempt(look: Callable[[], str]) -> Finding:
+    try:
+        return True, look()
+    except (AvlibError, ImportError, OSError) as error:
+        return False, str(error)

@@ -1,0 +1,16 @@
+"""The checked configuration, wildcards and what the rules ask about the studies."""
+
+from pathlib import Path
+
+from avlib.config import SPLITS, load_config
+from avlib.io.provenance import code_fingerprint
+from avlib.workflow import Workflow
+
+settings = load_config(config)
+studies = Workflow(settings, results=Path("results"), rescan=workflow.is_main_process)
+
+
+wildcard_constraints:
+    study="[A-Za-z0-9][A-Za-z0-9_]*",
+    shard="[0-9]+",
+    split="|".join(SPLITS),

@@ -1,0 +1,26 @@
+"""Small datasets that the workflow renders itself."""
+
+
+rule render_ave:
+    """Videos, annotations and split lists in the layout of the Audio-Visual Event dataset."""
+    output:
+        annotations="results/ave/miniature/Annotations.txt",
+        train="results/ave/miniature/trainSet.txt",
+        val="results/ave/miniature/valSet.txt",
+        test="results/ave/miniature/testSet.txt",
+    log:
+        "logs/ave/render_ave.log",
+    benchmark:
+        "logs/ave/render_ave.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 2
+    resources:
+        mem_mb=1_000,
+        runtime=30,
+    params:
+        size=settings.ave.miniature.model_dump(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.ave"),
+    script:
+        "../workflow_scripts/render_ave.py"

@@ -1,0 +1,164 @@
+"""The real Snakefile on a folder of small videos of one's own, good and bad."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from media_files import cut_off, make_video
+
+from avlib.models.auditory_slowfast import AuditorySlowFast
+
+ROOT = Path(__file__).parents[2]
+INDEX = "results/custom/features/asf/index.parquet"
+OVERLAY = """
+custom:
+  videos: {videos}
+  checkpoints: {{asf: {checkpoint}}}
+"""
+
+
+class Checkout:
+    """A folder in which the workflow runs on its own videos."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.videos = folder / "videos"
+        torch.manual_seed(0)
+        network = AuditorySlowFast(num_classes=(2,), width=8)
+        torch.save({"model_state": network.state_dict()}, folder / "narrow.pyth")
+        overlay = OVERLAY.format(videos=self.videos, checkpoint=folder / "narrow.pyth")
+        (folder / "overlay.yaml").write_text(overlay)
+
+    def command(self, *config: str, target: str = INDEX) -> list[str]:
+        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2"]
+        snakemake += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
+        snakemake += ["--workflow-profile", str(ROOT / "profiles" / "default")]
+        snakemake += ["--configfile", str(ROOT / "config.yaml"), str(self.folder / "overlay.yaml")]
+        return [*snakemake, *(["--config", *config] if config else []), "--", target]
+
+    def run(self, *config: str, target: str = INDEX) -> subprocess.CompletedProcess[str]:
+        command = self.command(*config, target=target)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def jobs(self, *config: str) -> dict[str, int]:
+        """Run, and return how often each rule ran."""
+        run = self.run(*config)
+        assert run.returncode == 0, run.stderr
+        rules = re.findall(r"^(?:local)?rule (\w+):$", run.stderr, re.MULTILINE)
+        return {rule: rules.count(rule) for rule in set(rules)}
+
+    def results(self) -> dict[str, str]:
+        """Return a digest of every result but hidden files."""
+        results = self.folder / "results"
+        return {
+            str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(results.rglob("*"))
+            if path.is_file() and not any(part.startswith(".") for part in path.parts)
+        }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run on six good and bad videos."""
+    checkout = Checkout(tmp_path_factory.mktemp("own videos"))
+    for name in ("-first", "second clip", "dr.itte"):
+        make_video(checkout.videos / f"{name}.mp4")
+    make_video(checkout.videos / "silent.MP4", audio_codec=None)
+    make_video(checkout.videos / "short.mkv", duration_s=0.8)
+    cut_off(checkout.videos / "-first.mp4", checkout.videos / "cut.mp4", 0.6)
+    run = checkout.run()
+    assert run.returncode == 0, run.stderr
+    return checkout
+
+
+def test_every_video_with_sound_has_features(finished):
+    index = pd.read_parquet(finished.folder / INDEX)
+    assert index["video_id"].to_list() == ["-first", "dr.itte", "second clip"]
+    for path in index["path"]:
+        features = np.load(finished.folder / "results/custom/features/asf" / path)
+        assert (features.shape, features.dtype) == ((5, 1, 288), np.float32)
+        assert (features >= 0).all()
+        assert features.any()
+
+
+def test_the_manifest_tells_of_the_rest(finished):
+    manifest = pd.read_parquet(finished.folder / "results/custom/manifest.parquet")
+    left_out = manifest[manifest["status"] != "ok"].set_index("video_id")["status"].to_dict()
+    assert left_out == {"silent": "no_audio", "short": "too_short", "cut": "truncated"}
+    summary = json.loads((finished.folder / INDEX).with_name("summary.json").read_text())
+    assert summary["counts"]["videos"] == {"no_audio": 1, "ok": 3, "too_short": 1, "truncated": 1}
+
+
+def test_a_second_run_and_a_touched_file_do_nothing(finished):
+    os.utime(finished.videos / "-first.mp4", (1, 1))
+    run = finished.run()
+    assert "Nothing to be done" in run.stderr
+
+
+def test_too_many_bad_videos_stop_the_run_with_one_line(finished):
+    run = finished.run("max_bad_fraction=0.2")
+    assert run.returncode != 0
+    assert "3 of 6 videos of custom are left out" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert finished.run().returncode == 0
+
+
+def test_a_wrong_key_stops_before_any_work(finished):
+    run = finished.run("custom={'shard': 2}")
+    assert run.returncode != 0
+    assert "config key custom.shard does not exist; did you mean custom.shards?" in run.stderr
+
+
+def test_weights_of_another_preset_are_refused(finished):
+    network = AuditorySlowFast(num_classes=(44,), width=8)
+    path = finished.folder / "asf_epicsounds.pyth"
+    torch.save({"model_state": network.state_dict()}, path)
+    run = finished.run(f"custom={{'checkpoints': {{'asf': '{path}'}}}}")
+    assert run.returncode != 0
+    assert "set preset: epic_sounds" in run.stderr
+    assert finished.run().returncode == 0
+
+
+def test_one_added_video_re_does_one_shard(finished):
+    folder = finished.folder / "results/custom/features/asf/test"
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    make_video(finished.videos / "new.avi")
+    jobs = finished.jobs()
+    per_shard = ("probe_videos", "pack_waveforms", "make_intervals", "extract_asf")
+    assert {rule: jobs[rule] for rule in per_shard} == dict.fromkeys(per_shard, 1)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert after.keys() - before.keys() == {"new.npy"}
+    assert all(after[name] == before[name] for name in before)
+    (finished.videos / "new.avi").unlink()
+    assert finished.jobs()["extract_asf"] == 1
+    assert not (folder / "new.npy").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [5.0, 8.0, 11.0, 14.0])
+def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, seconds):
+    finished.jobs()
+    other = Checkout(tmp_path)
+    for path in finished.videos.iterdir():
+        (other.videos / path.name).parent.mkdir(exist_ok=True)
+        (other.videos / path.name).symlink_to(path)
+    (other.folder / "overlay.yaml").write_text((finished.folder / "overlay.yaml").read_text())
+    with (other.folder / "output.txt").open("w") as output:
+        process = subprocess.Popen(
+            other.command(), stdout=output, stderr=output, start_new_session=True
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert other.run().returncode == 0
+    assert other.results() == finished.results()

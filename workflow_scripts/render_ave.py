@@ -1,0 +1,17 @@
+"""Rule render_ave: the miniature AVE."""
+
+from pathlib import Path
+
+from avlib.config import Miniature
+from avlib.datasets.miniature.ave import render_miniature
+from avlib.joblog import job_log
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    render_miniature(
+        Path(smk.output.annotations).parent,
+        **Miniature(**smk.params.size).as_arguments(),
+        seed=smk.params.seed,
+        workers=smk.threads,
+    )

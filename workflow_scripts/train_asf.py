@@ -1,0 +1,24 @@
+"""Rule train_asf: labelled events and their sound -> weights."""
+
+from pathlib import Path
+
+from avlib.evaluation.recognition import recognition_metrics
+from avlib.joblog import job_log
+from avlib.training.study import TrainingSettings, train_study
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    train_study(
+        events=Path(smk.input.events),
+        classes=Path(smk.input.classes),
+        packs=[Path(path) for path in smk.input.packs],
+        initial_weights=next(map(Path, smk.input.initial), None),
+        settings=TrainingSettings(**smk.params.training),
+        metrics=recognition_metrics,
+        threads=smk.threads,
+        state_directory=Path(smk.params.state),
+        model_path=Path(smk.output.model),
+        log_path=Path(smk.output.log),
+        metrics_path=Path(smk.output.metrics),
+    )
