@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -14,16 +14,31 @@ SECONDS_BETWEEN_LINES = 30.0
 T = TypeVar("T")
 
 
-def progress(items: Collection[T], what: str, unit: str) -> Iterator[T]:
-    """Yield `items`; say what is done, how fast, and how long the rest will take."""
-    logger.info("%s: %d %s", what, len(items), unit)
+def progress(items: Iterable[T], what: str, unit: str, *, total: int, done: int = 0) -> Iterator[T]:
+    """Yield `items`; say how many are done, how fast, and how long the rest will take.
+
+    Args:
+        items: what is worked on.
+        what: what is done with them.
+        unit: what they are, in the plural.
+        total: how many there are, those that were done before counted.
+        done: how many were done before.
+    """
+    logger.info("%s: %d %s", what, total - done, unit)
     start = last = time.monotonic()
-    for done, item in enumerate(tqdm(items, what, unit=f" {unit}", disable=None, leave=False)):
+    bar = tqdm(items, what, total, initial=done, unit=f" {unit}", disable=None, leave=False)
+    for count, item in enumerate(bar):
         now = time.monotonic()
-        if now - last > SECONDS_BETWEEN_LINES:
-            rate = done / (now - start)
-            left_s = (len(items) - done) / rate
-            logger.info("%s: %d of %d, %.1f/s, %.0f s left", what, done, len(items), rate, left_s)
-            last = now
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last, rate = now, count / (now - start)
+            logger.info(
+                "%s: %d of %d %s, %.1f/s, %.0f s left",
+                what,
+                done + count,
+                total,
+                unit,
+                rate,
+                (total - done - count) / rate,
+            )
         yield item
     logger.info("%s: done in %.1f s", what, time.monotonic() - start)

@@ -21,5 +21,4 @@ with job_log(Path(smk.log[0])):
         ),
         ExtractionSettings(**smk.params.extraction["settings"]),
         views=smk.params.extraction["views"],
-        threads=smk.threads,
     )

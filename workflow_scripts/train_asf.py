@@ -16,7 +16,6 @@ with job_log(Path(smk.log[0])):
         initial_weights=next(map(Path, smk.input.initial), None),
         settings=TrainingSettings(**smk.params.training),
         metrics=recognition_metrics,
-        threads=smk.threads,
         state_directory=Path(smk.params.state),
         model_path=Path(smk.output.model),
         log_path=Path(smk.output.log),

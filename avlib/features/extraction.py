@@ -92,7 +92,7 @@ class ShardFiles:
 
 
 def extract_shard(
-    files: ShardFiles, settings: ExtractionSettings, *, views: dict[str, int], threads: int
+    files: ShardFiles, settings: ExtractionSettings, *, views: dict[str, int]
 ) -> None:
     """Write the features of every usable video of a shard, and their index.
 
@@ -100,12 +100,11 @@ def extract_shard(
         files: inputs and outputs.
         settings: what decides the bytes.
         views: views of each interval, by split.
-        threads: CPU threads of the network; their number can change the last bits.
 
     Raises:
         CheckpointError: if the weights do not fit the network or the preset.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # another number gives other last bits
     manifest = pd.concat([read_table(path, MANIFEST) for path in files.manifests])
     videos = manifest[manifest["status"] == "ok"].sort_values(["video_id", "split"])
     tables = pd.concat([read_table(path, INTERVALS) for path in files.intervals])
@@ -114,11 +113,8 @@ def extract_shard(
     wanted: list[dict[str, Any]] = []
     extractor = _LazyExtractor(files.checkpoint, settings)
     with WaveformStore(files.packs, sample_rate=settings.values.sample_rate) as waveforms:
-        for video_id, split in progress(
-            list(zip(videos["video_id"], videos["split"], strict=True)),
-            f"extracting features of {files.index.stem}",
-            "videos",
-        ):
+        pairs = zip(videos["video_id"], videos["split"], strict=True)
+        for video_id, split in progress(pairs, "extracting features", "videos", total=len(videos)):
             rows, waveform = intervals[video_id], waveforms[video_id]
             path = f"{split}/{video_id}.npy"
             key = _key(waveform, rows, views[split], settings, extractor.weights_hash)

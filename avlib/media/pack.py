@@ -50,7 +50,7 @@ def pack_waveforms(
         _open_previous(previous) as old,
     ):
         pack.attrs["rate_hz"] = settings.sample_rate
-        for index in progress(rows.index, f"packing sound of {videos.stem}", "videos"):
+        for index in progress(rows.index, "packing sound", "videos", total=len(rows)):
             row = rows.loc[index].copy()
             rows.loc[index] = _pack_row(row, sources[row["video_id"]], pack, old, settings)
     write_table(rows, manifest_target, MANIFEST)

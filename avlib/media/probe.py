@@ -67,7 +67,7 @@ def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
     rows: list[VideoInfo] = []
     first: dict[tuple[str, str], str] = {}
     ordered = sorted(videos, key=lambda v: (v.video_id, v.split, v.path or ""))
-    for video in progress(ordered, "probing", "videos"):
+    for video in progress(ordered, "probing", "videos", total=len(ordered)):
         row = VideoInfo(video.video_id, _readable(video.path), video.split)
         used = first.setdefault((video.video_id, video.split), row.path)
         if used != row.path:

@@ -88,7 +88,7 @@ def train(
         metrics=metrics,
     )
     key = _state_key(recipe, seed, model, splits)
-    with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         progress = fit(task, seed=seed, directory=state_directory, key=key, log=log_path)
         model.load_state_dict(progress.best_model)
         scored = {split: splits[split] for split in (held_out, "test") if len(splits[split])}

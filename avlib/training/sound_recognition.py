@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from avlib.prefetch import prefetched
 from avlib.training.auditory_slowfast import build_optimizer, train_step
 from avlib.training.batch_norm import train_mode, update_precise_statistics
-from avlib.training.loop import prefetched
 from avlib.training.recipes import Recipe
 from avlib.training.schedules import learning_rate
 from avlib.training.sound_events import SoundEvents

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import EVENTS, read_table
 from avlib.training.pretraining import train
-from avlib.training.recipes import RECIPES, Recipe
+from avlib.training.recipes import RECIPES, adjusted
 from avlib.training.sound_recognition import Metrics
 
 
@@ -38,16 +38,6 @@ class TrainingSettings:
     seed: int
     device: str
 
-    def adapted_recipe(self) -> Recipe:
-        """Return the recipe with the values that were given."""
-        recipe = RECIPES[self.recipe]
-        schedule = replace(
-            recipe.schedule,
-            epochs=self.epochs or recipe.schedule.epochs,
-            base_rate=self.learning_rate or recipe.schedule.base_rate,
-        )
-        return replace(recipe, schedule=schedule, batch_size=self.batch_size or recipe.batch_size)
-
 
 def train_study(
     *,
@@ -57,23 +47,24 @@ def train_study(
     initial_weights: Path | None,
     settings: TrainingSettings,
     metrics: Metrics,
-    threads: int,
     state_directory: Path,
     model_path: Path,
     log_path: Path,
     metrics_path: Path,
 ) -> None:
-    """Train on a study's events and packs; the arguments are those of `pretraining.train`.
-
-    The number of threads can change the last bits of the weights.
-    """
-    torch.set_num_threads(threads)
+    """Train on a study's events and packs; the arguments are those of `pretraining.train`."""
+    torch.set_num_threads(1)  # another number gives other last bits
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with WaveformStore(packs, sample_rate=settings.sample_rate) as waveforms:
         train(
             read_table(events, EVENTS),
             waveforms,
-            recipe=settings.adapted_recipe(),
+            recipe=adjusted(
+                RECIPES[settings.recipe],
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                base_rate=settings.learning_rate,
+            ),
             classes=json.loads(classes.read_text("ascii")),
             width=settings.width,
             seed=settings.seed,

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from avlib.training.loop import ProgressLog, prefetched
+from avlib.prefetch import prefetched
 
 
 def test_prefetching_keeps_order_and_prepares_one_item_ahead():
@@ -35,13 +35,3 @@ def test_a_consumer_may_stop_early():
         if item == 3:
             break
     assert threading.active_count() < 5
-
-
-def test_progress_is_logged_with_rate_and_time_left(caplog, monkeypatch):
-    clock = iter([100.0, 110.0, 131.0, 140.0])
-    monkeypatch.setattr("avlib.training.loop.time.monotonic", lambda: next(clock))
-    report = ProgressLog("epoch 3, steps", total=12, done=6)
-    with caplog.at_level("INFO"):
-        for _ in range(3):
-            report.advance()
-    assert caplog.messages == ["epoch 3, steps: 8 of 12, 0.1/s, 62 s left"]
