@@ -21,7 +21,7 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	touch $@
 
 ave: $(STAMP)
-	snakemake --cores $(CORES) results/ave/features/asf/index.parquet
+	snakemake --cores $(CORES)
 
 test: $(STAMP)
 	python -m pytest -n 2

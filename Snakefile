@@ -15,7 +15,7 @@ include: "rules/features.smk"
 
 
 rule all:
-    """The features of the configured studies."""
+    """All results of the main study."""
     default_target: True
     input:
-        "results/ave/features/asf/index.parquet",
+        studies.targets("ave"),

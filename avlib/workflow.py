@@ -55,6 +55,13 @@ class Workflow:
             are_on_disk=not is_rendered(study),
         )
 
+    def targets(self, study: str) -> list[str]:
+        """Return the final results of a study."""
+        folder = self.results / study
+        features = str(folder / "features/asf/index.parquet")
+        is_trained = self.config.study(study).checkpoints.asf is None
+        return [features, *([str(folder / "model/asf/curves.svg")] if is_trained else [])]
+
     # Media
 
     def video_list(self, wildcards: Wildcards) -> str:
