@@ -1,0 +1,76 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from avlib.__main__ import main
+from avlib.io.pickles import write_id_array
+from avlib.models.auditory_slowfast import AuditorySlowFast
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A working folder with the default configuration; returns a function that adds an overlay."""
+    (tmp_path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+
+    def overlay(text: str) -> str:
+        Path("overlay.yaml").write_text(text)
+        return "overlay.yaml"
+
+    return overlay
+
+
+@pytest.mark.usefixtures("config")
+def test_the_doctor_finds_a_good_installation_well(capsys):
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "PROBLEM" not in said
+    assert "ffmpeg" in said
+    assert "GiB free" in said
+
+
+def test_the_doctor_names_missing_inputs_with_a_remedy(config, capsys):
+    overlay = config("custom: {videos: nowhere, checkpoints: {asf: gone.pyth}}")
+    assert main(["doctor", "--configfile", overlay]) == 1
+    said = capsys.readouterr().out
+    assert "PROBLEM  custom.videos: nowhere is missing; correct the path" in said
+    assert "PROBLEM  gone.pyth: no such checkpoint" in said
+    assert "2 problems" in said
+
+
+def test_the_doctor_tells_whether_a_checkpoint_fits_its_preset(config, capsys):
+    network = AuditorySlowFast(num_classes=(44,), width=8)
+    torch.save({"model_state": network.state_dict()}, "asf.pyth")
+    overlay = config("custom: {preset: ave, checkpoints: {asf: asf.pyth}}")
+    assert main(["doctor", "--configfile", overlay]) == 1
+    assert "set preset: epic_sounds" in capsys.readouterr().out
+    overlay = config("custom: {preset: epic_sounds, checkpoints: {asf: asf.pyth}}")
+    assert main(["doctor", "--configfile", overlay]) == 0
+
+
+def test_the_doctor_names_a_wrong_key(config, capsys):
+    assert main(["doctor", "--configfile", config("custom: {video: x}")]) == 1
+    assert "did you mean custom.videos?" in capsys.readouterr().out
+
+
+def test_published_features_are_arranged_by_video(tmp_path):
+    features = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    np.save(tmp_path / "features.npy", features)
+    write_id_array(["b_1", "a_2", "a_1"], tmp_path / "metadata.npy")
+    arguments = [str(tmp_path / name) for name in ("features.npy", "metadata.npy", "out")]
+    assert main(["import-features", *arguments]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "a.npy"), features[[2, 1]])
+
+
+def test_a_mistake_is_one_line_and_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "avlib", "import-features", "a.npy", "b.npy", "c"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ")
+    assert run.stderr.count("\n") == 1
