@@ -100,20 +100,12 @@ def train(
         {"classes": json.dumps(classes, ensure_ascii=False)}
         | {name: str(value) for name, value in description.items()},
     )
-    write_json(
-        metrics_path,
-        {
-            **description,
-            "seed": seed,
-            "best_epoch": _best_epoch(progress),
-            "validated_on": held_out,
-            "metrics": results,
-            "counts": {
-                "events": {split: len(part) for split, part in splits.items()},
-                "events_without_sound": {s: p.n_without_sound for s, p in splits.items()},
-            },
-        },
-    )
+    counts = {
+        "events": {split: len(part) for split, part in splits.items()},
+        "events_without_sound": {s: part.n_without_sound for s, part in splits.items()},
+    }
+    outcome = {"best_epoch": _best_epoch(progress), "validated_on": held_out, "metrics": results}
+    write_json(metrics_path, {**description, "seed": seed, **outcome, "counts": counts})
     remove_states(state_directory)
 
 
