@@ -21,24 +21,25 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	touch $@
 
 ave: $(STAMP)
-	snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES)
 
 test: $(STAMP)
-	python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2
 
 check: $(STAMP)
-	ruff check .
-	ruff format --check .
-	mypy
-	snakefmt --check Snakefile rules
-	snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
 
-lock:
+lock: $(STAMP)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 	  --generate-hashes --quiet -o requirements.lock
 
 schemas: $(STAMP)
-	python -m avlib schemas
+	$(BIN)/python -m avlib schemas
 
+# Results are left alone, those of the rendered miniature excepted.
 clean:
-	rm -rf results logs .snakemake .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv results/ave/miniature logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=_verify)
 
     export = commands.add_parser(
-        "export-features", help="write the features.npy and metadata.npy of the published code"
+        "export-features", help="write features, ids and intervals as the published code has them"
     )
     export.add_argument("folder", type=Path, help="a folder results/<study>/features/asf")
     export.add_argument("split", choices=["train", "val", "test"])
@@ -75,18 +75,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _export_features(options: argparse.Namespace) -> int:
+    from avlib.datasets.intervals import write_published_intervals
     from avlib.features.arrange import export_features
     from avlib.io.tables import FEATURES, INTERVALS, read_table
 
     index = read_table(options.folder / "index.parquet", FEATURES)
     study = options.folder.resolve().parents[1]
+    intervals = read_table(study / "intervals" / f"{options.split}.parquet", INTERVALS)
     export_features(
         options.folder,
         index[index["split"] == options.split],
-        read_table(study / "intervals" / f"{options.split}.parquet", INTERVALS),
+        intervals,
         features_npy=options.target / "features.npy",
         metadata_npy=options.target / "metadata.npy",
     )
+    write_published_intervals(intervals, options.target / "feature_times.pkl")
     return 0
 
 

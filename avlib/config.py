@@ -4,7 +4,6 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -18,6 +17,7 @@ from pydantic import (
 )
 
 from avlib.errors import ConfigError
+from avlib.presets import PRESETS, Preset
 
 SPLITS = ("train", "val", "test")
 Split = Literal["train", "val", "test"]
@@ -32,26 +32,6 @@ def _power_of_two(value: int) -> int:
 
 
 PowerOfTwo = Annotated[int, Field(gt=0), AfterValidator(_power_of_two)]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """What must travel together for published Auditory SlowFast features (TIM, CVPR 2024)."""
-
-    sample_rate: int  # Hz
-    resampler: Literal["ffmpeg", "soxr"]
-    checkpoint: str  # name of the published weights
-    checkpoint_classes: int  # classes of its head, by which the file is recognised
-    train_views: int
-    interval_s: float = 1.1
-    hop_s: float = 0.2
-
-
-PRESETS: dict[str, Preset] = {
-    "epic_sounds": Preset(24_000, "ffmpeg", "asf_epicsounds.pyth", 44, train_views=3),
-    "perception_test": Preset(24_000, "soxr", "asf_epicsounds.pyth", 44, train_views=3),
-    "ave": Preset(16_000, "ffmpeg", "asf_vggsound.pyth", 309, train_views=5),
-}
 
 
 class Strict(BaseModel):
@@ -84,7 +64,9 @@ class Pretraining(Strict):
     recipe: Literal["miniature", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "miniature", description="Published recipe, or one for small data"
     )
-    width: Positive = Field(8, description="Channels of the slow stem, 64 as published")
+    width: Annotated[int, Field(gt=0, multiple_of=8)] = Field(
+        8, description="Channels of the slow stem, 64 as published"
+    )
     epochs: Positive | None = Field(None, description="null: the recipe's")
     batch_size: Positive | None = Field(None, description="null: the recipe's")
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
@@ -240,7 +222,9 @@ def _describe(error: ValidationError) -> str:
     while path and path[-1] not in _section(path[:-1]).model_fields:
         path.pop()  # pydantic adds the members of unions, which are no keys
     message = problem["msg"].removeprefix("Value error, ")
-    return f"config key {'.'.join(path)}: {message}, got {problem['input']!r}"
+    # The values of a whole section would hide what is wrong.
+    found = "" if isinstance(problem["input"], Mapping) else f", got {problem['input']!r}"
+    return f"config key {'.'.join(path)}: {message}{found}" if path else f"config: {message}"
 
 
 def _section(path: list[str]) -> type[BaseModel]:

@@ -11,8 +11,6 @@ import yaml
 from avlib.config import Ave, Config, Custom, load_config
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
-from avlib.media import ffmpeg
-from avlib.media.decode import agrees_with_command
 
 GIB = 1 << 30
 LEAST_FREE_GIB = 10
@@ -42,6 +40,8 @@ def read_config(config_file: Path, overlays: Sequence[Path]) -> Config:
             content = yaml.safe_load(path.read_text("utf-8"))
         except (OSError, yaml.YAMLError) as error:
             raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        if not isinstance(content or {}, Mapping):
+            raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
         values = _merged(values, content or {})
     return load_config(values)
 
@@ -56,7 +56,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _installation() -> Iterator[Finding]:
     yield True, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield True, ", ".join(f"{name} {v}" for name, v in package_versions().items())
+    yield _attempt(lambda: ", ".join(f"{n} {v}" for n, v in package_versions().items()))
     yield _attempt(_ffmpeg)
     yield _attempt(_torch)
     free = shutil.disk_usage(".").free / GIB
@@ -68,6 +68,9 @@ def _installation() -> Iterator[Finding]:
 
 
 def _ffmpeg() -> str:
+    from avlib.media import ffmpeg
+    from avlib.media.decode import agrees_with_command
+
     version = ffmpeg.version(ffmpeg.binary())
     how = (
         "sound is decoded in process, with the same bits"
@@ -109,12 +112,11 @@ def _study(name: str, study: Ave | Custom) -> Iterator[Finding]:
         "annotations": study.annotations,
         "pretraining.checkpoint": study.pretraining.checkpoint,
         **{f"intervals.{split}": path for split, path in study.intervals},
+        **{f"splits.{split}": path for split, path in study.splits},
     }
-    if isinstance(study, Ave):
-        paths |= {f"splits.{split}": path for split, path in study.splits}
     for key, path in paths.items():
         if path is not None:
-            exists = path.exists()
+            exists = path.is_dir() if key == "videos" else path.exists()
             remedy = "" if exists else "; correct the path, or mount its disk"
             yield exists, f"{name}.{key}: {path} {'exists' if exists else 'is missing'}{remedy}"
     if isinstance(study.checkpoints.asf, Path):

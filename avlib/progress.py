@@ -29,7 +29,7 @@ def progress(items: Iterable[T], what: str, unit: str, *, total: int, done: int 
     bar = tqdm(items, what, total, initial=done, unit=f" {unit}", disable=None, leave=False)
     for count, item in enumerate(bar):
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES:
+        if count and now - last >= SECONDS_BETWEEN_LINES:
             last, rate = now, count / (now - start)
             logger.info(
                 "%s: %d of %d %s, %.1f/s, %.0f s left",

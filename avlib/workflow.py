@@ -13,6 +13,7 @@ from avlib.config import Ave, Config, Custom, config_hash
 from avlib.datasets.study import annotation_files, is_rendered, study_videos
 from avlib.errors import ConfigError
 from avlib.media.scan import fingerprint, read_scan, scan, shard_list
+from avlib.training.recipes import RECIPES
 
 
 class Wildcards(Protocol):
@@ -38,6 +39,11 @@ class Workflow:
 
     def _study(self, wildcards: Wildcards) -> Ave | Custom:
         return self.config.study(wildcards.study)
+
+    def _existing(self, wildcards: Wildcards, key: str, path: Path) -> str:
+        if not path.is_file():
+            raise ConfigError(f"{wildcards.study}.{key}: {path} is no file; correct the path")
+        return str(path)
 
     def _folder(self, wildcards: Wildcards) -> Path:
         return self.results / wildcards.study
@@ -98,7 +104,11 @@ class Workflow:
 
     def published_intervals(self, wildcards: Wildcards) -> list[str]:
         """Return the published interval tables."""
-        return [str(path) for _, path in self._study(wildcards).intervals if path is not None]
+        return [
+            self._existing(wildcards, f"intervals.{split}", path)
+            for split, path in self._study(wildcards).intervals
+            if path is not None
+        ]
 
     def converted_intervals(self, wildcards: Wildcards) -> list[str]:
         """Return the published intervals in our format, if there are any."""
@@ -149,6 +159,12 @@ class Workflow:
         """Return every n-th path: powers of two nest, so those shards make up the larger one."""
         return list(paths[int(wildcards.shard) :: self._study(wildcards).feature_shards])
 
+    def feature_journal(self, wildcards: Wildcards) -> str:
+        """Return the journal of a feature shard; another number of shards has others."""
+        count = self._study(wildcards).feature_shards
+        name = f"{count}/{wildcards.shard}.jsonl"
+        return str(self._folder(wildcards) / ".cache" / "features" / "asf" / name)
+
     # Auditory SlowFast
 
     def asf_checkpoint(self, wildcards: Wildcards) -> list[str]:
@@ -161,7 +177,7 @@ class Workflow:
         if study.checkpoints.asf == "untrained":
             return []
         if study.checkpoints.asf is not None:
-            return [str(study.checkpoints.asf)]
+            return [self._existing(wildcards, "checkpoints.asf", study.checkpoints.asf)]
         if isinstance(study, Custom) and not study.has_annotations:
             raise ConfigError(
                 "custom.checkpoints.asf: give weights (preset "
@@ -173,11 +189,21 @@ class Workflow:
     def initial_checkpoint(self, wildcards: Wildcards) -> list[str]:
         """Return the weights that training starts from, if any."""
         path = self._study(wildcards).pretraining.checkpoint
-        return [str(path)] if path else []
+        return [self._existing(wildcards, "pretraining.checkpoint", path)] if path else []
 
     def training(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what decides the trained weights, beside the data."""
+        """Return what decides the trained weights, beside the data.
+
+        Raises:
+            ConfigError: if the recipe needs weights to start from and none are given.
+        """
         study = self._study(wildcards)
+        recipe = study.pretraining.recipe
+        if RECIPES[recipe].fine_tunes and study.pretraining.checkpoint is None:
+            raise ConfigError(
+                f"{wildcards.study}.pretraining: recipe {recipe} continues from other weights; "
+                "name them as pretraining.checkpoint"
+            )
         settings = study.pretraining.model_dump(exclude={"checkpoint"})
         return settings | {
             "sample_rate": study.asf.sample_rate,

@@ -83,7 +83,7 @@ rule extract_asf:
         gpu=studies.gpus,
     params:
         extraction=studies.extraction,
-        journal="results/{study}/.cache/features/asf/{shard}.jsonl",
+        journal=studies.feature_journal,
         folder="results/{study}/features/asf",
         code=code_fingerprint("avlib.features.extraction"),
     script:

@@ -44,6 +44,7 @@ rule pack_waveforms:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         videos=studies.video_list,
+        fingerprint=studies.fingerprint,
         sound=studies.sound_settings,
         previous="results/{study}/.cache/audio/{shard}.h5",
         code=code_fingerprint("avlib.media.pack"),

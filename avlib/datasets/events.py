@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from avlib.datasets import ave, custom, epic_kitchens, epic_sounds, vggsound
-from avlib.errors import ConfigError
+from avlib.errors import ConfigError, DataError
 from avlib.io.atomic import write_json
 from avlib.io.tables import EVENTS, write_table
 
@@ -64,6 +64,10 @@ def read_events(dataset: str, files: Mapping[str, Path]) -> Events:
             for column, count in PUBLISHED_CLASSES[dataset].items()
         }
     pairs = table[["video_id", "split"]].drop_duplicates()
+    repeated = pairs[pairs["video_id"].duplicated()]
+    if len(repeated):
+        video_id, split = repeated.iloc[0]
+        raise DataError(f"{files[split]}: {video_id} is in another split, too; splits overlap")
     return Events(table, classes, list(pairs.itertuples(index=False, name=None)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from avlib.datasets.intervals import interval_table, read_published_intervals
-from avlib.io.tables import INTERVALS, MANIFEST, read_table, write_table
+from avlib.io.tables import INTERVALS, MANIFEST, read_table, write_parts, write_table
 
 
 def convert_published(sources: Sequence[Path], target: Path) -> None:
@@ -56,8 +56,8 @@ def make_shard_intervals(
 
 
 def gather_intervals(*, shards: Sequence[Path], manifest: Path, split: str, target: Path) -> None:
-    """Write the intervals of all usable videos of one split, ordered by video."""
+    """Write the intervals of all usable videos of one split, shard by shard."""
     videos = read_table(manifest, MANIFEST).query("status == 'ok' and split == @split")
     tables = (read_table(path, INTERVALS) for path in shards)
-    intervals = pd.concat(t[t["video_id"].isin(videos["video_id"])] for t in tables)
-    write_table(intervals.sort_values("video_id", kind="stable"), target, INTERVALS)
+    parts = (t[t["video_id"].isin(videos["video_id"])] for t in tables)
+    write_parts(parts, target, INTERVALS)

@@ -6,7 +6,7 @@ from pathlib import Path
 from avlib.config import Ave, Custom
 from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
 from avlib.errors import ConfigError
-from avlib.media.videos import Video, folder_videos, named_videos, sound_files
+from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
 
 
 def is_rendered(study: Ave | Custom) -> bool:
@@ -61,7 +61,15 @@ def study_videos(study: Ave | Custom, *, seed: int, folder: Path) -> list[Video]
         videos = named_videos(study.videos, splits)
     if sounds is None:
         return videos
-    return [Video(v.video_id, v.split, v.path, sounds.get(v.video_id)) for v in videos]
+    return [
+        Video(v.video_id, v.split, v.path, sounds.get(v.video_id, _expected(study.sound, v)))
+        for v in videos
+    ]
+
+
+def _expected(source: Path | None, video: Video) -> str:
+    """Return where the sound of a video should be, for the manifest to say so."""
+    return str(source) if is_hdf5(str(source)) else f"{source}/{video.video_id}.wav"
 
 
 def _annotated_splits(study: Ave | Custom, folder: Path) -> Iterable[tuple[str, str]] | None:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avlib.config import PRESETS, Preset
+from avlib.device import resolve_device
 from avlib.errors import CheckpointError
 from avlib.features.log_mel import Waveform, interval_log_mels
 from avlib.features.spec_augment import augment
@@ -25,6 +25,7 @@ from avlib.features.windows import view_slices
 from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
 from avlib.models.auditory_slowfast import AuditorySlowFast, feature_width, fold_batch_norm
 from avlib.prefetch import prefetched
+from avlib.presets import PRESETS, Preset
 from avlib.seeds import generator
 
 logger = logging.getLogger(__name__)
@@ -103,8 +104,7 @@ class FeatureExtractor:
     def __init__(self, network: AuditorySlowFast, settings: ExtractionSettings) -> None:
         self.settings = settings
         self.sample_rate = settings.values.sample_rate
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device if settings.device == "auto" else settings.device)
+        self.device = resolve_device(settings.device)
         self.dtype = getattr(torch, settings.dtype)
         self.channels = feature_width(network.s1.pathway0_stem.conv.out_channels)
         torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32

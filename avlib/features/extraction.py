@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from avlib.device import resolve_device
 from avlib.features.auditory_slowfast import (
     ExtractionSettings,
     FeatureExtractor,
@@ -28,6 +29,7 @@ from avlib.features.windows import interval_samples
 from avlib.io.atomic import atomic_path
 from avlib.io.checkpoints import file_hash
 from avlib.io.packs import WaveformStore
+from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import FEATURES, INTERVALS, MANIFEST, read_table, write_table
 from avlib.progress import progress
 
@@ -184,8 +186,12 @@ def write_npy(target: Path, shape: tuple[int, ...], blocks: Iterator[NDArray[np.
 def _key(
     waveform: Any, rows: pd.DataFrame, views: int, settings: ExtractionSettings, weights: str
 ) -> str:
-    """Return a digest of everything that a video's features are made from."""
-    digest = hashlib.sha256(repr((astuple(settings), views, weights)).encode())
+    """Return a digest of everything that a video's features are made from and by."""
+    made_by = (
+        code_fingerprint("avlib.features.auditory_slowfast"),
+        resolve_device(settings.device),
+    )
+    digest = hashlib.sha256(repr((astuple(settings), views, weights, made_by)).encode())
     digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
     for first in range(0, len(waveform), 1 << 20):
         digest.update(np.asarray(waveform[first : first + (1 << 20)]).tobytes())

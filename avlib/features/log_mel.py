@@ -148,7 +148,7 @@ def interval_log_mels(
 
     Equal to `pad_frames(log_mel(...))` of every slice. Frames that see the same samples are
     computed once: slices whose distance is a multiple of the hop share all frames of their
-    overlap but the first and the last. Only the span from the first slice to the last is read.
+    overlap but the first and the last. Sound between slices that do not touch is not read.
 
     Args:
         waveform: the recording.
@@ -168,7 +168,26 @@ def interval_log_mels(
         return torch.empty(0, N_FRAMES, N_MELS, device=device)
     if (ranges[:, 0] < 0).any() or (ranges[:, 1] < ranges[:, 0]).any():
         raise ValueError(f"a slice must not begin before 0 nor end before it begins: {slices}")
-    first, last = np.minimum(ranges, len(waveform)).T
+    ranges = np.minimum(ranges, len(waveform))
+    log_mels = torch.empty(len(ranges), N_FRAMES, N_MELS, device=device)
+    for run in _runs(ranges):
+        log_mels[torch.from_numpy(run)] = _run_log_mels(waveform, ranges[run], sample_rate, device)
+    return log_mels
+
+
+def _runs(ranges: IntArray) -> list[IntArray]:
+    """Return the rows of slices (N, 2) in runs without gaps, so that no run spans unused sound."""
+    order = np.argsort(ranges[:, 0], kind="stable")
+    first, last = ranges[order].T
+    gaps = np.flatnonzero(first[1:] > np.maximum.accumulate(last)[:-1]) + 1
+    return np.split(order, gaps)
+
+
+def _run_log_mels(
+    waveform: Waveform, ranges: IntArray, sample_rate: int, device: torch.device | str
+) -> Tensor:
+    """Return the spectrograms of slices whose span is read at once."""
+    first, last = ranges.T
     length, hop = frame_samples(sample_rate)
     table = distinct_frames(first, last, length=length, hop=hop)
     origin = int(first.min()) - length  # a frame may begin before the span and end after it

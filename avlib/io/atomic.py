@@ -1,24 +1,35 @@
 """The one door through which files are written: whole, or not at all."""
 
+import hashlib
 import json
 import os
+import platform
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+LEFTOVER_AGE_S = 3600.0  # for partial files of other machines, whose processes cannot be asked
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `target`; rename it onto `target` on success.
 
-    On any error the temporary file is removed and `target` is left as it was. A process that is
-    killed leaves at most a hidden `.part` file behind.
+    On any error the temporary file is removed and `target` is left as it was. What a killed
+    process left behind is removed by the next one that writes the same target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{uuid4().hex}.part"
+    # A digest, because the name with an addition could be too long for a file name.
+    prefix = f".{hashlib.sha1(os.fsencode(target.name)).hexdigest()[:12]}"
+    for leftover in target.parent.glob(f"{prefix}.*.part"):
+        if _is_abandoned(leftover):
+            leftover.unlink(missing_ok=True)
+    writer = f"{os.getpid()}-{platform.node()[:40]}"
+    partial = target.parent / f"{prefix}.{uuid4().hex}.{writer}.part"
     try:
         yield partial
         with partial.open("rb") as file:
@@ -26,6 +37,20 @@ def atomic_path(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _is_abandoned(partial: Path) -> bool:
+    """Say whether the process that wrote a partial file is gone."""
+    process, _, node = partial.name.removesuffix(".part").split(".", 3)[3].partition("-")
+    if node != platform.node()[:40]:
+        return time.time() - partial.stat().st_mtime > LEFTOVER_AGE_S
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def write_json(target: Path, content: Any) -> None:

@@ -78,8 +78,12 @@ def fit_state_dict(
         skip: prefix of names that may be absent or of another shape, and are then left alone.
 
     Raises:
-        CheckpointError: naming missing, unexpected and wrongly shaped tensors.
+        CheckpointError: naming missing, unexpected and wrongly shaped tensors, or those that hold
+            NaN or infinity.
     """
+    broken = sorted(n for n, v in state.items() if not torch.isfinite(v.float()).all())
+    if broken:
+        raise CheckpointError(f"{source}: values that are no numbers in {_some(broken)}")
     own = model.state_dict()
     skipped = {n for n in own.keys() | state.keys() if skip is not None and n.startswith(skip)}
     fitting = {n for n in own.keys() & state.keys() if own[n].shape == state[n].shape}
@@ -96,7 +100,13 @@ def fit_state_dict(
 
 
 def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
+    """Return the SHA-256 of a file.
+
+    Raises:
+        CheckpointError: if there is no such file.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -3,6 +3,7 @@
 A pack's own files hold float32 in [-1, 1]; int16 is accepted on reading and means value / 32768.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from avlib.errors import DataError
 
 INT16_SCALE = 32_768
 BLOCK_SAMPLES = 1 << 20
+FILES_OPEN = 32  # far below the limits of operating systems
 
 
 def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
@@ -48,6 +50,8 @@ def read_blocks(waveform: h5py.Dataset) -> Iterator[NDArray[np.float32]]:
 class WaveformStore:
     """The waveforms of a study, read from its packs a slice at a time.
 
+    At most FILES_OPEN packs are open at once.
+
     Args:
         packs: HDF5 files with one data set a video.
         sample_rate: Hz; expected where a pack says its own rate.
@@ -58,31 +62,28 @@ class WaveformStore:
 
     def __init__(self, packs: Iterable[Path], *, sample_rate: int) -> None:
         self.sample_rate = sample_rate
-        self._files: list[h5py.File] = []
-        self._by_id: dict[str, h5py.File] = {}
+        self._open: OrderedDict[Path, h5py.File] = OrderedDict()
+        self._path_of: dict[str, Path] = {}
         for path in packs:
-            try:
-                file = h5py.File(path, "r")
-            except OSError as error:
-                self.close()
-                raise DataError(f"{path}: not a readable HDF5 file ({error})") from error
-            self._files.append(file)
-            rate = file.attrs.get("rate_hz", sample_rate)
-            if rate != sample_rate:
-                self.close()
-                raise DataError(f"{path}: {rate} Hz, but the preset needs {sample_rate} Hz")
-            self._by_id.update(dict.fromkeys(file, file))
+            self._path_of.update(dict.fromkeys(self._file(path), path))
 
     def __contains__(self, video_id: str) -> bool:
-        return video_id in self._by_id
+        return video_id in self._path_of
 
     def __getitem__(self, video_id: str) -> h5py.Dataset:
-        """Return a video's data set: `len` and slices of it read no more than asked."""
-        return self._by_id[video_id][video_id]
+        """Return a video's data set: `len` and slices of it read no more than asked.
+
+        It is good until FILES_OPEN other packs have been read.
+        """
+        return self._file(self._path_of[video_id])[video_id]
 
     def n_samples(self, video_id: str) -> int:
         """Return the length of a video's sound."""
         return len(self[video_id])
+
+    def origin(self, video_id: str) -> str:
+        """Return the key of what a waveform was made from; empty if the pack does not note it."""
+        return str(self[video_id].attrs.get("key", ""))
 
     def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
         """Return samples [first, last) of a video, cut at the borders as array slices are."""
@@ -90,8 +91,28 @@ class WaveformStore:
 
     def close(self) -> None:
         """Close all files."""
-        for file in self._files:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _file(self, path: Path) -> h5py.File:
+        """Return an open pack; the one that was not used for longest makes room."""
+        if path not in self._open:
+            if len(self._open) >= FILES_OPEN:
+                self._open.popitem(last=False)[1].close()
+            self._open[path] = self._open_pack(path)
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def _open_pack(self, path: Path) -> h5py.File:
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            raise DataError(f"{path}: not a readable HDF5 file ({error})") from error
+        rate = file.attrs.get("rate_hz", self.sample_rate)
+        if rate != self.sample_rate:
             file.close()
+            raise DataError(f"{path}: {rate} Hz, but the preset needs {self.sample_rate} Hz")
+        return file
 
     def __enter__(self) -> Self:
         return self

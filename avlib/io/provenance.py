@@ -6,9 +6,12 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-PACKAGES = ("avlib", "torch", "numpy", "av", "h5py", "soxr", "snakemake")
+from avlib import __version__
+
+PACKAGES = ("torch", "numpy", "av", "h5py", "soxr", "snakemake")
 
 
+@cache
 def code_fingerprint(*modules: str) -> str:
     """Return a digest of modules and of every avlib module that they import, however deep.
 
@@ -30,7 +33,7 @@ def code_fingerprint(*modules: str) -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the packages that decide results."""
-    return {package: version(package) for package in PACKAGES}
+    return {"avlib": __version__} | {package: version(package) for package in PACKAGES}
 
 
 @cache

@@ -3,6 +3,7 @@
 The classes below are the single truth; `schemas/*.schema.json` is generated from them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ EVENTS = TableSchema(
 
 INTERVALS = TableSchema(
     "intervals",
-    "one row a feature, ordered by video and start",
+    "one row a feature; those of a video follow each other in order",
     (
         Column("interval_id", pa.string(), "<video_id>_<k>, k = 1, 2, ... within the video"),
         VIDEO_ID,
@@ -138,6 +139,22 @@ def write_table(rows: pd.DataFrame, target: Path, schema: TableSchema) -> None:
     Raises:
         DataError: if a column is missing, unknown, of another type or empty where it must not be.
     """
+    write_parts([rows], target, schema)
+
+
+def write_parts(parts: Iterable[pd.DataFrame], target: Path, schema: TableSchema) -> None:
+    """Write successive parts of a table as one Parquet file; only one is in memory at a time.
+
+    Raises:
+        DataError: as `write_table`.
+    """
+    with atomic_path(target) as partial, pq.ParquetWriter(partial, schema.arrow) as writer:
+        for rows in parts:
+            writer.write_table(_checked(rows, target, schema))
+
+
+def _checked(rows: pd.DataFrame, target: Path, schema: TableSchema) -> pa.Table:
+    """Return rows as Arrow has them, after checking columns, types and empty values."""
     expected = [c.name for c in schema.columns]
     if set(rows.columns) != set(expected):
         missing = sorted(set(expected) - set(rows.columns))
@@ -150,8 +167,7 @@ def write_table(rows: pd.DataFrame, target: Path, schema: TableSchema) -> None:
         table = pa.Table.from_pandas(rows[expected], schema=schema.arrow, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"{target}: {schema.name} table: {error}") from error
-    with atomic_path(target) as partial:
-        pq.write_table(table.replace_schema_metadata(None), partial)
+    return table.replace_schema_metadata(None)
 
 
 def read_table(source: Path, schema: TableSchema) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from avlib.errors import DataError
 from avlib.media import ffmpeg
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def extract_waveform(path: Path, sample_rate: int, target: BinaryIO) -> int:
     """
     try:
         _write_blocks(_decode_in_process(path, sample_rate), target)
-    except (_CommandNeededError, av.FFmpegError, ValueError) as reason:
+    except (_CommandNeededError, av.FFmpegError, ValueError, AttributeError) as reason:
         logger.debug("%s: decoded by the command (%s)", path, reason)
         target.seek(0)
         target.truncate()
@@ -63,15 +64,18 @@ def extract_waveform(path: Path, sample_rate: int, target: BinaryIO) -> int:
 def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
     """Write the sound of `path` as raw interleaved int16; return its sample rate and channels.
 
-    The samples are those of `ffmpeg -vn -c:a pcm_s16le`.
+    The samples are those of `ffmpeg -map 0:a:0 -c:a pcm_s16le`, the first sound stream.
 
     Raises:
         DataError: if ffmpeg cannot read the file.
     """
-    with av.open(str(path), metadata_errors="replace") as container:
-        stream = container.streams.audio[0]
-        sample_rate, channels = int(stream.rate), int(stream.channels)
-    _write_blocks(ffmpeg.command_waveform(path), target)
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            stream = container.streams.audio[0]
+            sample_rate, channels = int(stream.rate), int(stream.channels)
+    except (av.FFmpegError, AttributeError) as error:
+        raise DataError(f"{path}: the sound stream cannot be read ({error})") from error
+    _write_blocks(ffmpeg.command_waveform(path, first_stream=True), target)
     return sample_rate, channels
 
 
@@ -119,6 +123,8 @@ def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
     if not agrees_with_command():
         raise _CommandNeededError("another release of FFmpeg")
     codec = stream.codec_context
+    if len(container.streams.audio) > 1:
+        raise _CommandNeededError("several sound streams, of which the command chooses one")
     if codec.name not in LOSSLESS_CODECS | LOSSY_CODECS or stream.channels > 2:
         raise _CommandNeededError(f"{codec.name} with {stream.channels} channels")
     if codec.name in LOSSLESS_CODECS or "mov" not in container.format.name:
@@ -126,6 +132,9 @@ def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
     entries = stream.index_entries
     if codec.name != "aac" or codec.profile != "LC" or not entries or stream.duration is None:
         raise _CommandNeededError(f"{codec.name} in {container.format.name}")
+    n_before = (len(entries) - 1) * AAC_FRAME_SAMPLES
+    if entries[-1].timestamp - entries[0].timestamp != n_before:
+        raise _CommandNeededError("gaps in the sound")
     if stream.duration - entries[-1].timestamp >= AAC_FRAME_SAMPLES:
         return math.inf
     starts_plainly = stream.start_time == 0 and entries[0].timestamp == -AAC_FRAME_SAMPLES

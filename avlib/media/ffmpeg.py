@@ -42,7 +42,11 @@ def version(command: str) -> str:
 
 
 def command_waveform(
-    path: Path, *, sample_rate: int | None = None, channels: int | None = None
+    path: Path,
+    *,
+    sample_rate: int | None = None,
+    channels: int | None = None,
+    first_stream: bool = False,
 ) -> Iterator[NDArray[np.int16]]:
     """Yield the sound of a file in blocks, as `ffmpeg -vn -c:a pcm_s16le` writes it.
 
@@ -50,11 +54,12 @@ def command_waveform(
         path: a media file with a sound stream.
         sample_rate: Hz; None keeps the file's rate (`-ar` is left out).
         channels: None keeps the file's channels (`-ac` is left out), interleaved.
+        first_stream: take the first of several sound streams rather than ffmpeg's choice.
 
     Raises:
         DataError: if the command fails; the message is its last line.
     """
-    options = {"ar": sample_rate, "ac": channels}
+    options = {"ar": sample_rate, "ac": channels, "map": "0:a:0" if first_stream else None}
     arguments = (
         ffmpeg.input(f"file:{path}")
         .output(

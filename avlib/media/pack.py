@@ -13,9 +13,11 @@ import pandas as pd
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, keep_copy
 from avlib.io.packs import read_blocks, write_waveform
+from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import MANIFEST, read_table, write_table
+from avlib.media import ffmpeg
 from avlib.media.scan import ScannedVideo, read_scan
-from avlib.media.sound import SoundSettings, pack_sound
+from avlib.media.sound import SoundSettings, link_sound, pack_sound
 from avlib.media.videos import is_hdf5
 from avlib.progress import progress
 
@@ -80,6 +82,8 @@ def _pack_row(
         row["status"], row["message"] = "ok", ""
     if row["status"] != "ok":
         return row
+    if source.sound and not Path(source.sound).exists():
+        return _left_out(row, "no_audio", f"{source.sound} does not exist; add it")
     try:
         n_samples = _pack_or_reuse(source, row["content_hash"], pack, old, settings)
     except DataError as error:
@@ -102,10 +106,10 @@ def _pack_or_reuse(
     if video_id in pack:
         return len(pack[video_id])
     if is_hdf5(path):
-        pack[video_id] = h5py.ExternalLink(str(path.absolute()), f"/{video_id}")
-        return len(pack[video_id])
+        return link_sound(pack, video_id, path, settings)
     source_hash = source.sound_hash or content_hash
-    key = hashlib.sha256(repr((astuple(settings), source_hash)).encode()).hexdigest()
+    made_by = (code_fingerprint("avlib.media.sound"), ffmpeg.version(ffmpeg.binary()))
+    key = hashlib.sha256(repr((astuple(settings), source_hash, made_by)).encode()).hexdigest()
     if old is not None and video_id in old and old[video_id].attrs.get("key") == key:
         n_samples = len(old[video_id])
         write_waveform(pack, video_id, n_samples, read_blocks(old[video_id]))

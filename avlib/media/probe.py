@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import av
 import pandas as pd
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -16,6 +18,8 @@ from avlib.media.scan import ScannedVideo, content_hash, read_scan
 from avlib.media.truncation import missing_bytes
 from avlib.media.videos import is_hdf5, is_safe_id
 from avlib.progress import progress
+
+LENGTH_TOLERANCE_S = 0.1  # between what frames at their rate and what timestamps say
 
 
 @dataclass(frozen=True)
@@ -98,29 +102,26 @@ def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> 
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             return _describe(row, container)
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except Exception as error:  # whatever a broken file provokes, it must not stop the others
         reason = getattr(error, "strerror", None) or error
         return row.left_out("unreadable", f"{reason}; download it again")
 
 
 def _describe(row: VideoInfo, container: InputContainer) -> VideoInfo:
-    row = replace(row, has_audio=bool(container.streams.audio))
-    if container.streams.audio:
-        sound = container.streams.audio[0]
-        row = replace(row, audio_rate_hz=sound.rate or None, audio_channels=sound.channels or None)
-    pictures = [stream for stream in container.streams.video if not _is_cover(stream)]
+    sound = container.streams.best("audio")
+    # A stream of an unknown codec has no context.
+    has_audio = isinstance(sound, AudioStream) and sound.codec_context is not None
+    row = replace(row, has_audio=has_audio)
+    if isinstance(sound, AudioStream) and has_audio:
+        rate, channels = sound.rate or None, sound.channels or None
+        row = replace(row, audio_rate_hz=rate, audio_channels=channels)
+    pictures = [s for s in container.streams.video if s.codec_context and not _is_cover(s)]
     if pictures:
         picture = pictures[0]
         fps = float(picture.average_rate or picture.guessed_rate or 0) or None
         frames, duration_s = _measure(container, picture)
-        row = replace(
-            row,
-            fps=fps,
-            frames=frames,
-            width=picture.width or None,
-            height=picture.height or None,
-            duration_s=frames / fps if frames and fps else duration_s,
-        )
+        row = replace(row, fps=fps, width=picture.width or None, height=picture.height or None)
+        row = replace(row, **_length(frames, duration_s, fps))
     if not pictures and not row.has_audio:
         return row.left_out("unreadable", "neither picture nor sound in the file")
     if not row.has_audio:
@@ -128,13 +129,31 @@ def _describe(row: VideoInfo, container: InputContainer) -> VideoInfo:
     return row
 
 
-def _measure(container: InputContainer, picture: VideoStream) -> tuple[int | None, float | None]:
-    """Return the frames and the length in seconds; read the whole file if no index tells them."""
-    declared_s = container.duration / av.time_base if container.duration else None
-    if picture.frames and "mov" in container.format.name:
-        return picture.frames, declared_s
-    n_frames = sum(1 for packet in container.demux(picture) if packet.size)
-    return n_frames or None, declared_s
+def _measure(container: InputContainer, picture: VideoStream) -> tuple[int, float | None]:
+    """Return the frames and the seconds they last; read the whole file if no index tells them."""
+    tick_s = float(picture.time_base or 0)
+    if picture.frames and picture.duration and "mov" in container.format.name:
+        return picture.frames, picture.duration * tick_s
+    spans = [(p.pts, p.duration or 0) for p in container.demux(picture) if p.size]
+    starts = [pts for pts, _ in spans if pts is not None]
+    if not starts:
+        return len(spans), None
+    stop = max(pts + duration for pts, duration in spans if pts is not None)
+    return len(spans), (stop - min(starts)) * tick_s
+
+
+def _length(frames: int, duration_s: float | None, fps: float | None) -> dict[str, Any]:
+    """Return frames and duration of a picture, as extraction at a constant rate would give them.
+
+    The frames over their rate are the length, as published. Where frames come at varying
+    distances, or an edit list hides some, their timestamps are.
+    """
+    if not frames or not fps:
+        return {"frames": frames or None, "duration_s": duration_s}
+    length_s = frames / fps
+    if duration_s and abs(length_s - duration_s) > max(LENGTH_TOLERANCE_S, 1.5 / fps):
+        return {"frames": round(duration_s * fps), "duration_s": duration_s}
+    return {"frames": frames, "duration_s": length_s}
 
 
 def _is_cover(stream: VideoStream) -> bool:

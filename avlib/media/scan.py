@@ -4,15 +4,17 @@ A file's content hash is taken once and kept with its size and time, so that a l
 one `stat` a file, and a file that was only touched keeps its hash.
 """
 
+import errno
 import hashlib
 import json
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from avlib.io.atomic import write_json
-from avlib.media.videos import Video
+from avlib.media.videos import SOUND_SUFFIXES, Video, is_hdf5
 
 SAMPLE_BYTES = 64 * 1024
 THREADS = 16  # hashing waits for the disk
@@ -38,14 +40,23 @@ def shard_of(video_id: str, shards: int) -> int:
 def content_hash(path: Path) -> str:
     """Return a fingerprint of a file: its size and its first, middle and last 64 KiB.
 
-    Videos are large; two that differ, differ in their index or in one of these places.
+    Encoded videos are large, and an edit of one moves all that follows. Uncompressed sound can
+    change in one place alone, so such files are read whole, and of an HDF5 file, which may have
+    hundreds of gigabytes, the time of its last change counts.
 
     Raises:
         OSError: if the file cannot be read.
     """
-    size = path.stat().st_size
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
+        raise OSError(errno.EINVAL, "not a regular file")
+    size = state.st_size
     digest = hashlib.sha256(str(size).encode())
+    if is_hdf5(path):
+        digest.update(str(state.st_mtime_ns).encode())
     with path.open("rb") as file:
+        if path.suffix.lower() in SOUND_SUFFIXES:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
         for start in sorted({0, max(0, size // 2), max(0, size - SAMPLE_BYTES)}):
             file.seek(start)
             digest.update(file.read(SAMPLE_BYTES))

@@ -1,5 +1,6 @@
 """Which files a study has: a folder searched, or ids looked up in one."""
 
+import logging
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avlib.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 # fmt: off
 VIDEO_SUFFIXES = {
@@ -51,14 +54,25 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[str]:
     if real in seen:
         return
     seen.add(real)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _walk(Path(entry.path), seen)
-            elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES:
-                yield entry.path
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        logger.warning("%s is not searched: %s", folder, error.strerror)
+        return
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
+            yield from _walk(Path(entry.path), seen)
+        elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES:
+            yield entry.path
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def folder_videos(folder: Path, split: str) -> list[Video]:
@@ -98,13 +112,19 @@ def sound_files(source: Path) -> dict[str, str]:
     if is_hdf5(source) and source.is_file():
         import h5py  # not needed to plan the jobs of other studies
 
-        with h5py.File(source, "r") as file:
-            return dict.fromkeys(file, str(source))
+        try:
+            with h5py.File(source, "r") as file:
+                return dict.fromkeys(file, str(source))
+        except OSError as error:
+            raise ConfigError(f"sound: {source} is no readable HDF5 file ({error})") from error
     if not source.is_dir():
         raise ConfigError(f"sound: {source} is neither a folder nor an HDF5 file")
-    with os.scandir(source) as entries:
-        paths = [Path(e.path) for e in entries if Path(e.name).suffix.lower() in SOUND_SUFFIXES]
-    return {path.stem: str(path) for path in sorted(paths, reverse=True)}
+    paths = [
+        str(path)
+        for path in sorted(source.iterdir(), reverse=True)
+        if path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".")
+    ]
+    return {_video_id(path): path for path in paths}
 
 
 def _video_id(path: str) -> str:

@@ -1,9 +1,14 @@
 """A convolution for inference that ends with the sum and the ReLU that follow it."""
 
+import platform
+
 import torch
 from torch import Tensor, nn
 
-HAS_ONEDNN = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+# The kernels are known to be right on x86; elsewhere the plain operations do.
+HAS_ONEDNN = (
+    platform.machine() in {"x86_64", "AMD64"} and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+)
 
 
 class FusedConv2d(nn.Module):

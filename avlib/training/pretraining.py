@@ -13,6 +13,7 @@ from avlib.errors import ConfigError, DataError
 from avlib.features.log_mel import frame_samples
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.provenance import code_fingerprint
 from avlib.io.weights import save_weights
 from avlib.models.auditory_slowfast import AuditorySlowFast
 from avlib.training.auditory_slowfast import initialise
@@ -41,7 +42,7 @@ def train(
     seed: int,
     metrics: Metrics,
     initial_weights: Path | None,
-    device: str,
+    device: torch.device,
     state_directory: Path,
     model_path: Path,
     log_path: Path,
@@ -155,6 +156,7 @@ def _splits(
             clip_s=recipe.clip_s,
             n_frames=recipe.n_frames,
             specaug=recipe.specaug,
+            truncates_samples=recipe.truncates_samples,
         )
         for split in ("train", "val", "test")
     }
@@ -198,9 +200,11 @@ def _state_key(
 ) -> str:
     """Return the key of everything that decides the result."""
     weights = model.state_dict()
+    device = next(model.parameters()).device
     return state_key(
         [
             repr((recipe, seed, *weights)).encode(),
+            repr((code_fingerprint("avlib.training.pretraining"), device)).encode(),
             *(tensor.cpu().numpy().tobytes() for tensor in weights.values()),
             *(part for events in splits.values() for part in events.fingerprint()),
         ]

@@ -30,6 +30,7 @@ class Recipe:
         specaug: augmentation of the training items, a mode of `spec_augment.augment`.
         precise_batches: most batches for the precise statistics of the batch norms.
         epoch_items: least items an epoch; a smaller set is gone through more than once.
+        truncates_samples: whether seconds become samples by cutting rather than by rounding.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Recipe:
     specaug: Literal["reference", "standard"] = "reference"
     precise_batches: int = 200
     epoch_items: int = 0
+    truncates_samples: bool = False
 
 
 RECIPES = {
@@ -65,6 +67,7 @@ RECIPES = {
             views=5,
             sample_rate=24_000,
             fine_tunes=True,
+            truncates_samples=True,
         ),
         Recipe(
             name="epic_kitchens",

@@ -26,11 +26,13 @@ class SoundEvents:
 
     Args:
         events: columns event_id, video_id, start_s, stop_s and `heads`.
-        waveforms: sound of the videos; events of other videos are left out and counted.
+        waveforms: sound of the videos; events of other videos, and those that begin after the
+            end of the sound, are left out and counted. Others end with the sound at the latest.
         heads: columns with the class number, one for each classifier of the network.
         clip_s: length of one input of the network, in seconds.
         n_frames: frames of one input; shorter spectrograms repeat their last frame.
         specaug: augmentation of the crops.
+        truncates_samples: whether seconds become samples by cutting rather than by rounding.
     """
 
     def __init__(
@@ -42,17 +44,27 @@ class SoundEvents:
         clip_s: float,
         n_frames: int,
         specaug: Literal["reference", "standard"],
+        truncates_samples: bool = False,
     ) -> None:
-        has_sound = np.array([video_id in waveforms for video_id in events.video_id], dtype=bool)
+        rate = waveforms.sample_rate
+        to_samples = int if truncates_samples else round
+        lengths = {v: waveforms.n_samples(v) for v in set(events.video_id) if v in waveforms}
+        starts = [to_samples(s * rate) for s in events.start_s]
+        has_sound = np.array(
+            [start < lengths.get(v, 0) for v, start in zip(events.video_id, starts, strict=True)],
+            dtype=bool,
+        )
         self.n_without_sound = int((~has_sound).sum())
         events = events[has_sound]
-        rate = waveforms.sample_rate
         self.waveforms, self.n_frames, self.specaug = waveforms, n_frames, specaug
         self.clip_samples = round(rate * clip_s)
         self.event_ids: list[str] = events.event_id.tolist()
         self.video_ids: list[str] = events.video_id.tolist()
-        self.starts = [round(s * rate) for s in events.start_s]
-        self.stops = [round(s * rate) for s in events.stop_s]
+        self.starts = [to_samples(s * rate) for s in events.start_s]
+        self.stops = [
+            min(to_samples(s * rate), lengths[v])
+            for v, s in zip(events.video_id, events.stop_s, strict=True)
+        ]
         self.labels = events[list(heads)].to_numpy(np.int64)  # (N, heads)
 
     def __len__(self) -> int:
@@ -98,7 +110,10 @@ class SoundEvents:
         return np.unique(np.linspace(0, self._spare_samples(index), views)).tolist()
 
     def fingerprint(self) -> Iterator[bytes]:
-        """Yield what tells these events from others; of the sound, its length and a second."""
+        """Yield what tells these events from others; of the sound, its length and origin.
+
+        Where a pack does not note what a waveform was made from, a second of it has to do.
+        """
         yield repr((self.event_ids, self.video_ids, self.starts, self.stops)).encode()
         yield self.labels.tobytes()
         for video_id in sorted(set(self.video_ids)):
@@ -106,6 +121,7 @@ class SoundEvents:
             middle = length // 2
             second = self.waveforms.read(video_id, middle, middle + self.waveforms.sample_rate)
             yield length.to_bytes(8, "little") + second.tobytes()
+            yield self.waveforms.origin(video_id).encode()
 
     def _spare_samples(self, index: int) -> int:
         """Return by how much an event is longer than a clip."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from avlib.device import resolve_device
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import EVENTS, read_table
 from avlib.training.pretraining import train
@@ -54,7 +55,6 @@ def train_study(
 ) -> None:
     """Train on a study's events and packs; the arguments are those of `pretraining.train`."""
     torch.set_num_threads(1)  # another number gives other last bits
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     with WaveformStore(packs, sample_rate=settings.sample_rate) as waveforms:
         train(
             read_table(events, EVENTS),
@@ -70,7 +70,7 @@ def train_study(
             seed=settings.seed,
             metrics=metrics,
             initial_weights=initial_weights,
-            device=device if settings.device == "auto" else settings.device,
+            device=resolve_device(settings.device),
             state_directory=state_directory,
             model_path=model_path,
             log_path=log_path,

@@ -52,6 +52,8 @@ def verify(
             failed += not comparison.passed
             out(_report(system, case_id, comparison))
     out(f"{sidecars} sidecars, {passed} comparisons passed, {failed} failed")
+    if not sidecars:
+        out(f"no sidecar (.json) in {', '.join(map(str, paths))}")
     return passed > 0 and failed == 0
 
 
@@ -90,6 +92,8 @@ def _caught(comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
             yield Comparison("", False, message="nothing to compare")
     except AvlibError as error:
         yield Comparison("", False, message=str(error))
+    except KeyError as error:
+        yield Comparison("", False, message=f"the sidecar, or the .npz beside it, lacks {error}")
     except Exception as error:  # a case must not stop those after it
         yield Comparison("", False, message=f"{type(error).__name__}: {error}")
 

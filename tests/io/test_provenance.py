@@ -15,8 +15,8 @@ def package(tmp_path, monkeypatch):
 
 
 def fingerprint(*modules):
-    for cached in (provenance._source, provenance._tree, provenance._imports, provenance._syntax):
-        cached.cache_clear()
+    for name in ("code_fingerprint", "_source", "_tree", "_imports", "_syntax"):
+        getattr(provenance, name).cache_clear()
     return provenance.code_fingerprint(*modules)
 
 

@@ -127,3 +127,21 @@ def test_real_recordings_agree_with_the_command(shared_data):
     for path in paths:
         if path.name != "bikes_000001.mp4":  # has no sound
             np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000), path.name)
+
+
+def test_of_several_sound_streams_the_command_chooses(tmp_path):
+    mono = make_video(tmp_path / "mono.mp4", channels=1, sample_rate=16_000)
+    stereo = make_video(tmp_path / "stereo.mp4", channels=2)
+    path = tmp_path / "both.mkv"
+    inputs = ("-i", mono, "-i", stereo)
+    maps = ("-map", "0:v", "-map", "0:a", "-map", "1:a", "-disposition:a:1", "default")
+    run_ffmpeg(*inputs, *maps, "-c", "copy", path)
+    np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000))
+
+
+def test_a_gap_in_the_sound_of_an_mp4_agrees_with_the_command(tmp_path):
+    gap = ("-af", "aselect='not(between(t,0.6,1.1))'")
+    source = make_video(tmp_path / "source.mkv", audio_codec="pcm_s16le")
+    path = tmp_path / "gap.mp4"
+    run_ffmpeg("-i", source, "-c:v", "copy", "-c:a", "aac", *gap, path)
+    np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000))

@@ -1,11 +1,13 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from media_files import cut_off, make_video
+from media_files import cut_off, make_video, run_ffmpeg
 
 from avlib.media.probe import VideoInfo, manifest_rows, probe_file, probe_videos
-from avlib.media.scan import ScannedVideo
+from avlib.media.scan import ScannedVideo, read_scan, scan, shard_list
+from avlib.media.videos import folder_videos
 
 
 def probe(path: Path) -> VideoInfo:
@@ -107,3 +109,26 @@ def test_real_clips(shared_data):
     assert {info.status for info in clips.values()} == {"ok", "no_audio"}
     assert clips["demo.mp4"].frames == 280
     assert clips["v_GGSY1Qvo990.mp4"].fps == pytest.approx(19.62)
+
+
+def test_frames_at_varying_distances_last_as_long_as_their_timestamps(tmp_path):
+    drop = ("-vf", "select='not(mod(n,3))+lt(n,20)'", "-fps_mode", "vfr")
+    for name in ("a.mp4", "a.mkv"):
+        info = probe(make_video(tmp_path / name, duration_s=4.0, options=drop))
+        assert info.duration_s == pytest.approx(4.0, abs=0.15), name
+
+
+def test_an_edit_list_shortens_the_picture(tmp_path):
+    source = make_video(tmp_path / "a.mp4", duration_s=4.0)
+    run_ffmpeg("-ss", "1.3", "-i", source, "-c", "copy", tmp_path / "b.mp4")
+    assert probe(tmp_path / "b.mp4").duration_s == pytest.approx(2.7, abs=0.1)
+
+
+def test_pipes_and_links_to_themselves_are_unreadable(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "self.mp4").symlink_to(tmp_path / "self.mp4")
+    videos = folder_videos(tmp_path, "test")
+    assert [Path(video.path).name for video in videos] == ["pipe.mp4", "self.mp4"]
+    scan(videos, shards=1, folder=tmp_path / "lists")
+    rows = probe_videos(read_scan(shard_list(tmp_path / "lists", 0)))
+    assert [row.status for row in rows] == ["unreadable", "unreadable"]

@@ -67,10 +67,14 @@ def test_a_short_event_is_taken_whole_and_its_last_frame_repeated(store):
     assert (clips[0, 0, 101:] == clips[0, 0, 100]).all()
 
 
-def test_an_event_beyond_the_end_of_the_sound_is_silence(store):
-    ((_, clips),) = sound_events(store, (4.0, 5.0)).view_batches(1, 8)
-    assert clips.shape == (1, 1, 200, 128)
-    assert torch.allclose(clips, torch.tensor(1e-6).log())
+def test_an_event_beyond_the_end_of_the_sound_is_left_out_and_counted(store):
+    events = sound_events(store, (4.0, 5.0))
+    assert (len(events), events.n_without_sound) == (0, 1)
+
+
+def test_an_event_ends_with_the_sound(store):
+    events = sound_events(store, (2.0, 9.0))
+    assert events.stops == [store.n_samples(events.video_ids[0])]
 
 
 @settings(max_examples=25, deadline=None)

@@ -114,6 +114,15 @@ def test_a_signal_waits_for_the_check_and_exits_with_143(number):
     assert steps_after_the_signal == 1
 
 
+@pytest.fixture
+def sigint_interrupts():
+    """SIGINT raises KeyboardInterrupt, though a runner in the background starts with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint_interrupts")
 def test_the_same_signal_a_second_time_acts_at_once():
     with Interruption(), pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)

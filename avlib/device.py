@@ -1,0 +1,18 @@
+"""The device that networks run on."""
+
+import torch
+
+from avlib.errors import ConfigError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of a configured name; `auto` is the GPU where there is one.
+
+    Raises:
+        ConfigError: if a GPU is asked for and there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: cuda, but no GPU is usable here; set device: cpu or auto")
+    return torch.device(name)
