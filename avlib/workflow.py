@@ -186,6 +186,16 @@ class Workflow:
             )
         return [str(self._folder(wildcards) / "model/asf/model.safetensors")]
 
+    def preset(self, wildcards: Wildcards) -> str:
+        """Return the name of the study's preset."""
+        return self._study(wildcards).preset
+
+    def checked_weights(self, wildcards: Wildcards) -> list[str]:
+        """Return the report that says that given weights fit, if any are given."""
+        if not isinstance(self._study(wildcards).checkpoints.asf, Path):
+            return []
+        return [str(self._folder(wildcards) / "model/asf/given.json")]
+
     def initial_checkpoint(self, wildcards: Wildcards) -> list[str]:
         """Return the weights that training starts from, if any."""
         path = self._study(wildcards).pretraining.checkpoint

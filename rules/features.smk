@@ -59,6 +59,29 @@ rule draw_asf_curves:
         "../workflow_scripts/draw_asf_curves.py"
 
 
+rule check_asf:
+    """Given weights fit the network and the preset; seen before any video is."""
+    input:
+        studies.asf_checkpoint,
+    output:
+        "results/{study}/model/asf/given.json",
+    log:
+        "logs/{study}/check_asf.log",
+    benchmark:
+        "logs/{study}/check_asf.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=10,
+    params:
+        preset=studies.preset,
+        code=code_fingerprint("avlib.features.auditory_slowfast"),
+    script:
+        "../workflow_scripts/check_asf.py"
+
+
 rule extract_asf:
     """Penultimate-layer features of every interval of one shard of videos."""
     input:

@@ -4,7 +4,8 @@
 rule probe_videos:
     """What each video file of a shard holds, and whether it can be used."""
     input:
-        studies.rendered_files,
+        rendered=studies.rendered_files,
+        weights=ancient(lambda wildcards: studies.checked_weights(wildcards)),
     output:
         "results/{study}/probe/{shard}.parquet",
     log:

@@ -22,7 +22,8 @@ from avlib.errors import CheckpointError
 from avlib.features.log_mel import Waveform, interval_log_mels
 from avlib.features.spec_augment import augment
 from avlib.features.windows import view_slices
-from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
 from avlib.models.auditory_slowfast import AuditorySlowFast, feature_width, fold_batch_norm
 from avlib.prefetch import prefetched
 from avlib.presets import PRESETS, Preset
@@ -96,6 +97,19 @@ def check_preset(network: AuditorySlowFast, checkpoint: Path, preset: str) -> No
             f"{checkpoint}: its {classes} classes are those of {PRESETS[others[0]].checkpoint}; "
             f"preset {preset} needs {expected.checkpoint}; set preset: {others[0]}"
         )
+
+
+def check_weights(checkpoint: Path, preset: str, target: Path) -> None:
+    """Write what a checkpoint is, if it fits the network and the preset.
+
+    Raises:
+        CheckpointError: if it does not.
+    """
+    network = load_network(checkpoint)
+    check_preset(network, checkpoint, preset)
+    classes = [network.head.get_submodule(name).out_features for name in network.head.names]
+    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint), "classes": classes}
+    write_json(target, report | {"metadata": load_metadata(checkpoint)})
 
 
 class FeatureExtractor:

@@ -126,6 +126,7 @@ def test_weights_of_another_preset_are_refused(finished):
     run = finished.run(f"custom={{'checkpoints': {{'asf': '{path}'}}}}")
     assert run.returncode != 0
     assert "set preset: epic_sounds" in run.stderr
+    assert "rule extract_asf" not in run.stderr
     assert finished.run().returncode == 0
 
 
