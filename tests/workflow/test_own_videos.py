@@ -163,3 +163,34 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, s
         process.wait()
     assert other.run().returncode == 0
     assert other.results() == finished.results()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "n_features", "left_out"),
+    [
+        ("real_clips", 25, {"bikes_000001": "no_audio"}),
+        (
+            "clips",
+            3,
+            {
+                "demo": "no_audio",
+                "demo_skeleton": "no_audio",
+                "demo_spatiotemporal_det": "no_audio",
+                "test": "duplicate_id",
+                "test_video_structuralize": "no_audio",
+            },
+        ),
+    ],
+)
+def test_real_recordings_have_features_or_a_reason(
+    shared_data, tmp_path, name, n_features, left_out
+):
+    checkout = Checkout(tmp_path)
+    checkout.jobs(f"custom={{'videos': '{shared_data / name}'}}")
+    manifest = pd.read_parquet(tmp_path / "results/custom/manifest.parquet")
+    bad = manifest[manifest["status"] != "ok"]
+    assert dict(zip(bad["video_id"], bad["status"], strict=True)) == left_out
+    index = pd.read_parquet(tmp_path / INDEX)
+    assert len(index) == n_features
+    assert set(index["video_id"]) == set(manifest[manifest["status"] == "ok"]["video_id"])
