@@ -12,6 +12,7 @@ include: "rules/common.smk"
 include: "rules/miniature.smk"
 include: "rules/media.smk"
 include: "rules/features.smk"
+include: "rules/recognition.smk"
 
 
 rule all:

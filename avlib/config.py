@@ -58,7 +58,36 @@ class Checkpoints(Strict):
     )
 
 
-class Pretraining(Strict):
+class AveCheckpoints(Checkpoints):
+    """Weights from outside, of all networks of the study."""
+
+    omnivore: Path | Literal["untrained"] | None = Field(
+        None,
+        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
+        "train split; untrained: random, to try the pipeline",
+    )
+    vgg19: Path | Literal["untrained"] | None = Field(
+        None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
+    )
+    vggish: Path | Literal["untrained"] | None = Field(
+        None, description="VGGish weights (.pth), for features: vgg"
+    )
+    tim: Path | None = Field(
+        None, description="TIM weights (.pth.tar or .safetensors) to evaluate; null: trained"
+    )
+
+
+class Training(Strict):
+    """What may differ from the recipe of a training."""
+
+    epochs: Positive | None = Field(None, description="null: the recipe's")
+    batch_size: Positive | None = Field(None, description="null: the recipe's")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="null: the recipe's"
+    )
+
+
+class Pretraining(Training):
     """Training of Auditory SlowFast on the study's own train split."""
 
     recipe: Literal["miniature", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
@@ -66,11 +95,6 @@ class Pretraining(Strict):
     )
     width: Annotated[int, Field(gt=0, multiple_of=8)] = Field(
         8, description="Channels of the slow stem, 64 as published"
-    )
-    epochs: Positive | None = Field(None, description="null: the recipe's")
-    batch_size: Positive | None = Field(None, description="null: the recipe's")
-    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="null: the recipe's"
     )
     checkpoint: Path | None = Field(None, description="Weights to start from; null: random")
 
@@ -108,10 +132,6 @@ class Study(Strict):
         """The preset's values."""
         return PRESETS[self.preset]
 
-    def views_of(self, split: str) -> int:
-        """Return the views of an interval: those of the preset in training, else one."""
-        return (self.views or self.asf.train_views) if split == "train" else 1
-
 
 class Miniature(Strict):
     """Size of a rendered data set."""
@@ -127,6 +147,62 @@ class Miniature(Strict):
         return {"classes": self.classes, "videos_per_class": videos}
 
 
+class Visual(Strict):
+    """Features of the picture."""
+
+    frames: Literal["decoded", "jpeg"] = Field(
+        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
+    )
+    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        None, description="Views of each training interval; null: 4 with given weights, else 2"
+    )
+    first_frame: Literal["consistent", "reference"] = Field(
+        "consistent", description="reference: a view's first frame is augmented differently"
+    )
+    pretraining: Training = Field(
+        Training(), description="Training of a narrow Omnivore on the train split"
+    )
+
+
+class Tim(Training):
+    """Training and evaluation of TIM."""
+
+    recipe: Literal["small", "ave", "ave_vgg"] | None = Field(
+        None, description="null: as published with published features, else small"
+    )
+    early_stop_epochs: Positive | None = Field(
+        None, description="Epochs without a better validation after which training ends"
+    )
+    select_by: Literal["combined", "action", "audio"] | None = Field(
+        None, description="Head whose validation accuracy decides; null: combined or only"
+    )
+    mixed_precision: bool = Field(False, description="float16 training; needs cuda")
+    parts: Positive = Field(1, description="Parts in which a batch is computed")
+    processes: Positive = Field(
+        1, description="Processes that share the parts; each has a GPU where there are GPUs"
+    )
+    tensorboard: bool = Field(False, description="Also log for TensorBoard (pip extra)")
+
+    @model_validator(mode="after")
+    def _processes_share_the_parts(self) -> Self:
+        if self.parts % self.processes:
+            raise ValueError(f"processes ({self.processes}) must divide parts ({self.parts})")
+        return self
+
+
+class VggFeatures(Strict):
+    """The official feature files of AVE, in place of videos."""
+
+    visual: Path | None = Field(None, description="visual_feature.h5")
+    audio: Path | None = Field(None, description="audio_feature.h5")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.visual is None) != (self.audio is None):
+            raise ValueError("give both files, visual and audio, or none")
+        return self
+
+
 class Ave(Study):
     """TIM on the Audio-Visual Event data set."""
 
@@ -135,6 +211,13 @@ class Ave(Study):
     )
     annotations: Path | None = Field(None, description="Annotations.txt")
     splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
+    features: Literal["omnivore_asf", "vgg"] = Field(
+        "omnivore_asf", description="Omnivore and Auditory SlowFast, or VGG-19 and VGGish"
+    )
+    vgg_features: VggFeatures = VggFeatures()
+    checkpoints: AveCheckpoints = AveCheckpoints()
+    visual: Visual = Visual()
+    tim: Tim = Tim()
     miniature: Miniature = Miniature()
 
 

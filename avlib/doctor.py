@@ -3,7 +3,9 @@
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -114,22 +116,30 @@ def _study(name: str, study: Ave | Custom) -> Iterator[Finding]:
         **{f"intervals.{split}": path for split, path in study.intervals},
         **{f"splits.{split}": path for split, path in study.splits},
     }
+    if isinstance(study, Ave):
+        paths |= {f"vgg_features.{modality}": path for modality, path in study.vgg_features}
     for key, path in paths.items():
         if path is not None:
             exists = path.is_dir() if key == "videos" else path.exists()
             remedy = "" if exists else "; correct the path, or mount its disk"
             yield exists, f"{name}.{key}: {path} {'exists' if exists else 'is missing'}{remedy}"
-    if isinstance(study.checkpoints.asf, Path):
-        yield _attempt(lambda: _checkpoint(name, study))
+    for network, weights in study.checkpoints:
+        if isinstance(weights, Path):
+            yield _attempt(partial(_checkpoint, name, network, weights, study.preset))
 
 
-def _checkpoint(name: str, study: Ave | Custom) -> str:
-    from avlib.features.auditory_slowfast import check_preset, load_network
+def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
+    from avlib.features.extractors import check_given_weights
+    from avlib.training.tim_checkpoint import load_tim
+    from avlib.training.tim_recipes import TIM_RECIPES
 
-    path = Path(str(study.checkpoints.asf))
-    network = load_network(path)
-    check_preset(network, path, study.preset)
-    return f"{name}.checkpoints.asf: {path} fits preset {study.preset}"
+    if network == "tim":
+        recipe = TIM_RECIPES["ave"]
+        load_tim(weights, nhead=recipe.nhead, num_feats=recipe.num_feats)
+    else:
+        with TemporaryDirectory() as folder:
+            check_given_weights(network, weights, preset=preset, target=Path(folder, "report.json"))
+    return f"{name}.checkpoints.{network}: {weights} fits"
 
 
 def _attempt(look: Callable[[], str]) -> Finding:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def job_log(path: Path) -> Iterator[None]:
     in the log and on the terminal.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(path, mode="w", encoding="utf-8", errors="backslashreplace")
-    to_file.setFormatter(logging.Formatter(FORMAT))
+    path.write_bytes(b"")
+    to_file = _appending(path)
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
     root = logging.getLogger()
@@ -39,3 +39,24 @@ def job_log(path: Path) -> Iterator[None]:
         for handler in (to_file, to_terminal):
             root.removeHandler(handler)
         to_file.close()
+
+
+def log_files() -> list[str]:
+    """Return the files that this process logs to."""
+    handlers = logging.getLogger().handlers
+    return [h.baseFilename for h in handlers if isinstance(h, logging.FileHandler)]
+
+
+def join_logs(paths: Iterable[str]) -> None:
+    """Log to the files of the process that started this one."""
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for path in paths:
+        root.addHandler(_appending(Path(path)))
+
+
+def _appending(path: Path) -> logging.FileHandler:
+    """Return a handler beside which other processes can write to the same file."""
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter(FORMAT))
+    return handler

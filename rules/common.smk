@@ -14,3 +14,6 @@ wildcard_constraints:
     study="[A-Za-z0-9][A-Za-z0-9_]*",
     shard="[0-9]+",
     split="|".join(SPLITS),
+    extractor="asf|omnivore|vgg19|vggish",
+    modality="audio_visual|audio|visual",
+    network="asf|omnivore|vgg19|vggish|tim/(audio_visual|audio|visual)",

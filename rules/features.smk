@@ -1,4 +1,27 @@
-"""Auditory SlowFast: weights trained on the study where none are given, and features."""
+"""Networks that make features: weights trained on the study where none are given; extraction."""
+
+
+rule check_weights:
+    """Given weights fit their network; seen before any video is."""
+    input:
+        studies.given_weights,
+    output:
+        "results/{study}/model/{network}/given.json",
+    log:
+        "logs/{study}/check_weights/{network}.log",
+    benchmark:
+        "logs/{study}/check_weights/{network}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=10,
+    params:
+        preset=studies.preset,
+        code=code_fingerprint("avlib.features.extractors"),
+    script:
+        "../workflow_scripts/check_weights.py"
 
 
 rule train_asf:
@@ -17,36 +40,71 @@ rule train_asf:
         "logs/{study}/train_asf.log",
     benchmark:
         "logs/{study}/train_asf.tsv"
+    priority: 10
     retries: 2
     conda:
         "../envs/avlib.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 8_000 * attempt,
         runtime=lambda wildcards, attempt: 1_440 * attempt,
         gpu=studies.gpus,
     params:
-        training=studies.training,
+        training=studies.asf_training,
         state="results/{study}/.cache/train_asf",
         code=code_fingerprint("avlib.training.study", "avlib.evaluation.recognition"),
     script:
         "../workflow_scripts/train_asf.py"
 
 
-rule draw_asf_curves:
-    """Loss and accuracy of the training against its epochs."""
+rule train_omnivore:
+    """A narrow Omnivore on the study's labelled pictures; resumes where it was interrupted."""
     input:
-        "results/{study}/model/asf/log.jsonl",
+        events="results/{study}/events.parquet",
+        classes="results/{study}/classes.json",
+        packs=studies.frame_packs,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        model="results/{study}/model/omnivore/model.safetensors",
+        log="results/{study}/model/omnivore/log.jsonl",
+        metrics="results/{study}/model/omnivore/metrics.json",
+    log:
+        "logs/{study}/train_omnivore.log",
+    benchmark:
+        "logs/{study}/train_omnivore.tsv"
+    priority: 10
+    retries: 2
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 1_440 * attempt,
+        gpu=studies.gpus,
+    params:
+        training=studies.omnivore_training,
+        state="results/{study}/.cache/train_omnivore",
+        code=code_fingerprint(
+            "avlib.training.visual_study", "avlib.evaluation.recognition"
+        ),
+    script:
+        "../workflow_scripts/train_omnivore.py"
+
+
+rule draw_curves:
+    """Loss and accuracy of the training of a network against its epochs."""
+    input:
+        "results/{study}/model/{network}/log.jsonl",
     output:
         report(
-            "results/{study}/model/asf/curves.svg",
+            "results/{study}/model/{network}/curves.svg",
             category="Training",
-            labels={"study": "{study}", "network": "Auditory SlowFast"},
+            labels={"study": "{study}", "network": "{network}"},
         ),
     log:
-        "logs/{study}/draw_asf_curves.log",
+        "logs/{study}/draw_curves/{network}.log",
     benchmark:
-        "logs/{study}/draw_asf_curves.tsv"
+        "logs/{study}/draw_curves/{network}.tsv"
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -56,77 +114,55 @@ rule draw_asf_curves:
     params:
         code=code_fingerprint("avlib.report.curves"),
     script:
-        "../workflow_scripts/draw_asf_curves.py"
+        "../workflow_scripts/draw_curves.py"
 
 
-rule check_asf:
-    """Given weights fit the network and the preset; seen before any video is."""
+rule extract_features:
+    """Features of every interval of one shard of videos, one file a video."""
     input:
-        studies.asf_checkpoint,
-    output:
-        "results/{study}/model/asf/given.json",
-    log:
-        "logs/{study}/check_asf.log",
-    benchmark:
-        "logs/{study}/check_asf.tsv"
-    conda:
-        "../envs/avlib.yaml"
-    threads: 1
-    resources:
-        mem_mb=2_000,
-        runtime=10,
-    params:
-        preset=studies.preset,
-        code=code_fingerprint("avlib.features.auditory_slowfast"),
-    script:
-        "../workflow_scripts/check_asf.py"
-
-
-rule extract_asf:
-    """Penultimate-layer features of every interval of one shard of videos."""
-    input:
-        packs=studies.member_packs,
+        packs=studies.sources,
         manifests=studies.member_manifests,
         intervals=studies.member_intervals,
-        checkpoint=studies.asf_checkpoint,
+        checkpoint=studies.weights,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
-        "results/{study}/features/asf/shards/{shard}.parquet",
+        "results/{study}/features/{extractor}/shards/{shard}.parquet",
     log:
-        "logs/{study}/extract_asf/{shard}.log",
+        "logs/{study}/extract_features/{extractor}/{shard}.log",
     benchmark:
-        "logs/{study}/extract_asf/{shard}.tsv"
+        "logs/{study}/extract_features/{extractor}/{shard}.tsv"
     retries: 1
     conda:
         "../envs/avlib.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3_000 * attempt,
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=studies.gpus,
     params:
         extraction=studies.extraction,
+        videos=studies.video_lists,
         journal=studies.feature_journal,
-        folder="results/{study}/features/asf",
-        code=code_fingerprint("avlib.features.extraction"),
+        folder="results/{study}/features/{extractor}",
+        code=studies.extractor_code,
     script:
-        "../workflow_scripts/extract_asf.py"
+        "../workflow_scripts/extract_features.py"
 
 
-rule index_asf:
+rule index_features:
     """Which videos have features, and how they were made."""
     input:
         shards=studies.feature_indices,
         manifest="results/{study}/manifest.parquet",
         intervals=[f"results/{{study}}/intervals/{split}.parquet" for split in SPLITS],
-        checkpoint=studies.asf_checkpoint,
+        checkpoint=studies.weights,
     output:
-        index="results/{study}/features/asf/index.parquet",
-        summary="results/{study}/features/asf/summary.json",
+        index="results/{study}/features/{extractor}/index.parquet",
+        summary="results/{study}/features/{extractor}/summary.json",
     log:
-        "logs/{study}/index_asf.log",
+        "logs/{study}/index_features/{extractor}.log",
     benchmark:
-        "logs/{study}/index_asf.tsv"
+        "logs/{study}/index_features/{extractor}.tsv"
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -138,4 +174,4 @@ rule index_asf:
         extraction=studies.extraction,
         code=code_fingerprint("avlib.features.index"),
     script:
-        "../workflow_scripts/index_asf.py"
+        "../workflow_scripts/index_features.py"

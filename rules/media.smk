@@ -53,6 +53,30 @@ rule pack_waveforms:
         "../workflow_scripts/pack_waveforms.py"
 
 
+rule pack_frames:
+    """Small frames of a shard of videos, to train on where no visual weights are given."""
+    input:
+        "results/{study}/manifest/{shard}.parquet",
+    output:
+        "results/{study}/frames/{shard}.h5",
+    log:
+        "logs/{study}/pack_frames/{shard}.log",
+    benchmark:
+        "logs/{study}/pack_frames/{shard}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_500,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        frames=studies.frame_settings(),
+        previous="results/{study}/.cache/frames/{shard}.h5",
+        code=code_fingerprint("avlib.media.frame_packs"),
+    script:
+        "../workflow_scripts/pack_frames.py"
+
+
 rule convert_intervals:
     """Published interval tables, read once."""
     input:

@@ -61,8 +61,3 @@ def test_a_wrong_key_is_named_in_one_line(values, message):
 def test_settings_cannot_be_changed_after_loading():
     with pytest.raises(ValueError, match="frozen"):
         Config().seed = 1
-
-
-def test_training_splits_have_the_views_of_the_preset():
-    study = load_config({"custom": {"preset": "epic_sounds"}}).custom
-    assert [study.views_of(split) for split in ("train", "val", "test")] == [3, 1, 1]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from avlib.datasets.intervals import interval_table, read_published_intervals
+from avlib.datasets.second_intervals import second_intervals
 from avlib.io.tables import INTERVALS, MANIFEST, read_table, write_parts, write_table
 
 
@@ -25,6 +26,7 @@ def make_shard_intervals(
     published: Path | None,
     interval_s: float,
     hop_s: float,
+    seconds: int | None,
     intervals_target: Path,
     manifest_target: Path,
 ) -> None:
@@ -35,6 +37,8 @@ def make_shard_intervals(
         published: table to take the intervals from; without it they are made by rule.
         interval_s: length of an interval made by rule.
         hop_s: distance between two of them.
+        seconds: of every video, each of which is an interval whatever the video's length; None: as
+            many intervals as fit.
         intervals_target: table to write.
         manifest_target: table to write, `manifest` with what was left out here.
     """
@@ -44,6 +48,9 @@ def make_shard_intervals(
         intervals = read_table(published, INTERVALS)
         intervals = intervals[intervals["video_id"].isin(videos["video_id"])]
         status, message = "no_intervals", "not in the published interval tables"
+    elif seconds is not None:
+        intervals = second_intervals(videos["video_id"], seconds)
+        status = message = ""  # every video has them
     else:
         # The picture decides the length; a recording without one is as long as its sound.
         lengths = videos.assign(duration_s=videos["duration_s"].fillna(videos["audio_duration_s"]))

@@ -16,9 +16,10 @@ PICKLE_SUFFIXES = {".pkl", ".pickle"}
 def read_published(
     path: Path,
     *,
-    texts: Sequence[str],
+    texts: Sequence[str] = (),
     numbers: Sequence[str] = (),
     optional: Sequence[str] = (),
+    aliases: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return columns of a published table, `texts` as str and the others as float64.
 
@@ -30,6 +31,7 @@ def read_published(
         texts: names of text columns.
         numbers: names of columns of numbers.
         optional: names of columns of numbers that may be absent.
+        aliases: other names that the first of `texts` may have.
 
     Raises:
         UnsafePickleError: if a pickle would execute code.
@@ -37,8 +39,10 @@ def read_published(
             number; the message names the row, counted from 1 and without the header.
     """
     table = _read(path)
-    if texts[0] not in table.columns and not isinstance(table.index, pd.RangeIndex):
-        table = table.rename_axis(index=table.index.name or texts[0]).reset_index()
+    if texts and texts[0] not in table.columns:
+        if not isinstance(table.index, pd.RangeIndex):
+            table = table.rename_axis(index=table.index.name or texts[0]).reset_index()
+        table = table.rename(columns=dict.fromkeys(aliases, texts[0]))
     missing = [name for name in (*texts, *numbers) if name not in table.columns]
     if missing:
         raise DataError(f"{path}: no column {missing[0]!r}; the columns are {list(table.columns)}")
@@ -87,6 +91,8 @@ def seconds(timestamps: "pd.Series[str]", path: Path) -> Any:
         try:
             hours, minutes, rest = text.split(":")
             values[row] = 3600 * float(hours) + 60 * float(minutes) + float(rest)
+            if not np.isfinite(values[row]):
+                raise ValueError(text)
         except ValueError:
             raise DataError(
                 f"{path}: row {row + 1}: {timestamps.name} is {text!r}, expected HH:MM:SS.sss"

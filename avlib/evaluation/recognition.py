@@ -59,11 +59,13 @@ def recognition_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
 def top_k_hits(probs: ArrayLike, labels: ArrayLike, k: int) -> NDArray[np.bool_]:
     """Return whether the true class is among the `k` with the highest scores: (N,).
 
-    Of equal scores the lower class number comes first.
+    Of equal scores the lower class number comes first. A score of NaN is never among them.
     """
     scores, truth = _checked(probs, labels)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return (best == truth[:, None]).any(axis=1)
+    own = np.take_along_axis(scores, truth[:, None], axis=1)  # (N, 1)
+    is_before = np.arange(scores.shape[1]) < truth[:, None]
+    rank = np.count_nonzero((scores > own) | ((scores == own) & is_before), axis=1)
+    return (rank < k) & ~np.isnan(own[:, 0])
 
 
 def confusion_matrix(

@@ -105,7 +105,7 @@ def export_features(
 ) -> None:
     """Write the features of one split as the original's `features.npy` and `metadata.npy`.
 
-    The rows are those of `intervals` whose video is in `index`, in their order. The array is
+    The rows are those of `intervals` whose video has features, in their order. The array is
     written through a memory map, a video at a time.
 
     Args:
@@ -119,6 +119,7 @@ def export_features(
         DataError: if a video's array has other rows than its intervals, or other views or channels
             than the first video's.
     """
+    index = index[index["status"] == "ok"]
     intervals = intervals[intervals["video_id"].isin(index["video_id"])]
     if intervals.empty:
         raise DataError(f"{folder}: no features to export")

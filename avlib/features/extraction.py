@@ -7,29 +7,19 @@ which file was made from what, so that a killed or repeated run does only what i
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from avlib.device import resolve_device
-from avlib.features.auditory_slowfast import (
-    ExtractionSettings,
-    FeatureExtractor,
-    check_preset,
-    load_network,
-    untrained_network,
-)
-from avlib.features.windows import interval_samples
+from avlib.errors import DataError
 from avlib.io.atomic import atomic_path
 from avlib.io.checkpoints import file_hash
-from avlib.io.packs import WaveformStore
-from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import FEATURES, INTERVALS, MANIFEST, read_table, write_table
 from avlib.progress import progress
 
@@ -54,7 +44,7 @@ class Journal:
             self.entries[entry["path"]] = entry
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Note a file that is on disk."""
+        """Note a file that is on disk, or why there is none."""
         self.entries[entry["path"]] = entry
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="ascii") as file:
@@ -75,8 +65,8 @@ class ShardFiles:
     """What a shard's extraction reads and writes.
 
     Attributes:
-        packs: waveforms.
-        manifests: the videos of the packs.
+        sources: packs of waveforms, or lists of videos, as the extractor needs them.
+        manifests: the videos.
         intervals: their interval tables.
         checkpoint: weights; None for random ones.
         folder: where `<split>/<video_id>.npy` go.
@@ -84,7 +74,7 @@ class ShardFiles:
         index: table to write.
     """
 
-    packs: Sequence[Path]
+    sources: Sequence[Path]
     manifests: Sequence[Path]
     intervals: Sequence[Path]
     checkpoint: Path | None
@@ -93,80 +83,113 @@ class ShardFiles:
     index: Path
 
 
-def extract_shard(
-    files: ShardFiles, settings: ExtractionSettings, *, views: dict[str, int]
-) -> None:
+class Video(NamedTuple):
+    """A video of the manifest."""
+
+    video_id: str
+    split: str
+    content_hash: str
+
+
+class Features(NamedTuple):
+    """The features of a video, on their way to its file.
+
+    Attributes:
+        shape: of the whole array: intervals, views, then the axes of a feature.
+        blocks: successive parts of it.
+        padded_intervals: how many intervals begin after the end of what the video has; to be
+            asked after the last block.
+    """
+
+    shape: tuple[int, ...]
+    blocks: Iterator[NDArray[np.float32]]
+    padded_intervals: Callable[[], int]
+
+
+class Extractor(Protocol):
+    """What makes features of videos."""
+
+    @property
+    def made_by(self) -> tuple[object, ...]:
+        """All that decides the bytes, beside the video and its intervals."""
+
+    def content(self, video: Video) -> Iterator[bytes]:
+        """Yield what tells a video from any other, in as many parts as is convenient."""
+
+    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+        """Return the features of a video's intervals.
+
+        The blocks may raise a DataError: the video cannot be used, and its message says why.
+        """
+
+
+def extract_videos(files: ShardFiles, extractor: Extractor, views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard, and their index.
 
     Args:
         files: inputs and outputs.
-        settings: what decides the bytes.
+        extractor: makes the features; weights are best read when it is first asked for some.
         views: views of each interval, by split.
-
-    Raises:
-        CheckpointError: if the weights do not fit the network or the preset.
     """
     torch.set_num_threads(1)  # another number gives other last bits
     manifest = pd.concat([read_table(path, MANIFEST) for path in files.manifests])
-    videos = manifest[manifest["status"] == "ok"].sort_values(["video_id", "split"])
+    usable = manifest[manifest["status"] == "ok"].sort_values(["video_id", "split"])
+    videos = list(map(Video._make, usable[list(Video._fields)].itertuples(index=False)))
     tables = pd.concat([read_table(path, INTERVALS) for path in files.intervals])
     intervals = dict(list(tables.groupby("video_id")))
     journal = Journal(files.journal)
     wanted: list[dict[str, Any]] = []
-    extractor = _LazyExtractor(files.checkpoint, settings)
-    with WaveformStore(files.packs, sample_rate=settings.values.sample_rate) as waveforms:
-        pairs = zip(videos["video_id"], videos["split"], strict=True)
-        for video_id, split in progress(pairs, "extracting features", "videos", total=len(videos)):
-            rows, waveform = intervals[video_id], waveforms[video_id]
-            path = f"{split}/{video_id}.npy"
-            key = _key(waveform, rows, views[split], settings, extractor.weights_hash)
-            entry = journal.entries.get(path)
-            if entry is None or entry["key"] != key or not (files.folder / path).exists():
-                entry = _extract(extractor.get(), waveform, rows, views[split], files.folder / path)
-                entry |= {"video_id": video_id, "split": split, "path": path, "key": key}
-                journal.add(entry)
-            wanted.append(entry)
+    for video in progress(videos, "extracting features", "videos", total=len(videos)):
+        rows, n_views = intervals[video.video_id], views[video.split]
+        path = f"{video.split}/{video.video_id}.npy"
+        key = _key(extractor, video, rows, n_views)
+        entry = journal.entries.get(path)
+        if entry is None or entry["key"] != key or not _is_done(entry, files.folder / path):
+            entry = {"video_id": video.video_id, "split": video.split, "path": path, "key": key}
+            entry |= _extract(extractor, video, rows, n_views, files.folder / path)
+            journal.add(entry)
+        wanted.append(entry)
     journal.keep_only({entry["path"] for entry in wanted}, files.folder)
-    columns = [column.name for column in FEATURES.columns]
-    write_table(pd.DataFrame(wanted, columns=[*columns, "key"])[columns], files.index, FEATURES)
+    write_table(_index(wanted), files.index, FEATURES)
 
 
-class _LazyExtractor:
-    """The network, loaded when the first video needs it."""
-
-    def __init__(self, checkpoint: Path | None, settings: ExtractionSettings) -> None:
-        self._checkpoint, self._settings = checkpoint, settings
-        self._extractor: FeatureExtractor | None = None
-        self.weights_hash = file_hash(checkpoint) if checkpoint else "untrained"
-
-    def get(self) -> FeatureExtractor:
-        if self._extractor is None:
-            if self._checkpoint is None:
-                logger.warning("random weights: these features carry nothing learned")
-                network = untrained_network(self._settings.seed)
-            else:
-                network = load_network(self._checkpoint)
-                check_preset(network, self._checkpoint, self._settings.preset)
-            self._extractor = FeatureExtractor(network, self._settings)
-        return self._extractor
+def _is_done(entry: Mapping[str, Any], target: Path) -> bool:
+    return entry["status"] != "ok" or target.exists()
 
 
 def _extract(
-    extractor: FeatureExtractor, waveform: Any, rows: pd.DataFrame, views: int, target: Path
+    extractor: Extractor, video: Video, rows: pd.DataFrame, views: int, target: Path
 ) -> dict[str, Any]:
-    shape = (len(rows), views, extractor.channels)
-    digest = write_npy(target, shape, extractor.blocks(waveform, rows, views))
-    starts = [
-        interval_samples(row.start_s, row.stop_s, sample_rate=extractor.sample_rate)[0]
-        for row in rows.itertuples()
-    ]
+    """Write a video's features; return what the index says of them, or of why there are none."""
+    try:
+        features = extractor.extract(video, rows, views)
+        digest = write_npy(target, features.shape, features.blocks)
+    except DataError as error:
+        logger.warning("left out: %s: %s", video.video_id, error)
+        target.unlink(missing_ok=True)  # it would be of another state of the video
+        return _result("unreadable", str(error), (0, 0, 0), 0, "")
+    return _result("ok", "", features.shape, features.padded_intervals(), digest)
+
+
+def _result(
+    status: str, message: str, shape: tuple[int, ...], padded: int, digest: str
+) -> dict[str, Any]:
     return {
         "intervals": shape[0],
         "views": shape[1],
-        "channels": shape[2],
-        "silent_intervals": sum(start >= len(waveform) for start in starts),
+        "channels": shape[-1],
+        "padded_intervals": padded,
         "content_hash": digest,
+        "status": status,
+        "message": message,
     }
+
+
+def _index(entries: list[dict[str, Any]]) -> pd.DataFrame:
+    columns = [column.name for column in FEATURES.columns]
+    index = pd.DataFrame(entries, columns=[*columns, "key"])[columns]
+    index.loc[index["status"] != "ok", "path"] = ""
+    return index
 
 
 def write_npy(target: Path, shape: tuple[int, ...], blocks: Iterator[NDArray[np.float32]]) -> str:
@@ -183,16 +206,10 @@ def write_npy(target: Path, shape: tuple[int, ...], blocks: Iterator[NDArray[np.
         return file_hash(partial)
 
 
-def _key(
-    waveform: Any, rows: pd.DataFrame, views: int, settings: ExtractionSettings, weights: str
-) -> str:
+def _key(extractor: Extractor, video: Video, rows: pd.DataFrame, views: int) -> str:
     """Return a digest of everything that a video's features are made from and by."""
-    made_by = (
-        code_fingerprint("avlib.features.auditory_slowfast"),
-        resolve_device(settings.device),
-    )
-    digest = hashlib.sha256(repr((astuple(settings), views, weights, made_by)).encode())
+    digest = hashlib.sha256(repr((extractor.made_by, views)).encode())
     digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
-    for first in range(0, len(waveform), 1 << 20):
-        digest.update(np.asarray(waveform[first : first + (1 << 20)]).tobytes())
+    for part in extractor.content(video):
+        digest.update(part)
     return digest.hexdigest()

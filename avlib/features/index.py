@@ -1,5 +1,6 @@
 """The index of all feature files of a study, and a summary of how they were made."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from avlib.io.provenance import package_versions
 from avlib.io.tables import FEATURES, MANIFEST, read_table, write_table
 from avlib.media.ffmpeg import binary, version
 from avlib.media.manifest import count_statuses
+
+logger = logging.getLogger(__name__)
 
 
 def index_features(
@@ -36,6 +39,8 @@ def index_features(
     """
     rows = pd.concat([read_table(path, FEATURES) for path in shards], ignore_index=True)
     rows = rows.sort_values(["split", "video_id"], ignore_index=True)
+    for row in rows[rows["status"] != "ok"].itertuples():
+        logger.warning("no features: %s: %s: %s", row.video_id, row.status, row.message)
     weights = {
         "path": str(checkpoint) if checkpoint else "untrained",
         "sha256": file_hash(checkpoint) if checkpoint else None,
@@ -45,9 +50,10 @@ def index_features(
         **study,
         "counts": {
             "videos": count_statuses(read_table(manifest, MANIFEST)),
-            "feature_files": len(rows),
+            "feature_files": int((rows["status"] == "ok").sum()),
+            "features": count_statuses(rows),
             "intervals": int(rows["intervals"].sum()),
-            "silent_intervals": int(rows["silent_intervals"].sum()),
+            "padded_intervals": int(rows["padded_intervals"].sum()),
         },
         "extraction": extraction,
         "inputs": {"manifest": file_hash(manifest), "weights": weights},

@@ -1,12 +1,13 @@
 """Weights files: read as data, never as code, and fitted to a network by name and shape."""
 
 import hashlib
+import logging
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from avlib.errors import CheckpointError
 
+logger = logging.getLogger(__name__)
+
 NAMES_SHOWN = 5
 # Published files keep epochs and scores as numpy numbers, under the names of numpy 1 and 2.
 NUMPY_SCALAR = np.float64().__reduce__()[0]
@@ -26,19 +29,32 @@ NUMPY_SCALARS: list[Any] = [
     (NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
     (NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
 ]
-STATE_KEYS = ("model_state", "state_dict", "model")  # where published files keep the weights
+# Where published files keep the weights.
+STATE_KEYS = ("model_state", "state_dict", "model", "module", "trunk")
 
 
-def load_state_dict(path: Path) -> dict[str, Tensor]:
+class Foreign:
+    """Stands for an object of a class that is not known here; it keeps nothing and does nothing."""
+
+    def __init__(self, *_arguments: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Tensor]:
     """Return the tensors of a `.safetensors` file or a torch file, without `module.` prefixes.
+
+    Args:
+        path: the file.
+        allows_foreign: as in `load_checkpoint`.
 
     Raises:
         CheckpointError: if the file is missing, damaged, holds no weights, or holds more than
             weights, in which case the message names what it asked for.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
-    content = _load_safetensors(path) if path.suffix == ".safetensors" else _load_torch(path)
+    content = load_checkpoint(path, allows_foreign=allows_foreign)
     for key in STATE_KEYS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -55,6 +71,25 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
     return state
 
 
+def load_checkpoint(path: Path, *, allows_foreign: bool = False) -> object:
+    """Return all that a weights file holds: tensors, numbers, text and containers of them.
+
+    Args:
+        path: a `.safetensors` file or a torch file.
+        allows_foreign: whether a torch file may hold objects of classes that are not known here,
+            such as the meters of the program that wrote it. Each becomes an empty `Foreign`,
+            whatever its name; nothing of the file is ever run.
+
+    Raises:
+        CheckpointError: as `load_state_dict` does.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    if path.suffix == ".safetensors":
+        return _load_safetensors(path)
+    return _load_torch(path, foreign_names(path) if allows_foreign else [])
+
+
 def load_metadata(path: Path) -> dict[str, str]:
     """Return the text fields of a safetensors file; none for other files."""
     if path.suffix != ".safetensors":
@@ -67,7 +102,13 @@ def load_metadata(path: Path) -> dict[str, str]:
 
 
 def fit_state_dict(
-    model: nn.Module, state: Mapping[str, Tensor], source: Path, *, skip: str | None = None
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    source: Path,
+    *,
+    skip: str | None = None,
+    partial: bool = False,
+    names: Callable[[str], str] = str,
 ) -> None:
     """Copy `state` into `model`; every name and shape must agree.
 
@@ -76,6 +117,8 @@ def fit_state_dict(
         state: tensors by name.
         source: file named in the message.
         skip: prefix of names that may be absent or of another shape, and are then left alone.
+        partial: whether differences are only logged, as long as something fits.
+        names: what `state` calls a tensor of the model.
 
     Raises:
         CheckpointError: naming missing, unexpected and wrongly shaped tensors, or those that hold
@@ -84,19 +127,28 @@ def fit_state_dict(
     broken = sorted(n for n, v in state.items() if not torch.isfinite(v.float()).all())
     if broken:
         raise CheckpointError(f"{source}: values that are no numbers in {_some(broken)}")
-    own = model.state_dict()
+    own = {names(name): value for name, value in model.state_dict().items()}
     skipped = {n for n in own.keys() | state.keys() if skip is not None and n.startswith(skip)}
     fitting = {n for n in own.keys() & state.keys() if own[n].shape == state[n].shape}
-    wrong = (own.keys() & state.keys()) - fitting - skipped
-    missing = own.keys() - state.keys() - skipped
-    unexpected = state.keys() - own.keys() - skipped
-    if missing or unexpected or wrong:
-        shapes = [f"{n} {list(state[n].shape)} for {list(own[n].shape)}" for n in sorted(wrong)]
-        raise CheckpointError(
-            f"{source} does not fit: missing {_some(sorted(missing))}; unexpected "
-            f"{_some(sorted(unexpected))}; of another shape {_some(shapes)}"
-        )
-    model.load_state_dict({n: state[n] for n in fitting}, strict=False)
+    if (own.keys() | state.keys()) - fitting - skipped:
+        message = f"{source} does not fit: {_differences(own, state, fitting | skipped)}"
+        if not partial or not fitting:
+            raise CheckpointError(message)
+        logger.warning("%s; the rest is used", message)
+    inverse = {names(name): name for name in model.state_dict()}
+    model.load_state_dict({inverse[n]: state[n] for n in fitting}, strict=False)
+
+
+def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor], agreed: set[str]) -> str:
+    """Say which tensors outside of `agreed` are missing, unexpected or of another shape."""
+    missing = own.keys() - state.keys() - agreed
+    unexpected = state.keys() - own.keys() - agreed
+    wrong = sorted((own.keys() & state.keys()) - agreed)
+    shapes = [f"{n} {list(state[n].shape)} for {list(own[n].shape)}" for n in wrong]
+    return (
+        f"missing {_some(sorted(missing))}; unexpected {_some(sorted(unexpected))}; of another "
+        f"shape {_some(shapes)}"
+    )
 
 
 def file_hash(path: Path) -> str:
@@ -118,12 +170,13 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
 
 
-def _load_torch(path: Path) -> object:
+def _load_torch(path: Path, foreign: list[str]) -> object:
+    stand_ins = [(Foreign, name) for name in foreign]
     try:
-        with torch.serialization.safe_globals(NUMPY_SCALARS):
+        with torch.serialization.safe_globals([*NUMPY_SCALARS, *stand_ins]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        asked = _imports_asked(path)
+        asked = foreign_names(path)
         if not asked:
             raise CheckpointError(f"{path}: not a readable checkpoint") from error
         raise CheckpointError(
@@ -133,8 +186,11 @@ def _load_torch(path: Path) -> object:
         raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error
 
 
-def _imports_asked(path: Path) -> list[str]:
-    """Return what a torch file or a bare pickle would import, beside what tensors need."""
+def foreign_names(path: Path) -> list[str]:
+    """Return the names that a torch file would import beside what tensors need.
+
+    Of a bare pickle they are all names; of a file that cannot be read there are none.
+    """
     try:
         if zipfile.is_zipfile(path):
             return sorted(get_unsafe_globals_in_checkpoint(path))
@@ -144,7 +200,22 @@ def _imports_asked(path: Path) -> list[str]:
         return []
 
 
-def _global_names(file: BinaryIO) -> Iterator[str]:
+def imported_names(path: Path) -> list[str]:
+    """Return all names that a torch file in the present format imports, without running it.
+
+    Raises:
+        CheckpointError: if it is not such a file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(member) as file:
+                return sorted(set(_global_names(file)))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error
+
+
+def _global_names(file: IO[bytes]) -> Iterator[str]:
     """Yield the names that a pickle imports, without running it."""
     strings: list[str] = []
     for opcode, argument, _ in pickletools.genops(file):

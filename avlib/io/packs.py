@@ -1,10 +1,11 @@
-"""Waveform packs: HDF5 files with one contiguous data set a video, as EPIC-SOUNDS has them.
+"""Packs: HDF5 files with one data set a video, of sound or of small pictures.
 
-A pack's own files hold float32 in [-1, 1]; int16 is accepted on reading and means value / 32768.
+Those of sound are contiguous, as EPIC-SOUNDS has them, and hold float32 in [-1, 1]; int16 is
+accepted on reading and means value / 32768. Those of pictures hold uint8.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -47,21 +48,22 @@ def read_blocks(waveform: h5py.Dataset) -> Iterator[NDArray[np.float32]]:
         yield as_float32(waveform[first : first + BLOCK_SAMPLES])
 
 
-class WaveformStore:
-    """The waveforms of a study, read from its packs a slice at a time.
+class PackStore:
+    """What a study's packs hold, one data set a video.
 
     At most FILES_OPEN packs are open at once.
 
     Args:
-        packs: HDF5 files with one data set a video.
-        sample_rate: Hz; expected where a pack says its own rate.
+        packs: HDF5 files.
+        rate: expected where a pack says its own rate.
+        rate_name: attribute with a pack's rate, whose ending is the unit.
 
     Raises:
         DataError: if a file is no HDF5 file, or has another rate.
     """
 
-    def __init__(self, packs: Iterable[Path], *, sample_rate: int) -> None:
-        self.sample_rate = sample_rate
+    def __init__(self, packs: Iterable[Path], *, rate: float, rate_name: str) -> None:
+        self._rate, self._rate_name = rate, rate_name
         self._open: OrderedDict[Path, h5py.File] = OrderedDict()
         self._path_of: dict[str, Path] = {}
         for path in packs:
@@ -77,17 +79,9 @@ class WaveformStore:
         """
         return self._file(self._path_of[video_id])[video_id]
 
-    def n_samples(self, video_id: str) -> int:
-        """Return the length of a video's sound."""
-        return len(self[video_id])
-
     def origin(self, video_id: str) -> str:
-        """Return the key of what a waveform was made from; empty if the pack does not note it."""
+        """Return the key of what a data set was made from; empty if the pack does not note it."""
         return str(self[video_id].attrs.get("key", ""))
-
-    def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
-        """Return samples [first, last) of a video, cut at the borders as array slices are."""
-        return as_float32(self[video_id][first:last])
 
     def close(self) -> None:
         """Close all files."""
@@ -108,10 +102,11 @@ class WaveformStore:
             file = h5py.File(path, "r")
         except OSError as error:
             raise DataError(f"{path}: not a readable HDF5 file ({error})") from error
-        rate = file.attrs.get("rate_hz", self.sample_rate)
-        if rate != self.sample_rate:
+        rate = file.attrs.get(self._rate_name, self._rate)
+        if rate != self._rate:
             file.close()
-            raise DataError(f"{path}: {rate} Hz, but the preset needs {self.sample_rate} Hz")
+            unit = {"rate_hz": "Hz", "rate_fps": "frames a second"}[self._rate_name]
+            raise DataError(f"{path}: {rate} {unit}, but the preset needs {self._rate} {unit}")
         return file
 
     def __enter__(self) -> Self:
@@ -124,3 +119,58 @@ class WaveformStore:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class WaveformStore(PackStore):
+    """The waveforms of a study, read a slice at a time.
+
+    Args:
+        packs: HDF5 files with one data set a video.
+        sample_rate: Hz; expected where a pack says its own rate.
+
+    Raises:
+        DataError: as `PackStore`.
+    """
+
+    def __init__(self, packs: Iterable[Path], *, sample_rate: int) -> None:
+        super().__init__(packs, rate=sample_rate, rate_name="rate_hz")
+        self.sample_rate = sample_rate
+
+    def n_samples(self, video_id: str) -> int:
+        """Return the length of a video's sound."""
+        return len(self[video_id])
+
+    def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
+        """Return samples [first, last) of a video, cut at the borders as array slices are."""
+        return as_float32(self[video_id][first:last])
+
+
+class FrameStore(PackStore):
+    """Small pictures of a study's videos at a low rate, read a clip at a time.
+
+    Args:
+        packs: HDF5 files with one data set a video, uint8 (N, H, W, 3), RGB.
+        rate_fps: frames a second; expected where a pack says its own rate.
+
+    Raises:
+        DataError: as `PackStore`.
+    """
+
+    def __init__(self, packs: Iterable[Path], *, rate_fps: int) -> None:
+        super().__init__(packs, rate=rate_fps, rate_name="rate_fps")
+        self.rate_fps = rate_fps
+
+    def n_frames(self, video_id: str) -> int:
+        """Return the number of a video's frames."""
+        return len(self[video_id])
+
+    def read(self, video_id: str, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        """Return frames of a video by their ascending numbers: (T, H, W, 3).
+
+        Those before the first frame become the first, those after the last one the last.
+        """
+        frames = self[video_id]
+        inside = np.clip(numbers, 0, len(frames) - 1)
+        first = int(inside[0])
+        pictures: NDArray[np.uint8] = frames[first : int(inside[-1]) + 1]
+        return pictures[inside - first]

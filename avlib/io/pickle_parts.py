@@ -81,6 +81,14 @@ class Buffer(Part):
         return content
 
 
+class NoBytes(Part):
+    """`bytes()`: the content of an empty array in pickles of protocol 2."""
+
+    def __new__(cls) -> bytes:  # type: ignore[misc]
+        """Return the bytes themselves."""
+        return b""
+
+
 class Dtype(Part):
     """`numpy.dtype`: numbers, truth values, text and objects; nothing structured.
 
@@ -146,6 +154,7 @@ BUILTIN_AND_NUMPY: dict[tuple[str, str], type[Part]] = {
     ("__builtin__", "slice"): Slice,
     ("builtins", "bytearray"): Buffer,
     ("__builtin__", "bytearray"): Buffer,
+    ("__builtin__", "bytes"): NoBytes,
     ("_codecs", "encode"): Latin1,
     ("numpy", "ndarray"): TypeName,
     ("numpy", "dtype"): Dtype,

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -78,7 +79,32 @@ def command_waveform(
             assert process.stdout is not None
             while block := process.stdout.read(2 * BLOCK_SAMPLES):
                 yield np.frombuffer(block, np.int16)
-        stderr.seek(0)
-        complaints = stderr.read().decode(errors="replace").strip().splitlines()
-    if process.returncode != 0:
-        raise DataError(f"{path}: ffmpeg failed: {complaints[-1] if complaints else 'no reason'}")
+        if process.returncode != 0:
+            raise DataError(f"{path}: ffmpeg failed: {_last_complaint(stderr)}")
+
+
+def write_jpeg_frames(path: Path, folder: Path) -> None:
+    """Write the picture of a file as `frame_0000000001.jpg` and so on into an empty folder.
+
+    This is the command behind the published features, `ffmpeg -i VIDEO frame_%10d.jpg`.
+
+    Raises:
+        DataError: if it writes no frame; the message is its last line.
+    """
+    arguments = (
+        ffmpeg.input(f"file:{path.absolute()}")
+        .output("frame_%10d.jpg")
+        .global_args("-nostdin", "-loglevel", "error")
+        .compile(cmd=binary())
+    )
+    with TemporaryFile() as stderr:
+        # Run in the folder, whose own name might hold what the command takes for a pattern.
+        subprocess.run(arguments, cwd=folder, stderr=stderr, check=False)
+        if not any(folder.iterdir()):
+            raise DataError(f"{path}: ffmpeg wrote no picture: {_last_complaint(stderr)}")
+
+
+def _last_complaint(stderr: IO[bytes]) -> str:
+    stderr.seek(0)
+    lines = stderr.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no reason"

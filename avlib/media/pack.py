@@ -49,7 +49,7 @@ def pack_waveforms(
     with (
         atomic_path(pack_target) as partial,
         h5py.File(partial, "w") as pack,
-        _open_previous(previous) as old,
+        open_previous(previous) as old,
     ):
         pack.attrs["rate_hz"] = settings.sample_rate
         for index in progress(rows.index, "packing sound", "videos", total=len(rows)):
@@ -60,7 +60,8 @@ def pack_waveforms(
 
 
 @contextmanager
-def _open_previous(path: Path) -> Iterator[h5py.File | None]:
+def open_previous(path: Path) -> Iterator[h5py.File | None]:
+    """Yield a pack to read from, None where there is none that can be read."""
     try:
         file = h5py.File(path, "r")
     except OSError:

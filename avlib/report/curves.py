@@ -1,47 +1,70 @@
 """Figure of a training: loss and accuracy against the epoch."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from avlib.io.atomic import atomic_path
+from avlib.report.svg import svg_figure
+
+NAMES = {
+    "combined": "both heads",
+    "action": "visual head",
+    "audio": "audio head",
+    "verb": "verbs",
+    "noun": "nouns",
+    "verb_noun": "verb and noun",
+}
 
 
 def draw_curves(log: Path, target: Path) -> None:
     """Draw the training loss and the validation accuracy of a training log as SVG.
 
-    The file has no date and no random names inside: the same log gives the same bytes.
-
     Args:
         log: JSON lines, one an epoch, with `epoch`, `train_loss` and, where the epoch was
-            validated, `val` with `top1`.
+            validated, `val`, which holds `top1`; or `top1` of each head under its name, and in
+            `select_by` which of them decides which epoch is best.
         target: SVG file to write.
     """
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     validated = [entry for entry in entries if "val" in entry]
-    with mpl.rc_context({"svg.hashsalt": "avlib", "font.size": 11}):
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
+    with svg_figure(target, 9, 3.6) as figure:
         loss, accuracy = figure.subplots(1, 2)
-        _draw(loss, [e["epoch"] for e in entries], [e["train_loss"] for e in entries])
+        loss.plot([e["epoch"] for e in entries], [e["train_loss"] for e in entries], ".-")
         loss.set(ylabel="training loss", ylim=(0, None))
-        top1 = [e["val"]["top1"] for e in validated]
-        _draw(accuracy, [e["epoch"] for e in validated], top1)
+        _draw_accuracies(accuracy, validated)
         accuracy.set(ylabel="validation accuracy (top-1)", ylim=(0, 1.02))
         accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        best = max(validated, key=lambda e: e["val"]["top1"])
-        score = best["val"]["top1"]
-        accuracy.plot(best["epoch"], score, "o", markersize=9, fillstyle="none", color="black")
-        accuracy.set_title(f"best: {score:.1%} at epoch {best['epoch']}", fontsize="medium")
-        with atomic_path(target) as partial:
-            figure.savefig(partial, format="svg", metadata={"Date": None})
+        for axes in (loss, accuracy):
+            axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.grid(alpha=0.3)
 
 
-def _draw(axes: Axes, epochs: list[int], values: list[float]) -> None:
-    axes.plot(epochs, values, ".-", color="tab:blue")
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
+def _draw_accuracies(axes: Axes, validated: list[dict[str, Any]]) -> None:
+    """Draw a line for each head, and mark the best epoch."""
+    select_by = validated[0]["val"].get("select_by", "top1")
+    epochs = [entry["epoch"] for entry in validated]
+    curves = [_accuracies(entry["val"]) for entry in validated]
+    for head in curves[0]:
+        label = NAMES.get(head, head) + (" (decides)" if head == select_by else "")
+        is_main = head == select_by
+        (line,) = axes.plot(epochs, [curve[head] for curve in curves], ".-", label=label)
+        line.set(linewidth=2 if is_main else 1, zorder=3 if is_main else 2)
+    decisive = [curve[select_by] for curve in curves]
+    score = max(decisive)
+    best = epochs[decisive.index(score)]
+    axes.plot(best, score, "o", markersize=9, fillstyle="none", color="black", zorder=4)
+    axes.set_title(f"best: {score:.1%} at epoch {best}", fontsize="medium")
+    if len(curves[0]) > 1:
+        axes.legend(fontsize="small", loc="lower right")
+
+
+def _accuracies(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the accuracy by head, or that of the only one as `top1`."""
+    if "top1" in metrics:
+        return {"top1": metrics["top1"]}
+    return {head: m["top1"] for head, m in metrics.items() if isinstance(m, dict) and "top1" in m}

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from avlib.prefetch import prefetched
 from avlib.progress import progress
 from avlib.seeds import generator
 from avlib.training.state import Interruption, Progress, load_state, save_state
+from avlib.training.team import ALONE, Team
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +27,18 @@ Batch = TypeVar("Batch")
 class Task(Protocol[Batch]):
     """What is trained, as the loop sees it."""
 
-    model: nn.Module
-    optimizer: Optimizer
     device: torch.device
     epochs: int
     steps: int  # an epoch
     validate_every: int  # epochs; the last one is always validated
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What updates it."""
 
     def learning_rate(self, epoch: float) -> float:
         """Return the rate at a fractional epoch."""
@@ -39,8 +46,8 @@ class Task(Protocol[Batch]):
     def batches(self, epoch: int, first_step: int) -> Iterator[Batch]:
         """Yield the batches of an epoch from `first_step` on, the same ones whenever asked."""
 
-    def train_step(self, batch: Batch) -> float:
-        """Update the model once and return the loss."""
+    def train_step(self, batch: Batch) -> float | Mapping[str, float]:
+        """Update the model once and return the loss, or `loss` and its parts by their names."""
 
     def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
         """Return the score that decides which weights are best, and what to log.
@@ -49,7 +56,17 @@ class Task(Protocol[Batch]):
         """
 
 
-def fit(task: Task[Any], *, seed: int, directory: Path, key: str, log: Path) -> Progress:
+def fit(
+    task: Task[Any],
+    *,
+    seed: int,
+    directory: Path,
+    key: str,
+    log: Path,
+    patience: int | None = None,
+    team: Team = ALONE,
+    watch: Callable[[dict[str, Any]], None] | None = None,
+) -> Progress:
     """Train from the newest state in `directory`, or from the start, to the last epoch.
 
     The state is saved after every epoch, and where SIGTERM or SIGINT ends the process (status
@@ -61,26 +78,38 @@ def fit(task: Task[Any], *, seed: int, directory: Path, key: str, log: Path) -> 
         seed: of all random draws.
         directory: where states are kept.
         key: names the configuration and the data; states of another key are not resumed.
-        log: JSON lines, one an epoch: epoch, learning_rate (at its first step), train_loss, and
-            `val` where validated.
+        log: JSON lines, one an epoch: epoch, learning_rate (at its first step), train_loss and
+            its parts, and `val` where validated.
+        patience: epochs without a better validation after which the training ends; None: never.
+        team: the processes that train together; the first of them writes.
+        watch: called with each new line of the log.
 
     Raises:
         ConfigError: if the loss is no longer finite.
     """
     state = load_state(directory, key, task.model, task.optimizer)
-    with Interruption() as interruption:
+    with Interruption(team.any) as interruption:
         try:
-            while state.epoch < task.epochs:
+            while state.epoch < task.epochs and not _is_stalled(state, patience):
                 _train_epoch(task, state, seed, interruption.check)
                 _finish_epoch(task, state, interruption.check)
-                save_state(directory, key, task.model, task.optimizer, state)
-                _write_log(log, state)
+                if team.is_first:
+                    save_state(directory, key, task.model, task.optimizer, state)
+                    _write_log(log, state)
+                    if watch is not None:
+                        watch(state.log[-1])
                 interruption.check()
-            _write_log(log, state)  # also where all epochs were finished before
+            if team.is_first:
+                _write_log(log, state)  # also where all epochs were finished before
         except SystemExit:
-            save_state(directory, key, task.model, task.optimizer, state)
+            if team.is_first:
+                save_state(directory, key, task.model, task.optimizer, state)
             raise
     return state
+
+
+def _is_stalled(state: Progress, patience: int | None) -> bool:
+    return patience is not None and state.epoch - state.best_epoch > patience
 
 
 def _train_epoch(task: Task[Any], state: Progress, seed: int, check: Callable[[], None]) -> None:
@@ -96,13 +125,15 @@ def _train_epoch(task: Task[Any], state: Progress, seed: int, check: Callable[[]
         step_seed = int(generator(seed, "step", epoch, state.step).integers(2**63))
         with torch.random.fork_rng([task.device] if task.device.type == "cuda" else []):
             torch.manual_seed(step_seed)
-            loss = task.train_step(batch)
-        if not math.isfinite(loss):
+            found = task.train_step(batch)
+        losses = found if isinstance(found, Mapping) else {"loss": found}
+        if not math.isfinite(losses["loss"]):
             raise ConfigError(
-                f"the loss is {loss} at epoch {epoch + 1}, step {state.step + 1}, learning "
-                f"rate {rate:g}; lower the rate"
+                f"the loss is {losses['loss']} at epoch {epoch + 1}, step {state.step + 1}, "
+                f"learning rate {rate:g}; lower the rate"
             )
-        state.loss_sum += loss
+        for name, loss in losses.items():
+            state.loss_sums[name] = state.loss_sums.get(name, 0.0) + loss
         state.step += 1
         check()
 
@@ -113,17 +144,17 @@ def _finish_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) -
     entry: dict[str, Any] = {
         "epoch": epoch + 1,
         "learning_rate": task.learning_rate(float(epoch)),
-        "train_loss": state.loss_sum / task.steps,
     }
+    entry |= {f"train_{name}": total / task.steps for name, total in state.loss_sums.items()}
     if (epoch + 1) % task.validate_every == 0 or epoch + 1 == task.epochs:
         score, entry["val"] = task.validate(epoch, check)
         if state.best_score is None or score > state.best_score:
-            state.best_score = score
+            state.best_score, state.best_epoch = score, epoch + 1
             weights = task.model.state_dict().items()
             state.best_model = {name: tensor.cpu().clone() for name, tensor in weights}
     logger.info("%s", json.dumps(entry))
     state.log.append(entry)
-    state.epoch, state.step, state.loss_sum = epoch + 1, 0, 0.0
+    state.epoch, state.step, state.loss_sums = epoch + 1, 0, {}
 
 
 def _write_log(target: Path, state: Progress) -> None:

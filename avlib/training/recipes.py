@@ -5,19 +5,34 @@ Source: Kazakos et al., ICASSP 2021 (VGG-Sound, EPIC-KITCHENS); Huh et al., ICAS
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from avlib.training.schedules import Schedule
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the network is trained.
+class BaseRecipe:
+    """What all recipes have.
 
     Args:
-        name: key of `RECIPES`.
+        name: key of the recipe.
         schedule: learning rates; also the number of epochs.
         batch_size: items a step; all of them where a set is smaller.
+    """
+
+    name: str
+    schedule: Schedule
+    batch_size: int
+
+
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseRecipe)
+
+
+@dataclass(frozen=True)
+class Recipe(BaseRecipe):
+    """How Auditory SlowFast is trained.
+
+    Args:
         views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
         sample_rate: Hz of the sound that the published weights expect; None for any.
         clip_s: length of one input in seconds.
@@ -33,9 +48,6 @@ class Recipe:
         truncates_samples: whether seconds become samples by cutting rather than by rounding.
     """
 
-    name: str
-    schedule: Schedule
-    batch_size: int
     views: int
     sample_rate: int | None
     clip_s: float = 0.999
@@ -89,7 +101,7 @@ RECIPES = {
             views=3,
             sample_rate=None,
             dropout=0.2,
-            validate_every=1,
+            validate_every=4,
             precise_batches=32,
             epoch_items=512,
         ),
@@ -98,12 +110,12 @@ RECIPES = {
 
 
 def adjusted(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     *,
     epochs: int | None = None,
     batch_size: int | None = None,
     base_rate: float | None = None,
-) -> Recipe:
+) -> AnyRecipe:
     """Return `recipe` with other values where they are not None.
 
     Steps and warm-up keep their share of the epochs, other rates their ratio to the base rate.

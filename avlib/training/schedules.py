@@ -95,3 +95,17 @@ def schedule_from_solver(solver: Mapping[str, Any]) -> Schedule:
         warmup_epochs=solver["WARMUP_EPOCHS"],
         warmup_start_rate=solver["WARMUP_START_LR"],
     )
+
+
+def warm_cosine_rate(
+    step: int, *, base_rate: float, end_rate: float, total_steps: int, warmup_steps: int
+) -> float:
+    """Return the rate at a step, from 0: half a period of the cosine under a linear warm-up.
+
+    Source: Chalk et al., "TIM", CVPR 2024. The cosine does not wait for the end of the warm-up:
+    its rate is multiplied by (step + 1) / warmup_steps while that is less than 1. After the last
+    step, at `total_steps`, the rate is `end_rate`.
+    """
+    fall = 0.5 * (1 + math.cos(math.pi * step / total_steps))
+    rate = end_rate + (base_rate - end_rate) * fall
+    return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps else rate

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import pickle
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -29,16 +29,18 @@ class Progress:
     Args:
         epoch: number of finished epochs.
         step: number of finished steps of the epoch under way.
-        loss_sum: sum of the losses of these steps.
+        loss_sums: sums of the losses of these steps, by name.
         best_score: highest validation score so far; None before the first validation.
+        best_epoch: number of the first epoch that had it, from 1.
         best_model: weights and buffers of the network that had it.
         log: one entry a finished epoch.
     """
 
     epoch: int = 0
     step: int = 0
-    loss_sum: float = 0.0
+    loss_sums: dict[str, float] = field(default_factory=dict)
     best_score: float | None = None
+    best_epoch: int = 0
     best_model: dict[str, Tensor] = field(default_factory=dict)
     log: list[dict[str, Any]] = field(default_factory=list)
 
@@ -113,10 +115,15 @@ class Interruption:
     """Turns the first SIGTERM or SIGINT into a wish that `check` grants between two steps.
 
     The same signal a second time acts as if this class were not there.
+
+    Args:
+        agree: says whether this or any other process of the training wishes to end; all of them
+            call `check` at the same places.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, agree: Callable[[bool], bool] = bool) -> None:
         self.is_requested = False
+        self._agree = agree
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -139,7 +146,7 @@ class Interruption:
         Raises:
             SystemExit: with that status; whoever holds state saves it on the way.
         """
-        if self.is_requested:
+        if self._agree(self.is_requested):
             raise SystemExit(INTERRUPTED)
 
     def _request(self, number: int, frame: FrameType | None) -> None:

@@ -10,9 +10,9 @@ import torch
 from avlib.device import resolve_device
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import EVENTS, read_table
+from avlib.training.event_recognition import Metrics
 from avlib.training.pretraining import train
 from avlib.training.recipes import RECIPES, adjusted
-from avlib.training.sound_recognition import Metrics
 
 
 @dataclass(frozen=True)

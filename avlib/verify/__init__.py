@@ -11,10 +11,14 @@ from pathlib import Path
 import torch
 
 from avlib.errors import AvlibError, ConfigError, DataError
-from avlib.verify import auditory_slowfast
+from avlib.verify import auditory_slowfast, tim_recognition, visual
 from avlib.verify.golden import Comparison, Numerics, read_cases
 
-SYSTEMS = {"auditory_slowfast": auditory_slowfast}
+SYSTEMS = {
+    "auditory_slowfast": auditory_slowfast,
+    "tim_recognition": tim_recognition,
+    "visual": visual,
+}
 UNKNOWN = "not recognised"
 WIDTHS = ("<18", "<22", "<58", ">9", ">9", "<23")  # of the columns before the result
 

@@ -30,21 +30,23 @@ class Case:
     Attributes:
         id: its name in the sidecar.
         content: the case's own entry; the whole sidecar where it holds a single case.
-        sidecar: the whole sidecar.
+        sidecar: the whole sidecar, or what of it is about the section that the case is in.
         arrays: all arrays of the file beside it.
+        path: the sidecar's file; other files that it speaks of lie beside it.
     """
 
     id: str
     content: Mapping[str, Any]
     sidecar: Mapping[str, Any]
     arrays: Mapping[str, NDArray[Any]]
+    path: Path
 
     def own_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays `<id>/<name>` by name, or all of them in a file of one case."""
+        """Return the arrays `<id>/<name>` or `<id>.<name>`, or all in a file of one case."""
         if self.content is self.sidecar:
             return dict(self.arrays)
-        prefix = f"{self.id}/"
-        return {k.removeprefix(prefix): v for k, v in self.arrays.items() if k.startswith(prefix)}
+        prefixes = (f"{self.id}/", f"{self.id}.")
+        return {k[len(prefixes[0]) :]: v for k, v in self.arrays.items() if k.startswith(prefixes)}
 
     def compare_noted(
         self, results: Mapping[str, Any], tolerance: Tolerance
@@ -87,6 +89,9 @@ class Comparison:
 def read_cases(sidecar_path: Path) -> list[Case]:
     """Return the cases of a sidecar `<stem>.json` and, where there is one, its `<stem>.npz`.
 
+    Cases are the entries of `cases`; in a file that is divided into sections, each with a word
+    `about` it, the sections or the entries of their `cases`; else the file is a single case.
+
     Raises:
         DataError: if the sidecar is no JSON object, or the arrays cannot be read.
     """
@@ -97,13 +102,26 @@ def read_cases(sidecar_path: Path) -> list[Case]:
     if not isinstance(sidecar, dict):
         raise DataError(f"{sidecar_path}: holds a {type(sidecar).__name__}, expected an object")
     arrays = _read_arrays(sidecar_path.with_suffix(".npz"))
-    entries = sidecar.get("cases")
+    if cases := _entries(sidecar):
+        return [Case(name, entry, sidecar, arrays, sidecar_path) for name, entry in cases.items()]
+    sections = {name: entry for name, entry in sidecar.items() if isinstance(entry, dict)}
+    if "about" in sidecar or not sections or any("about" not in s for s in sections.values()):
+        return [Case(sidecar_path.stem, sidecar, sidecar, arrays, sidecar_path)]
+    common = {name: entry for name, entry in sidecar.items() if name not in sections}
+    return [
+        Case(f"{name}.{entry}" if entry else name, content, common | section, arrays, sidecar_path)
+        for name, section in sections.items()
+        for entry, content in (_entries(section) or {"": section}).items()
+    ]
+
+
+def _entries(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the cases that are listed in a section, if any."""
+    entries = section.get("cases")
     if isinstance(entries, list):
         entries = {_case_id(entry, i): entry for i, entry in enumerate(entries)}
     is_split = isinstance(entries, dict) and all(isinstance(e, dict) for e in entries.values())
-    if not entries or not is_split:
-        return [Case(sidecar_path.stem, sidecar, sidecar, arrays)]
-    return [Case(name, content, sidecar, arrays) for name, content in entries.items()]
+    return entries if entries and is_split else {}
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

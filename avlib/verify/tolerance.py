@@ -29,7 +29,7 @@ def find_tolerance(sources: tuple[Mapping[str, Any], ...], names: tuple[str, ...
     """Return the tolerance of an array from the first of `sources` that has one.
 
     Args:
-        sources: mappings with keys `tolerance`, `tolerance_abs` or `tolerance_rel`.
+        sources: mappings with keys `tolerances`, `tolerance`, `tolerance_abs` or `tolerance_rel`.
         names: names under which a tolerance of this array may be listed.
     """
     for source in sources:
@@ -37,9 +37,10 @@ def find_tolerance(sources: tuple[Mapping[str, Any], ...], names: tuple[str, ...
             return Tolerance(
                 float(source.get("tolerance_abs", 0)), float(source.get("tolerance_rel", 0))
             )
-        found = _parse(source.get("tolerance"), names)
-        if found is not None:
-            return found
+        for key in ("tolerances", "tolerance"):
+            found = _parse(source.get(key), names)
+            if found is not None:
+                return found
     return DEFAULT
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -34,8 +35,8 @@ def real(shared_data):
 
 
 @pytest.fixture(scope="module")
-def facts(shared_data):
-    path = shared_data.parent / "golden/tim_recognition/facts.json"
+def facts():
+    path = Path(__file__).parents[1] / "golden/tim_recognition/facts.json"
     return json.loads(path.read_text())["ave"]
 
 

@@ -63,7 +63,8 @@ def exported(tmp_path):
     for video_id, array in features.items():
         (folder / "val").mkdir(parents=True, exist_ok=True)
         np.save(folder / "val" / f"{video_id}.npy", array)
-    index = pd.DataFrame({"video_id": ["-x", "b c"], "path": ["val/-x.npy", "val/b c.npy"]})
+    paths = ["val/-x.npy", "val/b c.npy"]
+    index = pd.DataFrame({"video_id": ["-x", "b c"], "path": paths, "status": "ok"})
     return folder, index, intervals
 
 
@@ -106,7 +107,8 @@ def test_ids_may_come_from_the_interval_table(exported, tmp_path):
 
 def test_videos_without_features_are_left_out_of_an_export(exported, tmp_path):
     folder, index, intervals = exported
-    target = export((folder, index.iloc[:1], intervals), tmp_path)
+    index.loc[1, ["path", "status"]] = "", "unreadable"
+    target = export((folder, index, intervals), tmp_path)
     assert set(read_id_array(target["metadata_npy"])) == {
         i for i in intervals["interval_id"] if i.startswith("-x")
     }

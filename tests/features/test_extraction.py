@@ -6,15 +6,16 @@ import torch
 
 from avlib.datasets.intervals import interval_table
 from avlib.errors import CheckpointError
-from avlib.features import extraction
+from avlib.features import extraction, sound_extraction
 from avlib.features.auditory_slowfast import (
     ExtractionSettings,
     FeatureExtractor,
     check_preset,
     load_network,
 )
-from avlib.features.extraction import Journal, ShardFiles, extract_shard, write_npy
+from avlib.features.extraction import Journal, ShardFiles, write_npy
 from avlib.features.log_mel import log_mel, pad_frames
+from avlib.features.sound_extraction import extract_sound_shard
 from avlib.features.windows import view_slices
 from avlib.io.tables import FEATURES, INTERVALS, MANIFEST, read_table, write_table
 from avlib.media.probe import VideoInfo, manifest_rows
@@ -41,7 +42,7 @@ def make_shard(folder, videos: dict[str, float]) -> ShardFiles:
     write_table(interval_table(manifest), folder / "intervals.parquet", INTERVALS)
     torch.save({"model_state": narrow_network().state_dict()}, folder / "weights.pyth")
     return ShardFiles(
-        packs=[folder / "pack.h5"],
+        sources=[folder / "pack.h5"],
         manifests=[folder / "manifest.parquet"],
         intervals=[folder / "intervals.parquet"],
         checkpoint=folder / "weights.pyth",
@@ -52,7 +53,7 @@ def make_shard(folder, videos: dict[str, float]) -> ShardFiles:
 
 
 def extract(files: ShardFiles, views: int = 1) -> dict[str, np.ndarray]:
-    extract_shard(files, SETTINGS, views={"train": views, "val": 1, "test": 1})
+    extract_sound_shard(files, SETTINGS, views={"train": views, "val": 1, "test": 1})
     index = read_table(files.index, FEATURES)
     return {row.video_id: np.load(files.folder / row.path) for row in index.itertuples()}
 
@@ -97,7 +98,7 @@ def test_intervals_beyond_the_sound_are_silence_and_counted(tmp_path):
         pack["a"] = sound
     features = extract(files)["a"]
     index = read_table(files.index, FEATURES)
-    assert index["silent_intervals"].item() == 15
+    assert index["padded_intervals"].item() == 15
     np.testing.assert_array_equal(features[-1], features[-2])
 
 
@@ -120,7 +121,7 @@ def test_only_what_is_missing_is_done_again(tmp_path, monkeypatch):
 def test_the_network_is_not_loaded_when_nothing_is_missing(tmp_path, monkeypatch):
     files = make_shard(tmp_path, {"a": 2.0})
     extract(files)
-    monkeypatch.setattr(extraction, "load_network", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(sound_extraction, "load_network", lambda _: pytest.fail("loaded"))
     extract(files)
 
 

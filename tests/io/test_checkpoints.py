@@ -1,6 +1,7 @@
 import collections
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,15 @@ from safetensors.torch import save_file
 from torch import nn
 
 from avlib.errors import CheckpointError
-from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+from avlib.io.checkpoints import (
+    Foreign,
+    fit_state_dict,
+    foreign_names,
+    imported_names,
+    load_checkpoint,
+    load_metadata,
+    load_state_dict,
+)
 
 
 class Payload:
@@ -18,6 +27,26 @@ class Payload:
 
     def __reduce__(self):
         return os.system, (f"touch '{self.path}'",)
+
+
+class Meter:
+    """Stands for a class of the program that wrote a file."""
+
+    def __init__(self):
+        self.values = [1.0]
+        self.table = torch.zeros(2)
+
+
+class CallingMeter:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return record_call, (str(self.path),)
+
+
+def record_call(path):
+    Path(path).touch()
 
 
 def published(path, state, **extra):
@@ -59,6 +88,31 @@ def test_a_bare_pickle_that_would_run_code_is_refused_and_named(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_objects_of_unknown_classes_become_empty_where_they_are_allowed(tmp_path):
+    path = published(tmp_path / "a.pth.tar", {"module.a": torch.ones(2)}, meters=[Meter()])
+    with pytest.raises(CheckpointError, match=r"refused.*test_checkpoints\.Meter"):
+        load_state_dict(path)
+    assert load_state_dict(path, allows_foreign=True)["a"].tolist() == [1, 1]
+    (meter,) = load_checkpoint(path, allows_foreign=True)["meters"]
+    assert type(meter) is Foreign and not vars(meter)
+    assert foreign_names(path) == [f"{Meter.__module__}.Meter"]
+    assert "torch._utils._rebuild_tensor_v2" in imported_names(path)
+
+
+def test_allowed_names_are_never_called(tmp_path):
+    ran = tmp_path / "ran"
+    path = published(tmp_path / "a.pth.tar", {"a": torch.ones(2)}, meters=CallingMeter(ran))
+    content = load_checkpoint(path, allows_foreign=True)
+    assert type(content["meters"]) is Foreign and not ran.exists()
+
+
+def test_commands_of_the_system_are_refused_even_where_unknown_classes_are_allowed(tmp_path):
+    path = published(tmp_path / "a.pth.tar", {"a": torch.ones(1)}, b=Payload(tmp_path / "ran"))
+    with pytest.raises(CheckpointError, match=r"refused, nothing of it was run.*posix\.system"):
+        load_state_dict(path, allows_foreign=True)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 torn"])
 @pytest.mark.parametrize("suffix", ["pyth", "safetensors"])
 def test_a_broken_file_is_named(tmp_path, content, suffix):
@@ -81,6 +135,16 @@ def test_what_does_not_fit_is_listed(tmp_path):
     assert "missing 1.bias, 1.weight" in str(error.value)
     assert "unexpected extra" in str(error.value)
     assert "0.bias [4] for [3]" in str(error.value)
+
+
+def test_a_part_is_used_on_request_and_the_rest_is_said(tmp_path, caplog):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    state = {"0.weight": torch.ones(3, 2), "0.bias": torch.zeros(4)}
+    fit_state_dict(model, state, tmp_path / "a.pyth", partial=True)
+    assert torch.equal(model[0].weight, torch.ones(3, 2))
+    assert "missing 1.bias, 1.weight" in caplog.text and "the rest is used" in caplog.text
+    with pytest.raises(CheckpointError, match=r"missing 0\.bias"):
+        fit_state_dict(model, {"extra": torch.zeros(1)}, tmp_path / "a.pyth", partial=True)
 
 
 def test_a_skipped_head_keeps_its_values(tmp_path):

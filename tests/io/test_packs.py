@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from avlib.errors import DataError
-from avlib.io.packs import WaveformStore, write_waveform
+from avlib.io.packs import FrameStore, WaveformStore, write_waveform
 
 
 def write_pack(path, rate=16_000, **waveforms):
@@ -55,3 +55,15 @@ def test_a_waveform_is_written_in_parts(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as pack:
         write_waveform(pack, "a", 8, parts)
         np.testing.assert_array_equal(pack["a"][:], np.concatenate(parts))
+
+
+def test_frames_are_read_by_number_and_held_at_the_borders(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as pack:
+        pack.attrs["rate_fps"] = 8
+        pack["a"] = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((2, 3, 3), np.uint8)
+    with FrameStore([tmp_path / "a.h5"], rate_fps=8) as store:
+        assert store.n_frames("a") == 5
+        assert store.read("a", [-1, 0, 2, 2, 9]).shape == (5, 2, 3, 3)
+        assert store.read("a", [-1, 0, 2, 2, 9])[:, 0, 0, 0].tolist() == [0, 0, 2, 2, 4]
+    with pytest.raises(DataError, match="8 frames a second, but the preset needs 4"):
+        FrameStore([tmp_path / "a.h5"], rate_fps=4)

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from avlib.errors import AvlibError, DataError, UnsafePickleError
 from avlib.io.pickles import (
+    read_array_dict,
     read_id_array,
     read_table_pickle,
+    write_array_dict,
     write_id_array,
     write_table_pickle,
 )
@@ -296,3 +298,36 @@ def test_a_truncated_id_array_is_refused(tmp_path, keep):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"metadata\.npy"):
         read_id_array(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_dictionary_of_arrays_is_read_from_every_protocol_in_use(tmp_path, protocol):
+    arrays = {"probs": np.arange(6, dtype=np.float32).reshape(2, 3), "none": np.zeros((0, 4))}
+    arrays["ids"] = np.array(["v_ü", "a_1"], dtype=object)
+    path = written(tmp_path / "d.pkl", pickle.dumps(arrays, protocol))
+    found = read_array_dict(path)
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+    write_array_dict(found, tmp_path / "e.pkl")
+    copy = pickle.loads((tmp_path / "e.pkl").read_bytes())
+    assert copy["ids"].tolist() == ["v_ü", "a_1"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds a list, expected a dictionary"),
+        ({"x": 1}, "'x' is a int, expected an array"),
+    ],
+)
+def test_another_object_is_no_dictionary_of_arrays(tmp_path, content, message):
+    with pytest.raises(DataError, match=rf"d\.pkl: {message}"):
+        read_array_dict(written(tmp_path / "d.pkl", content))
+
+
+def test_a_dictionary_with_calls_is_refused(tmp_path):
+    path = written(tmp_path / "d.pkl", {"x": Calls(os.system, "true")})
+    with pytest.raises(UnsafePickleError, match=r"posix\.system"):
+        read_array_dict(path)

@@ -31,3 +31,25 @@ def test_another_score_gives_another_picture(tmp_path):
 def test_one_epoch_is_enough(tmp_path):
     draw_curves(write_log(tmp_path / "log.jsonl", [1.0]), tmp_path / "a.svg")
     assert (tmp_path / "a.svg").stat().st_size > 1000
+
+
+def write_tim_log(path, select_by):
+    accuracies = [{"action": 0.5, "audio": 0.9}, {"action": 0.7, "audio": 0.6}]
+    lines = [
+        {"epoch": i + 1, "train_loss": 2.0 - i, "val": {"select_by": select_by, "queries": {}}}
+        for i in range(2)
+    ]
+    for line, found in zip(lines, accuracies, strict=True):
+        line["val"] |= {head: {"top1": top1, "loss": 1.0} for head, top1 in found.items()}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_each_head_has_a_curve_and_one_decides(tmp_path):
+    draw_curves(write_tim_log(tmp_path / "log.jsonl", "action"), tmp_path / "a.svg")
+    picture = (tmp_path / "a.svg").read_text()
+    assert "<!-- visual head (decides) -->" in picture
+    assert "<!-- audio head -->" in picture
+    assert "<!-- best: 70.0% at epoch 2 -->" in picture
+    draw_curves(write_tim_log(tmp_path / "log.jsonl", "audio"), tmp_path / "b.svg")
+    assert "<!-- best: 90.0% at epoch 1 -->" in (tmp_path / "b.svg").read_text()

@@ -1,10 +1,16 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from avlib.errors import ConfigError
-from avlib.training.schedules import Schedule, learning_rate, schedule_from_solver
+from avlib.training.schedules import (
+    Schedule,
+    learning_rate,
+    schedule_from_solver,
+    warm_cosine_rate,
+)
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/asf/lr_schedule.json").read_text())
 
@@ -53,3 +59,19 @@ def test_an_unknown_policy_names_the_known_ones():
     solver = GOLDEN["cases"]["vggsound"]["solver"] | {"LR_POLICY": "exponential"}
     with pytest.raises(ConfigError, match=r"exponential.*cosine"):
         schedule_from_solver(solver)
+
+
+def test_the_warm_up_multiplies_the_cosine():
+    rates = [
+        warm_cosine_rate(step, base_rate=2.0, end_rate=0.0, total_steps=8, warmup_steps=4)
+        for step in range(9)
+    ]
+    cosine = [1 + math.cos(math.pi * step / 8) for step in range(9)]
+    factors = [0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1]
+    assert rates == pytest.approx([c * f for c, f in zip(cosine, factors, strict=True)])
+    assert rates[8] == 0
+
+
+def test_no_warm_up_begins_at_the_full_rate():
+    rate = warm_cosine_rate(0, base_rate=2.0, end_rate=0.5, total_steps=8, warmup_steps=0)
+    assert rate == 2.0

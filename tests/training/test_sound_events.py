@@ -69,7 +69,7 @@ def test_a_short_event_is_taken_whole_and_its_last_frame_repeated(store):
 
 def test_an_event_beyond_the_end_of_the_sound_is_left_out_and_counted(store):
     events = sound_events(store, (4.0, 5.0))
-    assert (len(events), events.n_without_sound) == (0, 1)
+    assert (len(events), events.n_left_out) == (0, 1)
 
 
 def test_an_event_ends_with_the_sound(store):
@@ -126,5 +126,5 @@ def test_crops_differ_between_rounds_epochs_and_purposes(store):
 
 def test_a_split_without_events_is_empty(store):
     empty = sound_events(store, (0.0, 1.0), video_id="silent film")
-    assert len(empty) == 0 and empty.n_without_sound == 1
+    assert len(empty) == 0 and empty.n_left_out == 1
     assert len(sound_events(store)) == 0

@@ -33,7 +33,8 @@ def same(a, b):
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):
     model, optimizer = trained_pair(0)
-    progress = Progress(2, 5, 1.5, 0.25, {"weight": torch.ones(2)}, [{"epoch": 1, "val": None}])
+    log = [{"epoch": 1, "val": None}]
+    progress = Progress(2, 5, {"loss": 1.5}, 0.25, 1, {"weight": torch.ones(2)}, log)
     save_state(tmp_path, KEY, model, optimizer, progress)
     other, other_optimizer = trained_pair(1)
     found = load_state(tmp_path, KEY, other, other_optimizer)

@@ -24,6 +24,7 @@ TINY = replace(
     epoch_items=8,
     views=2,
     precise_batches=2,
+    validate_every=1,
 )
 
 

@@ -1,12 +1,9 @@
 """The real Snakefile on a folder of small videos of one's own, good and bad."""
 
-import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,10 +12,10 @@ import pandas as pd
 import pytest
 import torch
 from media_files import cut_off, make_video
+from workflow_checkout import Checkout
 
 from avlib.models.auditory_slowfast import AuditorySlowFast
 
-ROOT = Path(__file__).parents[2]
 INDEX = "results/custom/features/asf/index.parquet"
 OVERLAY = """
 custom:
@@ -27,50 +24,22 @@ custom:
 """
 
 
-class Checkout:
-    """A folder in which the workflow runs on its own videos."""
+class OwnVideos(Checkout):
+    """A checkout with a folder of videos and narrow random weights."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.videos = folder / "videos"
         torch.manual_seed(0)
         network = AuditorySlowFast(num_classes=(2,), width=8)
         torch.save({"model_state": network.state_dict()}, folder / "narrow.pyth")
         overlay = OVERLAY.format(videos=self.videos, checkpoint=folder / "narrow.pyth")
-        (folder / "overlay.yaml").write_text(overlay)
-
-    def command(self, *config: str, target: str = INDEX) -> list[str]:
-        snakemake = [sys.executable, "-m", "snakemake", "--cores", "2"]
-        snakemake += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
-        snakemake += ["--workflow-profile", str(ROOT / "profiles" / "default")]
-        snakemake += ["--configfile", str(ROOT / "config.yaml"), str(self.folder / "overlay.yaml")]
-        return [*snakemake, *(["--config", *config] if config else []), "--", target]
-
-    def run(self, *config: str, target: str = INDEX) -> subprocess.CompletedProcess[str]:
-        command = self.command(*config, target=target)
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def jobs(self, *config: str) -> dict[str, int]:
-        """Run, and return how often each rule ran."""
-        run = self.run(*config)
-        assert run.returncode == 0, run.stderr
-        rules = re.findall(r"^(?:local)?rule (\w+):$", run.stderr, re.MULTILINE)
-        return {rule: rules.count(rule) for rule in set(rules)}
-
-    def results(self) -> dict[str, str]:
-        """Return a digest of every result but hidden files."""
-        results = self.folder / "results"
-        return {
-            str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(results.rglob("*"))
-            if path.is_file() and not any(part.startswith(".") for part in path.parts)
-        }
+        super().__init__(folder, overlay, INDEX)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run on six good and bad videos."""
-    checkout = Checkout(tmp_path_factory.mktemp("own videos"))
+    checkout = OwnVideos(tmp_path_factory.mktemp("own videos"))
     for name in ("-first", "second clip", "dr.itte"):
         make_video(checkout.videos / f"{name}.mp4")
     make_video(checkout.videos / "silent.MP4", audio_codec=None)
@@ -126,7 +95,7 @@ def test_weights_of_another_preset_are_refused(finished):
     run = finished.run(f"custom={{'checkpoints': {{'asf': '{path}'}}}}")
     assert run.returncode != 0
     assert "set preset: epic_sounds" in run.stderr
-    assert "rule extract_asf" not in run.stderr
+    assert "rule extract_features" not in run.stderr
     assert finished.run().returncode == 0
 
 
@@ -135,13 +104,13 @@ def test_one_added_video_re_does_one_shard(finished):
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     make_video(finished.videos / "new.avi")
     jobs = finished.jobs()
-    per_shard = ("probe_videos", "pack_waveforms", "make_intervals", "extract_asf")
+    per_shard = ("probe_videos", "pack_waveforms", "make_intervals", "extract_features")
     assert {rule: jobs[rule] for rule in per_shard} == dict.fromkeys(per_shard, 1)
     after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert after.keys() - before.keys() == {"new.npy"}
     assert all(after[name] == before[name] for name in before)
     (finished.videos / "new.avi").unlink()
-    assert finished.jobs()["extract_asf"] == 1
+    assert finished.jobs()["extract_features"] == 1
     assert not (folder / "new.npy").exists()
 
 
@@ -149,7 +118,7 @@ def test_one_added_video_re_does_one_shard(finished):
 @pytest.mark.parametrize("seconds", [5.0, 8.0, 11.0, 14.0])
 def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, seconds):
     finished.jobs()
-    other = Checkout(tmp_path)
+    other = OwnVideos(tmp_path)
     for path in finished.videos.iterdir():
         (other.videos / path.name).parent.mkdir(exist_ok=True)
         (other.videos / path.name).symlink_to(path)
@@ -186,7 +155,7 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, s
 def test_real_recordings_have_features_or_a_reason(
     shared_data, tmp_path, name, n_features, left_out
 ):
-    checkout = Checkout(tmp_path)
+    checkout = OwnVideos(tmp_path)
     checkout.jobs(f"custom={{'videos': '{shared_data / name}'}}")
     manifest = pd.read_parquet(tmp_path / "results/custom/manifest.parquet")
     bad = manifest[manifest["status"] != "ok"]

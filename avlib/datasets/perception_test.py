@@ -1,0 +1,176 @@
+"""Perception Test (Pătrăucean et al., NeurIPS 2023): public annotation files to queries.
+
+A file holds one object a video: `metadata`, and under `action_localisation` and
+`sound_localisation` its segments, with `timestamps` in microseconds and a `label_id`. The ids of
+the labels have gaps, so they are numbered anew: see `default_label_map`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from avlib.datasets.queries import Part, queries_of_events
+from avlib.errors import DataError
+
+# The annotations that become queries: their key in the file, and the column of their class.
+TRACKS = {
+    "visual": ("action_localisation", "action_class"),
+    "audio": ("sound_localisation", "class_id"),
+}
+US_PER_S = 1_000_000
+
+LabelMap = Mapping[str, Mapping[int, int]]  # column of the class -> label id -> class
+
+
+@dataclass(frozen=True)
+class PerceptionTest:
+    """One annotation file.
+
+    Attributes:
+        parts: visual and audio queries, their classes being label ids.
+        durations: length of each video in seconds.
+    """
+
+    parts: Mapping[str, Part]
+    durations: Mapping[str, float]
+
+
+def read_annotations(
+    path: Path, split: str, video_ids: Sequence[str] | None = None
+) -> PerceptionTest:
+    """Return the annotations of the public file of a split.
+
+    Args:
+        path: JSON file.
+        split: train, val or test.
+        video_ids: the videos that are used, for example of the localisation challenge, in any
+            order; None for all.
+
+    Raises:
+        DataError: if the file is no such file, or lacks a video; the message names the video and
+            the segment.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, expected an object of videos")
+    missing = sorted(set(video_ids or ()) - content.keys())
+    if missing:
+        raise DataError(f"{path}: no video {missing[0]!r}, which the list of ids has")
+    kept = content.keys() if video_ids is None else set(video_ids)
+    videos = {video_id: content[video_id] for video_id in content if video_id in kept}
+    durations = {video_id: _duration(v, f"{path}: {video_id}") for video_id, v in videos.items()}
+    parts = {}
+    for modality, (key, column) in TRACKS.items():
+        rows = [row for v in videos for row in _segments(videos[v], v, key, path)]
+        names = ["event_id", "video_id", "start_s", "stop_s", column]
+        events = pd.DataFrame(rows, columns=names).assign(split=split)
+        parts[modality] = queries_of_events(events, modality)
+    return PerceptionTest(parts, durations)
+
+
+def _duration(video: Any, where: str) -> float:
+    try:
+        duration_s = float(video["metadata"]["num_frames"] / video["metadata"]["frame_rate"])
+    except (KeyError, TypeError, ZeroDivisionError):
+        duration_s = 0.0
+    if not duration_s > 0:
+        raise DataError(f"{where}: no positive metadata num_frames and frame_rate")
+    return duration_s
+
+
+def _segments(
+    video: Mapping[str, Any], video_id: str, key: str, path: Path
+) -> Iterator[tuple[str, str, float, float, int]]:
+    for segment in video.get(key) or []:
+        try:
+            start, stop = (_seconds(time) for time in segment["timestamps"])
+            yield f"{video_id}_{segment['id']}", video_id, start, stop, int(segment["label_id"])
+        except (KeyError, TypeError, ValueError):
+            raise DataError(
+                f"{path}: {video_id}: {key} {str(segment)[:80]}, expected id, label_id and two "
+                "timestamps in microseconds"
+            ) from None
+
+
+def _seconds(microseconds: int) -> float:
+    """Return what the published tables give for a time, which they write as HH:MM:SS.ffffff."""
+    hours, rest = divmod(int(microseconds), 3600 * US_PER_S)
+    minutes, rest = divmod(rest, 60 * US_PER_S)
+    return 3600.0 * hours + 60.0 * minutes + rest / US_PER_S
+
+
+def read_video_ids(path: Path) -> list[str]:
+    """Return the ids of a challenge list: separated by commas or line ends.
+
+    Raises:
+        DataError: if the file cannot be read or is empty.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    ids = [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
+    if not ids:
+        raise DataError(f"{path}: holds no ids of videos")
+    return ids
+
+
+def default_label_map(train: PerceptionTest) -> LabelMap:
+    """Return classes for the label ids that the train split has: 0, 1, ... in ascending order."""
+    return {
+        column: {
+            int(label_id): number
+            for number, label_id in enumerate(sorted(train.parts[modality][column].unique()))
+        }
+        for modality, (_, column) in TRACKS.items()
+    }
+
+
+def read_label_map(path: Path) -> LabelMap:
+    """Return a label map from JSON: an object of classes by label id for each of TRACKS' columns.
+
+    Raises:
+        DataError: if the file has another form, or two labels of one column the same class.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        label_map = {
+            column: {int(label_id): int(number) for label_id, number in content[column].items()}
+            for _, column in TRACKS.values()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path}: no label map, expected action_class and class_id, each with classes by "
+            f"label id ({type(error).__name__}: {error})"
+        ) from error
+    for column, numbers in label_map.items():
+        if sorted(numbers.values()) != list(range(len(numbers))):
+            raise DataError(f"{path}: the classes of {column} are not 0 to {len(numbers) - 1}")
+    return label_map
+
+
+def apply_label_map(part: Part, label_map: LabelMap, source: Path) -> Part:
+    """Return queries with classes in place of label ids.
+
+    Raises:
+        DataError: naming the first segment whose label has no class.
+    """
+    if part.empty:
+        return part
+    _, column = TRACKS[part["modality"].iloc[0]]
+    numbers = part[column].map(label_map[column])
+    unknown = numbers.isna() & part[column].notna()
+    if unknown.any():
+        row = part[unknown].iloc[0]
+        raise DataError(
+            f"{source}: {row['annotation_id']}: the label {row[column]} has no {column}; "
+            f"there are labels {sorted(label_map[column])}"
+        )
+    return part.assign(**{column: numbers.astype("Int64")})

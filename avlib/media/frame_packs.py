@@ -1,0 +1,132 @@
+"""Stage pack_frames: small pictures of one shard of videos at a low rate, to train on."""
+
+import hashlib
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import h5py
+import numpy as np
+
+from avlib.errors import DataError
+from avlib.io.atomic import atomic_path, keep_copy
+from avlib.io.provenance import code_fingerprint
+from avlib.io.tables import MANIFEST, read_table
+from avlib.media.frames import Picture, read_frames
+from avlib.media.pack import open_previous
+from avlib.progress import progress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """How pictures enter the packs.
+
+    Attributes:
+        rate_fps: frames a second.
+        short_side: pixels of the shorter side; the other one keeps the proportions.
+    """
+
+    rate_fps: int
+    short_side: int
+
+
+def pack_frames(
+    *, manifest: Path, settings: FrameSettings, previous: Path, pack_target: Path
+) -> None:
+    """Pack the pictures of a shard's usable videos, each as one data set (N, H, W, 3).
+
+    A video whose picture cannot be read is left out with a warning. Only one frame at a time is
+    in memory.
+
+    Args:
+        manifest: the shard's videos.
+        settings: rate and size.
+        previous: copy of the shard's last pack; what has not changed is taken from it.
+        pack_target: HDF5 file to write.
+    """
+    rows = read_table(manifest, MANIFEST)
+    videos = rows[rows["status"] == "ok"].drop_duplicates("video_id")
+    with (
+        atomic_path(pack_target) as partial,
+        h5py.File(partial, "w") as pack,
+        open_previous(previous) as old,
+    ):
+        pack.attrs["rate_fps"] = settings.rate_fps
+        listed = videos.itertuples(index=False)
+        for video in progress(listed, "packing frames", "videos", total=len(videos)):
+            _pack_or_reuse(pack, old, video, settings)
+    keep_copy(pack_target, previous)
+
+
+def _pack_or_reuse(
+    pack: h5py.File, old: h5py.File | None, video: Any, settings: FrameSettings
+) -> None:
+    """Add the pictures of a video, a row of the manifest, to the pack if they can be read."""
+    name, key = video.video_id, _key(video.content_hash, settings)
+    if old is not None and name in old and old[name].attrs["key"] == key:
+        pictures = iter(old[name])
+    else:
+        pictures = _sample(Path(video.path), video.fps, settings)
+    try:
+        _write_frames(pack, name, pictures)
+    except DataError as error:
+        logger.warning("%s is not trained on: %s", name, error)
+        if name in pack:
+            del pack[name]
+    else:
+        pack[name].attrs["key"] = key
+
+
+def _key(content_hash: str, settings: FrameSettings) -> str:
+    """Return a digest of everything that a video's pictures are made from and by."""
+    made_by = (code_fingerprint("avlib.media.frame_packs"), av.__version__, cv2.__version__)
+    return hashlib.sha256(repr((astuple(settings), content_hash, made_by)).encode()).hexdigest()
+
+
+def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Picture]:
+    """Yield the small pictures of a video: number k is that of frame floor(k * fps / rate).
+
+    Raises:
+        DataError: if the video has no frame that can be read.
+    """
+    if not fps > 0:
+        raise DataError(f"{path}: no frame rate is known")
+    ratio = settings.rate_fps / fps
+    size = None
+    with closing(read_frames(path, "decoded")) as frames:
+        for number, frame in enumerate(frames):
+            repeats = math.ceil((number + 1) * ratio) - math.ceil(number * ratio)
+            if repeats:
+                picture = frame()
+                size = size or _small_size(picture, settings.short_side)
+                small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+                yield from [small.astype(np.uint8, copy=False)] * repeats
+    if size is None:
+        raise DataError(f"{path}: none of its frames can be decoded")
+
+
+def _small_size(picture: Picture, short_side: int) -> tuple[int, int]:
+    """Return the width and height of a video's small pictures, all like the first."""
+    height, width = picture.shape[:2]
+    scale = short_side / min(height, width)
+    return round(scale * width), round(scale * height)
+
+
+def _write_frames(pack: h5py.File, video_id: str, pictures: Iterator[Picture]) -> None:
+    frames = None
+    for number, picture in enumerate(pictures):
+        if frames is None:
+            shape = picture.shape
+            frames = pack.create_dataset(
+                video_id, (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape)
+            )
+        frames.resize(number + 1, axis=0)
+        frames[number] = picture

@@ -1,0 +1,1 @@
+"""TIM from its windows to its metrics: training, prediction, evaluation."""

@@ -1,0 +1,166 @@
+"""Stage evaluate_ave: how many one-second segments of AVE's test videos are right, and of what.
+
+Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018, section
+6: the share of segments with the right class, background included.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from avlib.errors import DataError
+from avlib.evaluation.tim_scores import segment_metrics
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash
+from avlib.io.provenance import package_versions
+from avlib.io.tables import MANIFEST, PREDICTIONS, QUERIES, read_table
+from avlib.media.manifest import count_statuses
+from avlib.models.tim import Modality
+from avlib.recognition.windows import read_class_names
+
+Origin = Literal["trained", "untrained", "given"]
+
+SPLIT = "test"
+# Whose answer counts, by what the model sees.
+DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
+NETWORKS = {
+    "asf": "Auditory SlowFast",
+    "omnivore": "Omnivore",
+    "vgg19": "VGG-19",
+    "vggish": "VGGish",
+    "tim": "TIM",
+}
+NOTES = {
+    "trained": "{} was trained here on the study's own train split, not published; the numbers "
+    "are not to be compared with those of the paper.",
+    "untrained": "{} has random weights; the numbers say nothing about the method.",
+}
+
+TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."
+
+
+def evaluate_ave(
+    *,
+    study: Mapping[str, str],
+    predictions: Path,
+    queries: Path,
+    classes: Path,
+    manifest: Path | None,
+    models: Mapping[Modality, Path],
+    backbones: Mapping[str, Path | None],
+    origins: Mapping[str, Origin],
+    inputs: Mapping[str, Path],
+    target: Path,
+) -> None:
+    """Write the metrics file of the study.
+
+    Args:
+        study: fields that begin the file: `study` and `config_hash`.
+        predictions: table of kind PREDICTIONS, of the test split.
+        queries: table of kind QUERIES.
+        classes: JSON with the names of the classes.
+        manifest: table of kind MANIFEST; None where features came without videos.
+        models: weights of TIM by what the model sees.
+        backbones: weights of the networks that made the features, by their names; None for random
+            ones, or where the features came without them.
+        origins: how the weights of each backbone, and of `tim`, were made.
+        inputs: further files whose hashes are noted, by name.
+        target: JSON file to write.
+
+    Raises:
+        DataError: if no segment of the test split has a prediction.
+    """
+    names = read_class_names(classes)["action"]
+    table = read_table(predictions, PREDICTIONS)
+    answers = {
+        (m, head): rows.sort_values("annotation_id")
+        for (m, head), rows in table[table["split"] == SPLIT].groupby(["modality", "head"])
+    }
+    if not answers:
+        raise DataError(f"{predictions}: no predictions; no test video has features")
+    metrics = {key: _metrics(rows) for key, rows in answers.items()}
+    files = {"predictions": predictions, "queries": queries, "classes": classes, **inputs}
+    if manifest is not None:
+        files["manifest"] = manifest
+    content = {
+        **study,
+        "metrics": _report(metrics, names),
+        "counts": _counts(table, read_table(queries, QUERIES)) | _videos(manifest),
+        "models": {
+            "tim": {m: _weights(path, origins["tim"]) for m, path in models.items()},
+            **{name: _weights(path, origins[name]) for name, path in backbones.items()},
+        },
+        "notes": _notes(origins),
+        "inputs": {name: file_hash(path) for name, path in files.items()},
+        "versions": package_versions(),
+    }
+    write_json(target, content)
+
+
+def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
+    return segment_metrics(np.stack(rows["probs"].to_list()), rows["class_id"].to_numpy())
+
+
+def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[str]) -> Any:
+    """Return the numbers of each model by what it sees, and those of the joint model's heads."""
+    decisive = {m: metrics[m, head] for m, head in DECISIVE.items() if (m, head) in metrics}
+    heads = {"action": "visual_head", "audio": "audio_head", "combined": "combined"}
+    per_class = {
+        m: dict(zip(names, found["per_class"], strict=True)) for m, found in decisive.items()
+    }
+    return {
+        "segment_accuracy": {m: found["accuracy"] for m, found in decisive.items()},
+        "segment_accuracy_top5": {m: found["top5"] for m, found in decisive.items()},
+        "mean_class_accuracy": {
+            m: float(np.mean([a for a in accuracies.values() if a is not None]))
+            for m, accuracies in per_class.items()
+        },
+        "joint_model": {
+            title: metrics["audio_visual", head]["accuracy"]
+            for head, title in heads.items()
+            if ("audio_visual", head) in metrics
+        },
+        "class_accuracy": per_class,
+        "confusion": {
+            "classes": names,
+            **{m: found["confusion"] for m, found in decisive.items()},
+        },
+    }
+
+
+def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
+    """Return how many segments there are; one is asked about in both label spaces."""
+    asked = queries[(queries["split"] == SPLIT) & (queries["modality"] == "visual")]
+    has_features = asked["annotation_id"].isin(predictions["annotation_id"])
+    return {
+        "segments_evaluated": int(has_features.sum()),
+        "segments_without_features": int((~has_features).sum()),
+    }
+
+
+def _videos(manifest: Path | None) -> dict[str, Any]:
+    """Return how many videos have which status, and which are left out and why."""
+    if manifest is None:
+        return {}
+    rows = read_table(manifest, MANIFEST)
+    bad = rows[rows["status"] != "ok"].sort_values(["split", "video_id"])
+    return {
+        "videos": count_statuses(rows),
+        "test_videos": count_statuses(rows[rows["split"] == SPLIT]),
+        "videos_left_out": bad[["video_id", "split", "status", "message"]].to_dict("records"),
+    }
+
+
+def _weights(path: Path | None, origin: Origin) -> dict[str, str | None]:
+    return {"weights": origin, "sha256": None if path is None else file_hash(path)}
+
+
+def _notes(origins: Mapping[str, Origin]) -> list[str]:
+    """Return what a reader must know before comparing the numbers with others."""
+    notes = {name: NOTES[o].format(NETWORKS[name]) for name, o in origins.items() if o in NOTES}
+    if origins["tim"] == "trained":
+        notes["tim"] = TRAINED_TIM
+    return list(notes.values())

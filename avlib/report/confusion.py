@@ -1,0 +1,73 @@
+"""Figure of a confusion matrix: which class is taken for which."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import ArrayLike, NDArray
+
+from avlib.report.svg import svg_figure
+
+SMALLEST_SHARE = 0.005  # that is written into its cell
+JOINT = "audio_visual"
+
+
+def draw_study_confusion(metrics: Path, target: Path) -> None:
+    """Draw the confusion matrix of a study's joint model as SVG.
+
+    Args:
+        metrics: the study's `test_metrics.json`.
+        target: SVG file to write.
+    """
+    found = json.loads(metrics.read_text(encoding="ascii"))
+    confusion = found["metrics"]["confusion"]
+    accuracy = found["metrics"]["segment_accuracy"][JOINT]
+    title = f"{found['study']}, sound and picture: {accuracy:.1%} of the test segments are right"
+    draw_confusion(confusion[JOINT], confusion["classes"], title, target)
+
+
+def draw_confusion(counts: ArrayLike, classes: Sequence[str], title: str, target: Path) -> None:
+    """Draw a confusion matrix as SVG; each row is shown as shares of its class.
+
+    Args:
+        counts: (K, K) items by true class (row) and predicted class (column).
+        classes: K names.
+        title: line above the figure.
+        target: SVG file to write.
+    """
+    counts = np.asarray(counts)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    side = 4.0 + 0.32 * len(classes)
+    with svg_figure(target, side + 1.2, side) as figure:
+        axes = figure.subplots()
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        places = range(len(classes))
+        rows = [f"{name}  ({n})" for name, n in zip(classes, totals[:, 0], strict=True)]
+        axes.set_xticks(places, classes, rotation=90)
+        axes.set_yticks(places, rows)
+        axes.tick_params(length=0)
+        axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=0.8)
+        axes.tick_params(which="minor", length=0)
+        axes.set(xlabel="predicted class", ylabel="true class (segments)")
+        axes.set_title(title, fontsize="medium")
+        _write_shares(axes, shares)
+        bar = figure.colorbar(image, shrink=0.6, format=PercentFormatter(xmax=1))
+        bar.set_label("share of the true class")
+        bar.outline.set_visible(False)
+
+
+def _write_shares(axes: Axes, shares: NDArray[np.float64]) -> None:
+    """Write the percentage into every cell that has a visible share."""
+    size = 9 if len(shares) <= 12 else 7
+    for row, column in np.argwhere(shares >= SMALLEST_SHARE).tolist():
+        share = shares[row, column]
+        color = "white" if share > 0.55 else "black"
+        axes.text(
+            column, row, f"{100 * share:.0f}", ha="center", va="center", color=color, fontsize=size
+        )

@@ -1,0 +1,123 @@
+"""Training of a narrow Omnivore on labelled clips."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.provenance import code_fingerprint
+from avlib.models.omnivore import Omnivore, published_name
+from avlib.training.event_recognition import Metrics
+from avlib.training.event_training import (
+    Outputs,
+    check_classes,
+    held_out,
+    split_events,
+    train_on_events,
+)
+from avlib.training.omnivore import initialise
+from avlib.training.visual_events import VisualEvents
+from avlib.training.visual_recipes import VisualRecipe
+from avlib.training.visual_recognition import VisualRecognition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from avlib.io.packs import FrameStore
+
+
+def train_visual(
+    events: "pd.DataFrame",
+    frames: "FrameStore",
+    *,
+    recipe: VisualRecipe,
+    classes: Mapping[str, Sequence[str]],
+    seed: int,
+    metrics: Metrics,
+    initial_weights: Path | None,
+    device: torch.device,
+    outputs: Outputs,
+) -> None:
+    """Train the network on the events of split `train` and write its best weights.
+
+    The best weights are those with the highest top-1 accuracy on split `val` (the more confident
+    ones of equals), or on `train` itself where no event of `val` has pictures. The result is the
+    same bytes after any interruption, and for the same number of torch threads on the same
+    machine.
+
+    Args:
+        events: table of events; the class numbers are in the column `recipe.heads`.
+        frames: pictures of the videos; an event without is left out and counted.
+        recipe: what is trained, and how.
+        classes: names of the classes, by column; position = class number.
+        seed: of initial weights, orders, crops, augmentations and dropout.
+        metrics: computes metrics from probabilities (N, K) and labels (N,).
+        initial_weights: checkpoint of the same sizes to begin with; its classifier is left out.
+        device: torch device.
+        outputs: files to write. The weights have the published names, and as metadata classes,
+            recipe, sizes, num_frames and crop.
+
+    Raises:
+        ConfigError: if recipe and classes do not go together, or the loss is no longer finite.
+        DataError: if a class number is out of range or no event of `train` has pictures.
+        CheckpointError: if the initial weights do not fit.
+    """
+    check_classes(events, recipe.heads, classes, recipe.name)
+    splits = split_events(
+        events,
+        lambda part: VisualEvents(
+            part,
+            frames,
+            heads=recipe.heads,
+            clip_s=recipe.clip_s,
+            num_frames=recipe.num_frames,
+            crop=recipe.crop,
+            augmentation=recipe.augmentation,
+        ),
+        needed="picture",
+    )
+    task = VisualRecognition(
+        _build_model(recipe, classes, seed, initial_weights).to(device),
+        recipe,
+        training=splits["train"],
+        validation=splits[held_out(splits)],
+        seed=seed,
+        metrics=metrics,
+    )
+    sizes = {
+        name: ",".join(map(str, size)) if isinstance(size, tuple) else size
+        for name, size in asdict(recipe.sizes).items()
+    }
+    seen = {"num_frames": recipe.num_frames, "crop": recipe.crop}
+    train_on_events(
+        task,
+        splits,
+        outputs,
+        settings=(recipe, code_fingerprint("avlib.training.visual_pretraining")),
+        classes=classes,
+        description=sizes | seen | {"recipe": recipe.name},
+    )
+
+
+def _build_model(
+    recipe: VisualRecipe,
+    classes: Mapping[str, Sequence[str]],
+    seed: int,
+    initial_weights: Path | None,
+) -> Omnivore:
+    """Return the network with its first weights."""
+    model = Omnivore(
+        recipe.sizes,
+        num_classes=len(classes[recipe.heads[0]]),
+        dropout=recipe.dropout,
+        stochastic_depth=recipe.stochastic_depth,
+    )
+    initialise(model, seed)
+    if initial_weights is not None:
+        weights = load_state_dict(initial_weights)
+        trunk = {n: v for n, v in weights.items() if not n.startswith("head.")}
+        fit_state_dict(model.trunk, trunk, initial_weights, names=published_name)
+    return model

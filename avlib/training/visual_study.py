@@ -1,0 +1,76 @@
+"""Stage train_omnivore: a narrow Omnivore on the labelled pictures of a study."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import torch
+
+from avlib.device import resolve_device
+from avlib.io.packs import FrameStore
+from avlib.io.tables import EVENTS, read_table
+from avlib.training.event_recognition import Metrics
+from avlib.training.event_training import Outputs
+from avlib.training.recipes import adjusted
+from avlib.training.visual_pretraining import train_visual
+from avlib.training.visual_recipes import VISUAL_RECIPES
+
+
+@dataclass(frozen=True)
+class VisualTrainingSettings:
+    """What decides the weights, beside the data; None stands for the recipe's value.
+
+    Attributes:
+        epochs: length of the training.
+        batch_size: items a step.
+        learning_rate: base of the schedule.
+        seed: of all draws.
+        device: cpu, cuda, or auto for cuda where there is one.
+        recipe: name of a recipe.
+        rate_fps: frames a second of the packs.
+    """
+
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    seed: int
+    device: str
+    recipe: str = "miniature"
+    rate_fps: int = 8
+
+
+def train_visual_study(
+    *,
+    events: Path,
+    classes: Path,
+    packs: Sequence[Path],
+    initial_weights: Path | None,
+    settings: VisualTrainingSettings,
+    metrics: Metrics,
+    state_directory: Path,
+    model_path: Path,
+    log_path: Path,
+    metrics_path: Path,
+) -> None:
+    """Train on a study's events and packs; the arguments are those of `train_visual`."""
+    torch.set_num_threads(1)  # another number gives other last bits
+    cv2.setNumThreads(1)
+    with FrameStore(packs, rate_fps=settings.rate_fps) as frames:
+        train_visual(
+            read_table(events, EVENTS),
+            frames,
+            recipe=adjusted(
+                VISUAL_RECIPES[settings.recipe],
+                epochs=settings.epochs,
+                batch_size=settings.batch_size,
+                base_rate=settings.learning_rate,
+            ),
+            classes=json.loads(classes.read_text("ascii")),
+            seed=settings.seed,
+            metrics=metrics,
+            initial_weights=initial_weights,
+            device=resolve_device(settings.device),
+            outputs=Outputs(state_directory, model_path, log_path, metrics_path),
+        )

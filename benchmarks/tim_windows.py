@@ -1,0 +1,112 @@
+"""Windows of the EPIC validation split against the way of the published loader.
+
+Workload: the 9,668 actions and 8,035 sounds of the public validation files, recipe 1 of TIM; from
+tables in memory to the list of windows. The published loader filters tables for every window; it
+is rebuilt here on pandas, and measured on SUBSET, because all videos would take minutes.
+
+    python benchmarks/tim_windows.py FOLDER
+
+FOLDER holds `epic100` and `epic_sounds`, the public annotation files.
+"""
+
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from measure import best_cpu_seconds, write_result
+from threadpoolctl import threadpool_limits
+
+from avlib.datasets import epic_kitchens, epic_sounds
+from avlib.datasets.intervals import interval_table
+from avlib.datasets.queries import join_queries, queries_of_events, read_durations
+from avlib.datasets.query_windows import WindowIndex, WindowSettings, build_windows
+
+SUBSET = ["P32_05", "P32_06", "P32_07", "P32_08", "P32_09", "P32_10"]
+SETTINGS = WindowSettings(num_feats=50, feat_stride=3, feat_gap_s=0.2)
+ROUNDS = 5
+
+
+def published_way(
+    queries: pd.DataFrame, intervals: pd.DataFrame, durations: dict[str, float]
+) -> list[tuple[Any, ...]]:
+    """Return video, start, stop, rows and queries of each window, made one by one."""
+    windows = []
+    for video_id, duration_s in durations.items():
+        own = queries[queries["video_id"] == video_id].copy()
+        rows = intervals[intervals["video_id"] == video_id].sort_values("start_s")
+        bounds = rows[["start_s", "stop_s"]].to_numpy(np.float32)
+        end = math.ceil(duration_s)
+        own["stop_s"] = own["stop_s"].clip(upper=end)
+        n_windows = max(math.ceil((end - SETTINGS.window_s) / SETTINGS.window_stride_s) + 1, 1)
+        for start in SETTINGS.window_stride_s * np.arange(n_windows):
+            stop = min(end, start + SETTINGS.window_s)
+            held = own[(own["start_s"] < stop) & (own["stop_s"] > start)].copy()
+            whole = (held["stop_s"] - held["start_s"]).round(3)
+            held["start_s"] = held["start_s"].clip(lower=start)
+            held["stop_s"] = held["stop_s"].clip(upper=stop)
+            part = (held["stop_s"] - held["start_s"]).round(3)
+            held = held[(part == whole) | (part >= 0.2)]
+            if held.empty:
+                continue
+            first = np.abs(bounds[:, 0] - np.float32(start)).argmin()
+            last = np.abs(bounds[:, 1] - np.float32(stop)).argmin()
+            chosen = np.arange(first, last, SETTINGS.feat_stride)[: SETTINGS.num_feats]
+            chosen = np.pad(chosen, (0, SETTINGS.num_feats - len(chosen)), mode="edge")
+            windows.append((video_id, start, stop, chosen.tolist(), held["query_id"].to_list()))
+    return windows
+
+
+def listed(index: WindowIndex) -> list[tuple[Any, ...]]:
+    """Return an index as `published_way` has it."""
+    spans = zip(index.offsets[:-1], index.offsets[1:], strict=True)
+    queries = [index.query[first:last].tolist() for first, last in spans]
+    videos = index.video_ids[index.video].tolist()
+    return list(zip(videos, index.start_s, index.stop_s, index.rows.tolist(), queries, strict=True))
+
+
+def main() -> None:
+    """Measure and write the result."""
+    folder = Path(sys.argv[1])
+    actions = epic_kitchens.read_events(folder / "epic100" / "EPIC_100_validation.csv", "val")
+    sounds = epic_sounds.read_events(folder / "epic_sounds" / "EPIC_Sounds_validation.csv", "val")
+    queries = join_queries(
+        [queries_of_events(actions, "visual"), queries_of_events(sounds, "audio")]
+    )
+    durations = read_durations(folder / "epic100" / "EPIC_100_video_info.csv")
+    used = set(queries["video_id"])
+    durations = {video_id: s for video_id, s in durations.items() if video_id in used}
+    videos = pd.DataFrame({"video_id": list(durations), "duration_s": list(durations.values())})
+    intervals = interval_table(videos.assign(frames=np.nan, fps=np.nan))
+    few = queries[queries["video_id"].isin(SUBSET)].reset_index(drop=True)
+    of_few = {video_id: durations[video_id] for video_id in durations if video_id in SUBSET}
+    index = build_windows(queries, intervals, durations, SETTINGS)
+    with threadpool_limits(1):
+        seconds = best_cpu_seconds(
+            {
+                "published, subset": lambda: published_way(few, intervals, of_few),
+                "ours, subset": lambda: build_windows(few, intervals, of_few, SETTINGS),
+                "ours": lambda: build_windows(queries, intervals, durations, SETTINGS),
+            },
+            ROUNDS,
+        )
+    plain = published_way(few, intervals, of_few)
+    per_window = seconds["published, subset"] / len(plain)
+    result = {
+        "windows": len(index),
+        "windows of the subset": len(plain),
+        "the same windows on the subset": plain
+        == listed(build_windows(few, intervals, of_few, SETTINGS)),
+        "ours, CPU s": round(seconds["ours"], 3),
+        "ours, CPU us per window": round(1e6 * seconds["ours"] / len(index), 1),
+        "published way, CPU us per window of the subset": round(1e6 * per_window, 1),
+        "published way, CPU s, extrapolated": round(per_window * len(index), 1),
+        "times faster on the subset": round(seconds["published, subset"] / seconds["ours, subset"]),
+    }
+    write_result("tim_windows", result, "numpy", "pandas")
+
+
+if __name__ == "__main__":
+    main()

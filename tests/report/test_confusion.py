@@ -1,0 +1,43 @@
+import json
+
+import numpy as np
+
+from avlib.report.confusion import draw_confusion, draw_study_confusion
+
+CLASSES = ["bell", "dog & cat", "background"]
+COUNTS = [[3, 1, 0], [0, 0, 0], [1, 0, 9]]
+
+
+def test_the_same_matrix_gives_the_same_picture(tmp_path):
+    for name in ("a", "b"):
+        draw_confusion(COUNTS, CLASSES, "test", tmp_path / f"{name}.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_another_matrix_gives_another_picture(tmp_path):
+    draw_confusion(COUNTS, CLASSES, "test", tmp_path / "a.svg")
+    draw_confusion(np.array(COUNTS).T, CLASSES, "test", tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_picture_of_many_classes_is_larger(tmp_path):
+    """Names keep their size, whatever their number."""
+    names = [f"class number {i}" for i in range(29)]
+    draw_confusion(np.eye(29, dtype=int), names, "test", tmp_path / "many.svg")
+    draw_confusion(COUNTS, CLASSES, "test", tmp_path / "few.svg")
+    many, few = ((tmp_path / f"{name}.svg").read_text() for name in ("many", "few"))
+    assert _width(many) > 2 * _width(few)
+
+
+def _width(svg):
+    return float(svg.split('width="', 1)[1].split("pt", 1)[0])
+
+
+def test_the_joint_model_of_a_study_is_drawn(tmp_path):
+    confusion = {"classes": CLASSES, "audio_visual": COUNTS, "audio": np.eye(3).tolist()}
+    metrics = {"segment_accuracy": {"audio_visual": 0.857}, "confusion": confusion}
+    (tmp_path / "m.json").write_text(json.dumps({"study": "ave", "metrics": metrics}))
+    draw_study_confusion(tmp_path / "m.json", tmp_path / "a.svg")
+    picture = (tmp_path / "a.svg").read_text()
+    assert "85.7% of the test segments" in picture
+    assert "<!-- 75 -->" in picture

@@ -1,0 +1,22 @@
+"""Rule evaluate_ave: predictions -> the metrics of the study."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.recognition.ave import evaluate_ave
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    evaluate_ave(
+        study=smk.params.study,
+        predictions=Path(smk.input.predictions),
+        queries=Path(smk.input.queries),
+        classes=Path(smk.input.classes),
+        manifest=next(map(Path, smk.input.manifest), None),
+        models=dict(zip(smk.params.modalities, map(Path, smk.input.models), strict=True)),
+        backbones={name: path and Path(path) for name, path in smk.params.backbones.items()},
+        origins=smk.params.origins,
+        inputs={name: Path(path) for name, path in smk.params.inputs.items()},
+        target=Path(smk.output[0]),
+    )

@@ -1,0 +1,11 @@
+"""Rule make_queries: annotation files -> what TIM is asked."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.recognition.ave_windows import make_queries
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    make_queries({name: Path(path) for name, path in smk.input.items()}, Path(smk.output[0]))

@@ -1,0 +1,18 @@
+"""Rule make_windows: queries and the videos with features -> the windows of a split."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.recognition.ave_windows import make_windows
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    make_windows(
+        queries=Path(smk.input.queries),
+        intervals=Path(smk.input.intervals),
+        indices=[Path(smk.input.visual), Path(smk.input.audio)],
+        split=smk.wildcards.split,
+        recipe=smk.params.recipe,
+        target=Path(smk.output[0]),
+    )

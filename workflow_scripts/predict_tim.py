@@ -1,0 +1,26 @@
+"""Rule predict_tim: models and the windows of a split -> a score for every query."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.recognition.tables import PredictionFiles, predict_tim
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    predict_tim(
+        PredictionFiles(
+            queries=Path(smk.input.queries),
+            windows=Path(smk.input.windows),
+            intervals=Path(smk.input.intervals),
+            visual=Path(smk.params.visual),
+            audio=Path(smk.params.audio),
+            classes=Path(smk.input.classes),
+        ),
+        models=dict(zip(smk.params.modalities, map(Path, smk.input.models), strict=True)),
+        recipe=smk.params.recipe,
+        split="test",
+        device=smk.params.device,
+        target=Path(smk.output.table),
+        published_target=Path(smk.output.published),
+    )

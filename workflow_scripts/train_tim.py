@@ -1,0 +1,24 @@
+"""Rule train_tim: windows and features -> weights."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.recognition.training import TimSettings, train_tim_study
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    train_tim_study(
+        TimSettings(**smk.params.training),
+        queries=Path(smk.input.queries),
+        windows=dict(zip(smk.params.splits, map(Path, smk.input.windows), strict=True)),
+        intervals=dict(zip(smk.params.splits, map(Path, smk.input.intervals), strict=True)),
+        visual=Path(smk.params.visual),
+        audio=Path(smk.params.audio),
+        classes=Path(smk.input.classes),
+        initial_weights=None,
+        state_directory=Path(smk.params.state),
+        model=Path(smk.output.model),
+        log=Path(smk.output.log),
+        metrics=Path(smk.output.metrics),
+    )
