@@ -170,7 +170,6 @@ rule index_features:
         mem_mb=2_000,
         runtime=30,
     params:
-        study=studies.summary,
         extraction=studies.extraction,
         code=code_fingerprint("avlib.features.index"),
     script:

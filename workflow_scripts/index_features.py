@@ -12,7 +12,7 @@ with job_log(Path(smk.log[0])):
         shards=[Path(path) for path in smk.input.shards],
         manifest=Path(smk.input.manifest),
         checkpoint=next(map(Path, smk.input.checkpoint), None),
-        study=smk.params.study,
+        study=smk.wildcards.study,
         extraction=smk.params.extraction,
         index_target=Path(smk.output.index),
         summary_target=Path(smk.output.summary),

@@ -21,7 +21,7 @@ def index_features(
     shards: Sequence[Path],
     manifest: Path,
     checkpoint: Path | None,
-    study: dict[str, str],
+    study: str,
     extraction: dict[str, object],
     index_target: Path,
     summary_target: Path,
@@ -32,7 +32,7 @@ def index_features(
         shards: feature indices of the shards.
         manifest: all videos of the study.
         checkpoint: weights; None for random ones.
-        study: name and configuration hash.
+        study: its name.
         extraction: settings and views.
         index_target: table to write.
         summary_target: JSON file to write.
@@ -47,7 +47,7 @@ def index_features(
         "metadata": load_metadata(checkpoint) if checkpoint else {},
     }
     summary = {
-        **study,
+        "study": study,
         "counts": {
             "videos": count_statuses(read_table(manifest, MANIFEST)),
             "feature_files": int((rows["status"] == "ok").sum()),

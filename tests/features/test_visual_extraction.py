@@ -188,7 +188,7 @@ def test_the_summary_counts_what_was_left_out(tmp_path, video):
         shards=[files.index],
         manifest=files.manifests[0],
         checkpoint=files.checkpoint,
-        study={"study": "s"},
+        study="s",
         extraction=asdict(SETTINGS),
         index_target=tmp_path / "all.parquet",
         summary_target=tmp_path / "summary.json",

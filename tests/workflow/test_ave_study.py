@@ -114,7 +114,7 @@ def test_overlapping_lists_stop_before_any_work_and_name_the_row(finished, tmp_p
     assert run.returncode != 0
     assert "testSet.txt: line 7:" in run.stderr
     assert "is already in" in run.stderr
-    assert "Traceback" not in run.stderr
+    assert "Traceback (most recent call last)" not in run.stderr
 
 
 @pytest.mark.slow
