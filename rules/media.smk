@@ -127,7 +127,10 @@ rule make_intervals:
 rule gather_manifest:
     """All videos with their status; stops here if too many are left out."""
     input:
-        studies.manifests,
+        manifests=studies.manifests,
+        # Snakemake skips what is missing behind a job that must run again if every path to it
+        # is ancient, as that through probe_videos is.
+        weights=studies.checked_weights,
     output:
         "results/{study}/manifest.parquet",
     log:

@@ -114,6 +114,16 @@ def test_one_added_video_re_does_one_shard(finished):
     assert not (folder / "new.npy").exists()
 
 
+def test_weights_that_are_checked_again_hold_nothing_up(tmp_path):
+    checkout = OwnVideos(tmp_path)
+    make_video(checkout.videos / "video.mp4")
+    checked = "results/custom/model/asf/given.json"
+    other_preset = "custom={'preset': 'perception_test'}"
+    assert checkout.run(other_preset, target=checked).returncode == 0
+    assert checkout.run().returncode == 0
+    assert (checkout.folder / INDEX).exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [5.0, 8.0, 11.0, 14.0])
 def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, seconds):
