@@ -76,7 +76,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         if len(fields) != len(header):
             raise DataError(f"{where} has {len(fields)} fields, the header has {len(header)}")
         row = dict(zip(header, (normalize("NFC", f.strip()) for f in fields), strict=True))
-        row.setdefault("split", _split(row["video_id"]))
+        row.setdefault("split", split_of(row["video_id"]))
         row.setdefault("modality", "audio_visual")
         for name, choices in CHOICES.items():
             if row[name] not in choices:
@@ -111,7 +111,8 @@ def _span(row: dict[str, str], where: str) -> tuple[float, float]:
     return start_s, stop_s
 
 
-def _split(video_id: str) -> str:
+def split_of(video_id: str) -> str:
+    """Return the split that a hash of the id puts a video into: 80 % train, 10 % val, 10 % test."""
     share = int(_digest(video_id), 16) / 16**16
     return "train" if share < 0.8 else "val" if share < 0.9 else "test"
 

@@ -127,22 +127,44 @@ def _reference(
     return time_mask(frequency_mask(warped, draw), draw)
 
 
-def _standard(spectrogram: NDArray[np.float32], draw: Draw) -> NDArray[np.float32]:
+def mask_with_mean(
+    spectrogram: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    bands: tuple[int, int],
+    frames: tuple[int, int],
+) -> None:
+    """Cover independent stretches of a spectrogram by its mean, in place, as SpecAugment has it.
+
+    Args:
+        spectrogram: (F, T).
+        rng: generator of this spectrogram alone.
+        bands: how many stretches of bands, and below which number of bands each is.
+        frames: the same of frames.
+    """
+    mean = spectrogram.mean(dtype=np.float64)
+    for along, (masks, max_width) in ((spectrogram, bands), (spectrogram.T, frames)):
+        for _ in range(masks):
+            width = int(rng.integers(0, max_width))
+            first = int(rng.integers(0, len(along) - width))
+            along[first : first + width] = mean
+
+
+def _standard(
+    spectrogram: NDArray[np.float32], draw: Draw, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Warp time linearly on both sides of a control point, then mask independent stretches."""
     last = spectrogram.shape[1] - 1
     column = draw(WARP + 1, last - WARP)
     moved = column + draw(-WARP, WARP + 1)
     frames = np.interp(np.arange(last + 1), [0, moved, last], [0, column, last])
     warped = interpolate_frames(spectrogram, np.broadcast_to(frames, spectrogram.shape))
-    mean = warped.mean(dtype=np.float64)
-    for along, masks, max_width in (
-        (warped, FREQUENCY_MASKS, FREQUENCY_MASK_WIDTH),
-        (warped.T, TIME_MASKS, TIME_MASK_WIDTH),
-    ):
-        for _ in range(masks):
-            width = draw(0, max_width)
-            first = draw(0, len(along) - width)
-            along[first : first + width] = mean
+    mask_with_mean(
+        warped,
+        rng,
+        bands=(FREQUENCY_MASKS, FREQUENCY_MASK_WIDTH),
+        frames=(TIME_MASKS, TIME_MASK_WIDTH),
+    )
     return warped
 
 
@@ -168,6 +190,8 @@ def augment(
 
     spectrogram = np.ascontiguousarray(log_mel.cpu().numpy().T)  # (F, T)
     augmented = (
-        _reference(spectrogram, draw, rng) if mode == "reference" else _standard(spectrogram, draw)
+        _reference(spectrogram, draw, rng)
+        if mode == "reference"
+        else _standard(spectrogram, draw, rng)
     )
     return torch.from_numpy(augmented.T).to(log_mel.device)

@@ -30,7 +30,7 @@ NUMPY_SCALARS: list[Any] = [
     (NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
 ]
 # Where published files keep the weights.
-STATE_KEYS = ("model_state", "state_dict", "model", "module", "trunk")
+STATE_KEYS = ("model_state", "model_state_dict", "state_dict", "model", "module", "trunk")
 
 
 class Foreign:

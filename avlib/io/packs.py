@@ -1,7 +1,8 @@
-"""Packs: HDF5 files with one data set a video, of sound or of small pictures.
+"""Packs: HDF5 files with one data set a video, of sound, of images of sound or of small pictures.
 
 Those of sound are contiguous, as EPIC-SOUNDS has them, and hold float32 in [-1, 1]; int16 is
-accepted on reading and means value / 32768. Those of pictures hold uint8.
+accepted on reading and means value / 32768. Those of images of sound hold
+float32 or float16 (clips, bands, frames), those of pictures uint8.
 """
 
 from collections import OrderedDict
@@ -143,6 +144,30 @@ class WaveformStore(PackStore):
     def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
         """Return samples [first, last) of a video, cut at the borders as array slices are."""
         return as_float32(self[video_id][first:last])
+
+
+class ImageStore(PackStore):
+    """The audio images of a study, (clips, bands, frames) a video.
+
+    Args:
+        packs: HDF5 files with one data set a video.
+        sample_rate: Hz of the sound; expected where a pack says its own rate.
+
+    Raises:
+        DataError: as `PackStore`.
+    """
+
+    def __init__(self, packs: Iterable[Path], *, sample_rate: int) -> None:
+        super().__init__(packs, rate=sample_rate, rate_name="rate_hz")
+
+    def n_clips(self, video_id: str) -> int:
+        """Return the number of a video's images, which may be 0."""
+        return len(self[video_id])
+
+    def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
+        """Return images [first, last) of a video in dB, cut at the borders as slices are."""
+        images: NDArray[np.floating] = self[video_id][first:last]
+        return images.astype(np.float32, copy=False)
 
 
 class FrameStore(PackStore):

@@ -169,7 +169,67 @@ PREDICTIONS = TableSchema(
     ),
 )
 
-ALL_TABLES = (MANIFEST, EVENTS, INTERVALS, FEATURES, QUERIES, PREDICTIONS)
+LABELLED_FILES = TableSchema(
+    "labelled_files",
+    "one row a video or sound file with one label for all of it",
+    (
+        VIDEO_ID,
+        SPLIT,
+        Column("path", pa.string(), "path of the file"),
+        Column("label", pa.string(), "name of the class"),
+        Column("class_id", pa.int64(), "number of the class"),
+        Column("fold", pa.string(), "part of the data for cross-validation", nullable=True),
+    ),
+)
+
+AUDIO_IMAGES = TableSchema(
+    "audio_images",
+    "one row a soundtrack, with the number of its images or why it has none",
+    (
+        VIDEO_ID,
+        SPLIT,
+        Column("clips", pa.int64(), "images, one for each whole clip of 0.96 s"),
+        Column("silent_clips", pa.int64(), "images of silence, which hold one value throughout"),
+        Column("rate_hz", pa.int64(), "sample rate of the sound", nullable=True),
+        Column("status", pa.string(), "ok, or why the soundtrack has no images"),
+        Column("message", pa.string(), "what was found and what to do; empty when ok"),
+    ),
+)
+
+CLIPS = TableSchema(
+    "clips",
+    "one row a clip, in the order of the rows of clip_scores.npy",
+    (
+        VIDEO_ID,
+        Column("clip", pa.int64(), "0, 1, ... within the soundtrack"),
+        START_S,
+        STOP_S,
+        Column("class_id", pa.int64(), "number of the true class"),
+    ),
+)
+
+SOUNDTRACKS = TableSchema(
+    "soundtracks",
+    "one row a soundtrack, in the order of the rows of soundtrack_scores.npy",
+    (
+        VIDEO_ID,
+        Column("clips", pa.int64(), "clips that the scores are the mean of; 0 gives scores of 0"),
+        Column("class_id", pa.int64(), "number of the true class"),
+    ),
+)
+
+ALL_TABLES = (
+    MANIFEST,
+    EVENTS,
+    INTERVALS,
+    FEATURES,
+    QUERIES,
+    PREDICTIONS,
+    LABELLED_FILES,
+    AUDIO_IMAGES,
+    CLIPS,
+    SOUNDTRACKS,
+)
 
 
 def write_table(rows: pd.DataFrame, target: Path, schema: TableSchema) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,8 +74,8 @@ class EventRecognition(ABC):
         )
 
     @abstractmethod
-    def train_step(self, batch: tuple[Tensor, Tensor]) -> float:
-        """Update the network once and return the loss."""
+    def train_step(self, batch: tuple[Tensor, Tensor]) -> float | Mapping[str, float]:
+        """Update the network once and return the loss, or `loss` and others by their names."""
 
     def weights(self) -> dict[str, Tensor]:
         """Return the network's weights under the names that they are saved by."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 logger = logging.getLogger(__name__)
+
+Events = TypeVar("Events", bound=LabelledEvents)
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def check_classes(
 
 
 def split_events(
-    events: "pd.DataFrame", choose: Callable[["pd.DataFrame"], LabelledEvents], *, needed: str
-) -> dict[str, LabelledEvents]:
+    events: "pd.DataFrame", choose: Callable[["pd.DataFrame"], Events], *, needed: str
+) -> dict[str, Events]:
     """Return the usable events of each split.
 
     Args:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+import avlib
 from avlib.errors import DataError
 from avlib.verify.tolerance import EXACT, Tolerance, find_tolerance
 
@@ -113,6 +114,16 @@ def read_cases(sidecar_path: Path) -> list[Case]:
         for name, section in sections.items()
         for entry, content in (_entries(section) or {"": section}).items()
     ]
+
+
+def data_folder(sidecar: Path) -> Path:
+    """Return where the public data files that a sidecar speaks of are looked for.
+
+    That is `data` beside the folder of golden cases, else `shared/data` beside the checkout.
+    """
+    beside = sidecar.resolve().parents[2] / "data"
+    checkout = Path(avlib.__file__).resolve().parents[1]
+    return beside if beside.is_dir() else checkout.parent / "shared" / "data"
 
 
 def _entries(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

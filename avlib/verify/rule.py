@@ -8,6 +8,7 @@ shapes get the same weights, and must then give the same outputs.
 import math
 import re
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -36,10 +37,15 @@ def rule_values(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.floa
 
 
 @torch.no_grad()
-def fill_by_rule(model: torch.nn.Module, seed: int) -> None:
+def fill_by_rule(model: torch.nn.Module, seed: int, names: Callable[[str], str] = str) -> None:
     """Fill the trained parameters and the batch-norm statistics of `model` in place.
 
     Scalars, other buffers and parameters without gradient stay as they are.
+
+    Args:
+        model: network to fill.
+        seed: of the rule.
+        names: what the rule calls a tensor of the model.
     """
     tensors: list[tuple[str, torch.Tensor]] = [
         (name, p) for name, p in model.named_parameters() if p.requires_grad
@@ -51,7 +57,7 @@ def fill_by_rule(model: torch.nn.Module, seed: int) -> None:
     ]
     for name, tensor in tensors:
         if tensor.ndim and tensor.is_floating_point():
-            values = rule_values(name.removeprefix("module."), tuple(tensor.shape), seed)
+            values = rule_values(names(name.removeprefix("module.")), tuple(tensor.shape), seed)
             tensor.copy_(torch.from_numpy(values))
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import avlib
 from avlib.datasets import ave, epic_kitchens, epic_sounds
 from avlib.datasets.intervals import interval_table
 from avlib.datasets.queries import (
@@ -27,7 +26,7 @@ from avlib.datasets.queries import (
     read_durations,
 )
 from avlib.datasets.query_windows import DECIMALS, WindowIndex, WindowSettings, build_windows
-from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
+from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly, data_folder
 from avlib.verify.tolerance import Tolerance
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ def facts(case: Case, _: Numerics) -> Iterator[Comparison]:
         last = f"{table['start_s'].iloc[-1]:.2f}" if len(table) else None
         found = {"rows": len(table), "last_start": last}
         yield compare_exactly(f"feature_intervals {duration_s} s", found, golden)
-    folder = _data_folder(case.path)
+    folder = data_folder(case.path)
     for name, compare_facts in (
         ("ave", _ave),
         ("epic_action_classes", _action_classes),
@@ -56,12 +55,6 @@ def facts(case: Case, _: Numerics) -> Iterator[Comparison]:
                 yield from compare_facts(folder, content[name])
             except FileNotFoundError as error:
                 logger.warning("%s: not compared, there is no %s", name, error)
-
-
-def _data_folder(sidecar: Path) -> Path:
-    beside = sidecar.resolve().parents[2] / "data"
-    checkout = Path(avlib.__file__).resolve().parents[1]
-    return beside if beside.is_dir() else checkout.parent / "shared" / "data"
 
 
 def _existing(path: Path) -> Path:

@@ -1,0 +1,170 @@
+"""Scores of clips by a soundtrack network, and of whole soundtracks by their clips.
+
+Source: the published soundtrack classification of Kinetics-600.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from avlib.datasets.soundtrack_scores import save_array
+from avlib.errors import CheckpointError, DataError
+from avlib.evaluation.soundtrack_fusion import Space, pool_clips, soundtrack_metrics
+from avlib.features.audio_images import CLIP_S
+from avlib.io.atomic import atomic_path
+from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+from avlib.io.tables import CLIPS, SOUNDTRACKS, read_table, write_table
+from avlib.models.soundtrack import Pool, SoundtrackNetwork, infer_network, published_name
+from avlib.prefetch import prefetched
+from avlib.progress import progress
+from avlib.training.soundtrack_events import AudioImages
+
+POOLED_AT_ONCE = 1024  # soundtracks
+
+
+def load_soundtrack_network(checkpoint: Path, *, pool: Pool | None = None) -> SoundtrackNetwork:
+    """Return the network of a checkpoint with its weights, in evaluation mode.
+
+    Args:
+        checkpoint: weights under the published names, of any of the networks and sizes.
+        pool: as in `ResNet`; None takes what the file notes, else what was published.
+
+    Raises:
+        CheckpointError: if the file cannot be read, or is of no such network.
+    """
+    state = load_state_dict(checkpoint)
+    noted: Any = load_metadata(checkpoint).get("pool", "first_columns")
+    try:
+        network = infer_network(state, pool=pool or noted)
+    except KeyError as error:
+        raise CheckpointError(f"{checkpoint}: no soundtrack network, it lacks {error}") from error
+    fit_state_dict(network, state, checkpoint, names=published_name)
+    return network.eval()
+
+
+def score_clips(
+    network: SoundtrackNetwork,
+    images: AudioImages,
+    soundtracks: pd.DataFrame,
+    *,
+    batch_size: int,
+    scores_target: Path,
+    index_target: Path,
+) -> None:
+    """Write the logits of every clip, and a table that names the rows.
+
+    Args:
+        network: on the device that is to be used, in evaluation mode.
+        images: audio images of the videos; a soundtrack without any has no row.
+        soundtracks: columns video_id and class_id, one row a soundtrack.
+        batch_size: clips at once.
+        scores_target: `.npy` file, float32 (clips, K).
+        index_target: table of kind CLIPS.
+    """
+    video_ids = [v for v in soundtracks["video_id"] if v in images]
+    counts = np.array([len(images[v]) for v in video_ids], dtype=np.int64)
+    num_classes = network.get_parameter(f"{network.classifier_name}bias").numel()
+    shape = (int(counts.sum()), num_classes)
+    with atomic_path(scores_target) as partial, partial.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        batches = prefetched(_image_batches(images, video_ids, batch_size))
+        total = -(-shape[0] // batch_size)
+        for batch in progress(batches, "scoring clips", "batches", total=total):
+            file.write(_logits(network, batch).tobytes())
+    class_ids = soundtracks.set_index("video_id")["class_id"].reindex(video_ids).to_numpy()
+    write_table(_clip_index(video_ids, counts, class_ids), index_target, CLIPS)
+
+
+def _clip_index(
+    video_ids: Sequence[str], counts: NDArray[np.int64], class_ids: NDArray[np.int64]
+) -> pd.DataFrame:
+    clip = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return pd.DataFrame(
+        {
+            "video_id": np.repeat(np.array(video_ids, dtype=object), counts),
+            "clip": clip,
+            "start_s": clip * CLIP_S,
+            "stop_s": (clip + 1) * CLIP_S,
+            "class_id": np.repeat(class_ids, counts),
+        }
+    )
+
+
+def _image_batches(
+    images: AudioImages, video_ids: Sequence[str], batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the images of all videos in order: (at most B, N_MELS, IMAGE_FRAMES)."""
+    waiting: list[NDArray[np.float32]] = []
+    room = batch_size
+    for video_id in video_ids:
+        first, count = 0, len(images[video_id])
+        while first < count:
+            part = np.asarray(images[video_id][first : first + room], dtype=np.float32)
+            waiting.append(part)
+            first, room = first + len(part), room - len(part)
+            if not room:
+                yield np.concatenate(waiting)
+                waiting, room = [], batch_size
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+@torch.inference_mode()
+def _logits(network: SoundtrackNetwork, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    parameter = next(network.parameters())
+    logits = network(torch.from_numpy(images).to(parameter.device, parameter.dtype))
+    return np.asarray(logits.float().cpu().numpy(), dtype="<f4")
+
+
+def pool_soundtracks(
+    *,
+    clip_scores: Path,
+    clip_index: Path,
+    soundtracks: pd.DataFrame,
+    space: Space,
+    scores_target: Path,
+    table_target: Path,
+) -> dict[str, Any]:
+    """Write the scores of whole soundtracks, and a table that names the rows.
+
+    Args:
+        clip_scores: `.npy` file from `score_clips`.
+        clip_index: its table.
+        soundtracks: columns video_id and class_id, one row a soundtrack; one without a clip has
+            scores of 0.
+        space: what is averaged; the logits, as published.
+        scores_target: `.npy` file, float64 (N, K).
+        table_target: table of kind SOUNDTRACKS.
+
+    Returns:
+        What `soundtrack_metrics` does.
+
+    Raises:
+        DataError: if scores, table and soundtracks do not go together.
+    """
+    logits = np.load(clip_scores, mmap_mode="r", allow_pickle=False)
+    index = read_table(clip_index, CLIPS)
+    by_video = index.groupby("video_id", sort=False).size()
+    counts = by_video.reindex(soundtracks["video_id"], fill_value=0).to_numpy()
+    scored = soundtracks["video_id"][counts > 0].tolist()
+    if len(logits) != len(index) or scored != by_video.index.tolist():
+        raise DataError(
+            f"{clip_scores}: {len(logits)} rows, {clip_index}: {len(index)} clips of "
+            f"{len(by_video)} soundtracks, {len(scored)} of them asked for; score the clips anew"
+        )
+    pooled = np.zeros((len(counts), logits.shape[1]))
+    ends = np.cumsum(counts)
+    for first in range(0, len(counts), POOLED_AT_ONCE):
+        part = slice(first, first + POOLED_AT_ONCE)
+        rows = slice(int(ends[first] - counts[first]), int(ends[part][-1]))
+        pooled[part] = pool_clips(logits[rows], counts[part], space=space)
+    save_array(pooled, scores_target)
+    table = soundtracks[["video_id", "class_id"]].assign(clips=counts)
+    write_table(table, table_target, SOUNDTRACKS)
+    return soundtrack_metrics(pooled, table["class_id"], counts)

@@ -1,0 +1,153 @@
+"""Training of a soundtrack network on labelled audio images, after one of the recipes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from avlib.errors import ConfigError, DataError
+from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.provenance import code_fingerprint
+from avlib.models.soundtrack import (
+    IMAGE_FRAMES,
+    N_MELS,
+    NETWORKS,
+    PUBLISHED_WIDTH,
+    Pool,
+    SoundtrackNetwork,
+    published_name,
+    soundtrack_network,
+)
+from avlib.training.event_recognition import Metrics
+from avlib.training.event_training import (
+    Outputs,
+    check_classes,
+    held_out,
+    split_events,
+    train_on_events,
+)
+from avlib.training.soundtrack import initialise
+from avlib.training.soundtrack_events import AudioImages, SoundtrackEvents
+from avlib.training.soundtrack_recipes import SoundtrackRecipe
+from avlib.training.soundtrack_recognition import HEADS, SoundtrackRecognition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """Which network is trained.
+
+    Attributes:
+        network: one of `avlib.models.soundtrack.NETWORKS`; the published training has resnet50.
+        pool: of the residual networks, as in `ResNet`.
+        width: channels of their stem; 64 in the published ones.
+    """
+
+    network: str = "resnet50"
+    pool: Pool = "first_columns"
+    width: int = PUBLISHED_WIDTH
+
+    def build(self, num_classes: int) -> SoundtrackNetwork:
+        """Return the network with random weights.
+
+        Raises:
+            ConfigError: if there is none of that name.
+        """
+        if self.network not in NETWORKS:
+            raise ConfigError(
+                f"network.name: {self.network!r} is unknown; use one of {', '.join(NETWORKS)}"
+            )
+        options: dict[str, Any] = {"num_classes": num_classes}
+        if self.network.startswith("resnet"):
+            options |= {"pool": self.pool, "width": self.width}
+        if self.network == "logistic":
+            options["in_features"] = N_MELS * IMAGE_FRAMES
+        return soundtrack_network(self.network, **options)
+
+
+def train_soundtrack(
+    soundtracks: "pd.DataFrame",
+    images: AudioImages,
+    *,
+    choice: NetworkChoice,
+    recipe: SoundtrackRecipe,
+    classes: Mapping[str, Sequence[str]],
+    seed: int,
+    metrics: Metrics,
+    initial_weights: Path | None,
+    device: torch.device,
+    outputs: Outputs,
+) -> None:
+    """Train the network on the clips of split `train` and write the weights that count.
+
+    Where the recipe keeps the best ones, they are those with the highest top-1 accuracy of whole
+    soundtracks on split `val` (the more confident ones of equals), or on `train` itself where no
+    soundtrack of `val` has a clip. The result is the same bytes after any interruption, and for the
+    same number of torch threads on the same machine.
+
+    Args:
+        soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
+            clip is left out and counted.
+        images: audio images of the videos.
+        choice: what is trained.
+        recipe: how.
+        classes: names of the classes, by column `class_id`; position = class number.
+        seed: of first weights, orders, augmentations, mixing and dropout.
+        metrics: computes metrics from probabilities (N, K) and labels (N,).
+        initial_weights: checkpoint of the same network to begin with, whatever its classes; None
+            begins with random weights.
+        device: torch device.
+        outputs: files to write. The weights have the published names, and as metadata classes,
+            network, pool, width and recipe.
+
+    Raises:
+        ConfigError: if network, recipe and classes do not go together, or the loss is no longer
+            finite.
+        DataError: if a class number is out of range, no soundtrack of `train` has a clip, or one is
+            listed twice.
+        CheckpointError: if the initial weights do not fit.
+    """
+    twice = soundtracks["video_id"][soundtracks["video_id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{twice.iloc[0]}: listed twice; a soundtrack has one class and one split")
+    events = soundtracks.assign(event_id=soundtracks["video_id"])
+    check_classes(events, HEADS, classes, recipe.name)
+    splits = split_events(
+        events,
+        lambda part: SoundtrackEvents(part, images, heads=HEADS, augmentation=recipe.augmentation),
+        needed="clip of sound",
+    )
+    model = _build_model(choice, len(classes[HEADS[0]]), seed, initial_weights)
+    task = SoundtrackRecognition(
+        model.to(device),
+        recipe,
+        training=splits["train"],
+        validation=splits[held_out(splits)],
+        seed=seed,
+        metrics=metrics,
+    )
+    train_on_events(
+        task,
+        splits,
+        outputs,
+        settings=(choice, recipe, code_fingerprint("avlib.training.soundtrack_training")),
+        classes=classes,
+        description=asdict(choice) | {"recipe": recipe.name},
+    )
+
+
+def _build_model(
+    choice: NetworkChoice, num_classes: int, seed: int, initial_weights: Path | None
+) -> SoundtrackNetwork:
+    """Return the network with its first weights."""
+    model = choice.build(num_classes)
+    initialise(model, seed)
+    if initial_weights is not None:
+        weights = load_state_dict(initial_weights)
+        skipped = model.classifier_name
+        fit_state_dict(model, weights, initial_weights, skip=skipped, names=published_name)
+    return model

@@ -1,0 +1,359 @@
+import copy
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from tiny_soundtrack_training import (
+    CHOICE,
+    CLASSES,
+    TINY,
+    Images,
+    draw_images,
+    run_soundtrack,
+    soundtracks_table,
+)
+from torch import nn
+
+from avlib.errors import CheckpointError, ConfigError, DataError
+from avlib.evaluation.recognition import recognition_metrics
+from avlib.io.checkpoints import load_state_dict
+from avlib.io.packs import ImageStore
+from avlib.models.soundtrack import VGG, ResNet, soundtrack_network
+from avlib.training.schedules import Schedule, learning_rate
+from avlib.training.soundtrack import build_optimizer, initialise, top_k_share, train_step
+from avlib.training.soundtrack_events import SoundtrackEvents
+from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES, ImageAugmentation
+from avlib.training.soundtrack_recognition import SoundtrackRecognition, mix
+
+PUBLISHED = SOUNDTRACK_RECIPES["kinetics600"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The outputs of one training that nothing interrupted."""
+    return run_soundtrack(tmp_path_factory.mktemp("undisturbed"))
+
+
+def contents(outputs):
+    return {name: path.read_bytes() for name, path in outputs.items()}
+
+
+def log_entries(outputs):
+    return [json.loads(line) for line in outputs["log_path"].read_text().splitlines()]
+
+
+def events_of(images, augmentation=None):
+    table = pd.DataFrame({"video_id": list(images), "class_id": range(len(images))})
+    return SoundtrackEvents(table, images, heads=["class_id"], augmentation=augmentation)
+
+
+def numbered(*counts):
+    """Images that hold the number of their clip among all clips."""
+    first = np.cumsum([0, *counts])
+    return Images(
+        {
+            f"v{i}": np.broadcast_to(
+                np.arange(first[i], first[i + 1], dtype=np.float16)[:, None, None], (n, 64, 96)
+            )
+            for i, n in enumerate(counts)
+        }
+    )
+
+
+def test_a_second_training_gives_the_same_bytes(undisturbed, tmp_path):
+    assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("reads", [1, 14, 30, 50])
+def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(
+    undisturbed, tmp_path, monkeypatch, reads
+):
+    images, before = draw_images(), Images.__getitem__
+
+    def read_and_stop(self, video_id):
+        if getattr(self, "reads", 0) == reads + 16:  # lengths and fingerprints come first
+            signal.raise_signal(signal.SIGTERM)
+        return before(self, video_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Images, "__getitem__", read_and_stop)
+        with pytest.raises(SystemExit) as exit_:
+            run_soundtrack(tmp_path, images=images)
+    assert exit_.value.code == 143
+    assert not (tmp_path / "model.safetensors").exists()
+    assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
+
+
+@pytest.mark.slow
+def test_after_killed_processes_it_ends_in_the_same_bytes(undisturbed, tmp_path):
+    script = Path(__file__).with_name("tiny_soundtrack_training.py")
+    for states in (1, 2):
+        with subprocess.Popen([sys.executable, script, tmp_path]) as process:
+            while process.poll() is None and len(list(tmp_path.glob("state/*.pt"))) < states:
+                time.sleep(0.01)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not (tmp_path / "model.safetensors").exists()
+    assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
+
+
+@pytest.mark.parametrize("change", ["recipe", "choice", "images"])
+def test_a_state_of_other_settings_or_images_is_not_resumed(undisturbed, tmp_path, change):
+    def stop(probs, labels):
+        signal.raise_signal(signal.SIGTERM)
+        return recognition_metrics(probs, labels)
+
+    images = draw_images()
+    images["video1"] = images["video1"] - 1
+    others = {
+        "recipe": replace(TINY, mixup=0.5),
+        "choice": replace(CHOICE, pool="full"),
+        "images": images,
+    }
+    with pytest.raises(SystemExit):
+        run_soundtrack(tmp_path, metrics=stop, **{change: others[change]})
+    assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
+
+
+def test_two_sounds_are_told_apart(tmp_path):
+    images, table = draw_images(16), soundtracks_table(16, n_val=4, n_test=6)
+    recipe = replace(TINY, schedule=replace(TINY.schedule, epochs=10), mixup=0.2)
+    run_soundtrack(tmp_path, table, images, recipe=recipe)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())["metrics"]
+    assert metrics["test"]["top1"] == 1.0
+
+
+def test_every_epoch_has_a_line_with_rates_losses_and_accuracies(undisturbed):
+    entries = log_entries(undisturbed)
+    assert [entry["epoch"] for entry in entries] == [1, 2, 3]
+    for entry in entries:
+        assert {"learning_rate", "train_loss", "train_top1", "train_top5"} <= entry.keys()
+        assert {"top1", "top5", "clips"} <= entry["val"].keys()
+        assert entry["val"]["clips"].keys() == {"loss", "top1", "top5"}
+        assert entry["train_top5"] == pytest.approx(1)  # of two classes
+
+
+def test_the_model_file_says_what_it_is(undisturbed):
+    with safe_open(undisturbed["model_path"], "pt") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata.pop("classes")) == CLASSES
+    assert metadata == {
+        "network": "resnet18",
+        "pool": "first_columns",
+        "width": "4",
+        "recipe": "small",
+    }
+    assert "layer1.0.group1.conv1.weight" in load_state_dict(undisturbed["model_path"])
+
+
+def test_the_published_recipe_keeps_the_last_epoch_and_the_small_one_the_best(tmp_path):
+    """The accuracy falls from epoch to epoch, whatever the network says."""
+    best = {}
+    for keeps in ("best", "last"):
+        scores = iter([0.9, 0.8, 0.7, 0.6, 0.5])
+
+        def falling(probs, labels, scores=scores):
+            return recognition_metrics(probs, labels) | {"top1": next(scores)}
+
+        run_soundtrack(tmp_path / keeps, recipe=replace(TINY, keeps=keeps), metrics=falling)
+        best[keeps] = json.loads((tmp_path / keeps / "metrics.json").read_text())["best_epoch"]
+    assert best == {"best": 1, "last": 3}
+    assert (PUBLISHED.keeps, SOUNDTRACK_RECIPES["small"].keeps) == ("last", "best")
+
+
+def test_soundtracks_without_a_clip_are_left_out_and_counted(tmp_path):
+    images = draw_images()
+    images["video0"] = images["video0"][:0]
+    del images["video7"]
+    run_soundtrack(tmp_path, images=images)
+    counts = json.loads((tmp_path / "metrics.json").read_text())["counts"]
+    assert counts["events"] == {"train": 3, "val": 2, "test": 1}
+    assert counts["events_left_out"] == {"train": 1, "val": 0, "test": 1}
+
+
+def test_bad_tables_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"split train has any clip of sound \(4 are without\)"):
+        run_soundtrack(tmp_path, soundtracks_table().assign(video_id=list("abcdefgh")))
+    with pytest.raises(DataError, match="video0: listed twice"):
+        run_soundtrack(tmp_path, soundtracks_table().assign(video_id="video0"))
+    with pytest.raises(DataError, match="video3: class_id is 2, expected 0 to 1"):
+        run_soundtrack(tmp_path, soundtracks_table().replace({"class_id": {1: 2}}).iloc[3:])
+    with pytest.raises(ConfigError, match=r"network\.name: 'resnet20' is unknown"):
+        run_soundtrack(tmp_path, choice=replace(CHOICE, network="resnet20"))
+
+
+def test_training_continues_from_given_weights_with_a_new_classifier(undisturbed, tmp_path):
+    three = {"class_id": ["low", "high", "none"]}
+    slow = replace(TINY, schedule=Schedule(1e-9, epochs=1))
+    initial = undisturbed["model_path"]
+    outputs = run_soundtrack(tmp_path, classes=three, recipe=slow, initial_weights=initial)
+    before, after = load_state_dict(initial), load_state_dict(outputs["model_path"])
+    assert after["group2.fc.weight"].shape == (3, 32)
+    name = "layer4.1.group1.conv2.weight"
+    torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
+    wide = replace(CHOICE, width=8)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        run_soundtrack(tmp_path, choice=wide, initial_weights=initial)
+
+
+def test_an_epoch_has_every_clip_once_and_keeps_the_last_batch():
+    events = events_of(numbered(3, 1, 5, 2))
+    batches = list(events.clip_batches(0, 0, batch_size=4, steps=range(3)))
+    assert [len(images) for images, _ in batches] == [4, 4, 3]
+    seen = torch.cat([images[:, 0, 0] for images, _ in batches])
+    labels = torch.cat([labels for _, labels in batches])
+    assert sorted(seen.int().tolist()) == list(range(11))
+    owner = torch.tensor([0] * 3 + [1] + [2] * 5 + [3] * 2)
+    assert torch.equal(labels, owner[seen.long()])
+    other = torch.cat(
+        [x[:, 0, 0] for x, _ in events.clip_batches(0, 1, batch_size=4, steps=range(3))]
+    )
+    assert not torch.equal(seen, other)
+
+
+def test_images_in_packs_are_read_as_they_are(tmp_path):
+    images = draw_images(3)
+    with h5py.File(tmp_path / "pack.h5", "w") as pack:
+        for video_id, values in images.items():
+            pack[video_id] = values.astype(np.float16)
+            pack[video_id].attrs["key"] = "made from this"
+    with ImageStore([tmp_path / "pack.h5"], sample_rate=44_100) as store:
+        table = pd.DataFrame({"video_id": [*images, "absent"], "class_id": range(4)})
+        stored = SoundtrackEvents(table, store, heads=["class_id"], augmentation=None)
+        assert (len(stored), stored.n_clips, stored.n_left_out) == (3, 9, 1)
+        assert stored.clip(1, 2).dtype == torch.float32
+        rounded = images["video1"][2].astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(stored.clip(1, 2).numpy(), rounded)
+        assert stored.video_fingerprint("video1") == b"(3, 'made from this')"
+
+
+def test_a_step_is_the_same_whichever_steps_are_asked_for():
+    augmentation = TINY.augmentation
+    events = events_of(draw_images(3), augmentation)
+    whole = list(events.clip_batches(0, 0, batch_size=2, steps=range(5)))
+    rest = list(events.clip_batches(0, 0, batch_size=2, steps=range(3, 5)))
+    for (images, labels), (same_images, same_labels) in zip(whole[3:], rest, strict=True):
+        assert torch.equal(images, same_images)
+        assert torch.equal(labels, same_labels)
+
+
+def test_losses_and_accuracies_of_an_epoch_are_means_over_clips():
+    """Batches of 4, 4 and 3 clips."""
+    events = events_of(numbered(3, 1, 5, 2))
+    task = SoundtrackRecognition(
+        soundtrack_network("resnet18", num_classes=4, width=4),
+        replace(PUBLISHED, batch_size=4, schedule=Schedule(0.0, epochs=1)),
+        training=events,
+        validation=events,
+        seed=0,
+        metrics=recognition_metrics,
+    )
+    assert task.steps == 3
+    sums = {"loss": 0.0, "top1": 0.0, "top5": 0.0}
+    expected = dict(sums)
+    for images, labels in task.batches(0, 0):
+        loss, logits = train_step(task.model.train(), task.optimizer, images, labels)
+        expected["loss"] += loss * len(images) / 11
+        expected["top1"] += top_k_share(logits, labels, 1) * len(images) / 11
+        expected["top5"] += len(images) / 11
+        for name, value in task.train_step((images, labels)).items():
+            sums[name] += value / task.steps
+    assert sums == pytest.approx(expected)
+
+
+def test_an_augmented_image_is_shifted_and_masked():
+    image = np.arange(64 * 96, dtype=np.float32).reshape(1, 64, 96)
+    events = events_of(Images(v0=image))
+    shifts = set()
+    for seed in range(40):
+        events.augmentation = ImageAugmentation(3, masks=0, mask_bands=1, mask_frames=1)
+        moved = events.augmented_clip(0, 0, np.random.default_rng(seed)).numpy()
+        shifts.add(int(moved[0, 0] + 48) % 96 - 48)
+        np.testing.assert_array_equal(np.sort(moved, axis=1), image[0])
+        events.augmentation = ImageAugmentation(0, masks=1, mask_bands=9, mask_frames=5)
+        masked = events.augmented_clip(0, 0, np.random.default_rng(seed)).numpy() != image[0]
+        assert masked.all(axis=1).sum() < 9
+        assert masked.all(axis=0).sum() < 5
+    assert shifts == set(range(-3, 4))
+    events.augmentation = None
+    plain = events.augmented_clip(0, 0, np.random.default_rng(0))
+    np.testing.assert_array_equal(plain.numpy(), image[0])
+
+
+def test_a_mixed_item_brings_its_share_of_the_label():
+    images = torch.zeros(2, 64, 96)
+    images[1] = 1
+    mixed, shares = mix(images, torch.eye(2), 0.7)
+    torch.testing.assert_close(mixed[:, 0, 0], torch.tensor([0.3, 0.7]))
+    torch.testing.assert_close(shares, torch.tensor([[0.7, 0.3], [0.3, 0.7]]))
+
+
+def test_the_published_schedule_divides_by_ten_after_three_epochs_each():
+    rates = [learning_rate(float(epoch), PUBLISHED.schedule) for epoch in range(10)]
+    assert rates == [1e-2] * 3 + [1e-3] * 3 + [1e-4] * 3 + [1e-5]
+    assert PUBLISHED.schedule.epochs == 10
+
+
+def test_steps_and_rates_are_those_of_the_published_loop():
+    """Every step stands for an epoch, through all milestones."""
+    ours = soundtrack_network("resnet18", num_classes=7, width=4).train()
+    initialise(ours, seed=3)
+    theirs = copy.deepcopy(ours)
+    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.01, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 6, 9], gamma=0.1)
+    own = build_optimizer(ours, PUBLISHED)
+    images = -80 * torch.rand(10, 4, 64, 96, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(40).reshape(10, 4) % 7
+    for epoch, (x, y) in enumerate(zip(images, labels, strict=True)):
+        for group in own.param_groups:
+            group["lr"] = learning_rate(float(epoch), PUBLISHED.schedule)
+        loss, logits = train_step(ours, own, x, y)
+        optimizer.zero_grad()
+        expected = theirs(x)
+        nn.functional.cross_entropy(expected, y).backward()
+        optimizer.step()
+        assert own.param_groups[0]["lr"] == scheduler.get_last_lr()[0]
+        scheduler.step()
+        torch.testing.assert_close(logits, expected.detach(), rtol=1e-5, atol=1e-6)
+        assert loss == pytest.approx(nn.functional.cross_entropy(expected, y).item(), rel=1e-5)
+        hits = (expected.argsort(descending=True)[:, :5] == y[:, None]).any(dim=1)
+        assert top_k_share(logits, y, 5) == hits.double().mean().item()
+
+
+def test_the_published_optimiser_is_plain_momentum_without_decay():
+    network = soundtrack_network("resnet18", num_classes=2, width=4)
+    optimizer = build_optimizer(network, PUBLISHED)
+    assert type(optimizer) is torch.optim.SGD
+    for group in optimizer.param_groups:
+        assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 0, False)
+    small = build_optimizer(network, SOUNDTRACK_RECIPES["small"])
+    assert [group["weight_decay"] for group in small.param_groups] == [0.05, 0.0]
+    assert all(p.ndim > 1 for p in small.param_groups[0]["params"])
+
+
+def test_first_weights_follow_the_published_rule():
+    network = soundtrack_network("resnet18", num_classes=600)
+    assert isinstance(network, ResNet)
+    initialise(network, seed=0)
+    conv = network.get_parameter("layer2.0.conv1.weight")  # 64 -> 128, 3 x 3
+    assert conv.std().item() == pytest.approx(math.sqrt(2 / (9 * 128)), rel=0.01)
+    fc = network.get_parameter("group2.fc.weight")
+    assert fc.abs().max().item() == pytest.approx(1 / math.sqrt(512), rel=1e-3)
+    assert fc.std().item() == pytest.approx(1 / math.sqrt(3 * 512), rel=0.01)
+    vgg = VGG(11, num_classes=3)
+    initialise(vgg, seed=0)
+    assert vgg.get_parameter("classifier.6.weight").std().item() == pytest.approx(0.01, rel=0.02)
+    biased = [m for m in vgg.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert not any(m.bias.any() for m in biased)
