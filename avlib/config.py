@@ -176,7 +176,9 @@ class Tim(Training):
     select_by: Literal["combined", "action", "audio"] | None = Field(
         None, description="Head whose validation accuracy decides; null: combined or only"
     )
-    mixed_precision: bool = Field(False, description="float16 training; needs cuda")
+    mixed_precision: bool = Field(
+        False, description="Train in float16 on cuda, as published, in bfloat16 on the CPU"
+    )
     parts: Positive = Field(1, description="Parts in which a batch is computed")
     processes: Positive = Field(
         1, description="Processes that share the parts; each has a GPU where there are GPUs"

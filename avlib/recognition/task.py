@@ -57,7 +57,7 @@ class TimTask:
         seed: of all draws.
         parts: of a batch; a multiple of the size of the team.
         team: the processes that train together.
-        is_mixed: whether steps compute in float16 where that is safe, behind a loss scale.
+        precision: in which steps compute where that is safe; float16 behind a loss scale.
     """
 
     validate_every = 1
@@ -73,14 +73,15 @@ class TimTask:
         seed: int,
         parts: int = 1,
         team: Team = ALONE,
-        is_mixed: bool = False,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.model, self.recipe, self.select_by, self.seed = model, recipe, select_by, seed
         self.training, self.validation = training, validation
         self.parts, self.team = parts, team
         self.device = next(model.parameters()).device
         self.optimizer = build_optimizer(model, rate=recipe.lr, weight_decay=recipe.weight_decay)
-        self.scaler = GradScaler(self.device.type, enabled=is_mixed)
+        self.precision = precision
+        self.scaler = GradScaler(self.device.type, enabled=precision == torch.float16)
         keep_scale(self.optimizer, self.scaler)
         self.epochs = recipe.epochs
         self.steps = -(-len(training.items) // recipe.batch_size)  # the last may be smaller
@@ -130,7 +131,8 @@ class TimTask:
             if part.start == part.stop:
                 continue
             torch.manual_seed(step.dropout_seeds[number])
-            with torch.autocast(self.device.type, torch.float16, enabled=self.scaler.is_enabled()):
+            is_mixed = self.precision != torch.float32
+            with torch.autocast(self.device.type, self.precision, enabled=is_mixed):
                 losses = objective(self.model, batch, step.draws, self.losses, part=part)
             self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
             sums += torch.stack([_value(loss, sums) for loss in losses])

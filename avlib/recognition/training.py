@@ -27,6 +27,7 @@ from avlib.training.team import Team, team_of_environment
 from avlib.training.tim_recipes import TIM_RECIPES, TimRecipe
 
 MODULE = "avlib.recognition.training"  # also where it is the main module
+MIXED_PRECISION = {"cuda": torch.float16, "cpu": torch.bfloat16}  # what each is quick in
 
 logger = logging.getLogger(MODULE)
 
@@ -47,7 +48,8 @@ class TimSettings:
             combined; None: combined where both heads answer the same question, else the action
             or, without it, the audio head.
         device: cpu, cuda, or auto for cuda where there is one.
-        mixed_precision: whether to train in float16 where that is safe; needs cuda.
+        mixed_precision: whether to train in float16 on cuda, as published, and in bfloat16 on
+            the CPU, where that is safe.
         parts: in which a batch is computed.
         processes: that share the parts, each with a GPU where there are GPUs.
         tensorboard: whether to log for TensorBoard, too.
@@ -146,8 +148,6 @@ def train_tim_study(settings: TimSettings, **files: Any) -> None:
     """
     recipe = settings.adjusted_recipe()
     device = resolve_device(settings.device)
-    if settings.mixed_precision and device.type != "cuda":
-        raise ConfigError("tim.mixed_precision needs cuda; set it to false")
     if settings.processes == 1:
         train_tim(settings, recipe, TrainingFiles(**files), device, Team())
         return
@@ -179,7 +179,7 @@ def train_tim(
         seed=settings.seed,
         parts=settings.parts,
         team=team,
-        is_mixed=settings.mixed_precision,
+        precision=MIXED_PRECISION[device.type] if settings.mixed_precision else torch.float32,
     )
     progress = fit(
         task,

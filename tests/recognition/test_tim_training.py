@@ -280,7 +280,6 @@ def test_weights_for_features_of_another_width_are_refused(undisturbed, tmp_path
     [
         ({"recipe": "tiny"}, "tim.recipe: 'tiny', expected one of"),
         ({"recipe": "ave_vgg", "modality": "audio"}, None),
-        ({"mixed_precision": True}, "mixed_precision needs cuda"),
         ({"modality": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
         ({"learning_rate": 1e30}, "the loss is nan.*lower the rate"),
     ],
@@ -358,6 +357,13 @@ def test_settings_say_what_differs_from_the_recipe():
     assert settings.adjusted_recipe() == replace(TIM_RECIPES["ave"], epochs=7)
 
 
+def test_mixed_precision_learns_alike(study, undisturbed, tmp_path):
+    entries = log_entries(run(study, tmp_path, mixed_precision=True))
+    for mixed, full in zip(entries, log_entries(undisturbed), strict=True):
+        assert mixed["train_loss"] != full["train_loss"]
+        assert mixed["train_loss"] == pytest.approx(full["train_loss"], rel=0.02)
+
+
 def mixed_task(study):
     """A task that computes in float16, which the CPU can, too, for the sake of a test."""
     files = training.TrainingFiles(**training_files(study, Path("unused")))
@@ -371,7 +377,7 @@ def mixed_task(study):
         classes=classes,
     )
     model, _ = build_model(recipe, classes, split, seed=0, initial_weights=None)
-    options = {"select_by": "combined", "seed": 0, "is_mixed": True}
+    options = {"select_by": "combined", "seed": 0, "precision": torch.float16}
     return training.TimTask(model, recipe, training=split, validation=split, **options)
 
 
