@@ -87,14 +87,17 @@ class Training(Strict):
     )
 
 
+SoundRecipe = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
+
+
 class Pretraining(Training):
     """Training of Auditory SlowFast on the study's own train split."""
 
-    recipe: Literal["miniature", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
-        "miniature", description="Published recipe, or one for small data"
+    recipe: SoundRecipe | None = Field(
+        None, description="As published, or small; null: small, for the rendered videos miniature"
     )
-    width: Annotated[int, Field(gt=0, multiple_of=8)] = Field(
-        8, description="Channels of the slow stem, 64 as published"
+    width: Annotated[int, Field(gt=0, multiple_of=8)] | None = Field(
+        None, description="Channels of the slow stem; null: the recipe's"
     )
     checkpoint: Path | None = Field(None, description="Weights to start from; null: random")
 
