@@ -31,7 +31,7 @@ from avlib.datasets.query_windows import WindowSettings, build_windows
 from avlib.evaluation.tim_scores import QueryScores
 from avlib.features.window_batches import WindowDataset
 from avlib.training.tim_checkpoint import new_tim
-from avlib.training.tim_objective import LossSettings, build_optimizer, draw_step, objective
+from avlib.training.tim_objective import LossSettings, build_optimizer, draw_step, train_step
 from avlib.training.tim_recipes import TIM_RECIPES
 
 RECIPE = TIM_RECIPES["ave"]
@@ -282,12 +282,16 @@ class OurWay:
             data_modality=RECIPE.data_modality,
         )
         batch = self.splits["train"].batch(items.tolist(), self.rng)
-        with torch.autocast("cpu", self.precision, enabled=self.precision != torch.float32):
-            losses = objective(self.model, batch, draws, settings)
-        self.optimizer.zero_grad()
-        losses.total.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), RECIPE.clip_norm)
-        self.optimizer.step()
+        train_step(
+            self.model,
+            self.optimizer,
+            batch,
+            draws,
+            settings,
+            clip_norm=RECIPE.clip_norm,
+            dropout_seeds=self.rng.integers(2**63, size=1).tolist(),
+            precision=self.precision,
+        )
 
     @torch.inference_mode()
     def evaluate(self) -> None:

@@ -19,7 +19,13 @@ from avlib.models.tim import TIM, Modality
 from avlib.recognition.task import TimTask
 from avlib.recognition.tensorboard import TensorBoard
 from avlib.recognition.weights import build_model, of_modality, save_model, window_settings
-from avlib.recognition.windows import Split, SplitFiles, read_class_names, read_split
+from avlib.recognition.windows import (
+    Split,
+    SplitFiles,
+    read_class_names,
+    read_split,
+    seen_folders,
+)
 from avlib.training.launch import report, run_module
 from avlib.training.loop import fit
 from avlib.training.state import Progress, remove_states, state_key
@@ -123,10 +129,7 @@ class TrainingFiles:
 
     def split(self, name: str, modality: Modality) -> SplitFiles:
         """Return the files of a split that a model of `modality` reads."""
-        visual, audio = (
-            folder / name if folder is not None and modality in ("audio_visual", m) else None
-            for m, folder in (("visual", self.visual), ("audio", self.audio))
-        )
+        visual, audio = seen_folders(name, modality, visual=self.visual, audio=self.audio)
         return SplitFiles(self.windows[name], self.queries, self.intervals[name], visual, audio)
 
 
@@ -226,7 +229,10 @@ def _read_splits(
     for name, split in splits.items():
         logger.info("%s: %d windows", name, len(split.items))
     if "train" not in found:
-        raise DataError("split train has no windows; check the splits of the annotations")
+        raise DataError(
+            "split train has no windows: no annotated video of it has all features; check the "
+            "splits of the annotations, and features/*/index.parquet for videos without features"
+        )
     if "val" not in found:
         logger.warning("split val has no windows: the best epoch is chosen on train")
     return found

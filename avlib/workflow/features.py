@@ -120,7 +120,8 @@ class FeatureStages(Studies):
 
     def omnivore_training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the trained weights, beside the data."""
-        return self.ave(wildcards).visual.pretraining.model_dump() | self._common()
+        settings = self.ave(wildcards).visual.pretraining.model_dump()
+        return settings | self._common() | {"rate_fps": RATE_FPS}
 
     def _common(self) -> dict[str, Any]:
         return {"seed": self.config.seed, "device": self.config.device}

@@ -346,10 +346,14 @@ def test_windows_without_queries_of_the_label_space_are_left_out(study, tmp_path
     assert len(split.items) == 7
 
 
-def test_tensorboard_gets_the_log_if_asked(study, tmp_path):
-    pytest.importorskip("tensorboard")
-    run(study, tmp_path, epochs=1, tensorboard=True)
-    assert list((tmp_path / "tensorboard").glob("events.*"))
+def test_without_windows_to_train_on_both_remedies_are_named(study, tmp_path):
+    queries = read_table(study["queries"], QUERIES)
+    intervals = read_table(study["intervals"]["train"], INTERVALS)
+    none = build_windows(queries[:0], intervals, {}, window_settings(TIM_RECIPES["small"]))
+    none.save(tmp_path / "none.npz")
+    windows = study["windows"] | {"train": tmp_path / "none.npz"}
+    with pytest.raises(DataError, match=r"splits of the annotations, .*index\.parquet"):
+        run(study, tmp_path, windows={s: windows[s] for s in ("train", "val")})
 
 
 def test_settings_say_what_differs_from_the_recipe():

@@ -1,8 +1,7 @@
 """Golden facts of public annotation files: classes, segments, feature intervals, windows.
 
 The annotation files are not part of this repository. They are looked for in `data` beside the
-folder of golden cases, and in `shared/data` beside the checkout; what cannot be compared without
-them is said and counts for nothing.
+folder of golden cases; what cannot be compared without them is said and counts for nothing.
 """
 
 import hashlib
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import avlib
 from avlib.datasets import ave, epic_kitchens, epic_sounds
 from avlib.datasets.intervals import interval_table
 from avlib.datasets.queries import (
@@ -44,7 +42,7 @@ def facts(case: Case, _: Numerics) -> Iterator[Comparison]:
         last = f"{table['start_s'].iloc[-1]:.2f}" if len(table) else None
         found = {"rows": len(table), "last_start": last}
         yield compare_exactly(f"feature_intervals {duration_s} s", found, golden)
-    folder = _data_folder(case.path)
+    folder = case.path.resolve().parents[2] / "data"
     for name, compare_facts in (
         ("ave", _ave),
         ("epic_action_classes", _action_classes),
@@ -56,12 +54,6 @@ def facts(case: Case, _: Numerics) -> Iterator[Comparison]:
                 yield from compare_facts(folder, content[name])
             except FileNotFoundError as error:
                 logger.warning("%s: not compared, there is no %s", name, error)
-
-
-def _data_folder(sidecar: Path) -> Path:
-    beside = sidecar.resolve().parents[2] / "data"
-    checkout = Path(avlib.__file__).resolve().parents[1]
-    return beside if beside.is_dir() else checkout.parent / "shared" / "data"
 
 
 def _existing(path: Path) -> Path:
