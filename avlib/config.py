@@ -87,14 +87,17 @@ class Training(Strict):
     )
 
 
+SoundRecipe = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
+
+
 class Pretraining(Training):
     """Training of Auditory SlowFast on the study's own train split."""
 
-    recipe: Literal["miniature", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
-        "miniature", description="Published recipe, or one for small data"
+    recipe: SoundRecipe | None = Field(
+        None, description="As published, or small; null: small, for the rendered videos miniature"
     )
-    width: Annotated[int, Field(gt=0, multiple_of=8)] = Field(
-        8, description="Channels of the slow stem, 64 as published"
+    width: Annotated[int, Field(gt=0, multiple_of=8)] | None = Field(
+        None, description="Channels of the slow stem; null: the recipe's"
     )
     checkpoint: Path | None = Field(None, description="Weights to start from; null: random")
 
@@ -164,10 +167,13 @@ class Visual(Strict):
     )
 
 
+TimRecipeName = Literal["small", "ave", "ave_vgg"]
+
+
 class Tim(Training):
     """Training and evaluation of TIM."""
 
-    recipe: Literal["small", "ave", "ave_vgg"] | None = Field(
+    recipe: TimRecipeName | None = Field(
         None, description="null: as published with published features, else small"
     )
     early_stop_epochs: Positive | None = Field(
@@ -176,12 +182,21 @@ class Tim(Training):
     select_by: Literal["combined", "action", "audio"] | None = Field(
         None, description="Head whose validation accuracy decides; null: combined or only"
     )
-    mixed_precision: bool = Field(False, description="float16 training; needs cuda")
+    mixed_precision: bool = Field(
+        False, description="Train in float16 on cuda, as published, in bfloat16 on the CPU"
+    )
     parts: Positive = Field(1, description="Parts in which a batch is computed")
     processes: Positive = Field(
         1, description="Processes that share the parts; each has a GPU where there are GPUs"
     )
-    tensorboard: bool = Field(False, description="Also log for TensorBoard (pip extra)")
+    tensorboard: bool = Field(
+        False, description="Also log for TensorBoard (pip extra); a change trains again"
+    )
+    checkpoint: Path | None = Field(
+        None,
+        description="TIM weights (.pth.tar or .safetensors) that the model of sound and picture "
+        "starts from; null: random",
+    )
 
     @model_validator(mode="after")
     def _processes_share_the_parts(self) -> Self:
@@ -219,6 +234,22 @@ class Ave(Study):
     visual: Visual = Visual()
     tim: Tim = Tim()
     miniature: Miniature = Miniature()
+
+    @model_validator(mode="after")
+    def _settings_suit_the_features(self) -> Self:
+        if self.vgg_features.visual is not None and self.features != "vgg":
+            raise ValueError(
+                f"vgg_features are given, but features is {self.features}; set ave.features: vgg, "
+                "or remove ave.vgg_features"
+            )
+        recipe = self.tim.recipe
+        if recipe is not None and (recipe == "ave_vgg") != (self.features == "vgg"):
+            other = "vgg" if recipe == "ave_vgg" else "omnivore_asf"
+            raise ValueError(
+                f"tim.recipe {recipe} is for features: {other}, but features is {self.features}; "
+                f"set ave.tim.recipe: null, or ave.features: {other}"
+            )
+        return self
 
 
 class Custom(Study):
@@ -288,9 +319,15 @@ def load_config(values: Mapping[str, Any]) -> Config:
         raise ConfigError(_describe(error)) from None
 
 
-def config_hash(section: BaseModel) -> str:
-    """Return a digest of a section's values."""
-    text = json.dumps(section.model_dump(mode="json"), sort_keys=True)
+def config_hash(config: Config, study: str) -> str:
+    """Return a digest of the section of a study and of what all studies share, as the seed.
+
+    Raises:
+        ConfigError: if no study has that name.
+    """
+    shared = config.model_dump(mode="json", exclude={"ave", "custom"})
+    section = config.study(study).model_dump(mode="json")
+    text = json.dumps(shared | {"study": section}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -118,6 +118,7 @@ def _study(name: str, study: Ave | Custom) -> Iterator[Finding]:
     }
     if isinstance(study, Ave):
         paths |= {f"vgg_features.{modality}": path for modality, path in study.vgg_features}
+        paths["tim.checkpoint"] = study.tim.checkpoint
     for key, path in paths.items():
         if path is not None:
             exists = path.is_dir() if key == "videos" else path.exists()

@@ -95,7 +95,9 @@ def ours(path: Path, rows: pd.DataFrame, views: int, mode: FrameMode) -> None:
     class FrontEnd(VisualExtractor):
         _model = clips
 
-    settings = VisualSettings("omnivore", mode, "consistent", seed=0, device="cpu")
+    settings = VisualSettings(
+        extractor="omnivore", frames=mode, first_frame="consistent", seed=0, device="cpu"
+    )
     video = Video("v", "train", "")
     features = FrontEnd(None, settings, {("v", "train"): path}).extract(video, rows, views)
     assert sum(len(block) for block in features.blocks) == len(rows) * views

@@ -70,6 +70,7 @@ rule pack_frames:
         mem_mb=1_500,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
+        videos=studies.video_list,
         frames=studies.frame_settings(),
         previous="results/{study}/.cache/frames/{shard}.h5",
         code=code_fingerprint("avlib.media.frame_packs"),

@@ -7,10 +7,11 @@ rule convert_vgg:
         unpack(studies.annotation_files),
         unpack(studies.published_features),
     output:
-        visual="results/{study}/features/vgg19/published.parquet",
-        audio="results/{study}/features/vggish/published.parquet",
+        visual="results/{study}/published/vgg19/index.parquet",
+        audio="results/{study}/published/vggish/index.parquet",
         intervals=[
-            f"results/{{study}}/features/intervals/{split}.parquet" for split in SPLITS
+            f"results/{{study}}/published/intervals/{split}.parquet"
+            for split in SPLITS
         ],
     log:
         "logs/{study}/convert_vgg.log",
@@ -24,8 +25,8 @@ rule convert_vgg:
         runtime=120,
     params:
         splits=list(SPLITS),
-        visual="results/{study}/features/vgg19",
-        audio="results/{study}/features/vggish",
+        visual="results/{study}/published/vgg19",
+        audio="results/{study}/published/vggish",
         code=code_fingerprint("avlib.datasets.ave_vgg"),
     script:
         "../workflow_scripts/convert_vgg.py"
@@ -86,6 +87,7 @@ rule train_tim:
         classes="results/{study}/classes.json",
         windows=studies.training_windows,
         intervals=studies.training_intervals,
+        initial=studies.initial_tim,
     output:
         model="results/{study}/model/tim/{modality}/model.safetensors",
         log="results/{study}/model/tim/{modality}/log.jsonl",
@@ -99,9 +101,12 @@ rule train_tim:
         "../envs/avlib.yaml"
     threads: studies.tim_processes
     resources:
-        mem_mb=lambda wildcards, attempt: 6_000 * attempt,
+        mem_mb=lambda wildcards, attempt: (
+            6_000 * attempt * studies.tim_processes(wildcards)
+        ),
         runtime=lambda wildcards, attempt: 1_440 * attempt,
         gpu=studies.tim_gpus,
+        processes=studies.tim_processes,  # no param: it does not change the result
     params:
         training=studies.tim_training,
         splits=studies.training_splits,
@@ -113,6 +118,31 @@ rule train_tim:
         "../workflow_scripts/train_tim.py"
 
 
+rule check_tim:
+    """Given weights of TIM fit the recipe and the classes; among the first jobs of a run."""
+    input:
+        unpack(studies.annotation_files),
+        model=studies.models,
+    output:
+        "results/{study}/model/tim/given.json",
+    log:
+        "logs/{study}/check_tim.log",
+    benchmark:
+        "logs/{study}/check_tim.tsv"
+    priority: 20
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=10,
+    params:
+        recipe=studies.recipe,
+        code=code_fingerprint("avlib.recognition.given_model"),
+    script:
+        "../workflow_scripts/check_tim.py"
+
+
 rule predict_tim:
     """The answers of every model to the queries of the test split."""
     input:
@@ -122,6 +152,7 @@ rule predict_tim:
         windows="results/{study}/tim/windows/test.npz",
         intervals=studies.test_intervals,
         models=studies.models,
+        checked=studies.checked_tim,
     output:
         table="results/{study}/predictions.parquet",
         published="results/{study}/predictions.pkl",
@@ -150,6 +181,7 @@ rule predict_tim:
 rule evaluate_ave:
     """How many one-second segments are right, by what the model sees and hears."""
     input:
+        unpack(studies.feature_index),
         predictions="results/{study}/predictions.parquet",
         queries="results/{study}/tim/queries.parquet",
         classes="results/{study}/classes.json",
@@ -170,6 +202,7 @@ rule evaluate_ave:
     params:
         study=studies.summary,
         modalities=studies.modalities,
+        extractors=studies.extractors,
         backbones=studies.backbones,
         origins=studies.origins,
         inputs=studies.annotation_files,

@@ -36,12 +36,16 @@ def test_the_doctor_finds_a_good_installation_well(capsys):
 
 
 def test_the_doctor_names_missing_inputs_with_a_remedy(config, capsys):
-    overlay = config("custom: {videos: nowhere, checkpoints: {asf: gone.pyth}}")
+    overlay = config(
+        "custom: {videos: nowhere, checkpoints: {asf: gone.pyth}}\n"
+        "ave: {tim: {checkpoint: away.pth.tar}}"
+    )
     assert main(["doctor", "--configfile", overlay]) == 1
     said = capsys.readouterr().out
     assert "PROBLEM  custom.videos: nowhere is missing; correct the path" in said
     assert "PROBLEM  gone.pyth: no such checkpoint" in said
-    assert "2 problems" in said
+    assert "PROBLEM  ave.tim.checkpoint: away.pth.tar is missing; correct the path" in said
+    assert "3 problems" in said
 
 
 def test_the_doctor_tells_whether_a_checkpoint_fits_its_preset(config, capsys):

@@ -50,12 +50,40 @@ def test_the_schemas_are_those_of_the_code():
         ({"custom": {"name": "../x"}}, "config key custom.name"),
         ({"custom": {"name": "ave"}}, "custom.name may not be the name of another study"),
         ({"ave": {"checkpoints": {"asf": 3}}}, "config key ave.checkpoints.asf"),
+        (
+            {"ave": {"vgg_features": {"visual": "v.h5", "audio": "a.h5"}}},
+            "vgg_features are given, but features is omnivore_asf; set ave.features: vgg",
+        ),
+        (
+            {"ave": {"tim": {"recipe": "ave_vgg"}}},
+            "tim.recipe ave_vgg is for features: vgg, but features is omnivore_asf",
+        ),
+        (
+            {"ave": {"tim": {"recipe": "small"}, "features": "vgg"}},
+            "tim.recipe small is for features: omnivore_asf, but features is vgg",
+        ),
+        (
+            {"ave": {"tim": {"recipe": "ave"}, "features": "vgg"}},
+            "set ave.tim.recipe: null, or ave.features: omnivore_asf",
+        ),
     ],
 )
 def test_a_wrong_key_is_named_in_one_line(values, message):
     with pytest.raises(ConfigError, match=message.replace("?", r"\?")) as error:
         load_config(values)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "ave",
+    [
+        {"features": "vgg", "tim": {"recipe": "ave_vgg"}},
+        {"features": "vgg", "vgg_features": {"visual": "v.h5", "audio": "a.h5"}},
+        {"tim": {"recipe": "ave"}},
+    ],
+)
+def test_features_and_recipes_that_go_together_are_accepted(ave):
+    assert load_config({"ave": ave}).ave.features == ave.get("features", "omnivore_asf")
 
 
 def test_settings_cannot_be_changed_after_loading():

@@ -3,8 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from avlib.config import load_config
+from avlib.config import config_hash, load_config
 from avlib.errors import ConfigError
+from avlib.recognition.training import TimSettings
+from avlib.training.visual_study import VisualTrainingSettings
 from avlib.workflow import Workflow
 
 
@@ -58,6 +60,84 @@ def test_given_tim_weights_are_evaluated_alone(weights):
     given = {"ave": {"checkpoints": {"tim": weights}}}
     assert ask("models", given, study="ave") == [weights]
     assert ask("modalities", given, study="ave") == ["audio_visual"]
+
+
+def test_only_the_joint_model_starts_from_given_weights(weights):
+    given = {"ave": {"tim": {"checkpoint": weights}}}
+    found = {
+        modality: ask("initial_tim", given, study="ave", modality=modality)
+        for modality in ("audio_visual", "audio", "visual")
+    }
+    assert found == {"audio_visual": [weights], "audio": [], "visual": []}
+    assert ask("initial_tim", {}, study="ave", modality="audio_visual") == []
+    absent = {"ave": {"tim": {"checkpoint": weights + "_absent"}}}
+    with pytest.raises(ConfigError, match=r"ave.tim.checkpoint: .*weights_absent is no file"):
+        ask("initial_tim", absent, study="ave", modality="audio_visual")
+    settings = ask("tim_training", given, study="ave", modality="audio_visual")
+    assert TimSettings(**settings).adjusted_recipe().name == "small"
+
+
+def test_omnivore_is_trained_at_the_rate_of_its_frames():
+    training = ask("omnivore_training", {}, study="ave")
+    packs = Workflow(load_config({}), results=Path("results"), rescan=False).frame_settings()
+    assert VisualTrainingSettings(**training).rate_fps == packs["rate_fps"]
+
+
+def test_a_model_of_one_modality_has_no_head_to_select_by():
+    ave = {"ave": {"tim": {"select_by": "audio"}}}
+    found = {
+        modality: ask("tim_training", ave, study="ave", modality=modality)["select_by"]
+        for modality in ("audio_visual", "audio", "visual")
+    }
+    assert found == {"audio_visual": "audio", "audio": None, "visual": None}
+
+
+def test_the_number_of_processes_is_no_reason_to_train_again():
+    one, two = (
+        ask("tim_training", {"ave": {"tim": tim}}, study="ave", modality="audio")
+        for tim in ({"parts": 2}, {"parts": 2, "processes": 2})
+    )
+    assert one == two
+    assert ask("tim_processes", {"ave": {"tim": {"parts": 2, "processes": 2}}}, study="ave") == 2
+
+
+@pytest.mark.parametrize("modality", ["visual", "audio"])
+def test_published_features_share_no_folder_with_extracted_ones(modality, weights):
+    given = {"features": "vgg", "vgg_features": {"visual": weights, "audio": weights}}
+    (published, index), (extracted, other_index) = (
+        (
+            Path(ask(f"{modality}_folder", {"ave": ave}, study="ave")),
+            Path(ask("feature_index", {"ave": ave}, study="ave")[modality]),
+        )
+        for ave in (given, {"features": "vgg"})
+    )
+    assert published.name == extracted.name
+    assert index == published / "index.parquet"
+    assert other_index == extracted / "index.parquet"
+    assert published.parent == Path("results/ave/published")
+    assert extracted.parent == Path("results/ave/features")
+
+
+def test_given_tim_weights_are_checked(weights):
+    given = {"ave": {"checkpoints": {"tim": weights}}}
+    assert ask("checked_tim", given, study="ave") == ["results/ave/model/tim/given.json"]
+    assert ask("checked_tim", {}, study="ave") == []
+
+
+@pytest.mark.parametrize(
+    ("values", "differs"),
+    [
+        ({"seed": 1}, True),
+        ({"dtype": "bfloat16"}, True),
+        ({"allow_tf32": True}, True),
+        ({"device": "cpu"}, True),
+        ({"ave": {"shards": 8}}, True),
+        ({"custom": {"shards": 8}}, False),
+    ],
+)
+def test_the_config_hash_covers_all_that_concerns_the_study(values, differs):
+    found = ask("summary", values, study="ave")["config_hash"]
+    assert (found != config_hash(load_config({}), "ave")) == differs
 
 
 def test_an_official_study_needs_a_list_to_train_on(tmp_path):

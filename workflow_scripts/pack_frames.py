@@ -9,6 +9,7 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 
 with job_log(Path(smk.log[0])):
     pack_frames(
+        videos=Path(smk.params.videos),
         manifest=Path(smk.input[0]),
         settings=FrameSettings(**smk.params.frames),
         previous=Path(smk.params.previous),

@@ -13,7 +13,6 @@ with job_log(Path(smk.log[0])):
         events=Path(smk.input.events),
         classes=Path(smk.input.classes),
         packs=[Path(path) for path in smk.input.packs],
-        initial_weights=None,
         settings=VisualTrainingSettings(**smk.params.training),
         metrics=recognition_metrics,
         state_directory=Path(smk.params.state),

@@ -9,14 +9,14 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 
 with job_log(Path(smk.log[0])):
     train_tim_study(
-        TimSettings(**smk.params.training),
+        TimSettings(**smk.params.training, processes=smk.resources.processes),
         queries=Path(smk.input.queries),
         windows=dict(zip(smk.params.splits, map(Path, smk.input.windows), strict=True)),
         intervals=dict(zip(smk.params.splits, map(Path, smk.input.intervals), strict=True)),
         visual=Path(smk.params.visual),
         audio=Path(smk.params.audio),
         classes=Path(smk.input.classes),
-        initial_weights=None,
+        initial_weights=next(map(Path, smk.input.initial), None),
         state_directory=Path(smk.params.state),
         model=Path(smk.output.model),
         log=Path(smk.output.log),

@@ -16,7 +16,6 @@ from avlib.evaluation.recognition import confusion_matrix, recognition_metrics, 
 UNKNOWN = -1  # label of a query whose class is not known, and query of a slot without one
 TOP = (1, 5)
 VISUAL_HEADS = ("verb", "noun", "action")
-RECORDS = ("action", "verb_noun", "audio", "combined")
 
 Probs = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -185,30 +184,3 @@ def _hits(probs: NDArray[Any], labels: Integers, known: Integers) -> dict[int, N
 
 def _shares(hits: Mapping[int, NDArray[np.bool_]]) -> dict[str, float | None]:
     return {f"top{k}": float(h.mean()) if len(h) else None for k, h in hits.items()}
-
-
-@dataclass
-class BestRecords:
-    """The highest accuracy so far of each way to measure it, and the epoch that had it.
-
-    Attributes:
-        best: by name in RECORDS; 0 before the first epoch.
-        epochs: by name, from 1; 0 before the first epoch.
-        epoch: number of finished epochs.
-    """
-
-    best: dict[str, float] = field(default_factory=lambda: dict.fromkeys(RECORDS, 0.0))
-    epochs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RECORDS, 0))
-    epoch: int = 0
-
-    def update(self, accuracy: Mapping[str, float]) -> set[str]:
-        """Note the accuracies of the next epoch; return the names of those that are records."""
-        self.epoch += 1
-        improved = {name for name in RECORDS if accuracy.get(name, 0.0) > self.best[name]}
-        for name in improved:
-            self.best[name], self.epochs[name] = accuracy[name], self.epoch
-        return improved
-
-    def is_stalled(self, select_by: str, patience: int | None) -> bool:
-        """Say whether `select_by` has had no record for more than `patience` epochs."""
-        return patience is not None and self.epoch - self.epochs[select_by] > patience

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from avlib.device import resolve_device
 from avlib.errors import CheckpointError
+from avlib.features.extraction import NetworkSettings
 from avlib.features.log_mel import Waveform, interval_log_mels
 from avlib.features.spec_augment import augment
 from avlib.features.windows import view_slices
@@ -37,16 +38,18 @@ STEM_WEIGHT = "s1.pathway0_stem.conv.weight"
 Item = tuple[Any, int, tuple[int, int]]  # row of the interval table, view, sample range
 
 
-@dataclass(frozen=True)
-class ExtractionSettings:
-    """What decides the bytes of the features, beside the sound and the weights."""
+@dataclass(frozen=True, kw_only=True)
+class ExtractionSettings(NetworkSettings):
+    """What decides the bytes of the features, beside the sound and the weights.
+
+    Attributes:
+        preset: name of the sound's rate and geometry.
+        specaug: how spectrograms are masked in augmented views.
+        mel_on_device: whether spectrograms are made where the network runs.
+    """
 
     preset: str
     specaug: Literal["reference", "standard"]
-    seed: int
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    allow_tf32: bool = False
     mel_on_device: bool = False
 
     @property

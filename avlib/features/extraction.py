@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,23 @@ class Journal:
         with atomic_path(self.path) as partial:
             lines = [json.dumps(entry) + "\n" for entry in self.entries.values()]
             partial.write_text("".join(lines), encoding="ascii")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """What decides the bytes of any network's features, beside its input and its weights.
+
+    Attributes:
+        seed: of random weights and augmented views.
+        dtype: precision of the network.
+        device: where it runs.
+        allow_tf32: whether a GPU may round factors of products to 10 bits.
+    """
+
+    seed: int
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    allow_tf32: bool = False
 
 
 @dataclass(frozen=True)

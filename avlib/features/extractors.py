@@ -66,9 +66,10 @@ def extract_shard(
 
         extract_visual_shard(files, VisualSettings(extractor="omnivore", **settings), views=views)
     elif extractor == "vgg19":
-        from avlib.features.vgg19_extraction import Vgg19Settings, extract_vgg19_shard
+        from avlib.features.picture_extraction import PictureSettings
+        from avlib.features.vgg19_extraction import extract_vgg19_shard
 
-        extract_vgg19_shard(files, Vgg19Settings(**settings))
+        extract_vgg19_shard(files, PictureSettings(**settings))
     elif extractor == "vggish":
         from avlib.features.vggish_extraction import VggishSettings, extract_vggish_shard
 

@@ -61,7 +61,7 @@ class SoundExtractor:
         self.made_by = (
             astuple(settings),
             file_hash(checkpoint) if checkpoint else "untrained",
-            code_fingerprint("avlib.features.auditory_slowfast"),
+            code_fingerprint("avlib.features.sound_extraction"),
             resolve_device(settings.device),
         )
 

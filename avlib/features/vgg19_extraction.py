@@ -5,54 +5,29 @@ seconds.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-import av
 import cv2
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from avlib.device import resolve_device
 from avlib.errors import DataError
 from avlib.features.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.features.picture_extraction import PictureExtractor, PictureSettings
 from avlib.features.vgg19 import channels, load_vgg19, sampled_frames, second_maps, untrained_vgg19
-from avlib.features.visual_extraction import video_paths
-from avlib.io.checkpoints import file_hash
-from avlib.io.provenance import code_fingerprint
-from avlib.media import ffmpeg
-from avlib.media.frames import FrameMode, read_frames
+from avlib.media.frames import read_frames
+from avlib.media.scan import video_paths
 from avlib.models.vgg19 import MAP_SIZE, VGG19
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Vgg19Settings:
-    """What decides the bytes of the features, beside the videos and the weights.
-
-    Attributes:
-        frames: the way to the frames of a video; the published features are from decoded ones.
-        seed: of random weights.
-        dtype: precision of the network.
-        device: where it runs.
-        allow_tf32: whether a GPU may round factors of products to 10 bits.
-    """
-
-    frames: FrameMode
-    seed: int
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    allow_tf32: bool = False
-
-
-def extract_vgg19_shard(files: ShardFiles, settings: Vgg19Settings) -> None:
+def extract_vgg19_shard(files: ShardFiles, settings: PictureSettings) -> None:
     """Write the VGG-19 features of every usable video of a shard, and their index.
 
     A video whose picture cannot be decoded is left out; the index says why. There is one view.
@@ -69,33 +44,10 @@ def extract_vgg19_shard(files: ShardFiles, settings: Vgg19Settings) -> None:
     extract_videos(files, extractor, dict.fromkeys(("train", "val", "test"), 1))
 
 
-class Vgg19Extractor:
-    """Makes the features of videos.
+class Vgg19Extractor(PictureExtractor[PictureSettings]):
+    """Makes the features of videos."""
 
-    Args:
-        checkpoint: weights, which are read when the first video needs them; None for random ones.
-        settings: what decides the bytes.
-        paths: file of each (video_id, split).
-    """
-
-    def __init__(
-        self,
-        checkpoint: Path | None,
-        settings: Vgg19Settings,
-        paths: Mapping[tuple[str, str], Path],
-    ) -> None:
-        self._checkpoint, self._settings, self._paths = checkpoint, settings, paths
-        self._device = resolve_device(settings.device)
-        is_jpeg = settings.frames == "jpeg"
-        self.made_by = (
-            astuple(settings),
-            file_hash(checkpoint) if checkpoint else "untrained",
-            code_fingerprint("avlib.features.vgg19", "avlib.media.frames"),
-            self._device,
-            ffmpeg.version(ffmpeg.binary()) if is_jpeg else av.ffmpeg_version_info,
-        )
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+    module = "avlib.features.vgg19_extraction"
 
     @cached_property
     def _network(self) -> VGG19:
@@ -105,10 +57,6 @@ class Vgg19Extractor:
         else:
             network = load_vgg19(self._checkpoint)
         return network.to(self._device, getattr(torch, self._settings.dtype))
-
-    def content(self, video: Video) -> Iterator[bytes]:
-        """Yield the hash of a video's content."""
-        yield video.content_hash.encode()
 
     def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
         """Return the maps of a video's intervals: (intervals, 1, MAP_SIZE, MAP_SIZE, C)."""

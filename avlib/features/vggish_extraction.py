@@ -5,14 +5,19 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
 from avlib.device import resolve_device
-from avlib.features.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.features.extraction import (
+    Features,
+    NetworkSettings,
+    ShardFiles,
+    Video,
+    extract_videos,
+)
 from avlib.features.vggish import embed, interval_patch, load_vggish, untrained_vggish
 from avlib.features.windows import interval_samples
 from avlib.io.checkpoints import file_hash
@@ -26,23 +31,15 @@ BATCH_SIZE = 32  # patches
 BLOCK_SAMPLES = 1 << 20
 
 
-@dataclass(frozen=True)
-class VggishSettings:
+@dataclass(frozen=True, kw_only=True)
+class VggishSettings(NetworkSettings):
     """What decides the bytes of the features, beside the sound and the weights.
 
     Attributes:
         sample_rate: Hz of the packs; the published features were resampled from 44,100.
-        seed: of random weights.
-        dtype: precision of the network.
-        device: where it runs.
-        allow_tf32: whether a GPU may round factors of products to 10 bits.
     """
 
     sample_rate: int
-    seed: int
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    allow_tf32: bool = False
 
 
 def extract_vggish_shard(files: ShardFiles, settings: VggishSettings) -> None:
@@ -79,7 +76,7 @@ class VggishExtractor:
         self.made_by = (
             astuple(settings),
             file_hash(checkpoint) if checkpoint else "untrained",
-            code_fingerprint("avlib.features.vggish"),
+            code_fingerprint("avlib.features.vggish_extraction"),
             self._device,
         )
         torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32

@@ -7,7 +7,7 @@ that of the package transformers; weights have the published names on their way 
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from avlib.errors import CheckpointError
-from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
+from avlib.io.checkpoints import fit_state_dict, load_state_dict
 
 CLIP_FRAMES = 16
 IMAGE_SIZE = 224
@@ -165,17 +164,6 @@ def untrained_videomae(seed: int) -> VideoMAE:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return VideoMAE(VIT_L).eval()
-
-
-def check_videomae(checkpoint: Path, target: Path) -> None:
-    """Write what a checkpoint is, if it is a VideoMAE network.
-
-    Raises:
-        CheckpointError: if it is not.
-    """
-    sizes = asdict(load_videomae(checkpoint).sizes)
-    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint)} | sizes
-    write_json(target, report | {"metadata": load_metadata(checkpoint)})
 
 
 def infer_sizes(state: Mapping[str, Tensor]) -> VideoMAESizes:

@@ -8,31 +8,28 @@ shards, on other videos or on interruptions.
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-import av
 import cv2
 import numpy as np
 import pandas as pd
+import PIL
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.device import resolve_device
 from avlib.errors import DataError
 from avlib.features.extraction import Features, ShardFiles, Video, extract_videos
 from avlib.features.omnivore import OmnivoreClips, load_omnivore, untrained_omnivore
+from avlib.features.picture_extraction import PictureExtractor, PictureSettings
 from avlib.features.videomae import load_videomae, untrained_videomae
 from avlib.features.videomae_clips import VideoMAEClips
-from avlib.io.checkpoints import file_hash
-from avlib.io.provenance import code_fingerprint
-from avlib.media import ffmpeg
-from avlib.media.frames import ClipReader, FrameMode, Picture
-from avlib.media.scan import read_scan
+from avlib.media.frames import ClipReader, Picture
+from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
 
 logger = logging.getLogger(__name__)
@@ -40,28 +37,18 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 4  # clips
 
 
-@dataclass(frozen=True)
-class VisualSettings:
+@dataclass(frozen=True, kw_only=True)
+class VisualSettings(PictureSettings):
     """What decides the bytes of the features, beside the videos and the weights.
 
     Attributes:
         extractor: the network and its front end.
-        frames: the way to the frames of a video; the published features are from JPEG files.
         first_frame: whether the first frame of an augmented clip is treated as the others, or as
             in the published features; for omnivore only.
-        seed: of the augmented views.
-        dtype: precision of the network.
-        device: where it runs.
-        allow_tf32: whether a GPU may round factors of products to 10 bits.
     """
 
     extractor: Literal["omnivore", "videomae"]
-    frames: FrameMode
     first_frame: Literal["consistent", "reference"]
-    seed: int
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    allow_tf32: bool = False
 
 
 class ClipModel(Protocol):
@@ -118,40 +105,11 @@ def extract_visual_shard(
     extract_videos(files, extractor, views)
 
 
-def video_paths(lists: Sequence[Path]) -> dict[tuple[str, str], Path]:
-    """Return the file of each (video_id, split) in lists of videos, as `scan` writes them."""
-    # Of several files with one id the first is used, hence the reversed order.
-    videos = [video for path in lists for video in reversed(read_scan(path))]
-    return {(v.video_id, v.split): Path(v.path) for v in videos if v.path}
+class VisualExtractor(PictureExtractor[VisualSettings]):
+    """Makes the features of videos."""
 
-
-class VisualExtractor:
-    """Makes the features of videos.
-
-    Args:
-        checkpoint: weights, which are read when the first video needs them; None for random ones.
-        settings: what decides the bytes.
-        paths: file of each (video_id, split).
-    """
-
-    def __init__(
-        self,
-        checkpoint: Path | None,
-        settings: VisualSettings,
-        paths: Mapping[tuple[str, str], Path],
-    ) -> None:
-        self._checkpoint, self._settings, self._paths = checkpoint, settings, paths
-        self._device = resolve_device(settings.device)
-        is_jpeg = settings.frames == "jpeg"
-        self.made_by = (
-            astuple(settings),
-            file_hash(checkpoint) if checkpoint else "untrained",
-            code_fingerprint("avlib.features.visual_extraction"),
-            self._device,
-            ffmpeg.version(ffmpeg.binary()) if is_jpeg else av.ffmpeg_version_info,
-        )
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+    module = "avlib.features.visual_extraction"
+    libraries = (cv2.__version__, PIL.__version__)  # the second augments
 
     @cached_property
     def _model(self) -> ClipModel:
@@ -161,10 +119,6 @@ class VisualExtractor:
         model = load(self._checkpoint, self._settings)
         model.network.to(self._device, getattr(torch, self._settings.dtype))
         return model
-
-    def content(self, video: Video) -> Iterator[bytes]:
-        """Yield the hash of a video's content."""
-        yield video.content_hash.encode()
 
     def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
         """Return the features of a video's intervals.

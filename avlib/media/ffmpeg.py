@@ -1,5 +1,6 @@
 """The ffmpeg command: which binary, and every command line that the project runs."""
 
+import errno
 import functools
 import re
 import shutil
@@ -7,7 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -80,7 +80,9 @@ def command_waveform(
             while block := process.stdout.read(2 * BLOCK_SAMPLES):
                 yield np.frombuffer(block, np.int16)
         if process.returncode != 0:
-            raise DataError(f"{path}: ffmpeg failed: {_last_complaint(stderr)}")
+            stderr.seek(0)
+            complaints = stderr.read().decode(errors="replace")
+            raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
 
 
 def write_jpeg_frames(path: Path, folder: Path) -> None:
@@ -90,6 +92,7 @@ def write_jpeg_frames(path: Path, folder: Path) -> None:
 
     Raises:
         DataError: if it writes no frame; the message is its last line.
+        OSError: if the disk of `folder` is full.
     """
     arguments = (
         ffmpeg.input(f"file:{path.absolute()}")
@@ -97,14 +100,18 @@ def write_jpeg_frames(path: Path, folder: Path) -> None:
         .global_args("-nostdin", "-loglevel", "error")
         .compile(cmd=binary())
     )
-    with TemporaryFile() as stderr:
-        # Run in the folder, whose own name might hold what the command takes for a pattern.
-        subprocess.run(arguments, cwd=folder, stderr=stderr, check=False)
-        if not any(folder.iterdir()):
-            raise DataError(f"{path}: ffmpeg wrote no picture: {_last_complaint(stderr)}")
+    # Run in the folder, whose own name might hold what the command takes for a pattern. Complaints
+    # stay in memory, as a full disk would not take them either.
+    complaints = subprocess.run(
+        arguments, cwd=folder, stderr=subprocess.PIPE, check=False
+    ).stderr.decode(errors="replace")
+    if "No space left on device" in complaints:
+        # The frames before it look like those of a shorter video.
+        raise OSError(errno.ENOSPC, "the disk is full of frames; set TMPDIR to another", folder)
+    if not any(folder.iterdir()):
+        raise DataError(f"{path}: ffmpeg wrote no picture: {_last_line(complaints)}")
 
 
-def _last_complaint(stderr: IO[bytes]) -> str:
-    stderr.seek(0)
-    lines = stderr.read().decode(errors="replace").strip().splitlines()
+def _last_line(complaints: str) -> str:
+    lines = complaints.strip().splitlines()
     return lines[-1] if lines else "no reason"

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import MANIFEST, read_table
 from avlib.media.frames import Picture, read_frames
 from avlib.media.pack import open_previous
+from avlib.media.scan import video_paths
 from avlib.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class FrameSettings:
 
 
 def pack_frames(
-    *, manifest: Path, settings: FrameSettings, previous: Path, pack_target: Path
+    *, videos: Path, manifest: Path, settings: FrameSettings, previous: Path, pack_target: Path
 ) -> None:
     """Pack the pictures of a shard's usable videos, each as one data set (N, H, W, 3).
 
@@ -47,34 +48,40 @@ def pack_frames(
     in memory.
 
     Args:
-        manifest: the shard's videos.
+        videos: the shard's list of videos, as `scan` writes it.
+        manifest: what is known of them.
         settings: rate and size.
         previous: copy of the shard's last pack; what has not changed is taken from it.
         pack_target: HDF5 file to write.
     """
     rows = read_table(manifest, MANIFEST)
-    videos = rows[rows["status"] == "ok"].drop_duplicates("video_id")
+    usable = rows[rows["status"] == "ok"].drop_duplicates("video_id")
+    paths = video_paths([videos])
     with (
         atomic_path(pack_target) as partial,
         h5py.File(partial, "w") as pack,
         open_previous(previous) as old,
     ):
         pack.attrs["rate_fps"] = settings.rate_fps
-        listed = videos.itertuples(index=False)
-        for video in progress(listed, "packing frames", "videos", total=len(videos)):
-            _pack_or_reuse(pack, old, video, settings)
+        listed = usable.itertuples(index=False)
+        for video in progress(listed, "packing frames", "videos", total=len(usable)):
+            _pack_or_reuse(pack, old, video, paths, settings)
     keep_copy(pack_target, previous)
 
 
 def _pack_or_reuse(
-    pack: h5py.File, old: h5py.File | None, video: Any, settings: FrameSettings
+    pack: h5py.File,
+    old: h5py.File | None,
+    video: Any,
+    paths: Mapping[tuple[str, str], Path],
+    settings: FrameSettings,
 ) -> None:
     """Add the pictures of a video, a row of the manifest, to the pack if they can be read."""
     name, key = video.video_id, _key(video.content_hash, settings)
     if old is not None and name in old and old[name].attrs["key"] == key:
         pictures = iter(old[name])
     else:
-        pictures = _sample(Path(video.path), video.fps, settings)
+        pictures = _sample(paths[video.video_id, video.split], video.fps, settings)
     try:
         _write_frames(pack, name, pictures)
     except DataError as error:

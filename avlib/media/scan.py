@@ -91,6 +91,13 @@ def read_scan(source: Path) -> list[ScannedVideo]:
     return [ScannedVideo(**entry) for entry in json.loads(source.read_text("ascii"))]
 
 
+def video_paths(lists: Iterable[Path]) -> dict[tuple[str, str], Path]:
+    """Return the file of each (video_id, split) in lists of videos, as `scan` writes them."""
+    # Of several files with one id the first is used, hence the reversed order.
+    videos = [video for path in lists for video in reversed(read_scan(path))]
+    return {(v.video_id, v.split): Path(v.path) for v in videos if v.path}
+
+
 def fingerprint(videos: Iterable[ScannedVideo]) -> str:
     """Return a digest of the ids, splits, paths and contents of a shard's videos."""
     lines = "\n".join(repr(astuple(video)) for video in videos)

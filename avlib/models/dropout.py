@@ -41,7 +41,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.rate:
             return x
-        if x.is_cpu and x.dtype == torch.float32:
-            mask = dropout_mask(x.shape, self.rate)
+        if x.is_cpu and x.dtype in (torch.float32, torch.bfloat16):
+            mask = dropout_mask(x.shape, self.rate).to(x.dtype)
             return x.mul_(mask) if self.inplace else x * mask
         return functional.dropout(x, self.rate, inplace=self.inplace)

@@ -248,12 +248,7 @@ class TIM(nn.Module):
         has_final_relu: bool = True,
     ) -> None:
         super().__init__()
-        if 2 * d_model % nhead:
-            raise ValueError(f"{nhead} heads do not divide the width {2 * d_model}")
-        if apply_feature_pooling and model_modality != "audio_visual":
-            raise ValueError(f"pooling is guided by sound; the model is {model_modality}")
         self.num_feats, self.model_modality = num_feats, model_modality
-        classes = head_classes(data_modality, visual_classes, audio_classes)
         self.time_mlp = time_mlp(d_model, has_final_relu=has_final_relu)
         self.feature_encoding = FeatureEncoding(
             visual_input_dim=visual_input_dim,
@@ -261,17 +256,17 @@ class TIM(nn.Module):
             d_model=d_model,
             model_modality=model_modality,
             data_modality=data_modality,
-            has_verb_noun="visual_verb" in classes,
+            has_verb_noun=len(visual_classes) > 1,
             feat_dropout=feat_dropout,
             seq_dropout=seq_dropout,
         )
-        self.cls_head = Heads(2 * d_model, classes)
-        layer = EncoderLayer(2 * d_model, nhead, feedforward_scale * d_model, enc_dropout)
-        self.transformer_encoder = Encoder(layer, num_layers)
+        self.cls_head = Heads(2 * d_model, head_sizes(data_modality, visual_classes, audio_classes))
+        hidden = feedforward_scale * d_model
+        self.transformer_encoder = _encoder(2 * d_model, nhead, hidden, num_layers, enc_dropout)
         self.drloc_mlp = drloc_mlp(d_model)
         self.pool = None
         if apply_feature_pooling:
-            self.pool = AudioGuidedPooling(visual_input_dim, audio_input_dim)
+            self.pool = _pooling(visual_input_dim, audio_input_dim, model_modality)
 
     def time_vectors(self, times: Tensor) -> Tensor:
         """Return the vectors of intervals: (B, N, 2) -> (B, N, d).
@@ -351,6 +346,20 @@ class TIM(nn.Module):
         )
 
 
+def _encoder(width: int, nhead: int, hidden: int, num_layers: int, dropout: float) -> Encoder:
+    if width % nhead:
+        raise ValueError(f"{nhead} heads do not divide the width {width}")
+    return Encoder(EncoderLayer(width, nhead, hidden, dropout), num_layers)
+
+
+def _pooling(
+    visual_input_dim: int, audio_input_dim: int, model_modality: Modality
+) -> AudioGuidedPooling:
+    if model_modality != "audio_visual":
+        raise ValueError(f"pooling is guided by sound; the model is {model_modality}")
+    return AudioGuidedPooling(visual_input_dim, audio_input_dim)
+
+
 def _bias(x: Tensor, n_feats: list[int], copies: int) -> Tensor:
     """Return what makes the last feature of each modality count `copies` times in a soft-max."""
     bias = x.new_zeros(sum(n_feats))
@@ -368,7 +377,7 @@ def _copies_at_the_end(sequences: Sequence[Tensor], n_feats: int) -> int:
     return copies
 
 
-def head_classes(
+def head_sizes(
     data_modality: Modality, visual_classes: tuple[int, ...], audio_classes: int
 ) -> dict[str, int]:
     """Return the classes of every head that a model for these labels has.

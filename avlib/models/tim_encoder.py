@@ -97,9 +97,17 @@ class EncoderLayer(nn.Module):
     ) -> Tensor:
         """Return the tokens from `first` on: (B, S - first, W)."""
         attended = self.self_attn(x, n_features, first, bias)
-        x = self.norm1(self.dropout(attended).add_(x[:, first:] if first else x))
+        x = self.norm1(_sum(self.dropout(attended), x[:, first:] if first else x))
         hidden = self.dropout(functional.gelu(self.linear1(x)))
-        return self.norm2(self.dropout(self.linear2(hidden)).add_(x))
+        return self.norm2(_sum(self.dropout(self.linear2(hidden)), x))
+
+
+def _sum(change: Tensor, x: Tensor) -> Tensor:
+    """Return `change + x`, in place of `change` where that has the precision of the sum.
+
+    Under autocast `change` is of half precision, and what the layers add up must not be.
+    """
+    return change.add_(x) if change.dtype == x.dtype else change + x
 
 
 class Encoder(nn.Module):

@@ -16,7 +16,8 @@ from avlib.evaluation.tim_scores import segment_metrics
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
 from avlib.io.provenance import package_versions
-from avlib.io.tables import MANIFEST, PREDICTIONS, QUERIES, read_table
+from avlib.io.tables import FEATURES, MANIFEST, PREDICTIONS, QUERIES, read_table
+from avlib.media.ffmpeg import binary, version
 from avlib.media.manifest import count_statuses
 from avlib.models.tim import Modality
 from avlib.recognition.windows import read_class_names
@@ -49,6 +50,7 @@ def evaluate_ave(
     queries: Path,
     classes: Path,
     manifest: Path | None,
+    features: Mapping[str, Path],
     models: Mapping[Modality, Path],
     backbones: Mapping[str, Path | None],
     origins: Mapping[str, Origin],
@@ -63,6 +65,7 @@ def evaluate_ave(
         queries: table of kind QUERIES.
         classes: JSON with the names of the classes.
         manifest: table of kind MANIFEST; None where features came without videos.
+        features: tables of kind FEATURES by the networks that made them.
         models: weights of TIM by what the model sees.
         backbones: weights of the networks that made the features, by their names; None for random
             ones, or where the features came without them.
@@ -88,14 +91,14 @@ def evaluate_ave(
     content = {
         **study,
         "metrics": _report(metrics, names),
-        "counts": _counts(table, read_table(queries, QUERIES)) | _videos(manifest),
+        "counts": _counts(table, read_table(queries, QUERIES)) | _videos(manifest, features),
         "models": {
             "tim": {m: _weights(path, origins["tim"]) for m, path in models.items()},
             **{name: _weights(path, origins[name]) for name, path in backbones.items()},
         },
         "notes": _notes(origins),
         "inputs": {name: file_hash(path) for name, path in files.items()},
-        "versions": package_versions(),
+        "versions": package_versions() | {"ffmpeg": version(binary())},
     }
     write_json(target, content)
 
@@ -141,17 +144,24 @@ def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _videos(manifest: Path | None) -> dict[str, Any]:
-    """Return how many videos have which status, and which are left out and why."""
-    if manifest is None:
-        return {}
-    rows = read_table(manifest, MANIFEST)
-    bad = rows[rows["status"] != "ok"].sort_values(["split", "video_id"])
-    return {
-        "videos": count_statuses(rows),
-        "test_videos": count_statuses(rows[rows["split"] == SPLIT]),
-        "videos_left_out": bad[["video_id", "split", "status", "message"]].to_dict("records"),
-    }
+def _videos(manifest: Path | None, features: Mapping[str, Path]) -> dict[str, Any]:
+    """Return how many videos have which status, and which are left out, by what and why.
+
+    A video that the manifest finds good may still have no features: a sound track is enough for
+    the manifest, but not for a network of the picture.
+    """
+    indices = {name: read_table(path, FEATURES) for name, path in features.items()}
+    counts: dict[str, Any] = {"features": {n: count_statuses(rows) for n, rows in indices.items()}}
+    found = {NETWORKS[name]: rows for name, rows in indices.items()}
+    if manifest is not None:
+        rows = read_table(manifest, MANIFEST)
+        counts["videos"] = count_statuses(rows)
+        counts["test_videos"] = count_statuses(rows[rows["split"] == SPLIT])
+        found = {"probe": rows, **found}
+    columns = ["video_id", "split", "left_out_by", "status", "message"]
+    table = pd.concat([rows.assign(left_out_by=name)[columns] for name, rows in found.items()])
+    bad = table[table["status"] != "ok"].sort_values(["split", "video_id"], kind="stable")
+    return counts | {"videos_left_out": bad.to_dict("records")}
 
 
 def _weights(path: Path | None, origin: Origin) -> dict[str, str | None]:

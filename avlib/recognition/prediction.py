@@ -90,7 +90,7 @@ def predict(
         check: called after each round of batches; an exception that it raises passes through.
     """
     model.eval()
-    visual_classes = head_classes(model)
+    visual_classes = classes_of(model)
     audio_classes = {h: visual_classes.pop(h) for h in ("audio",) if h in visual_classes}
     answers = Answers(
         split,
@@ -110,7 +110,7 @@ def predict(
     return answers
 
 
-def head_classes(model: TIM) -> dict[str, int]:
+def classes_of(model: TIM) -> dict[str, int]:
     """Return the number of classes of each head of `model`."""
     heads = {"verb": "visual_verb", "noun": "visual_noun", "action": "visual_action"}
     heads["audio"] = "audio_action"

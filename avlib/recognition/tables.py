@@ -18,11 +18,18 @@ from avlib.io.tables import PREDICTIONS, write_parts
 from avlib.models.tim import Modality
 from avlib.recognition.prediction import Answers, predict
 from avlib.recognition.weights import file_recipe, load_model, window_settings
-from avlib.recognition.windows import COLUMNS, SplitFiles, read_class_names, read_split
+from avlib.recognition.windows import (
+    COLUMNS,
+    SplitFiles,
+    read_class_names,
+    read_split,
+    seen_folders,
+)
 
 logger = logging.getLogger(__name__)
 
 JOINT = "combined"  # the name of the mean of both heads
+ORDER: tuple[Modality, ...] = ("audio_visual", "audio", "visual")  # of models in the tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +54,7 @@ class PredictionFiles:
 
     def split(self, name: str, modality: Modality) -> SplitFiles:
         """Return the files of a split that a model of `modality` reads."""
-        visual, audio = (
-            folder / name if modality in ("audio_visual", m) else None
-            for m, folder in (("visual", self.visual), ("audio", self.audio))
-        )
+        visual, audio = seen_folders(name, modality, visual=self.visual, audio=self.audio)
         return SplitFiles(self.windows, self.queries, self.intervals, visual, audio)
 
 
@@ -69,21 +73,23 @@ def predict_tim(
     Args:
         files: what the models see and are asked.
         models: our safetensors files or published `.pth.tar` files, by what they see.
-        recipe: name of the recipe of published files, which do not hold it.
+        recipe: name of the recipe that the windows were made for, which is also that of published
+            files, as they do not hold it.
         split: train, val or test.
         device: cpu, cuda, or auto for cuda where there is one.
         target: table of kind PREDICTIONS.
-        published_target: also the pickle that the authors' program writes, of the first model.
+        published_target: also the pickle that the authors' program writes, of the model of both
+            modalities, or the only one.
 
     Raises:
-        CheckpointError: if a model does not fit the classes or the features.
+        CheckpointError: if a model does not fit the windows, the classes or the features.
         DataError: if windows, tables and features do not go together, or there are no windows.
     """
     torch.set_num_threads(1)  # another number gives other last bits
     classes = read_class_names(files.classes)
     answers = {
         modality: _answers(files, path, modality, recipe, split, classes, resolve_device(device))
-        for modality, path in models.items()
+        for modality, path in sorted(models.items(), key=lambda model: ORDER.index(model[0]))
     }
     parts = [part for m, found in answers.items() for part in tables(found, m, classes)]
     write_parts(parts, target, PREDICTIONS)

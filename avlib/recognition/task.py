@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
 from torch.optim import Optimizer
 
 from avlib.errors import DataError
 from avlib.features.window_batches import WindowBatch
 from avlib.models.tim import TIM
-from avlib.recognition.prediction import head_classes, on_device, predict
+from avlib.recognition.prediction import classes_of, on_device, predict
 from avlib.recognition.windows import Split
 from avlib.seeds import generator
 from avlib.training.schedules import warm_cosine_rate
@@ -22,7 +22,7 @@ from avlib.training.tim_objective import (
     StepDraws,
     build_optimizer,
     draw_step,
-    objective,
+    train_step,
 )
 from avlib.training.tim_recipes import TimRecipe
 
@@ -57,7 +57,7 @@ class TimTask:
         seed: of all draws.
         parts: of a batch; a multiple of the size of the team.
         team: the processes that train together.
-        is_mixed: whether steps compute in float16 where that is safe, behind a loss scale.
+        precision: in which steps compute where that is safe; float16 behind a loss scale.
     """
 
     validate_every = 1
@@ -73,14 +73,15 @@ class TimTask:
         seed: int,
         parts: int = 1,
         team: Team = ALONE,
-        is_mixed: bool = False,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.model, self.recipe, self.select_by, self.seed = model, recipe, select_by, seed
         self.training, self.validation = training, validation
         self.parts, self.team = parts, team
         self.device = next(model.parameters()).device
         self.optimizer = build_optimizer(model, rate=recipe.lr, weight_decay=recipe.weight_decay)
-        self.scaler = GradScaler(self.device.type, enabled=is_mixed)
+        self.precision = precision
+        self.scaler = GradScaler(self.device.type, enabled=precision == torch.float16)
         keep_scale(self.optimizer, self.scaler)
         self.epochs = recipe.epochs
         self.steps = -(-len(training.items) // recipe.batch_size)  # the last may be smaller
@@ -121,36 +122,25 @@ class TimTask:
     def train_step(self, step: Step) -> dict[str, float]:
         """Update the network once and return the losses."""
         self.model.train()
-        self.optimizer.zero_grad()
-        batch = on_device(step.batch, self.model)
-        n_items = len(batch.times)
-        sums = torch.zeros(len(Losses._fields), device=self.device)
-        for number in range(self.team.rank, self.parts, self.team.size):
-            part = slice(number * n_items // self.parts, (number + 1) * n_items // self.parts)
-            if part.start == part.stop:
-                continue
-            torch.manual_seed(step.dropout_seeds[number])
-            with torch.autocast(self.device.type, torch.float16, enabled=self.scaler.is_enabled()):
-                losses = objective(self.model, batch, step.draws, self.losses, part=part)
-            self.scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
-            sums += torch.stack([_value(loss, sums) for loss in losses])
-        sums = self.team.add_up(self.model.parameters(), sums)
-        self._update()
+        sums = train_step(
+            self.model,
+            self.optimizer,
+            on_device(step.batch, self.model),
+            step.draws,
+            self.losses,
+            clip_norm=self.recipe.clip_norm,
+            dropout_seeds=step.dropout_seeds,
+            scaler=self.scaler,
+            precision=self.precision,
+            team=self.team,
+        )
         return self._named(sums)
-
-    def _update(self) -> None:
-        """Step along the clipped gradient; a loss scale that was too high skips the step."""
-        self.scaler.unscale_(self.optimizer)
-        if self.recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
 
     def _named(self, sums: Tensor) -> dict[str, float]:
         """Return `loss`, the total, and the parts that the model has."""
         names = [f"{name}_loss" for name in Losses._fields]
         values = dict(zip(names, sums.tolist(), strict=True))
-        has = {f"{head}_loss" for head in head_classes(self.model)}
+        has = {f"{head}_loss" for head in classes_of(self.model)}
         if self.losses.lambda_drloc > 0:
             has.add("drloc_loss")
         return {"loss": values["total_loss"]} | {n: v for n, v in values.items() if n in has}
@@ -174,10 +164,6 @@ class TimTask:
             check=check,
         )
         return answers.metrics()
-
-
-def _value(loss: Tensor | None, like: Tensor) -> Tensor:
-    return like.new_zeros(()) if loss is None else loss.detach().to(like)
 
 
 def keep_scale(optimizer: Optimizer, scaler: GradScaler) -> None:

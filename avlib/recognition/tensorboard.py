@@ -1,5 +1,6 @@
 """A training's log for TensorBoard, for those who ask for it."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ from avlib.errors import ConfigError
 
 class TensorBoard:
     """Writes each epoch of a training to an event file.
+
+    A training that begins with its first epoch removes the files of earlier ones, which
+    TensorBoard would draw into the same curve.
 
     Args:
         folder: where TensorBoard looks for them.
@@ -24,10 +28,15 @@ class TensorBoard:
                 "tim.tensorboard: true, but the package is missing; pip install tensorboard, or "
                 "set it to false"
             ) from error
-        self._writer = SummaryWriter(str(folder))
+        self._folder, self._open = folder, SummaryWriter
+        self._writer: SummaryWriter | None = None
 
     def __call__(self, entry: dict[str, Any]) -> None:
         """Write a line of the log."""
+        if self._writer is None:
+            if entry["epoch"] == 1:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._writer = self._open(str(self._folder))
         for name, value in _numbers("", entry):
             self._writer.add_scalar(name, value, entry["epoch"])
         self._writer.flush()

@@ -19,7 +19,13 @@ from avlib.models.tim import TIM, Modality
 from avlib.recognition.task import TimTask
 from avlib.recognition.tensorboard import TensorBoard
 from avlib.recognition.weights import build_model, of_modality, save_model, window_settings
-from avlib.recognition.windows import Split, SplitFiles, read_class_names, read_split
+from avlib.recognition.windows import (
+    Split,
+    SplitFiles,
+    read_class_names,
+    read_split,
+    seen_folders,
+)
 from avlib.training.launch import report, run_module
 from avlib.training.loop import fit
 from avlib.training.state import Progress, remove_states, state_key
@@ -27,6 +33,7 @@ from avlib.training.team import Team, team_of_environment
 from avlib.training.tim_recipes import TIM_RECIPES, TimRecipe
 
 MODULE = "avlib.recognition.training"  # also where it is the main module
+MIXED_PRECISION = {"cuda": torch.float16, "cpu": torch.bfloat16}  # what each is quick in
 
 logger = logging.getLogger(MODULE)
 
@@ -47,7 +54,8 @@ class TimSettings:
             combined; None: combined where both heads answer the same question, else the action
             or, without it, the audio head.
         device: cpu, cuda, or auto for cuda where there is one.
-        mixed_precision: whether to train in float16 where that is safe; needs cuda.
+        mixed_precision: whether to train in float16 on cuda, as published, and in bfloat16 on
+            the CPU, where that is safe.
         parts: in which a batch is computed.
         processes: that share the parts, each with a GPU where there are GPUs.
         tensorboard: whether to log for TensorBoard, too.
@@ -121,10 +129,7 @@ class TrainingFiles:
 
     def split(self, name: str, modality: Modality) -> SplitFiles:
         """Return the files of a split that a model of `modality` reads."""
-        visual, audio = (
-            folder / name if folder is not None and modality in ("audio_visual", m) else None
-            for m, folder in (("visual", self.visual), ("audio", self.audio))
-        )
+        visual, audio = seen_folders(name, modality, visual=self.visual, audio=self.audio)
         return SplitFiles(self.windows[name], self.queries, self.intervals[name], visual, audio)
 
 
@@ -146,8 +151,6 @@ def train_tim_study(settings: TimSettings, **files: Any) -> None:
     """
     recipe = settings.adjusted_recipe()
     device = resolve_device(settings.device)
-    if settings.mixed_precision and device.type != "cuda":
-        raise ConfigError("tim.mixed_precision needs cuda; set it to false")
     if settings.processes == 1:
         train_tim(settings, recipe, TrainingFiles(**files), device, Team())
         return
@@ -179,7 +182,7 @@ def train_tim(
         seed=settings.seed,
         parts=settings.parts,
         team=team,
-        is_mixed=settings.mixed_precision,
+        precision=MIXED_PRECISION[device.type] if settings.mixed_precision else torch.float32,
     )
     progress = fit(
         task,
@@ -226,7 +229,10 @@ def _read_splits(
     for name, split in splits.items():
         logger.info("%s: %d windows", name, len(split.items))
     if "train" not in found:
-        raise DataError("split train has no windows; check the splits of the annotations")
+        raise DataError(
+            "split train has no windows: no annotated video of it has all features; check the "
+            "splits of the annotations, and features/*/index.parquet for videos without features"
+        )
     if "val" not in found:
         logger.warning("split val has no windows: the best epoch is chosen on train")
     return found

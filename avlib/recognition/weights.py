@@ -125,8 +125,13 @@ def check_classes(path: Path, classes: Classes) -> None:
 def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
     """Return the recipe of a model file: the one it holds, else the published one of that name.
 
+    Args:
+        path: the file.
+        name: of the recipe that the windows were made for.
+        modality: what the model is to see.
+
     Raises:
-        CheckpointError: if the file is for another modality.
+        CheckpointError: if the file is for another modality or other windows.
     """
     text = load_metadata(path).get("recipe")
     if text is None:
@@ -134,6 +139,13 @@ def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
     recipe = TimRecipe(**json.loads(text))
     if recipe.model_modality != modality:
         raise CheckpointError(f"{path}: sees {recipe.model_modality}, expected {modality}")
+    made_for, windows = window_settings(recipe), window_settings(TIM_RECIPES[name])
+    if made_for != windows:
+        raise CheckpointError(
+            f"{path}: a model of recipe {recipe.name} for windows of {made_for.num_feats} features "
+            f"in {made_for.window_s:g} s, but those of recipe {name} have {windows.num_feats} in "
+            f"{windows.window_s:g} s; set ave.tim.recipe: {recipe.name}"
+        )
     return recipe
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,23 @@ class SplitFiles:
     audio: Path | None
 
 
+def seen_folders(
+    split: str, modality: Modality, *, visual: Path | None, audio: Path | None
+) -> tuple[Path | None, Path | None]:
+    """Return the visual and audio features of a split, None for what a model does not see.
+
+    Args:
+        split: train, val or test.
+        modality: what the model sees.
+        visual: folder with a folder of visual features for each split.
+        audio: that of audio features.
+    """
+    return (
+        visual / split if visual is not None and modality != "audio" else None,
+        audio / split if audio is not None and modality != "visual" else None,
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """The windows of a split.
@@ -73,7 +91,7 @@ class Split:
     visual: pd.DataFrame
     audio: pd.DataFrame
 
-    @property
+    @cached_property
     def is_paired(self) -> bool:
         """Whether the k-th visual and the k-th audio query ask about the same thing, as in AVE."""
         keys = ["annotation_id", "video_id", "start_s", "stop_s"]

@@ -47,7 +47,7 @@ def draw_timelines(
     events = _chosen_events(table, n_videos)
     table = table[table["event"].isin(events)].sort_values(["start_s"], kind="stable")
     colors = _colors(table)
-    n_rows = -(-len(events) // COLUMNS)
+    n_rows = max(1, -(-len(events) // COLUMNS))
     paths = _paths(manifest)
     with svg_figure(target, 11, 1.9 * n_rows + 0.3 + 0.25 * (len(colors) // 4 + 1)) as figure:
         grid = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()

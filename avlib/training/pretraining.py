@@ -38,7 +38,6 @@ def train(
     *,
     recipe: Recipe,
     classes: Mapping[str, Sequence[str]],
-    width: int,
     seed: int,
     metrics: Metrics,
     initial_weights: Path | None,
@@ -60,7 +59,6 @@ def train(
         waveforms: sound of the videos; an event without is left out and counted.
         recipe: how to train.
         classes: names of the classes of each head, by column; position = class number.
-        width: channels of the slow stem, a multiple of 8; 64 in the published models.
         seed: of initial weights, orders, crops, augmentations and dropout.
         metrics: computes metrics from probabilities (N, K) and labels (N,).
         initial_weights: checkpoint to begin with, which a recipe that fine-tunes needs; its
@@ -79,7 +77,7 @@ def train(
     """
     _check(events, waveforms, recipe, classes)
     splits = _splits(events, waveforms, recipe)
-    model = _build_model(recipe, classes, width, seed, initial_weights).to(device)
+    model = _build_model(recipe, classes, seed, initial_weights).to(device)
     task = SoundRecognition(
         model,
         recipe,
@@ -95,7 +93,7 @@ def train(
         settings=(recipe, code_fingerprint("avlib.training.pretraining")),
         classes=classes,
         description={
-            "width": width,
+            "width": recipe.width,
             "sample_rate": waveforms.sample_rate,
             "recipe": recipe.name,
         },
@@ -147,13 +145,12 @@ def _splits(
 def _build_model(
     recipe: Recipe,
     classes: Mapping[str, Sequence[str]],
-    width: int,
     seed: int,
     initial_weights: Path | None,
 ) -> AuditorySlowFast:
     """Return the network with its first weights, frozen where the recipe says so."""
     num_classes = [len(classes[head]) for head in recipe.heads]
-    model = AuditorySlowFast(num_classes=num_classes, width=width, dropout=recipe.dropout)
+    model = AuditorySlowFast(num_classes=num_classes, width=recipe.width, dropout=recipe.dropout)
     initialise(model, seed)
     if recipe.fine_tunes:
         freeze_batch_norm(model)

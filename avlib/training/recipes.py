@@ -33,6 +33,7 @@ class Recipe(BaseRecipe):
     """How Auditory SlowFast is trained.
 
     Args:
+        width: channels of the slow stem, a multiple of 8; 64 in the published models.
         views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
         sample_rate: Hz of the sound that the published weights expect; None for any.
         clip_s: length of one input in seconds.
@@ -50,6 +51,7 @@ class Recipe(BaseRecipe):
 
     views: int
     sample_rate: int | None
+    width: int = 64
     clip_s: float = 0.999
     n_frames: int = 200
     heads: tuple[str, ...] = ("class_id",)
@@ -61,6 +63,19 @@ class Recipe(BaseRecipe):
     epoch_items: int = 0
     truncates_samples: bool = False
 
+
+SMALL = Recipe(  # tens to thousands of events, random weights, a narrow network
+    name="small",
+    schedule=Schedule(0.05, epochs=30, policy="cosine", warmup_epochs=2, warmup_start_rate=0.005),
+    batch_size=16,
+    views=3,
+    sample_rate=None,
+    width=16,
+    dropout=0.2,
+    validate_every=5,
+    precise_batches=32,
+    epoch_items=512,
+)
 
 RECIPES = {
     recipe.name: recipe
@@ -92,18 +107,14 @@ RECIPES = {
             heads=("verb_class", "noun_class"),
             fine_tunes=True,
         ),
-        Recipe(  # tens to hundreds of events, a narrow network, minutes on two cores
+        SMALL,
+        replace(  # rendered sounds are soon learnt: minutes on two cores
+            SMALL,
             name="miniature",
-            schedule=Schedule(
-                0.05, epochs=16, policy="cosine", warmup_epochs=2, warmup_start_rate=0.005
-            ),
+            schedule=replace(SMALL.schedule, epochs=16),
             batch_size=8,
-            views=3,
-            sample_rate=None,
-            dropout=0.2,
+            width=8,
             validate_every=4,
-            precise_batches=32,
-            epoch_items=512,
         ),
     )
 }

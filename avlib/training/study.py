@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -31,7 +31,7 @@ class TrainingSettings:
     """
 
     recipe: str
-    width: int
+    width: int | None
     epochs: int | None
     batch_size: int | None
     learning_rate: float | None
@@ -55,18 +55,18 @@ def train_study(
 ) -> None:
     """Train on a study's events and packs; the arguments are those of `pretraining.train`."""
     torch.set_num_threads(1)  # another number gives other last bits
+    recipe = adjusted(
+        RECIPES[settings.recipe],
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        base_rate=settings.learning_rate,
+    )
     with WaveformStore(packs, sample_rate=settings.sample_rate) as waveforms:
         train(
             read_table(events, EVENTS),
             waveforms,
-            recipe=adjusted(
-                RECIPES[settings.recipe],
-                epochs=settings.epochs,
-                batch_size=settings.batch_size,
-                base_rate=settings.learning_rate,
-            ),
+            recipe=replace(recipe, width=settings.width or recipe.width),
             classes=json.loads(classes.read_text("ascii")),
-            width=settings.width,
             seed=settings.seed,
             metrics=metrics,
             initial_weights=initial_weights,

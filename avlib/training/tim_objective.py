@@ -5,17 +5,20 @@ CVPR 2024, section 3; localisation loss after Liu et al., "Efficient Training of
 Transformers with Small Datasets", NeurIPS 2021.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.amp.grad_scaler import GradScaler
 from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from avlib.features.window_batches import PADDING, WindowBatch
 from avlib.models.tim import TIM, Modality, TimOutput
+from avlib.training.team import ALONE, Team
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,9 +217,15 @@ def train_step(
     settings: LossSettings,
     *,
     clip_norm: float | None,
-    part_size: int | None = None,
-) -> Losses:
-    """Take one step; return the losses before it.
+    dropout_seeds: Sequence[int],
+    scaler: GradScaler | None = None,
+    precision: torch.dtype = torch.float32,
+    team: Team = ALONE,
+) -> Tensor:
+    """Take one step; return the losses before it: (6,), as in Losses, 0 for those that are None.
+
+    The batch is computed in as many parts as there are seeds, which bounds the memory. The
+    processes of a team share the parts.
 
     Args:
         model: in training mode.
@@ -225,22 +234,33 @@ def train_step(
         draws: of this step.
         settings: of the losses.
         clip_norm: largest norm of the gradient; None for any.
-        part_size: items whose losses are computed at once, which bounds the memory; None for all.
+        dropout_seeds: one for each part.
+        scaler: of the loss, for float16; a scale that was too high skips the step.
+        precision: in which to compute where that is safe.
+        team: the processes that train together.
     """
+    scaler = scaler or GradScaler(batch.times.device.type, enabled=False)
     optimizer.zero_grad()
-    n_items = len(batch.times)
-    size = part_size or n_items
-    parts = []
-    for first in range(0, n_items, size):
-        part = objective(model, batch, draws, settings, part=slice(first, first + size))
-        part.total.backward()  # type: ignore[no-untyped-call]
-        parts.append(part)
+    n_items, n_parts = len(batch.times), len(dropout_seeds)
+    sums = batch.times.new_zeros(len(Losses._fields))
+    for number in range(team.rank, n_parts, team.size):
+        part = slice(number * n_items // n_parts, (number + 1) * n_items // n_parts)
+        if part.start == part.stop:
+            continue
+        torch.manual_seed(dropout_seeds[number])
+        is_mixed = precision != torch.float32
+        with torch.autocast(sums.device.type, precision, enabled=is_mixed):
+            losses = objective(model, batch, draws, settings, part=part)
+        scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
+        sums += torch.stack([_value(loss, sums) for loss in losses])
+    sums = team.add_up(model.parameters(), sums)
+    scaler.unscale_(optimizer)
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return Losses._make(_sum(values) for values in zip(*parts, strict=True))
+    scaler.step(optimizer)
+    scaler.update()
+    return sums
 
 
-def _sum(values: tuple[Tensor | None, ...]) -> Tensor | None:
-    present = [value.detach() for value in values if value is not None]
-    return torch.stack(present).sum() if present else None
+def _value(loss: Tensor | None, like: Tensor) -> Tensor:
+    return like.new_zeros(()) if loss is None else loss.detach().to(like)

@@ -110,10 +110,10 @@ TIM_RECIPES = {
             name="small",
             d_model=128,
             num_layers=2,
-            feat_dropout=0.2,
+            feat_dropout=0.6,  # what was learnt on the train split looks surer there than elsewhere
             seq_dropout=0.2,
             batch_size=8,  # few windows make few steps
-            epochs=30,
+            epochs=45,
             lr=1e-3,
         ),
     )

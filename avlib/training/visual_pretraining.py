@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from avlib.io.checkpoints import fit_state_dict, load_state_dict
 from avlib.io.provenance import code_fingerprint
-from avlib.models.omnivore import Omnivore, published_name
+from avlib.models.omnivore import Omnivore
 from avlib.training.event_recognition import Metrics
 from avlib.training.event_training import (
     Outputs,
@@ -37,7 +35,6 @@ def train_visual(
     classes: Mapping[str, Sequence[str]],
     seed: int,
     metrics: Metrics,
-    initial_weights: Path | None,
     device: torch.device,
     outputs: Outputs,
 ) -> None:
@@ -55,7 +52,6 @@ def train_visual(
         classes: names of the classes, by column; position = class number.
         seed: of initial weights, orders, crops, augmentations and dropout.
         metrics: computes metrics from probabilities (N, K) and labels (N,).
-        initial_weights: checkpoint of the same sizes to begin with; its classifier is left out.
         device: torch device.
         outputs: files to write. The weights have the published names, and as metadata classes,
             recipe, sizes, num_frames and crop.
@@ -63,51 +59,58 @@ def train_visual(
     Raises:
         ConfigError: if recipe and classes do not go together, or the loss is no longer finite.
         DataError: if a class number is out of range or no event of `train` has pictures.
-        CheckpointError: if the initial weights do not fit.
     """
     check_classes(events, recipe.heads, classes, recipe.name)
     splits = split_events(
-        events,
-        lambda part: VisualEvents(
-            part,
-            frames,
-            heads=recipe.heads,
-            clip_s=recipe.clip_s,
-            num_frames=recipe.num_frames,
-            crop=recipe.crop,
-            augmentation=recipe.augmentation,
-        ),
-        needed="picture",
+        events, lambda part: _clips_of_events(part, frames, recipe), needed="picture"
     )
     task = VisualRecognition(
-        _build_model(recipe, classes, seed, initial_weights).to(device),
+        _build_model(recipe, classes, seed).to(device),
         recipe,
         training=splits["train"],
         validation=splits[held_out(splits)],
         seed=seed,
         metrics=metrics,
     )
-    sizes = {
-        name: ",".join(map(str, size)) if isinstance(size, tuple) else size
-        for name, size in asdict(recipe.sizes).items()
-    }
-    seen = {"num_frames": recipe.num_frames, "crop": recipe.crop}
     train_on_events(
         task,
         splits,
         outputs,
         settings=(recipe, code_fingerprint("avlib.training.visual_pretraining")),
         classes=classes,
-        description=sizes | seen | {"recipe": recipe.name},
+        description=_description(recipe),
     )
 
 
-def _build_model(
-    recipe: VisualRecipe,
-    classes: Mapping[str, Sequence[str]],
-    seed: int,
-    initial_weights: Path | None,
-) -> Omnivore:
+def _clips_of_events(
+    events: "pd.DataFrame", frames: "FrameStore", recipe: VisualRecipe
+) -> VisualEvents:
+    return VisualEvents(
+        events,
+        frames,
+        heads=recipe.heads,
+        clip_s=recipe.clip_s,
+        num_frames=recipe.num_frames,
+        crop=recipe.crop,
+        augmentation=recipe.augmentation,
+    )
+
+
+def _description(recipe: VisualRecipe) -> dict[str, Any]:
+    """Return what an extractor must know of the weights: sizes of the network and its input."""
+    sizes = {
+        name: ",".join(map(str, size)) if isinstance(size, tuple) else size
+        for name, size in asdict(recipe.sizes).items()
+    }
+    return {
+        **sizes,
+        "num_frames": recipe.num_frames,
+        "crop": recipe.crop,
+        "recipe": recipe.name,
+    }
+
+
+def _build_model(recipe: VisualRecipe, classes: Mapping[str, Sequence[str]], seed: int) -> Omnivore:
     """Return the network with its first weights."""
     model = Omnivore(
         recipe.sizes,
@@ -116,8 +119,4 @@ def _build_model(
         stochastic_depth=recipe.stochastic_depth,
     )
     initialise(model, seed)
-    if initial_weights is not None:
-        weights = load_state_dict(initial_weights)
-        trunk = {n: v for n, v in weights.items() if not n.startswith("head.")}
-        fit_state_dict(model.trunk, trunk, initial_weights, names=published_name)
     return model

@@ -18,7 +18,7 @@ from avlib.training.visual_pretraining import train_visual
 from avlib.training.visual_recipes import VISUAL_RECIPES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VisualTrainingSettings:
     """What decides the weights, beside the data; None stands for the recipe's value.
 
@@ -26,19 +26,19 @@ class VisualTrainingSettings:
         epochs: length of the training.
         batch_size: items a step.
         learning_rate: base of the schedule.
+        rate_fps: frames a second of the packs.
         seed: of all draws.
         device: cpu, cuda, or auto for cuda where there is one.
         recipe: name of a recipe.
-        rate_fps: frames a second of the packs.
     """
 
     epochs: int | None
     batch_size: int | None
     learning_rate: float | None
+    rate_fps: int
     seed: int
     device: str
     recipe: str = "miniature"
-    rate_fps: int = 8
 
 
 def train_visual_study(
@@ -46,7 +46,6 @@ def train_visual_study(
     events: Path,
     classes: Path,
     packs: Sequence[Path],
-    initial_weights: Path | None,
     settings: VisualTrainingSettings,
     metrics: Metrics,
     state_directory: Path,
@@ -70,7 +69,6 @@ def train_visual_study(
             classes=json.loads(classes.read_text("ascii")),
             seed=settings.seed,
             metrics=metrics,
-            initial_weights=initial_weights,
             device=resolve_device(settings.device),
             outputs=Outputs(state_directory, model_path, log_path, metrics_path),
         )

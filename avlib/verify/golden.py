@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-import avlib
 from avlib.errors import DataError
 from avlib.verify.tolerance import EXACT, Tolerance, find_tolerance
 
@@ -119,11 +118,9 @@ def read_cases(sidecar_path: Path) -> list[Case]:
 def data_folder(sidecar: Path) -> Path:
     """Return where the public data files that a sidecar speaks of are looked for.
 
-    That is `data` beside the folder of golden cases, else `shared/data` beside the checkout.
+    That is `data` beside the folder of golden cases.
     """
-    beside = sidecar.resolve().parents[2] / "data"
-    checkout = Path(avlib.__file__).resolve().parents[1]
-    return beside if beside.is_dir() else checkout.parent / "shared" / "data"
+    return sidecar.resolve().parents[2] / "data"
 
 
 def _entries(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

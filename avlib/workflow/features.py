@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from avlib.config import SPLITS, Ave, Custom
+from avlib.datasets.study import is_rendered
 from avlib.errors import ConfigError
 from avlib.io.provenance import code_fingerprint
 from avlib.training.recipes import RECIPES
@@ -92,6 +93,10 @@ class FeatureStages(Studies):
 
     # Training of Auditory SlowFast and Omnivore
 
+    def small_recipe(self, wildcards: Wildcards) -> str:
+        """Return the recipe for small data; what is rendered needs less."""
+        return "miniature" if is_rendered(self.study(wildcards)) else "small"
+
     def initial_checkpoint(self, wildcards: Wildcards) -> list[str]:
         """Return the weights that training starts from, if any."""
         path = self.study(wildcards).pretraining.checkpoint
@@ -104,18 +109,19 @@ class FeatureStages(Studies):
             ConfigError: if the recipe needs weights to start from and none are given.
         """
         study = self.study(wildcards)
-        recipe = study.pretraining.recipe
+        recipe = study.pretraining.recipe or self.small_recipe(wildcards)
         if RECIPES[recipe].fine_tunes and study.pretraining.checkpoint is None:
             raise ConfigError(
                 f"{wildcards.study}.pretraining: recipe {recipe} continues from other weights; "
                 "name them as pretraining.checkpoint"
             )
-        settings = study.pretraining.model_dump(exclude={"checkpoint"})
+        settings = study.pretraining.model_dump(exclude={"checkpoint"}) | {"recipe": recipe}
         return settings | self._common() | {"sample_rate": study.asf.sample_rate}
 
     def omnivore_training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the trained weights, beside the data."""
-        return self.ave(wildcards).visual.pretraining.model_dump() | self._common()
+        settings = self.ave(wildcards).visual.pretraining.model_dump()
+        return settings | self._common() | {"rate_fps": RATE_FPS}
 
     def _common(self) -> dict[str, Any]:
         return {"seed": self.config.seed, "device": self.config.device}

@@ -48,7 +48,9 @@ class RecognitionStages(FeatureStages):
         """Return the folder of the features of one modality."""
         visual, audio = self.extractors(wildcards)
         name = visual if modality == "visual" else audio
-        return str(self.folder(wildcards) / "features" / name)
+        # Those that came as files have the same names, and must not mix with extracted ones.
+        tree = "published" if self.has_published_features(wildcards) else "features"
+        return str(self.folder(wildcards) / tree / name)
 
     def visual_folder(self, wildcards: Wildcards) -> str:
         """Return the folder of the features of the picture."""
@@ -61,9 +63,8 @@ class RecognitionStages(FeatureStages):
     def feature_index(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the feature indices by modality, of the modalities that a job sees."""
         seen = getattr(wildcards, "modality", JOINT)
-        name = "published" if self.has_published_features(wildcards) else "index"
         return {
-            modality: f"{self.feature_folder(wildcards, modality)}/{name}.parquet"
+            modality: f"{self.feature_folder(wildcards, modality)}/index.parquet"
             for modality in ("visual", "audio")
             if seen in (JOINT, modality)
         }
@@ -87,7 +88,7 @@ class RecognitionStages(FeatureStages):
         return [str(folder / f"{split}.npz") for split in self.training_splits(wildcards)]
 
     def _intervals(self, wildcards: Wildcards, split: str) -> str:
-        folder = "features" if self.has_published_features(wildcards) else "."
+        folder = "published" if self.has_published_features(wildcards) else "."
         return str(self.folder(wildcards) / folder / "intervals" / f"{split}.parquet")
 
     def split_intervals(self, wildcards: Wildcards) -> str:
@@ -122,13 +123,23 @@ class RecognitionStages(FeatureStages):
 
     def tim_training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the weights, beside the features."""
-        settings = self.ave(wildcards).tim.model_dump(exclude={"recipe"})
+        # How many processes train together decides nothing and must not train again.
+        settings = self.ave(wildcards).tim.model_dump(exclude={"recipe", "processes", "checkpoint"})
+        if wildcards.modality != JOINT:
+            settings["select_by"] = None  # a model of one modality has one head
         return settings | {
             "recipe": self.recipe(wildcards),
             "modality": wildcards.modality,
             "seed": self.config.seed,
             "device": self.config.device,
         }
+
+    def initial_tim(self, wildcards: Wildcards) -> list[str]:
+        """Return the weights that a training starts from, if any; they are of the joint model."""
+        path = self.ave(wildcards).tim.checkpoint
+        if path is None or wildcards.modality != JOINT:
+            return []
+        return [self.existing(wildcards, "tim.checkpoint", path)]
 
     def tim_processes(self, wildcards: Wildcards) -> int:
         """Return how many processes train together."""
@@ -149,6 +160,12 @@ class RecognitionStages(FeatureStages):
             return [self.existing(wildcards, "checkpoints.tim", given)]
         folder = self.folder(wildcards) / "model/tim"
         return [str(folder / m / "model.safetensors") for m in self.modalities(wildcards)]
+
+    def checked_tim(self, wildcards: Wildcards) -> list[str]:
+        """Return the report that says that given weights of TIM fit, if there are such."""
+        if self.ave(wildcards).checkpoints.tim is None:
+            return []
+        return [str(self.folder(wildcards) / "model/tim/given.json")]
 
     def backbones(self, wildcards: Wildcards) -> dict[str, str | None]:
         """Return the weights behind the features by network; None where there are none."""

@@ -71,7 +71,8 @@ class Studies:
 
     def summary(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what the summaries say of the study's configuration."""
-        return {"study": wildcards.study, "config_hash": config_hash(self.study(wildcards))}
+        digest = config_hash(self.config, wildcards.study)
+        return {"study": wildcards.study, "config_hash": digest}
 
     @property
     def gpus(self) -> int:

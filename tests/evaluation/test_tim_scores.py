@@ -5,8 +5,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
 from avlib.evaluation.tim_scores import (
-    RECORDS,
-    BestRecords,
     MeanLosses,
     QueryScores,
     combine,
@@ -135,22 +133,3 @@ def test_segments_have_an_accuracy_a_class_and_a_confusion():
         (expected.diagonal() / expected.sum(1).clip(1))[:4]
     )
     assert found["per_class"][4] is None
-
-
-def test_records_are_strictly_greater_and_kept_for_each_measure():
-    records = BestRecords()
-    assert records.update({"action": 0.5, "audio": 0.0}) == {"action"}
-    assert records.update({"action": 0.5, "audio": 0.1, "combined": 0.2}) == {"audio", "combined"}
-    assert records.best == {"action": 0.5, "verb_noun": 0.0, "audio": 0.1, "combined": 0.2}
-    assert records.epochs == {"action": 1, "verb_noun": 0, "audio": 2, "combined": 2}
-    assert set(RECORDS) == records.best.keys()
-
-
-def test_a_training_stops_after_its_patience():
-    records, stops = BestRecords(), []
-    for accuracy in (0.5, 0.4, 0.6, 0.6, 0.1):
-        records.update({"audio": accuracy})
-        stops.append(records.is_stalled("audio", 1))
-    assert stops == [False, False, False, False, True]
-    assert not records.is_stalled("audio", None)
-    assert records.is_stalled("action", 4)  # never measured

@@ -10,10 +10,12 @@ from media_files import make_video
 from avlib.datasets.second_intervals import second_intervals
 from avlib.features import vgg19_extraction, vggish_extraction
 from avlib.features.extraction import ShardFiles
+from avlib.features.picture_extraction import PictureSettings
 from avlib.features.vgg19 import sampled_frames, second_maps
-from avlib.features.vgg19_extraction import Vgg19Settings, extract_vgg19_shard
+from avlib.features.vgg19_extraction import extract_vgg19_shard
 from avlib.features.vggish import embed, second_patches
 from avlib.features.vggish_extraction import VggishSettings, extract_vggish_shard
+from avlib.io import provenance
 from avlib.io.atomic import write_json
 from avlib.io.tables import FEATURES, INTERVALS, MANIFEST, read_table, write_table
 from avlib.media.frames import read_frames
@@ -23,7 +25,7 @@ from avlib.models.vgg19 import VGG19
 from avlib.models.vggish import VGGish
 
 RATE = 44_100
-PICTURE = Vgg19Settings(frames="decoded", seed=0, device="cpu")
+PICTURE = PictureSettings(frames="decoded", seed=0, device="cpu")
 SOUND = VggishSettings(sample_rate=RATE, seed=0, device="cpu")
 SECONDS = 2
 
@@ -143,3 +145,42 @@ def test_embeddings_are_not_made_twice(tmp_path, monkeypatch):
         pack["a"][0] = 1.0
     with pytest.raises(pytest.fail.Exception, match="loaded"):
         extract_vggish_shard(files, SOUND)
+
+
+def edit(monkeypatch, module):
+    """Let the code of a module look changed."""
+    real = provenance._syntax
+    monkeypatch.setattr(provenance, "_syntax", lambda m: real(m) + "#" * (m == module))
+    provenance.code_fingerprint.cache_clear()
+    monkeypatch.setattr(vgg19_extraction, "load_vgg19", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(vggish_extraction, "load_vggish", lambda _: pytest.fail("loaded"))
+
+
+@pytest.fixture
+def fresh_fingerprints():
+    yield
+    provenance.code_fingerprint.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_fingerprints")
+def test_features_are_made_again_after_an_edit_of_their_own_code_only(tmp_path, monkeypatch):
+    path = make_video(tmp_path / "a.mp4", duration_s=0.5, audio_codec=None, fps="8")
+    for name in ("picture", "sound"):
+        (tmp_path / name).mkdir()
+    picture, sound = (
+        picture_shard(tmp_path / "picture", {"a": path}),
+        sound_shard(tmp_path / "sound", {"a": 2.0}),
+    )
+    extract_vgg19_shard(picture, PICTURE)
+    extract_vggish_shard(sound, SOUND)
+    for other in ("visual_extraction", "omnivore", "videomae"):
+        edit(monkeypatch, f"avlib.features.{other}")
+        extract_vgg19_shard(picture, PICTURE)
+        extract_vggish_shard(sound, SOUND)
+    edit(monkeypatch, "avlib.features.vgg19_extraction")
+    extract_vggish_shard(sound, SOUND)
+    with pytest.raises(pytest.fail.Exception, match="loaded"):
+        extract_vgg19_shard(picture, PICTURE)
+    edit(monkeypatch, "avlib.features.vggish_extraction")
+    with pytest.raises(pytest.fail.Exception, match="loaded"):
+        extract_vggish_shard(sound, SOUND)

@@ -11,7 +11,6 @@ from avlib.features.videomae import (
     VIT_L,
     VideoMAE,
     VideoMAESizes,
-    check_videomae,
     load_videomae,
 )
 
@@ -92,10 +91,3 @@ def test_keys_have_no_bias_and_the_order_is_query_key_value(tiny):
     attention = tiny.backbone.encoder.layer[0].attention.attention
     with torch.inference_mode():
         torch.testing.assert_close(attention(tokens)[0], context, atol=1e-5, rtol=1e-5)
-
-
-def test_a_report_says_what_a_checkpoint_is(tmp_path, tiny):
-    torch.save(tiny.state_dict(), tmp_path / "a.pth")
-    check_videomae(tmp_path / "a.pth", tmp_path / "report.json")
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert (report["width"], report["depth"], report["classes"]) == (64, 2, [5, 3])

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ def pack(folder, settings=SETTINGS):
     scan(folder_videos(folder / "videos", "train"), shards=1, folder=folder / "lists")
     probe_shard(folder / "lists" / "0.json", folder / "probe.parquet")
     pack_frames(
+        videos=folder / "lists" / "0.json",
         manifest=folder / "probe.parquet",
         settings=settings,
         previous=folder / "previous.h5",
@@ -66,6 +70,7 @@ def test_an_unreadable_picture_is_left_out_with_a_warning(folder, caplog, monkey
     probe_shard(folder / "lists" / "0.json", folder / "probe.parquet")
     (folder / "videos" / "sub" / "slow.mkv").write_bytes(b"\x1aE\xdf\xa3 torn")
     pack_frames(
+        videos=folder / "lists" / "0.json",
         manifest=folder / "probe.parquet",
         settings=SETTINGS,
         previous=folder / "previous.h5",
@@ -74,6 +79,15 @@ def test_an_unreadable_picture_is_left_out_with_a_warning(folder, caplog, monkey
     with h5py.File(folder / "pack.h5") as file:
         assert set(file) == {"-good"}
     assert "slow is not trained on" in caplog.text
+
+
+def test_a_folder_whose_name_is_not_utf8_is_read(tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path / "videos") + b"/\xff"))
+    make_video(tmp_path / "a.mp4", duration_s=1.0)
+    odd.mkdir(parents=True)
+    (tmp_path / "a.mp4").rename(odd / "a.mp4")
+    with h5py.File(pack(tmp_path)) as file:
+        assert file["a"].shape == (8, 24, 32, 3)
 
 
 def test_the_same_videos_give_the_same_bytes(folder):

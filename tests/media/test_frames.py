@@ -1,3 +1,4 @@
+import errno
 import gc
 import tempfile
 import weakref
@@ -9,6 +10,7 @@ import pytest
 from media_files import cut_off, make_video, run_ffmpeg
 
 from avlib.errors import DataError
+from avlib.media import ffmpeg
 from avlib.media.frames import ClipReader, read_frames
 
 
@@ -101,6 +103,17 @@ def test_what_is_no_video_is_named(tmp_path, mode):
     (tmp_path / "a.mp4").write_bytes(b"no video")
     with pytest.raises(DataError, match=r"a\.mp4: "):
         pictures(tmp_path / "a.mp4", mode)
+
+
+def test_a_full_disk_is_no_short_video(tmp_path):
+    path = make_video(tmp_path / "a.mp4", duration_s=0.5)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "frame_0000000003.jpg").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"TMPDIR.*frames") as error:
+        ffmpeg.write_jpeg_frames(path, folder)
+    assert error.value.errno == errno.ENOSPC
+    assert (folder / "frame_0000000002.jpg").exists()
 
 
 def test_frames_before_a_break_are_read(tmp_path):

@@ -100,6 +100,16 @@ def test_a_layer_agrees_with_a_plain_one_under_a_mask(n_features, n_queries, tra
     torch.testing.assert_close(last, expected[:, n_features:], atol=1e-5, rtol=1e-5)
 
 
+def test_mixed_precision_does_not_round_what_the_layers_add_up():
+    model, seen = small_model().train(), []
+    for layer in model.transformer_encoder.layers:
+        for norm in (layer.norm1, layer.norm2):
+            norm.register_forward_pre_hook(lambda _, x: seen.append(x[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(*small_inputs())
+    assert seen == [torch.float32] * 4
+
+
 def test_gradients_with_dropout_are_those_of_the_function():
     layer = EncoderLayer(8, 2, 12, dropout=0.4).train()
     x = torch.from_numpy(rule_input("x", (2, 5, 8))).requires_grad_()

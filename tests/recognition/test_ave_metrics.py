@@ -13,7 +13,15 @@ from avlib.datasets.query_windows import build_windows
 from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.recognition import top_k_hits
 from avlib.io.checkpoints import file_hash, load_state_dict
-from avlib.io.tables import INTERVALS, MANIFEST, PREDICTIONS, QUERIES, read_table, write_table
+from avlib.io.tables import (
+    FEATURES,
+    INTERVALS,
+    MANIFEST,
+    PREDICTIONS,
+    QUERIES,
+    read_table,
+    write_table,
+)
 from avlib.recognition.ave import evaluate_ave
 from avlib.recognition.tables import PredictionFiles, predict_tim
 from avlib.recognition.weights import window_settings
@@ -39,14 +47,14 @@ def models(home, study):
     return {m: run(study, home / m, modality=m, epochs=1)["model"] for m in MODALITIES}
 
 
-def predict(study, models, target, *, published_target=None, **changes):
+def predict(study, models, target, *, recipe="small", published_target=None, **changes):
     single = {name: study[name]["test"] for name in ("windows", "intervals")}
     common = {name: study[name] for name in ("queries", "visual", "audio", "classes")}
     files = PredictionFiles(**{**common, **single, **changes})
     predict_tim(
         files,
         models=models,
-        recipe="small",
+        recipe=recipe,
         split="test",
         device="cpu",
         target=target,
@@ -73,6 +81,19 @@ def manifest(path, statuses):
     return path
 
 
+def feature_index(path, statuses):
+    """The index of a network that could not read some videos."""
+    columns = {column.name: 0 for column in FEATURES.columns}
+    rows = [
+        columns
+        | {"video_id": video_id, "split": "test", "path": "", "content_hash": ""}
+        | {"status": status, "message": "" if status == "ok" else "no picture in the file"}
+        for video_id, status in statuses.items()
+    ]
+    write_table(pd.DataFrame(rows), path, FEATURES)
+    return path
+
+
 def evaluate(study, trained, predictions, folder, **changes):
     arguments = {
         "study": {"study": "ave", "config_hash": "0123"},
@@ -80,6 +101,7 @@ def evaluate(study, trained, predictions, folder, **changes):
         "queries": study["queries"],
         "classes": study["classes"],
         "manifest": None,
+        "features": {"asf": feature_index(folder / "index.parquet", {"test0": "ok"})},
         "models": trained,
         "backbones": {"asf": trained["audio"], "omnivore": None},
         "origins": {"asf": "trained", "omnivore": "untrained", "tim": "trained"},
@@ -117,8 +139,12 @@ def test_the_combined_answer_is_the_mean_of_both_heads(predictions):
 def test_predictions_do_not_depend_on_the_order_of_models_or_on_repetition(
     study, models, predictions, tmp_path
 ):
-    again = predict(study, models, tmp_path / "again.parquet")
+    backwards = dict(reversed(models.items()))
+    published = {"published_target": tmp_path / "again.pkl"}
+    again = predict(study, backwards, tmp_path / "again.parquet", **published)
     assert again.read_bytes() == predictions.read_bytes()
+    found = read_predictions(tmp_path / "again.pkl")
+    assert set(found.probs) == {"action", "audio"}
 
 
 def test_the_published_pickle_holds_the_same_answers(study, models, predictions, tmp_path):
@@ -149,6 +175,11 @@ def test_a_model_for_another_modality_is_refused(study, models, tmp_path):
         predict(study, {"visual": models["audio"]}, tmp_path / "p.parquet")
 
 
+def test_a_model_for_other_windows_is_refused(study, models, tmp_path):
+    with pytest.raises(CheckpointError, match=r"recipe small.* set ave\.tim\.recipe: small"):
+        predict(study, models, tmp_path / "p.parquet", recipe="ave_vgg")
+
+
 def test_a_model_for_other_features_is_refused(study, models, tmp_path):
     shutil.copytree(study["visual"], tmp_path / "visual")
     for path in tmp_path.glob("visual/test/*.npy"):
@@ -171,11 +202,12 @@ def test_the_metrics_file_keeps_its_contract(study, models, predictions, tmp_pat
     accuracy = result["metrics"]["segment_accuracy"]
     assert set(accuracy) == set(MODALITIES)
     assert all(0 <= value <= 1 for value in accuracy.values())
-    assert result["counts"] == {"segments_evaluated": SEGMENTS, "segments_without_features": 0}
+    segments = {"segments_evaluated": SEGMENTS, "segments_without_features": 0}
+    assert result["counts"] == segments | {"features": {"asf": {"ok": 1}}, "videos_left_out": []}
     assert set(result["metrics"]["class_accuracy"]["audio"]) == set(CLASSES)
     assert set(result["metrics"]["joint_model"]) == {"combined", "visual_head", "audio_head"}
     assert result["metrics"]["joint_model"]["combined"] == accuracy["audio_visual"]
-    assert {"avlib", "torch"} <= result["versions"].keys()
+    assert {"avlib", "torch", "ffmpeg"} <= result["versions"].keys()
     assert result["inputs"]["predictions"] == file_hash(predictions)
     assert set(result["inputs"]) == {"predictions", "queries", "classes", "windows"}
 
@@ -241,6 +273,29 @@ def test_segments_of_videos_without_features_are_counted(study, models, tmp_path
     (left_out,) = counts["videos_left_out"]
     assert left_out["video_id"] == "test2"
     assert left_out["message"] == "what is wrong"
+    assert left_out["left_out_by"] == "probe"
+
+
+def test_videos_of_which_a_network_has_no_features_are_named(study, models, predictions, tmp_path):
+    """A sound track is enough for the manifest."""
+    videos = {"test0": "ok", "test1": "too_short", "test2": "ok"}
+    features = {
+        "omnivore": {"test0": "unreadable", "test2": "ok"},
+        "asf": {"test0": "ok", "test2": "unreadable"},
+    }
+    files = {
+        "manifest": manifest(tmp_path / "manifest.parquet", videos),
+        "features": {n: feature_index(tmp_path / f"{n}.parquet", s) for n, s in features.items()},
+    }
+    counts = evaluate(study, models, predictions, tmp_path, **files)["counts"]
+    each = {"ok": 1, "unreadable": 1}
+    assert counts["features"] == {"omnivore": each, "asf": each}
+    assert [(v["video_id"], v["left_out_by"]) for v in counts["videos_left_out"]] == [
+        ("test0", "Omnivore"),
+        ("test1", "probe"),
+        ("test2", "Auditory SlowFast"),
+    ]
+    assert counts["videos_left_out"][0]["message"] == "no picture in the file"
 
 
 def test_a_split_without_windows_is_refused(study, models, tmp_path):

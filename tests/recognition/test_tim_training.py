@@ -280,7 +280,6 @@ def test_weights_for_features_of_another_width_are_refused(undisturbed, tmp_path
     [
         ({"recipe": "tiny"}, "tim.recipe: 'tiny', expected one of"),
         ({"recipe": "ave_vgg", "modality": "audio"}, None),
-        ({"mixed_precision": True}, "mixed_precision needs cuda"),
         ({"modality": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
         ({"learning_rate": 1e30}, "the loss is nan.*lower the rate"),
     ],
@@ -347,15 +346,26 @@ def test_windows_without_queries_of_the_label_space_are_left_out(study, tmp_path
     assert len(split.items) == 7
 
 
-def test_tensorboard_gets_the_log_if_asked(study, tmp_path):
-    pytest.importorskip("tensorboard")
-    run(study, tmp_path, epochs=1, tensorboard=True)
-    assert list((tmp_path / "tensorboard").glob("events.*"))
+def test_without_windows_to_train_on_both_remedies_are_named(study, tmp_path):
+    queries = read_table(study["queries"], QUERIES)
+    intervals = read_table(study["intervals"]["train"], INTERVALS)
+    none = build_windows(queries[:0], intervals, {}, window_settings(TIM_RECIPES["small"]))
+    none.save(tmp_path / "none.npz")
+    windows = study["windows"] | {"train": tmp_path / "none.npz"}
+    with pytest.raises(DataError, match=r"splits of the annotations, .*index\.parquet"):
+        run(study, tmp_path, windows={s: windows[s] for s in ("train", "val")})
 
 
 def test_settings_say_what_differs_from_the_recipe():
     settings = TimSettings(recipe="ave", modality="audio_visual", seed=0, epochs=7)
     assert settings.adjusted_recipe() == replace(TIM_RECIPES["ave"], epochs=7)
+
+
+def test_mixed_precision_learns_alike(study, undisturbed, tmp_path):
+    entries = log_entries(run(study, tmp_path, mixed_precision=True))
+    for mixed, full in zip(entries, log_entries(undisturbed), strict=True):
+        assert mixed["train_loss"] != full["train_loss"]
+        assert mixed["train_loss"] == pytest.approx(full["train_loss"], rel=0.02)
 
 
 def mixed_task(study):
@@ -371,7 +381,7 @@ def mixed_task(study):
         classes=classes,
     )
     model, _ = build_model(recipe, classes, split, seed=0, initial_weights=None)
-    options = {"select_by": "combined", "seed": 0, "is_mixed": True}
+    options = {"select_by": "combined", "seed": 0, "precision": torch.float16}
     return training.TimTask(model, recipe, training=split, validation=split, **options)
 
 

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from media_files import make_video
 
-from avlib.io.tables import MANIFEST, PREDICTIONS, write_table
+from avlib.io.tables import MANIFEST, PREDICTIONS, read_table, write_table
 from avlib.report.timelines import draw_timelines
 
 CLASSES = ["bell", "dog & cat", "flute", "background"]
 HEADS = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
 
 
-def write_predictions(path, n_events=5, modalities=tuple(HEADS)):
+def write_predictions(path, n_events=5, modalities=tuple(HEADS), video="video"):
     """Events of successive classes, in the seconds 2 to 5; each answer is a second late."""
     rows = []
     for event in range(n_events):
@@ -26,7 +26,7 @@ def write_predictions(path, n_events=5, modalities=tuple(HEADS)):
                         "annotation_id": f"ave_{event:04d}_{second}",
                         "modality": modality,
                         "head": HEADS[modality],
-                        "video_id": f"video{event}",
+                        "video_id": f"{video}{event}",
                         "split": "test",
                         "start_s": float(second),
                         "stop_s": second + 1.0,
@@ -96,6 +96,18 @@ def test_a_single_model_is_enough(tmp_path):
     picture = drawn(tmp_path, predictions)
     assert picture.count("<!-- 8/10 -->") == 1
     assert "<!-- picture -->" not in picture
+
+
+def test_names_are_no_formulas(tmp_path):
+    predictions = write_predictions(tmp_path / "p.parquet", n_events=1, video="a$_^$b")
+    assert "<!-- bell   a$_^$b0 -->" in drawn(tmp_path, predictions)
+
+
+def test_a_split_of_background_alone_gives_an_empty_figure(tmp_path):
+    table = read_table(write_predictions(tmp_path / "p.parquet", n_events=1), PREDICTIONS)
+    write_table(table.assign(class_id=3, label="background"), tmp_path / "p.parquet", PREDICTIONS)
+    picture = drawn(tmp_path, tmp_path / "p.parquet")
+    assert picture.startswith("<?xml") and "truth" not in picture
 
 
 def test_frames_are_shown_of_videos_that_can_be_read(tmp_path):

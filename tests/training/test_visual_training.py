@@ -20,7 +20,7 @@ from tiny_visual_training import (
     write_frames,
 )
 
-from avlib.errors import CheckpointError, DataError
+from avlib.errors import DataError
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.features.omnivore import load_omnivore
 from avlib.io.checkpoints import load_state_dict
@@ -28,7 +28,6 @@ from avlib.io.packs import FrameStore
 from avlib.io.tables import EVENTS, write_table
 from avlib.models.omnivore import SWIN_B, Omnivore, TrunkSizes, infer_sizes, omnivore_trunk
 from avlib.training.omnivore import build_optimizer, initialise
-from avlib.training.schedules import Schedule
 from avlib.training.visual_recognition import paste_rectangle
 from avlib.training.visual_study import VisualTrainingSettings, train_visual_study
 
@@ -170,21 +169,6 @@ def test_a_class_number_out_of_range_names_the_event(tmp_path):
         run_visual(tmp_path, events)
 
 
-def test_training_continues_from_given_weights_with_a_new_classifier(undisturbed, tmp_path):
-    three = {"class_id": ["red", "blue", "green"]}
-    slow = replace(TINY, schedule=Schedule(1e-9, epochs=1))
-    initial = undisturbed["model_path"]
-    outputs = run_visual(tmp_path, classes=three, recipe=slow, initial_weights=initial)
-    before, after = load_state_dict(initial), load_state_dict(outputs["model_path"])
-    assert after["head.weight"].shape == (3, 16)
-    torch.testing.assert_close(
-        after["patch_embed.proj.weight"], before["patch_embed.proj.weight"], atol=1e-6, rtol=0
-    )
-    other = replace(TINY, sizes=replace(TINY.sizes, width=16))
-    with pytest.raises(CheckpointError, match="does not fit"):
-        run_visual(tmp_path, recipe=other, initial_weights=initial)
-
-
 def test_two_colours_are_told_apart(tmp_path):
     pack = write_frames(tmp_path / "pack.h5", n_videos=16)
     recipe = replace(TINY, schedule=replace(TINY.schedule, epochs=6), epoch_items=64, batch_size=8)
@@ -237,8 +221,14 @@ def test_the_stage_reads_the_tables_of_a_study(undisturbed, tmp_path, monkeypatc
         events=tmp_path / "events.parquet",
         classes=tmp_path / "classes.json",
         packs=[write_frames(tmp_path / "pack.h5")],
-        initial_weights=None,
-        settings=VisualTrainingSettings(None, None, None, seed=1, device="cpu", rate_fps=FPS),
+        settings=VisualTrainingSettings(
+            epochs=None,
+            batch_size=None,
+            learning_rate=None,
+            rate_fps=FPS,
+            seed=1,
+            device="cpu",
+        ),
         metrics=recognition_metrics,
         state_directory=tmp_path / "state",
         **outputs,

@@ -68,7 +68,6 @@ def run(folder, events=None, pack=None, **changes):
     arguments = {
         "recipe": TINY,
         "classes": CLASSES,
-        "width": 8,
         "seed": 1,
         "metrics": recognition_metrics,
         "initial_weights": None,

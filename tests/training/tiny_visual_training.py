@@ -78,7 +78,6 @@ def run_visual(folder, events=None, pack=None, **changes):
         "classes": CLASSES,
         "seed": 1,
         "metrics": recognition_metrics,
-        "initial_weights": None,
         "device": torch.device("cpu"),
         "outputs": Outputs(folder / "state", **outputs),
     }

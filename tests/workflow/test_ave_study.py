@@ -7,10 +7,11 @@ import signal
 import subprocess
 import time
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from media_files import cut_off
+from media_files import cut_off, run_ffmpeg
 from workflow_checkout import Checkout
 
 METRICS = "results/ave/test_metrics.json"
@@ -31,6 +32,15 @@ ave:
   checkpoints: {{asf: {asf}, omnivore: {omnivore}}}
   shards: 2
   tim: {{recipe: small, epochs: 1}}
+"""
+VGG = """
+ave:
+  source: official
+  annotations: {folder}/Annotations.txt
+  splits: {{train: {folder}/trainSet.txt, test: {folder}/testSet.txt}}
+  features: vgg
+  vgg_features: {{visual: {folder}/visual.h5, audio: {folder}/audio.h5}}
+  tim: {{epochs: 1, select_by: audio}}
 """
 
 
@@ -89,19 +99,55 @@ def test_broken_videos_in_the_official_layout_are_left_out_and_counted(finished,
     shutil.copytree(source / "miniature", tmp_path / "data")
     videos = tmp_path / "data/AVE"
     tests = (tmp_path / "data/testSet.txt").read_text().splitlines()
-    missing, cut, *_ = (line.split("&")[1] for line in tests)
+    missing, cut, blind, *_ = (line.split("&")[1] for line in tests)
     (videos / f"{missing}.mp4").unlink()
     whole = (videos / f"{cut}.mp4").rename(tmp_path / "whole.mp4")
     cut_off(whole, videos / f"{cut}.mp4", 0.6)
+    seen = (videos / f"{blind}.mp4").rename(tmp_path / "seen.mp4")
+    run_ffmpeg("-i", seen, "-vn", "-c:a", "copy", videos / f"{blind}.mp4")
     weights = {n: source / f"model/{n}/model.safetensors" for n in ("asf", "omnivore")}
     overlay = OFFICIAL.format(folder=tmp_path / "data", **weights)
     checkout = Checkout(tmp_path, overlay, METRICS)
     assert {"train_asf", "train_omnivore"}.isdisjoint(checkout.jobs())
     counts = read_metrics(checkout)["counts"]
     assert counts["videos"] == {"missing": 1, "ok": 13, "truncated": 1}
-    assert {v["video_id"] for v in counts["videos_left_out"]} == {missing, cut}
-    assert counts["segments_evaluated"] == 40
-    assert counts["segments_without_features"] == 20
+    assert counts["features"] == {"omnivore": {"ok": 12, "unreadable": 1}, "asf": {"ok": 13}}
+    left_out = {v["video_id"]: v for v in counts["videos_left_out"]}
+    assert left_out.keys() == {missing, cut, blind}
+    assert left_out[blind]["left_out_by"] == "Omnivore"
+    assert "no known frame rate" in left_out[blind]["message"]
+    assert counts["segments_evaluated"] == 30
+    assert counts["segments_without_features"] == 30
+
+
+def test_the_published_vgg_features_are_trained_on_without_videos_or_val(tmp_path):
+    lines = [f"{('Dog', 'Cat')[i % 2]}&video{i}&good&2&7" for i in range(6)]
+    for name, rows in (("Annotations", lines), ("trainSet", lines[:4]), ("testSet", lines[4:])):
+        (tmp_path / f"{name}.txt").write_text("".join(f"{row}\n" for row in rows))
+    features = {"visual": (6, 10, 7, 7, 4), "audio": (6, 10, 3)}
+    for number, (name, shape) in enumerate(features.items()):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["avadataset"] = np.random.default_rng(number).standard_normal(shape)
+    checkout = Checkout(tmp_path, VGG.format(folder=tmp_path), METRICS)
+    jobs = checkout.jobs()
+    assert jobs["convert_vgg"] == 1
+    assert jobs["train_tim"] == 3
+    folder = tmp_path / "results/ave"
+    assert not (folder / "features").exists()
+    published = {path.name for path in (folder / "published").iterdir()}
+    assert published == {"vgg19", "vggish", "intervals"}
+    summary = json.loads((folder / "model/tim/audio_visual/metrics.json").read_text())
+    assert summary["recipe"] == "ave_vgg"
+    assert summary["validated_on"] == "train"
+    content = read_metrics(checkout)
+    assert content["counts"]["segments_evaluated"] == 20
+    assert content["counts"]["features"] == {"vgg19": {"ok": 6}, "vggish": {"ok": 6}}
+    assert set(content["models"]) == {"tim"}
+    # The model that was trained, given as one from outside: checked, and evaluated alone.
+    shutil.copy(folder / "model/tim/audio_visual/model.safetensors", tmp_path / "tim.safetensors")
+    given = checkout.jobs(f"ave={{'checkpoints': {{'tim': '{tmp_path}/tim.safetensors'}}}}")
+    assert given == {"check_tim": 1, "predict_tim": 1, "evaluate_ave": 1}
+    assert read_metrics(checkout)["models"]["tim"]["audio_visual"]["weights"] == "given"
 
 
 def test_overlapping_lists_stop_before_any_work_and_name_the_row(finished, tmp_path):

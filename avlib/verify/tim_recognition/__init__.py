@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator
 
 from avlib.verify.golden import Case, Comparison, Numerics
-from avlib.verify.tim_recognition import checkpoint, datasets, facts, network, scores, training
+from avlib.verify.tim_recognition import (
+    checkpoint,
+    datasets,
+    facts,
+    network,
+    records,
+    scores,
+    training,
+)
 
 Runner = Callable[[Case, Numerics], Iterator[Comparison]]
 
@@ -19,7 +27,7 @@ KINDS: tuple[tuple[str, set[str], Runner], ...] = (
     ("drloc", {"pos1", "pos2", "cross_modal", "single"}, training.drloc),
     ("meter", {"expected", "ids_visual", "ids_audio", "batch_losses"}, scores.meter),
     ("meter_ave", {"expected", "logits_visual", "logits_audio", "labels"}, scores.meter_ave),
-    ("best_records", {"early_stop_period", "accuracies", "answers"}, scores.best_records),
+    ("best_records", {"early_stop_period", "accuracies", "answers"}, records.best_records),
     ("data_sets", {"datasets", "feature_seed"}, datasets.data_sets),
     ("facts", {"feature_intervals"}, facts.facts),
     ("facts", {"ave"}, facts.facts),

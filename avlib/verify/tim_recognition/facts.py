@@ -1,8 +1,7 @@
 """Golden facts of public annotation files: classes, segments, feature intervals, windows.
 
 The annotation files are not part of this repository. They are looked for in `data` beside the
-folder of golden cases, and in `shared/data` beside the checkout; what cannot be compared without
-them is said and counts for nothing.
+folder of golden cases; what cannot be compared without them is said and counts for nothing.
 """
 
 import hashlib

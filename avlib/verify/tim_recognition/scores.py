@@ -1,6 +1,6 @@
-"""Golden cases of the scores: joined predictions, their metrics, records of the best epochs."""
+"""Golden cases of the scores: joined predictions and their metrics."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,13 @@ from numpy.typing import NDArray
 from avlib.evaluation.tim_scores import (
     UNKNOWN,
     VISUAL_HEADS,
-    BestRecords,
     MeanLosses,
     QueryScores,
     tim_metrics,
 )
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
+from avlib.verify.tim_recognition.records import BestRecords, answer_of, values_of
 
-# Names of the records in the original, in the order in which its answer joins them.
-RECORDS = {"combined": "combined", "audio": "audio", "action": "act_visual"}
-VALUES = {"visual": "action", "visual_mt": "verb_noun", "audio": "audio", "combined": "combined"}
 LOSSES = ("visual", "verb", "noun", "action", "audio")  # columns of the stored losses
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -127,46 +124,7 @@ def percent(shares: Mapping[str, float | None]) -> list[float]:
 
 def _best(metrics: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[Comparison]:
     records = BestRecords()
-    before = _values(records)
+    before = values_of(records)
     improved = records.update({name: m["top1"] for name, m in metrics.items() if "top1" in m})
-    yield compare_exactly("is_best", _answer(improved), expected["is_best"])
+    yield compare_exactly("is_best", answer_of(improved), expected["is_best"])
     yield compare_exactly("best_before_update", before, expected["best_before_update"])
-
-
-def best_records(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare, epoch by epoch, which accuracies are records and when the training stops.
-
-    The original stops by the record of visual actions, even where there are none.
-    """
-    c = case.content
-    names = _fed(c["dataset"], c["data_modality"], has_verb_noun=c["include_verb_noun"])
-    period = c["early_stop_period"]
-    records = BestRecords()
-    answers = []
-    for accuracies in c["accuracies"]:
-        before = _values(records)
-        top1 = (values[0] for values in accuracies)
-        improved = records.update(dict(zip(names, top1, strict=True)))
-        stops = records.is_stalled("action", period if period > 0 else None)
-        answers.append([_answer(improved), stops, before])
-    yield compare_exactly("answers", answers, c["answers"])
-
-
-def _fed(dataset: str, data_modality: str, *, has_verb_noun: bool) -> Sequence[str]:
-    names: list[str] = []
-    if data_modality != "audio":
-        names += [*(("verb", "noun", "verb_noun") if has_verb_noun else ()), "action"]
-    if data_modality != "visual":
-        names += ["audio"]
-    if dataset == "ave" and data_modality == "audio_visual":
-        names += ["combined"]
-    return names
-
-
-def _values(records: BestRecords) -> dict[str, float]:
-    return {theirs: records.best[ours] for theirs, ours in VALUES.items()}
-
-
-def _answer(improved: set[str]) -> str:
-    answer = "_".join(tag for name, tag in RECORDS.items() if name in improved) or "none"
-    return answer + "_mt_visual" * ("verb_noun" in improved)
