@@ -157,7 +157,8 @@ class Visual(Strict):
         "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
     )
     views: Annotated[int, Field(ge=1, le=4)] | None = Field(
-        None, description="Views of each training interval; null: 4 with given weights, else 2"
+        None,
+        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
     )
     first_frame: Literal["consistent", "reference"] = Field(
         "consistent", description="reference: a view's first frame is augmented differently"
@@ -174,7 +175,7 @@ class Tim(Training):
     """Training and evaluation of TIM."""
 
     recipe: TimRecipeName | None = Field(
-        None, description="null: as published with published features, else small"
+        None, description="null: ave_vgg with features: vgg, ave with given backbones, else small"
     )
     early_stop_epochs: Positive | None = Field(
         None, description="Epochs without a better validation after which training ends"

@@ -127,7 +127,9 @@ class VisualExtractor(PictureExtractor[VisualSettings]):
             DataError: if the intervals have no frame numbers.
         """
         if rows[["start_frame", "stop_frame"]].isna().any(axis=None):
-            raise DataError("its intervals have no frame numbers, as it has no known frame rate")
+            raise DataError(
+                "no picture, or none of a known frame rate, in the file; drop the id or convert it"
+            )
         model = self._model
         numbers = model.frames(rows)
         reader = ClipReader(
