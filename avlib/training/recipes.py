@@ -111,7 +111,7 @@ RECIPES = {
         replace(  # rendered sounds are soon learnt: minutes on two cores
             SMALL,
             name="miniature",
-            schedule=replace(SMALL.schedule, epochs=16),
+            schedule=replace(SMALL.schedule, epochs=12),
             batch_size=8,
             width=8,
             validate_every=4,
