@@ -41,7 +41,7 @@ class ImagePackSettings:
     Attributes:
         images: how they are made.
         native_rate: whether to take sound at any rate as it is; else it has to be at SAMPLE_RATE.
-        dtype: of the stored values; float16 halves the size and rounds by at most 0.03 dB.
+        dtype: of the stored values; float16 halves the size and rounds by up to 1/32 dB.
     """
 
     images: ImageSettings = field(default_factory=ImageSettings)
