@@ -13,10 +13,23 @@ include: "rules/miniature.smk"
 include: "rules/media.smk"
 include: "rules/features.smk"
 include: "rules/recognition.smk"
+include: "rules/soundtracks.smk"
 
 
 rule all:
     """All results of the main study."""
     default_target: True
     input:
-        studies.targets("ave"),
+        studies.ave_targets(),
+
+
+rule k600:
+    """All results of the study of Kinetics-600."""
+    input:
+        lambda wildcards: studies.soundtrack_targets("k600"),
+
+
+rule sounds:
+    """All results of the study of the user's own labelled sounds."""
+    input:
+        lambda wildcards: studies.soundtrack_targets(settings.sounds.name),

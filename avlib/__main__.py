@@ -54,6 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("target", type=Path, help="folder of <video_id>.npy files to write")
     imports.set_defaults(run=_import_features)
 
+    export = commands.add_parser(
+        "export-images", help="write audio images as folders of .npy files, as published"
+    )
+    export.add_argument("folder", type=Path, help="a folder results/<study>")
+    export.add_argument("target", type=Path, help="folder to write to")
+    export.set_defaults(run=_export_images)
+
+    imports = commands.add_parser(
+        "import-images", help="pack audio images from folders of .npy files, as published"
+    )
+    imports.add_argument("root", type=Path, help="folder of {train,val}/<class>/<sound>.wav/")
+    imports.add_argument("target", type=Path, help="folder of the packs and labels.parquet")
+    imports.add_argument("--shards", type=int, default=4, help="number of packs")
+    imports.set_defaults(run=_import_images)
+
     schemas = commands.add_parser("schemas", help="write schemas/ anew from the code")
     schemas.set_defaults(run=_schemas)
     return parser
@@ -100,6 +115,34 @@ def _import_features(options: argparse.Namespace) -> int:
 
     read_ids = read_id_array if options.ids.suffix == ".npy" else read_published_ids
     import_features(options.features, read_ids(options.ids), options.ids, options.target)
+    return 0
+
+
+def _export_images(options: argparse.Namespace) -> int:
+    from avlib.features.audio_images import SAMPLE_RATE
+    from avlib.features.image_tree import export_images
+    from avlib.io.packs import ImageStore
+    from avlib.io.tables import LABELLED_FILES, read_table
+
+    files = read_table(options.folder / "labels.parquet", LABELLED_FILES)
+    # The published folders know no validation part: what is reported on is their val.
+    files["split"] = files["split"].map({"train": "train", "val": "train", "test": "val"})
+    with ImageStore(sorted(options.folder.glob("mel/*.h5")), sample_rate=SAMPLE_RATE) as images:
+        export_images(images, files, options.target)
+    return 0
+
+
+def _import_images(options: argparse.Namespace) -> int:
+    from avlib.features.image_packs import ImagePackSettings
+    from avlib.features.image_tree import import_images
+
+    import_images(
+        options.root,
+        shards=options.shards,
+        settings=ImagePackSettings(),
+        folder=options.target,
+        files_target=options.target / "labels.parquet",
+    )
     return 0
 
 

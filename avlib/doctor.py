@@ -10,7 +10,10 @@ from typing import Any
 
 import yaml
 
-from avlib.config import Ave, Config, Custom, load_config
+from avlib.config import AnyStudy, Config, load_config
+from avlib.config.ave import Ave
+from avlib.config.sound import Custom
+from avlib.config.soundtracks import K600, Sounds
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
 
@@ -102,12 +105,31 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
         yield False, str(error)
         return
     yield True, f"configuration: {', '.join(map(str, [config_file, *overlays]))}"
-    studies: dict[str, Ave | Custom] = {"ave": config.ave, "custom": config.custom}
-    for name, study in studies.items():
-        yield from _study(name, study)
+    for section in type(config).model_fields:
+        study = getattr(config, section)
+        if isinstance(study, AnyStudy):
+            yield from _study(section, study)
 
 
-def _study(name: str, study: Ave | Custom) -> Iterator[Finding]:
+def _study(name: str, study: AnyStudy) -> Iterator[Finding]:
+    for key, path in _paths(study).items():
+        if path is not None:
+            exists = path.is_dir() if key in {"videos", "folder"} else path.exists()
+            remedy = "" if exists else "; correct the path, or mount its disk"
+            yield exists, f"{name}.{key}: {path} {'exists' if exists else 'is missing'}{remedy}"
+    preset = study.preset if isinstance(study, Ave | Custom) else ""
+    for network, weights in study.checkpoints:
+        if isinstance(weights, Path):
+            yield _attempt(partial(_checkpoint, name, network, weights, preset))
+
+
+def _paths(study: AnyStudy) -> dict[str, Path | None]:
+    """Return what a section names that must exist, beside weights, by key."""
+    if isinstance(study, K600):
+        given = {f"video_scores.{key}": path for key, path in study.video_scores}
+        return {"videos": study.videos, "classes": study.classes, **given}
+    if isinstance(study, Sounds):
+        return {"folder": study.folder, "table": study.table}
     paths: dict[str, Path | None] = {
         "videos": study.videos,
         "sound": study.sound,
@@ -119,14 +141,7 @@ def _study(name: str, study: Ave | Custom) -> Iterator[Finding]:
     if isinstance(study, Ave):
         paths |= {f"vgg_features.{modality}": path for modality, path in study.vgg_features}
         paths["tim.checkpoint"] = study.tim.checkpoint
-    for key, path in paths.items():
-        if path is not None:
-            exists = path.is_dir() if key == "videos" else path.exists()
-            remedy = "" if exists else "; correct the path, or mount its disk"
-            yield exists, f"{name}.{key}: {path} {'exists' if exists else 'is missing'}{remedy}"
-    for network, weights in study.checkpoints:
-        if isinstance(weights, Path):
-            yield _attempt(partial(_checkpoint, name, network, weights, study.preset))
+    return paths
 
 
 def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
@@ -134,7 +149,11 @@ def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
     from avlib.training.tim_checkpoint import load_tim
     from avlib.training.tim_recipes import TIM_RECIPES
 
-    if network == "tim":
+    if network == "soundtrack":
+        from avlib.recognition.soundtrack_clips import load_soundtrack_network
+
+        load_soundtrack_network(weights)
+    elif network == "tim":
         recipe = TIM_RECIPES["ave"]
         load_tim(weights, nhead=recipe.nhead, num_feats=recipe.num_feats)
     else:

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from avlib.config import SPLITS, load_config
+from avlib.config import load_config
+from avlib.config.ave import Ave
+from avlib.config.base import SPLITS
+from avlib.config.sound import Custom
+from avlib.config.soundtracks import K600, Sounds
 from avlib.io.provenance import code_fingerprint
 from avlib.workflow import Workflow
 
@@ -16,4 +20,5 @@ wildcard_constraints:
     split="|".join(SPLITS),
     extractor="asf|omnivore|vgg19|vggish",
     modality="audio_visual|audio|visual",
-    network="asf|omnivore|vgg19|vggish|tim/(audio_visual|audio|visual)",
+    fold="[A-Za-z0-9_.-]+",
+    network="asf|omnivore|vgg19|vggish|tim/(audio_visual|audio|visual)|soundtrack/[A-Za-z0-9_.-]+",

@@ -56,7 +56,7 @@ rule pack_waveforms:
 rule pack_frames:
     """Small frames of a shard of videos, to train on where no visual weights are given."""
     input:
-        "results/{study}/manifest/{shard}.parquet",
+        studies.shard_manifest,
     output:
         "results/{study}/frames/{shard}.h5",
     log:
@@ -185,6 +185,8 @@ rule make_events:
         "logs/{study}/make_events.log",
     benchmark:
         "logs/{study}/make_events.tsv"
+    wildcard_constraints:
+        study=studies.named(Ave, Custom),
     conda:
         "../envs/avlib.yaml"
     threads: 1

@@ -24,3 +24,25 @@ rule render_ave:
         code=code_fingerprint("avlib.datasets.miniature.ave"),
     script:
         "../workflow_scripts/render_ave.py"
+
+
+rule render_k600:
+    """Videos and the list of classes in the layout of Kinetics-600."""
+    output:
+        "results/k600/miniature/kinetics_600_label_list.txt",
+    log:
+        "logs/k600/render_k600.log",
+    benchmark:
+        "logs/k600/render_k600.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 2
+    resources:
+        mem_mb=1_000,
+        runtime=30,
+    params:
+        size=settings.k600.miniature.model_dump(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.k600"),
+    script:
+        "../workflow_scripts/render_k600.py"

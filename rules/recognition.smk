@@ -193,6 +193,8 @@ rule evaluate_ave:
         "logs/{study}/evaluate_ave.log",
     benchmark:
         "logs/{study}/evaluate_ave.tsv"
+    wildcard_constraints:
+        study=studies.named(Ave),
     conda:
         "../envs/avlib.yaml"
     threads: 1

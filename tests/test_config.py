@@ -49,6 +49,11 @@ def test_the_schemas_are_those_of_the_code():
         ({"ave": {"feature_shards": 8}}, "config key ave: feature_shards may be at most shards"),
         ({"custom": {"name": "../x"}}, "config key custom.name"),
         ({"custom": {"name": "ave"}}, "custom.name may not be the name of another study"),
+        ({"sounds": {"name": "custom"}}, "sounds.name may not be the name of another study"),
+        ({"k600": {"source": "official"}}, "source official and videos belong together"),
+        ({"k600": {"video_scores": {"list": "x"}}}, "give both files, scores and list, or none"),
+        ({"k600": {"mel": {"referense": "clip"}}}, "did you mean k600.mel.reference?"),
+        ({"sounds": {"network": {"name": "resnet20"}}}, "config key sounds.network.name"),
         ({"ave": {"checkpoints": {"asf": 3}}}, "config key ave.checkpoints.asf"),
         (
             {"ave": {"vgg_features": {"visual": "v.h5", "audio": "a.h5"}}},

@@ -6,6 +6,7 @@ import pytest
 from avlib.config import config_hash, load_config
 from avlib.errors import ConfigError
 from avlib.recognition.training import TimSettings
+from avlib.training.soundtrack_study import SoundtrackTrainingSettings
 from avlib.training.visual_study import VisualTrainingSettings
 from avlib.workflow import Workflow
 
@@ -150,3 +151,43 @@ def test_an_official_study_needs_a_list_to_train_on(tmp_path):
 def test_a_study_of_sound_has_no_pictures():
     with pytest.raises(ConfigError, match="custom has features of its sound only"):
         ask("omnivore_training", {}, study="custom")
+
+
+@pytest.mark.parametrize(
+    ("study", "settings", "recipe"),
+    [
+        ("k600", {}, "miniature"),
+        ("k600", {"source": "official", "videos": "x"}, "kinetics600"),
+        ("sounds", {"folder": "x"}, "small"),
+        ("sounds", {"training": {"recipe": "kinetics600"}}, "kinetics600"),
+    ],
+)
+def test_the_recipe_of_soundtracks_follows_from_the_source(study, settings, recipe):
+    values = {study: settings}
+    assert ask("soundtrack_recipe", values, study=study) == recipe
+    training = ask("soundtrack_training", values, study=study)
+    assert SoundtrackTrainingSettings(**training).recipe == recipe
+
+
+def test_published_images_are_relative_to_the_clip():
+    official = {"k600": {"source": "official", "videos": "x"}}
+    expected = {"variant": "librosa_0_8", "reference": "clip"}
+    assert ask("image_settings", official, study="k600") == expected
+
+
+def test_given_weights_leave_no_fold_out(weights, tmp_path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").touch()
+    (tmp_path / "folds.csv").write_text("file,label,fold\na.wav,x,1\nb.wav,y,2\n")
+    sounds = {"folder": tmp_path, "table": tmp_path / "folds.csv"}
+    assert ask("folds", {"sounds": sounds}, study="sounds") == ["1", "2"]
+    given = {"sounds": {**sounds, "checkpoints": {"soundtrack": weights}}}
+    with pytest.raises(ConfigError, match="weights are given, so no fold is left out"):
+        ask("folds", given, study="sounds")
+
+
+def test_features_of_a_study_of_soundtracks_are_refused():
+    with pytest.raises(ConfigError, match="k600 has no such results; it makes no features"):
+        ask("weights", {}, study="k600", extractor="asf")
+    with pytest.raises(ConfigError, match="ave has no audio images"):
+        ask("image_settings", {}, study="ave")

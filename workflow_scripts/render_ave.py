@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avlib.config import Miniature
+from avlib.config.ave import Miniature
 from avlib.datasets.miniature.ave import render_miniature
 from avlib.joblog import job_log
 

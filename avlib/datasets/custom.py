@@ -113,8 +113,13 @@ def _span(row: dict[str, str], where: str) -> tuple[float, float]:
 
 def split_of(video_id: str) -> str:
     """Return the split that a hash of the id puts a video into: 80 % train, 10 % val, 10 % test."""
-    share = int(_digest(video_id), 16) / 16**16
+    share = share_of(video_id)
     return "train" if share < 0.8 else "val" if share < 0.9 else "test"
+
+
+def share_of(video_id: str) -> float:
+    """Return the place in [0, 1) that a hash of the id gives a video among all others."""
+    return int(_digest(video_id), 16) / 16**16
 
 
 def _digest(*parts: str) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def read_class_names(path: Path) -> list[str]:
     """
     names: list[str] = []
     for line, text in enumerate(_lines(path), start=1):
-        number, _, name = text.partition("\t")
+        number, _, name = normalize("NFC", text).partition("\t")
         if number != str(len(names)) or not name or name in names:
             raise DataError(
                 f"{path}: line {line} is {text!r}, expected {len(names)}, a tab and a new name"

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from avlib.datasets.kinetics import read_video_list
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path
+from avlib.io.tables import SCORED_VIDEOS, SOUNDTRACKS, read_table
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,24 @@ class NamedScores:
             raise DataError(
                 f"{self.source}: scores of {wrong.sum()} videos hold NaN or infinity, {first} first"
             )
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores, and what is known of each row beside its name.
+
+    Attributes:
+        rows: columns video_id and class_id; split, and clips of soundtracks, where known.
+        scores: of the same N rows.
+    """
+
+    rows: pd.DataFrame
+    scores: NamedScores
+
+    def part(self, chosen: NDArray[np.bool_]) -> "ScoreTable":
+        """Return the rows of a mask (N,)."""
+        rows, scores = self.rows[chosen], self.scores.scores[chosen]
+        return ScoreTable(rows, NamedScores(rows["video_id"].tolist(), scores, self.scores.source))
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,35 @@ def read_scores(path: Path, video_ids: Sequence[str], num_classes: int) -> Named
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: not a readable .npy file ({error})") from error
     return NamedScores(video_ids, _as_rows(array, len(video_ids), num_classes, path), str(path))
+
+
+def read_soundtracks(scores: Path, table: Path, num_classes: int) -> ScoreTable:
+    """Return scores of soundtracks and their table of kind SOUNDTRACKS.
+
+    Raises:
+        DataError: as `read_scores`, or if the table cannot be read.
+    """
+    rows = read_table(table, SOUNDTRACKS)
+    return ScoreTable(rows, read_scores(scores, rows["video_id"].tolist(), num_classes))
+
+
+def read_video_scores(scores: Path, names: Path, num_classes: int) -> ScoreTable:
+    """Return scores of videos and what is known of their rows.
+
+    Args:
+        scores: `.npy` file in any layout of `read_scores`.
+        names: table of kind SCORED_VIDEOS, whose name ends in `.parquet`; or a list of the videos
+            as `read_video_list` has it, which tells no split, and maybe no class.
+        num_classes: classes K.
+
+    Raises:
+        DataError: as `read_scores`, or if the names cannot be read.
+    """
+    if names.suffix == ".parquet":
+        rows = read_table(names, SCORED_VIDEOS)
+    else:
+        rows = read_video_list(names).rename(columns={"name": "video_id"})
+    return ScoreTable(rows, read_scores(scores, rows["video_id"].tolist(), num_classes))
 
 
 def _as_rows(

@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from avlib.config import Ave, Custom
+from avlib.config import AnyStudy
+from avlib.config.ave import Ave
+from avlib.config.sound import Custom
+from avlib.config.soundtracks import K600, Sounds
+from avlib.datasets.labelled_study import labelled_videos
 from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
 from avlib.errors import ConfigError
 from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
 
 
-def is_rendered(study: Ave | Custom) -> bool:
+def is_rendered(study: AnyStudy) -> bool:
     """Say whether the workflow renders the videos itself."""
-    return isinstance(study, Ave) and study.source == "miniature"
+    return isinstance(study, Ave | K600) and study.source == "miniature"
 
 
 def annotation_files(study: Ave | Custom, folder: Path) -> dict[str, Path]:
@@ -38,13 +42,15 @@ def annotation_files(study: Ave | Custom, folder: Path) -> dict[str, Path]:
     return given
 
 
-def study_videos(study: Ave | Custom, *, seed: int, folder: Path) -> list[Video]:
+def study_videos(study: AnyStudy, *, seed: int, folder: Path) -> list[Video]:
     """Return the videos of a study, each with its split, its file and what stands in for sound.
 
     Raises:
         ConfigError: if the study names neither videos nor sound, or what it names is missing.
         DataError: if an annotation file is wrong.
     """
+    if isinstance(study, K600 | Sounds):
+        return labelled_videos(study, seed=seed, folder=folder)
     if isinstance(study, Ave) and study.source == "miniature":
         plan = miniature_plan(**study.miniature.as_arguments(), seed=seed)
         rendered = folder / "miniature" / "AVE"

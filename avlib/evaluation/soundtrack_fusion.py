@@ -215,7 +215,23 @@ def _ranks(pairs: Paired, weights: FloatArray) -> NDArray[np.int64]:
     return np.cumsum((entering - leaving).reshape(n, -1), axis=1)[:, :-1]
 
 
-def fusion_metrics(
+class Fused(NamedTuple):
+    """Fused scores of N items, and where their weight comes from.
+
+    Attributes:
+        scores: (N, K).
+        item_weights: (N,) weight of the audio.
+        weight: the weight, or that of each half.
+        weight_from: `validation`, `other_half` or `evaluation`.
+    """
+
+    scores: FloatArray
+    item_weights: FloatArray
+    weight: float | list[float]
+    weight_from: str
+
+
+def fuse_scores(
     pairs: Paired,
     weights: FloatArray,
     *,
@@ -223,8 +239,8 @@ def fusion_metrics(
     validation: Paired | None = None,
     halves: NDArray[np.int64] | None = None,
     criterion: Criterion = "mean_top1_top5",
-) -> dict[str, Any]:
-    """Return what each modality and their fusion score, at a weight that is chosen by a sweep.
+) -> Fused:
+    """Return the fusion of scores at a weight that is chosen by a sweep.
 
     Args:
         pairs: what is evaluated.
@@ -236,20 +252,14 @@ def fusion_metrics(
         halves: (N,) 0 or 1, for that.
         criterion: what is to be highest; the lowest of equal weights is taken.
 
-    Returns:
-        `audio`, `video` and `fused`, each as `top_metrics`; and of the last one also `weight`,
-        one or that of each half, and `weight_from`: `validation`, `other_half` or `evaluation`.
-
     Raises:
         ValueError: as `sweep`; or if halves are needed and not given, or one is empty.
     """
-    modalities = {"audio": pairs.audio, "video": pairs.video}
-    found = {name: top_metrics(scores, pairs.labels) for name, scores in modalities.items()}
     if weight_from == "evaluation" or validation is not None:
         chosen_on = pairs if weight_from == "evaluation" or validation is None else validation
         weight = float(weights[sweep(chosen_on, weights).best(criterion)])
-        fused = top_metrics(pairs.fused(weight), pairs.labels)
-        return found | {"fused": fused | {"weight": weight, "weight_from": weight_from}}
+        every = np.full(len(pairs.labels), weight)
+        return Fused(pairs.fused(weight), every, weight, weight_from)
     if halves is None:
         raise ValueError("validation items, or the halves of the items, are needed")
     scores, chosen = np.empty_like(pairs.audio, dtype=np.float64), []
@@ -257,5 +267,33 @@ def fusion_metrics(
         best = sweep(pairs.part(halves != half), weights).best(criterion)
         chosen.append(float(weights[best]))
         scores[halves == half] = pairs.part(halves == half).fused(chosen[-1])
-    fused = top_metrics(scores, pairs.labels)
-    return found | {"fused": fused | {"weight": chosen, "weight_from": "other_half"}}
+    return Fused(scores, np.array(chosen)[halves], chosen, "other_half")
+
+
+def fusion_metrics(pairs: Paired, fused: Fused) -> dict[str, Any]:
+    """Return what each modality and their fusion score.
+
+    Returns:
+        `audio`, `video` and `fused`, each as `top_metrics`; and of the last one also `weight`,
+        one or that of each half, and `weight_from`.
+    """
+    scores = {"audio": pairs.audio, "video": pairs.video, "fused": fused.scores}
+    found = {name: top_metrics(values, pairs.labels) for name, values in scores.items()}
+    found["fused"] |= {"weight": fused.weight, "weight_from": fused.weight_from}
+    return found
+
+
+def reference_metrics(pairs: Paired, weights: FloatArray) -> dict[str, float]:
+    """Return the published record: the best weight on the items that it is reported on.
+
+    Args:
+        pairs: scores as they are, those of a soundtrack without a clip being 0.
+        weights: (W,) ascending weights of the audio.
+
+    Returns:
+        `items`, `weight`, `top1`, `top5` and their `mean`, which is the criterion.
+    """
+    found = sweep(pairs, weights)
+    names = ("weight", "top1", "top5", "mean")
+    best = found.rows()[found.best()].tolist()
+    return {"items": found.items, **dict(zip(names, best, strict=True))}

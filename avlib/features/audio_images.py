@@ -8,8 +8,9 @@ those after differ at the borders of a clip and in the filters where the frame l
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from itertools import pairwise
+from threading import get_ident
 from typing import Literal
 
 import numpy as np
@@ -72,7 +73,7 @@ def clip_borders(n_samples: int, sample_rate: int) -> NDArray[np.int64]:
         DataError: if clips at this rate have another number of frames, as at 8 kHz.
     """
     clip = sample_rate * CLIP_S
-    borders = np.array([int(i * clip) for i in range(int(n_samples // clip) + 1)])
+    borders = (np.arange(int(n_samples // clip) + 1) * clip).astype(np.int64)
     n_frames = 1 + np.diff(borders) // frame_samples(sample_rate)[1]
     if (n_frames != N_FRAMES).any():
         raise DataError(
@@ -117,24 +118,25 @@ def mel_filters(sample_rate: int, variant: Variant) -> Tensor:
     return torch.from_numpy((triangles / area).astype(np.float32))
 
 
-def mono(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float64]:
+def mono(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
     """Return samples (n,) or (n, channels) as the mean of the channels in [-1, 1].
 
     The mean is taken in float32, as for the published images.
     """
     if samples.ndim == 1:
-        return as_float32(samples).astype(np.float64)
+        return as_float32(samples)
     n_channels = samples.shape[1]
     scale = INT16_SCALE if samples.dtype == np.int16 else 1
     share = np.full(n_channels, 1 / (scale * n_channels), np.float32)
-    return np.asarray(samples.astype(np.float32, copy=False) @ share, np.float64)
+    return np.asarray(samples.astype(np.float32, copy=False) @ share)
 
 
 class ClipMel:
     """Mel magnitudes of clips, one at a time.
 
     Frames are centred on multiples of the hop; beyond the borders a clip is mirrored up to
-    librosa 0.8, silent from 0.9 on.
+    librosa 0.8, silent from 0.9 on. It keeps its workspace between calls, so each thread needs
+    one of its own.
 
     Args:
         sample_rate: Hz.
@@ -143,20 +145,31 @@ class ClipMel:
     """
 
     def __init__(self, sample_rate: int, variant: Variant, n_frames: int = N_FRAMES) -> None:
-        self._n_fft, self._hop = frame_samples(sample_rate)
-        self._n_frames = n_frames
+        n_fft, hop = frame_samples(sample_rate)
+        self._border = n_fft // 2
         self._is_mirrored = variant == "librosa_0_8"
         self._filters = mel_filters(sample_rate, variant)
-        self._magnitudes = HannMagnitudes(self._n_fft, n_frames)
+        self._padded = np.zeros(n_fft + (n_frames - 1) * hop)
+        self._frames = torch.from_numpy(self._padded).unfold(0, n_fft, hop)  # (n_frames, n_fft)
+        self._magnitudes = HannMagnitudes(n_fft, n_frames)
 
-    def __call__(self, clip: Tensor) -> Tensor:
-        """Return magnitudes (N_MELS, T) float32 of a clip (n_samples,) float64 in [-1, 1]."""
-        border = self._n_fft // 2
-        before, after = clip[1 : border + 1].flip(0), clip[-border - 1 : -1].flip(0)
-        if not self._is_mirrored:
-            before = after = torch.zeros_like(before)
-        frames = torch.cat([before, clip, after]).unfold(0, self._n_fft, self._hop)
-        return self._filters @ self._magnitudes(frames[: self._n_frames])
+    def __call__(self, clip: NDArray[np.float32]) -> Tensor:
+        """Return magnitudes (N_MELS, T) float32 of a clip (n_samples,) in [-1, 1]."""
+        stop = self._border + len(clip)
+        self._padded[self._border : stop] = clip
+        after = self._padded[stop:]
+        if self._is_mirrored:
+            self._padded[: self._border] = clip[self._border : 0 : -1]
+            after[:] = clip[-2 : -2 - len(after) : -1]
+        else:
+            after[:] = 0  # the clip before may have been a sample longer
+        return self._filters @ self._magnitudes(self._frames)
+
+
+@lru_cache(maxsize=4)
+def _clip_mel(sample_rate: int, variant: Variant, thread: int) -> ClipMel:
+    """Return the workspace of a thread, which short recordings would else wait for."""
+    return ClipMel(sample_rate, variant)
 
 
 def decibels(mels: Tensor, reference: float | None = None) -> Tensor:
@@ -169,12 +182,12 @@ def decibels(mels: Tensor, reference: float | None = None) -> Tensor:
     Returns:
         (N, N_MELS, T) float32 in [-TOP_DB, 0].
     """
-    level = 20 * mels.double().clamp(min=LEAST_AMPLITUDE).log10()
+    level = mels.clamp(min=LEAST_AMPLITUDE).log10_().mul_(20)
     if reference is None:
         top = level.amax(dim=(1, 2), keepdim=True)
     else:
         top = torch.tensor(20 * math.log10(max(reference, LEAST_AMPLITUDE)))
-    return (level - top).clamp(-TOP_DB, 0).float()
+    return level.sub_(top).clamp_(-TOP_DB, 0)
 
 
 def full_scale(sample_rate: int, variant: Variant) -> float:
@@ -198,12 +211,12 @@ def recording_mels(waveform: Waveform, *, sample_rate: int, variant: Variant) ->
         DataError: as `clip_borders`.
     """
     borders = clip_borders(len(waveform), sample_rate)
-    clip_mel = ClipMel(sample_rate, variant)
+    clip_mel = _clip_mel(sample_rate, variant, get_ident())
     for first in range(0, len(borders) - 1, CLIPS_AT_ONCE):
         part = borders[first : first + CLIPS_AT_ONCE + 1]
-        samples = torch.from_numpy(mono(np.asarray(waveform[part[0] : part[-1]])))
+        samples = np.asarray(waveform[part[0] : part[-1]])
         inner = (part - part[0]).tolist()
-        yield torch.stack([clip_mel(samples[a:b]) for a, b in pairwise(inner)])
+        yield torch.stack([clip_mel(mono(samples[a:b])) for a, b in pairwise(inner)])
 
 
 def audio_images(

@@ -150,6 +150,33 @@ def mask_with_mean(
             along[first : first + width] = mean
 
 
+def mask_batch_with_mean(
+    spectrograms: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    bands: tuple[int, int],
+    frames: tuple[int, int],
+) -> None:
+    """Cover stretches of each of many spectrograms by its mean, in place; see `mask_with_mean`.
+
+    Args:
+        spectrograms: (B, F, T).
+        rng: generator of these spectrograms alone.
+        bands: how many stretches of bands, and below which number of bands each is.
+        frames: the same of frames.
+    """
+    means = spectrograms.mean(axis=(1, 2), dtype=np.float64)
+    covered: NDArray[np.bool_] = np.zeros(spectrograms.shape, dtype=bool)
+    for along, (masks, max_width) in ((covered.transpose(0, 2, 1), bands), (covered, frames)):
+        size, places = (masks, len(spectrograms), 1), along.shape[2]
+        width = rng.integers(0, max_width, size)
+        first = rng.integers(0, places - width + 1)
+        place = np.arange(places)
+        inside = (place >= first) & (place < first + width)  # (masks, B, places)
+        along |= inside.any(axis=0)[:, None, :]
+    np.copyto(spectrograms, means[:, None, None], where=covered, casting="same_kind")
+
+
 def _standard(
     spectrogram: NDArray[np.float32], draw: Draw, rng: np.random.Generator
 ) -> NDArray[np.float32]:

@@ -1,19 +1,19 @@
 """Packs: HDF5 files with one data set a video, of sound, of images of sound or of small pictures.
 
-Those of sound are contiguous, as EPIC-SOUNDS has them, and hold float32 in [-1, 1]; int16 is
-accepted on reading and means value / 32768. Those of images of sound hold
-float32 or float16 (clips, bands, frames), those of pictures uint8.
+Those of sound are contiguous, as EPIC-SOUNDS has them, and hold float32 (samples,) in [-1, 1], or
+int16 (samples, channels), whose values mean value / 32768. Those of images of sound hold float32 or
+float16 (clips, bands, frames), those of pictures uint8.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from avlib.errors import DataError
 
@@ -30,23 +30,29 @@ def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.f
 
 
 def write_waveform(
-    pack: h5py.File, video_id: str, n_samples: int, blocks: Iterable[NDArray[np.float32]]
+    pack: h5py.File,
+    video_id: str,
+    shape: tuple[int, ...],
+    blocks: Iterable[NDArray[np.float32]] | Iterable[NDArray[np.int16]],
+    dtype: DTypeLike = np.float32,
 ) -> None:
-    """Add a waveform as one contiguous float32 data set, given its length and successive parts.
+    """Add a waveform as one contiguous data set, given its shape and successive parts.
 
     Only a part at a time is in memory, so a recording may be longer than that.
     """
-    waveform = pack.create_dataset(video_id, (n_samples,), np.float32)
+    waveform = pack.create_dataset(video_id, shape, dtype)
     first = 0
     for block in blocks:
         waveform[first : first + len(block)] = block
         first += len(block)
 
 
-def read_blocks(waveform: h5py.Dataset) -> Iterator[NDArray[np.float32]]:
-    """Yield a waveform in successive parts."""
-    for first in range(0, len(waveform), BLOCK_SAMPLES):
-        yield as_float32(waveform[first : first + BLOCK_SAMPLES])
+def copy_waveform(pack: h5py.File, video_id: str, waveform: h5py.Dataset) -> None:
+    """Add a waveform of another pack as it is."""
+    parts = (
+        waveform[first : first + BLOCK_SAMPLES] for first in range(0, len(waveform), BLOCK_SAMPLES)
+    )
+    write_waveform(pack, video_id, waveform.shape, parts, waveform.dtype)
 
 
 class PackStore:

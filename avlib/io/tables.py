@@ -213,8 +213,32 @@ SOUNDTRACKS = TableSchema(
     "one row a soundtrack, in the order of the rows of soundtrack_scores.npy",
     (
         VIDEO_ID,
+        SPLIT,
         Column("clips", pa.int64(), "clips that the scores are the mean of; 0 gives scores of 0"),
         Column("class_id", pa.int64(), "number of the true class"),
+    ),
+)
+
+SCORED_VIDEOS = TableSchema(
+    "scored_videos",
+    "one row a video, in the order of the rows of the scores of its picture",
+    (
+        VIDEO_ID,
+        SPLIT,
+        Column("class_id", pa.int64(), "number of the true class"),
+    ),
+)
+
+FUSED_ANSWERS = TableSchema(
+    "fused_answers",
+    "one row an evaluated video that has scores by ear and by eye",
+    (
+        VIDEO_ID,
+        Column("class_id", pa.int64(), "number of the true class"),
+        Column("audio", pa.int64(), "class of the highest score by ear"),
+        Column("video", pa.int64(), "class of the highest score by eye"),
+        Column("fusion", pa.int64(), "class of the highest fused score"),
+        Column("weight", pa.float64(), "weight of the scores by ear in the fused ones"),
     ),
 )
 
@@ -229,6 +253,8 @@ ALL_TABLES = (
     AUDIO_IMAGES,
     CLIPS,
     SOUNDTRACKS,
+    SCORED_VIDEOS,
+    FUSED_ANSWERS,
 )
 
 

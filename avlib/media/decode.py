@@ -30,6 +30,7 @@ LOSSY_CODECS = {"aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "vorbis"}
 
 BLOCK_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
 AAC_FRAME_SAMPLES = 1024
+LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 class _CommandNeededError(Exception):
@@ -42,23 +43,36 @@ def agrees_with_command() -> bool:
     return tuple(".".join(release.split(".")[:2]) for release in releases) in AGREEING_RELEASES
 
 
-def extract_waveform(path: Path, sample_rate: int, target: BinaryIO) -> int:
-    """Write the sound of `path` to an empty file as raw mono int16; return the sample count.
+def extract_waveform(path: Path, sample_rate: int, target: BinaryIO, channels: int = 1) -> int:
+    """Write the sound of `path` to an empty file as raw int16; return the sample count.
 
-    The samples are those of `ffmpeg -vn -ac 1 -ar RATE -c:a pcm_s16le`.
+    The samples are those of `ffmpeg -vn -ac CHANNELS -ar RATE -c:a pcm_s16le`, interleaved.
 
     Raises:
         DataError: if ffmpeg cannot read the file.
     """
     try:
-        _write_blocks(_decode_in_process(path, sample_rate), target)
+        _write_blocks(_decode_in_process(path, sample_rate, channels), target)
     except (_CommandNeededError, av.FFmpegError, ValueError, AttributeError) as reason:
         logger.debug("%s: decoded by the command (%s)", path, reason)
         target.seek(0)
         target.truncate()
-        blocks = ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=1)
+        blocks = ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels)
         _write_blocks(blocks, target)
-    return target.tell() // 2
+    return target.tell() // (2 * channels)
+
+
+def is_mono(path: Path) -> bool:
+    """Say whether all sound streams of a file have one channel.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            return all(stream.channels == 1 for stream in container.streams.audio)
+    except (av.FFmpegError, AttributeError) as error:
+        raise DataError(f"{path}: the sound stream cannot be read ({error})") from error
 
 
 def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
@@ -84,11 +98,12 @@ def _write_blocks(blocks: Iterator[NDArray[np.int16]], target: BinaryIO) -> None
         target.write(block.data)
 
 
-def _decode_in_process(path: Path, sample_rate: int) -> Iterator[NDArray[np.int16]]:
+def _decode_in_process(path: Path, sample_rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
     with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.audio[0]
         limit = _samples_kept(container, stream)
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=sample_rate)
+        layout = LAYOUTS[channels]
+        resampler = av.AudioResampler(format="s16", layout=layout, rate=sample_rate)
         fifo = av.AudioFifo()
         n_decoded = 0
         for frame in container.decode(stream):
@@ -109,7 +124,7 @@ def _resample(
     resampler: av.AudioResampler, frame: av.AudioFrame | None
 ) -> Iterator[NDArray[np.int16]]:
     for resampled in resampler.resample(frame):
-        yield resampled.to_ndarray()[0]  # (1, n_samples) of the packed mono format
+        yield resampled.to_ndarray()[0]  # (1, n_samples * channels) of the packed format
 
 
 def _samples_kept(container: InputContainer, stream: AudioStream) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, keep_copy
-from avlib.io.packs import read_blocks, write_waveform
+from avlib.io.packs import copy_waveform
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import MANIFEST, read_table, write_table
 from avlib.media import ffmpeg
@@ -113,7 +113,7 @@ def _pack_or_reuse(
     key = hashlib.sha256(repr((astuple(settings), source_hash, made_by)).encode()).hexdigest()
     if old is not None and video_id in old and old[video_id].attrs.get("key") == key:
         n_samples = len(old[video_id])
-        write_waveform(pack, video_id, n_samples, read_blocks(old[video_id]))
+        copy_waveform(pack, video_id, old[video_id])
     else:
         n_samples = pack_sound(pack, video_id, path, settings)
     if n_samples:

@@ -1,6 +1,5 @@
 """What each video file holds, and whether it can be used: the rows of the manifest."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from av.video.stream import VideoStream
 from avlib.io.tables import MANIFEST, write_table
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
 from avlib.media.truncation import missing_bytes
-from avlib.media.videos import is_hdf5, is_safe_id
+from avlib.media.videos import is_hdf5, is_safe_id, readable
 from avlib.progress import progress
 
 LENGTH_TOLERANCE_S = 0.1  # between what frames at their rate and what timestamps say
@@ -72,7 +71,7 @@ def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
     first: dict[tuple[str, str], str] = {}
     ordered = sorted(videos, key=lambda v: (v.video_id, v.split, v.path or ""))
     for video in progress(ordered, "probing", "videos", total=len(ordered)):
-        row = VideoInfo(video.video_id, _readable(video.path), video.split)
+        row = VideoInfo(video.video_id, readable(video.path or ""), video.split)
         used = first.setdefault((video.video_id, video.split), row.path)
         if used != row.path:
             row = row.left_out("duplicate_id", f"{used} has the same id; rename one of the two")
@@ -163,8 +162,3 @@ def picture_streams(container: InputContainer) -> list[VideoStream]:
         for stream in container.streams.video
         if stream.codec_context and not stream.disposition & Disposition.attached_pic
     ]
-
-
-def _readable(path: str | None) -> str:
-    """Return a path as text, with the odd bytes of names that are not UTF-8 escaped."""
-    return os.fsencode(path or "").decode("utf-8", errors="backslashreplace")

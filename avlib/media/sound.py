@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.io.packs import as_float32, write_waveform
-from avlib.media.decode import extract_channels, extract_waveform
+from avlib.media.decode import extract_channels, extract_waveform, is_mono
 from avlib.media.resample import resample_mono
 from avlib.media.videos import SOUND_SUFFIXES
 
@@ -28,10 +28,13 @@ class SoundSettings:
     Attributes:
         sample_rate: Hz of the packs.
         resampler: ffmpeg's (`ffmpeg -ac 1 -ar RATE`), or soxr HQ on the mean of the channels.
+        channels: one for all; or those of the file, of which ffmpeg mixes more than two to two, in
+            int16 and with ffmpeg's resampler also for sound files.
     """
 
     sample_rate: int
     resampler: Literal["ffmpeg", "soxr"]
+    channels: Literal["mono", "own"] = "mono"
 
 
 def pack_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettings) -> int:
@@ -45,6 +48,8 @@ def pack_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettin
     folder = str(Path(pack.filename).parent)
     with SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool:
         raw = cast(BinaryIO, spool)
+        if settings.channels == "own":
+            return _pack_channels(pack, video_id, path, settings.sample_rate, raw)
         dtype: type = np.float32
         if path.suffix.lower() in SOUND_SUFFIXES:
             _write_sound_file(path, settings.sample_rate, raw)
@@ -55,8 +60,20 @@ def pack_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettin
             extract_waveform(path, settings.sample_rate, raw)
         n_samples = raw.tell() // np.dtype(dtype).itemsize
         if n_samples:
-            write_waveform(pack, video_id, n_samples, map(as_float32, _blocks(raw, dtype)))
+            write_waveform(pack, video_id, (n_samples,), map(as_float32, _blocks(raw, dtype)))
         return n_samples
+
+
+def _pack_channels(
+    pack: h5py.File, video_id: str, path: Path, sample_rate: int, raw: BinaryIO
+) -> int:
+    """Add the sound of a file as int16 (n_samples, 1 or 2); return the number of samples."""
+    channels = 1 if is_mono(path) else 2
+    n_samples = extract_waveform(path, sample_rate, raw, channels)
+    if n_samples:
+        blocks = (block.reshape(-1, channels) for block in _blocks(raw, np.int16, channels))
+        write_waveform(pack, video_id, (n_samples, channels), blocks, np.int16)
+    return n_samples
 
 
 def link_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettings) -> int:

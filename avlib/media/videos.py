@@ -3,7 +3,7 @@
 import logging
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +46,15 @@ def find_videos(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise ConfigError(f"videos: {folder} is not a folder")
-    return sorted(_walk(folder, seen=set()))
+    return find_files(folder, VIDEO_SUFFIXES)
 
 
-def _walk(folder: Path, seen: set[str]) -> Iterator[str]:
+def find_files(folder: Path, suffixes: Container[str]) -> list[str]:
+    """Return the paths of all files with one of `suffixes`, found as `find_videos` finds videos."""
+    return sorted(_walk(folder, suffixes, seen=set()))
+
+
+def _walk(folder: Path, suffixes: Container[str], seen: set[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in seen:
         return
@@ -63,8 +68,8 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[str]:
         if entry.name.startswith("."):
             continue
         if _is_folder(entry):
-            yield from _walk(Path(entry.path), seen)
-        elif Path(entry.name).suffix.lower() in VIDEO_SUFFIXES:
+            yield from _walk(Path(entry.path), suffixes, seen)
+        elif Path(entry.name).suffix.lower() in suffixes:
             yield entry.path
 
 
@@ -128,10 +133,16 @@ def sound_files(source: Path) -> dict[str, str]:
 
 
 def _video_id(path: str) -> str:
-    """Return a file's id; names that are not UTF-8 keep their odd bytes in readable form."""
+    """Return a file's id, readable even where the name is not UTF-8."""
     stem = Path(path).name.removesuffix(Path(path).suffix)
-    readable = os.fsencode(stem).decode("utf-8", errors="backslashreplace")
-    return unicodedata.normalize("NFC", readable)
+    return unicodedata.normalize("NFC", readable(stem))
+
+
+def readable(path: str) -> str:
+    """Return a path as text, with the odd bytes of names that are not UTF-8 escaped."""
+    if path.isascii():  # said at once, and true of most
+        return path
+    return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
 def is_safe_id(video_id: str) -> bool:

@@ -41,6 +41,31 @@ NETWORKS = (
 )
 
 
+class BandScale(nn.Module):
+    """Standardise each band of an image by a mean and a deviation that are noted beforehand.
+
+    Shape:
+        images: (B, N_MELS, IMAGE_FRAMES).
+        returns: (B, N_MELS, IMAGE_FRAMES).
+    """
+
+    mean: Tensor  # (N_MELS, 1)
+    deviation: Tensor  # (N_MELS, 1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(N_MELS, 1))
+        self.register_buffer("deviation", torch.ones(N_MELS, 1))
+
+    def note(self, mean: Tensor, deviation: Tensor) -> None:
+        """Note the mean and the deviation (N_MELS,) of each band."""
+        self.mean.copy_(mean[:, None])
+        self.deviation.copy_(deviation[:, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.deviation
+
+
 class ResNet(nn.Module):
     """A residual network whose stem keeps the size of the image.
 
@@ -51,6 +76,8 @@ class ResNet(nn.Module):
         width: channels of the stem; 64 in the published networks.
         pool: `first_columns` averages the first four of the six time columns of the last map, as
             published, so that the end of an image counts for little; `full` averages all.
+        stem_stride: 1 as published; 2 halves all maps, which takes a third of the time.
+        standardises: whether the bands are standardised; the published networks see raw dB.
 
     Shape:
         images: (B, N_MELS, IMAGE_FRAMES), dB in [-80, 0].
@@ -67,10 +94,13 @@ class ResNet(nn.Module):
         num_classes: int = 600,
         width: int = PUBLISHED_WIDTH,
         pool: Pool = "first_columns",
+        stem_stride: int = 1,
+        standardises: bool = False,
     ) -> None:
         super().__init__()
+        self.bands = BandScale() if standardises else nn.Identity()
         stem: list[tuple[str, nn.Module]] = [
-            ("conv1", nn.Conv2d(1, width, 7, padding=3, bias=False)),
+            ("conv1", nn.Conv2d(1, width, 7, stride=stem_stride, padding=3, bias=False)),
             ("bn1", nn.BatchNorm2d(width)),
             ("relu", nn.ReLU(inplace=True)),
             ("maxpool", nn.MaxPool2d(3, stride=2, padding=1)),
@@ -82,12 +112,14 @@ class ResNet(nn.Module):
         self.layer2 = _stage(block, c_in[1], planes[1], blocks[1], stride=2)
         self.layer3 = _stage(block, c_in[2], planes[2], blocks[2], stride=2)
         self.layer4 = _stage(block, c_in[3], planes[3], blocks[3], stride=2)
-        self.avgpool = nn.AdaptiveAvgPool2d(1) if pool == "full" else nn.AvgPool2d(4, stride=6)
+        rows, columns = 4 // stem_stride, 6 // stem_stride  # of the last map
+        first_columns = nn.AvgPool2d(rows, stride=columns)
+        self.avgpool = nn.AdaptiveAvgPool2d(1) if pool == "full" else first_columns
         self.group2 = nn.Sequential(OrderedDict(fc=nn.Linear(c_in[STAGES], num_classes)))
 
     def features(self, images: Tensor) -> Tensor:
         """Return the pooled activations: (B, C)."""
-        x = self.group1(images.unsqueeze(1))  # (B, C, 32, 48)
+        x = self.group1(self.bands(images).unsqueeze(1))  # (B, C, 32, 48)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, C, 4, 6)
         return self.avgpool(x).flatten(1)  # (B, C)
 
@@ -227,14 +259,19 @@ def network_weights(network: nn.Module) -> dict[str, Tensor]:
     return {published_name(name): value for name, value in network.state_dict().items()}
 
 
-def infer_network(
-    state: Mapping[str, Tensor], *, pool: Pool = "first_columns"
-) -> SoundtrackNetwork:
+def noted_options(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the metadata of a checkpoint says of a residual network beyond its tensors."""
+    kinds = {"pool": str, "stem_stride": int}
+    return {name: kind(metadata[name]) for name, kind in kinds.items() if name in metadata}
+
+
+def infer_network(state: Mapping[str, Tensor], **options: Any) -> SoundtrackNetwork:
     """Return a network of the sizes that tensors with published names have.
 
     Args:
         state: tensors by name.
-        pool: as in `ResNet`; tensors do not tell it.
+        options: of a residual network, what tensors do not tell: `pool` and `stem_stride` of
+            `ResNet`; what is not given is as published.
 
     Raises:
         KeyError: if no network has such tensors.
@@ -247,7 +284,8 @@ def infer_network(
             [stages.count(stage + 1) for stage in range(STAGES)],
             num_classes=len(state["group2.fc.weight"]),
             width=len(state["group1.conv1.weight"]),
-            pool=pool,
+            standardises="bands.mean" in state,
+            **options,
         )
     if "features.0.weight" in state:
         convolutions = sum(t.ndim == 4 for t in state.values())

@@ -6,23 +6,24 @@ Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from avlib.errors import DataError
 from avlib.evaluation.tim_scores import segment_metrics
-from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
-from avlib.io.provenance import package_versions
 from avlib.io.tables import FEATURES, MANIFEST, PREDICTIONS, QUERIES, read_table
-from avlib.media.ffmpeg import binary, version
 from avlib.media.manifest import count_statuses
 from avlib.models.tim import Modality
+from avlib.recognition.metrics_file import (
+    Origin,
+    origin_notes,
+    videos_left_out,
+    weights_entry,
+    write_metrics,
+)
 from avlib.recognition.windows import read_class_names
-
-Origin = Literal["trained", "untrained", "given"]
 
 SPLIT = "test"
 # Whose answer counts, by what the model sees.
@@ -34,12 +35,6 @@ NETWORKS = {
     "vggish": "VGGish",
     "tim": "TIM",
 }
-NOTES = {
-    "trained": "{} was trained here on the study's own train split, not published; the numbers "
-    "are not to be compared with those of the paper.",
-    "untrained": "{} has random weights; the numbers say nothing about the method.",
-}
-
 TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."
 
 
@@ -88,19 +83,18 @@ def evaluate_ave(
     files = {"predictions": predictions, "queries": queries, "classes": classes, **inputs}
     if manifest is not None:
         files["manifest"] = manifest
-    content = {
-        **study,
-        "metrics": _report(metrics, names),
-        "counts": _counts(table, read_table(queries, QUERIES)) | _videos(manifest, features),
-        "models": {
-            "tim": {m: _weights(path, origins["tim"]) for m, path in models.items()},
-            **{name: _weights(path, origins[name]) for name, path in backbones.items()},
+    write_metrics(
+        target,
+        study,
+        metrics=_report(metrics, names),
+        counts=_counts(table, read_table(queries, QUERIES)) | _videos(manifest, features),
+        models={
+            "tim": {m: weights_entry(path, origins["tim"]) for m, path in models.items()},
+            **{name: weights_entry(path, origins[name]) for name, path in backbones.items()},
         },
-        "notes": _notes(origins),
-        "inputs": {name: file_hash(path) for name, path in files.items()},
-        "versions": package_versions() | {"ffmpeg": version(binary())},
-    }
-    write_json(target, content)
+        notes=_notes(origins),
+        inputs=files,
+    )
 
 
 def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
@@ -158,19 +152,12 @@ def _videos(manifest: Path | None, features: Mapping[str, Path]) -> dict[str, An
         counts["videos"] = count_statuses(rows)
         counts["test_videos"] = count_statuses(rows[rows["split"] == SPLIT])
         found = {"probe": rows, **found}
-    columns = ["video_id", "split", "left_out_by", "status", "message"]
-    table = pd.concat([rows.assign(left_out_by=name)[columns] for name, rows in found.items()])
-    bad = table[table["status"] != "ok"].sort_values(["split", "video_id"], kind="stable")
-    return counts | {"videos_left_out": bad.to_dict("records")}
-
-
-def _weights(path: Path | None, origin: Origin) -> dict[str, str | None]:
-    return {"weights": origin, "sha256": None if path is None else file_hash(path)}
+    return counts | {"videos_left_out": videos_left_out(found)}
 
 
 def _notes(origins: Mapping[str, Origin]) -> list[str]:
     """Return what a reader must know before comparing the numbers with others."""
-    notes = {name: NOTES[o].format(NETWORKS[name]) for name, o in origins.items() if o in NOTES}
+    notes = origin_notes(origins, NETWORKS)
     if origins["tim"] == "trained":
         notes["tim"] = TRAINED_TIM
     return list(notes.values())

@@ -5,13 +5,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from avlib.config import TimRecipeName
+from avlib.config.ave import TimRecipeName
 from avlib.datasets import ave
 from avlib.errors import CheckpointError
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash, load_metadata, load_state_dict
 from avlib.models.tim import Modality
-from avlib.recognition.weights import check_classes, file_recipe
+from avlib.recognition.class_names import check_classes
+from avlib.recognition.weights import file_recipe
 from avlib.training.tim_checkpoint import infer_arguments, load_tim
 from avlib.training.tim_recipes import TIM_RECIPES, TimRecipe
 

@@ -3,7 +3,7 @@
 Source: the published soundtrack classification of Kinetics-600.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,16 @@ from avlib.features.audio_images import CLIP_S
 from avlib.io.atomic import atomic_path
 from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
 from avlib.io.tables import CLIPS, SOUNDTRACKS, read_table, write_table
-from avlib.models.soundtrack import Pool, SoundtrackNetwork, infer_network, published_name
+from avlib.models.soundtrack import (
+    Pool,
+    SoundtrackNetwork,
+    infer_network,
+    noted_options,
+    published_name,
+)
 from avlib.prefetch import prefetched
 from avlib.progress import progress
-from avlib.training.soundtrack_events import AudioImages
+from avlib.training.soundtrack_events import AudioImages, audible_clips
 
 POOLED_AT_ONCE = 1024  # soundtracks
 
@@ -37,14 +43,25 @@ def load_soundtrack_network(checkpoint: Path, *, pool: Pool | None = None) -> So
     Raises:
         CheckpointError: if the file cannot be read, or is of no such network.
     """
-    state = load_state_dict(checkpoint)
-    noted: Any = load_metadata(checkpoint).get("pool", "first_columns")
+    state, options = load_state_dict(checkpoint), noted_options(load_metadata(checkpoint))
+    if pool is not None:
+        options["pool"] = pool
     try:
-        network = infer_network(state, pool=pool or noted)
+        network = infer_network(state, **options)
     except KeyError as error:
         raise CheckpointError(f"{checkpoint}: no soundtrack network, it lacks {error}") from error
     fit_state_dict(network, state, checkpoint, names=published_name)
     return network.eval()
+
+
+def asks_audible_clips(checkpoint: Path) -> bool:
+    """Say whether the training of a network left out silent clips, which it is then not asked."""
+    return load_metadata(checkpoint).get("drops_silence") == "True"
+
+
+def number_of_classes(network: SoundtrackNetwork) -> int:
+    """Return how many classes a network tells apart."""
+    return network.get_parameter(f"{network.classifier_name}bias").numel()
 
 
 def score_clips(
@@ -52,6 +69,7 @@ def score_clips(
     images: AudioImages,
     soundtracks: pd.DataFrame,
     *,
+    audible_only: bool,
     batch_size: int,
     scores_target: Path,
     index_target: Path,
@@ -62,32 +80,37 @@ def score_clips(
         network: on the device that is to be used, in evaluation mode.
         images: audio images of the videos; a soundtrack without any has no row.
         soundtracks: columns video_id and class_id, one row a soundtrack.
+        audible_only: whether only `audible_clips` are scored.
         batch_size: clips at once.
         scores_target: `.npy` file, float32 (clips, K).
         index_target: table of kind CLIPS.
     """
-    video_ids = [v for v in soundtracks["video_id"] if v in images]
-    counts = np.array([len(images[v]) for v in video_ids], dtype=np.int64)
-    num_classes = network.get_parameter(f"{network.classifier_name}bias").numel()
-    shape = (int(counts.sum()), num_classes)
+    clips = {
+        video_id: audible_clips(found) if audible_only else np.arange(len(found))
+        for video_id in soundtracks["video_id"]
+        if video_id in images
+        for found in [images[video_id]]
+    }
+    shape = (sum(map(len, clips.values())), number_of_classes(network))
     with atomic_path(scores_target) as partial, partial.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        batches = prefetched(_image_batches(images, video_ids, batch_size))
+        batches = prefetched(_image_batches(images, clips, batch_size))
         total = -(-shape[0] // batch_size)
         for batch in progress(batches, "scoring clips", "batches", total=total):
             file.write(_logits(network, batch).tobytes())
-    class_ids = soundtracks.set_index("video_id")["class_id"].reindex(video_ids).to_numpy()
-    write_table(_clip_index(video_ids, counts, class_ids), index_target, CLIPS)
+    class_ids = soundtracks.set_index("video_id")["class_id"].reindex(list(clips)).to_numpy()
+    write_table(_clip_index(clips, class_ids), index_target, CLIPS)
 
 
 def _clip_index(
-    video_ids: Sequence[str], counts: NDArray[np.int64], class_ids: NDArray[np.int64]
+    clips: Mapping[str, NDArray[np.int64]], class_ids: NDArray[np.int64]
 ) -> pd.DataFrame:
-    clip = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    counts = [len(numbers) for numbers in clips.values()]
+    clip = np.concatenate([np.empty(0, dtype=np.int64), *clips.values()])
     return pd.DataFrame(
         {
-            "video_id": np.repeat(np.array(video_ids, dtype=object), counts),
+            "video_id": np.repeat(np.array(list(clips), dtype=object), counts),
             "clip": clip,
             "start_s": clip * CLIP_S,
             "stop_s": (clip + 1) * CLIP_S,
@@ -97,17 +120,18 @@ def _clip_index(
 
 
 def _image_batches(
-    images: AudioImages, video_ids: Sequence[str], batch_size: int
+    images: AudioImages, clips: Mapping[str, NDArray[np.int64]], batch_size: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the images of all videos in order: (at most B, N_MELS, IMAGE_FRAMES)."""
+    """Yield the chosen images of all videos in order: (at most B, N_MELS, IMAGE_FRAMES)."""
     waiting: list[NDArray[np.float32]] = []
     room = batch_size
-    for video_id in video_ids:
-        first, count = 0, len(images[video_id])
-        while first < count:
-            part = np.asarray(images[video_id][first : first + room], dtype=np.float32)
-            waiting.append(part)
-            first, room = first + len(part), room - len(part)
+    for video_id, rest in clips.items():
+        while len(rest):
+            numbers, rest = rest[:room], rest[room:]
+            first = int(numbers[0])
+            part = np.asarray(images[video_id][first : int(numbers[-1]) + 1], dtype=np.float32)
+            waiting.append(part[numbers - first])
+            room -= len(numbers)
             if not room:
                 yield np.concatenate(waiting)
                 waiting, room = [], batch_size
@@ -136,8 +160,8 @@ def pool_soundtracks(
     Args:
         clip_scores: `.npy` file from `score_clips`.
         clip_index: its table.
-        soundtracks: columns video_id and class_id, one row a soundtrack; one without a clip has
-            scores of 0.
+        soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
+            clip has scores of 0.
         space: what is averaged; the logits, as published.
         scores_target: `.npy` file, float64 (N, K).
         table_target: table of kind SOUNDTRACKS.
@@ -165,6 +189,6 @@ def pool_soundtracks(
         rows = slice(int(ends[first] - counts[first]), int(ends[part][-1]))
         pooled[part] = pool_clips(logits[rows], counts[part], space=space)
     save_array(pooled, scores_target)
-    table = soundtracks[["video_id", "class_id"]].assign(clips=counts)
+    table = soundtracks[["video_id", "split", "class_id"]].assign(clips=counts)
     write_table(table, table_target, SOUNDTRACKS)
     return soundtrack_metrics(pooled, table["class_id"], counts)

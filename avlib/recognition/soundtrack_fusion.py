@@ -19,13 +19,17 @@ from avlib.datasets.soundtrack_scores import Matches, NamedScores, match_scores
 from avlib.errors import DataError
 from avlib.evaluation.soundtrack_fusion import (
     Criterion,
+    Fused,
     Paired,
     Space,
+    fuse_scores,
     fusion_metrics,
+    reference_metrics,
     sweep,
     weight_grid,
 )
 from avlib.io.atomic import atomic_path, write_json
+from avlib.io.tables import FUSED_ANSWERS, write_table
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +69,17 @@ class MatchedScores:
     """Scores of the same videos by ear and by eye, with what was left out.
 
     Attributes:
-        video_ids: names of the videos, as the soundtracks have them.
+        video_ids: names of the videos, as the soundtracks have them, whose sound has a clip.
         pairs: their scores, as given.
-        matches: which rows they were.
+        all_pairs: also those of soundtracks without a clip, whose scores are 0.
+        without_clips: names of the latter.
+        matches: which rows they were, all of them.
     """
 
     video_ids: list[str]
     pairs: Paired
+    all_pairs: Paired
+    without_clips: list[str]
     matches: Matches
 
 
@@ -79,6 +87,7 @@ def pair_scores(
     audio: NamedScores,
     video: NamedScores,
     labels: NDArray[np.int64],
+    clips: NDArray[np.int64],
     key: Callable[[str], str] = str,
 ) -> MatchedScores:
     """Return the scores of the videos that both have, in the order of the soundtracks.
@@ -87,6 +96,7 @@ def pair_scores(
         audio: scores of soundtracks.
         video: scores of videos.
         labels: (N,) true class of each soundtrack.
+        clips: (N,) number of its clips.
         key: as in `match_scores`.
 
     Raises:
@@ -101,21 +111,24 @@ def pair_scores(
             f"{audio.video_ids[row]}: class {labels[row]}, but {audio.source} has scores of the "
             f"classes 0 to {num_classes - 1}"
         )
+    rows = found.audio_rows
+    pairs = Paired(audio.scores[rows], video.scores[found.video_rows], labels[rows])
+    has_clips = clips[rows] > 0
+    matched = MatchedScores(
+        video_ids=[audio.video_ids[row] for row in rows[has_clips]],
+        pairs=pairs.part(has_clips),
+        all_pairs=pairs,
+        without_clips=[audio.video_ids[row] for row in rows[~has_clips]],
+        matches=found,
+    )
     for names, lacking in (
         (found.without_video, f"soundtracks have no scores in {video.source}"),
         (found.without_audio, f"videos have no scores in {audio.source}"),
+        (matched.without_clips, f"soundtracks of {audio.source} are shorter than a clip"),
     ):
         if names:
             logger.warning("%d %s and are left out, %s the first", len(names), lacking, names[0])
-    return MatchedScores(
-        [audio.video_ids[row] for row in found.audio_rows],
-        Paired(
-            audio.scores[found.audio_rows],
-            video.scores[found.video_rows],
-            labels[found.audio_rows],
-        ),
-        found,
-    )
+    return matched
 
 
 def fuse(
@@ -125,50 +138,81 @@ def fuse(
     validation: MatchedScores | None,
     report_target: Path,
     sweep_target: Path,
+    answers_target: Path,
 ) -> None:
     """Write what audio, video and their fusion score, and the sweep over the evaluated videos.
+
+    Videos whose sound is shorter than a clip are left out, but for what is counted as published.
 
     Args:
         evaluated: what is reported on.
         settings: how.
         validation: other videos to choose the weight on; None chooses it on each half of the
             evaluated ones, by a hash of their names, for the other half.
-        report_target: JSON file with `scores` and `probabilities`, each as `fusion_metrics`, the
-            `counts` of videos, and the names of those that were left out.
+        report_target: JSON file with `scores` and `probabilities`, each as `fusion_metrics`,
+            `reference` as `reference_metrics`, the `counts` of videos, and the names of those
+            that were left out.
         sweep_target: CSV file with weight, top1, top5 and mean of the scores.
+        answers_target: table of kind FUSED_ANSWERS, of the scores.
 
     Raises:
-        DataError: if the videos are too few for two halves.
+        DataError: if no video is left, or they are too few for two halves.
     """
     halves = np.array([name_half(video_id) for video_id in evaluated.video_ids])
+    if not len(halves):
+        raise DataError("no video with scores by eye has a soundtrack as long as a clip")
     needs_halves = settings.weight_from == "validation" and validation is None
     if needs_halves and len(set(halves)) < 2:
         raise DataError(
             f"{len(halves)} videos cannot be parted in two to choose the weight of the fusion; "
             f"give scores of validation videos or set fusion.weight_from: evaluation"
         )
-    report: dict[str, Any] = {}
-    spaces: dict[str, Space] = {"scores": settings.space, "probabilities": "softmax"}
-    for name, space in spaces.items():
-        report[name] = fusion_metrics(
-            evaluated.pairs.as_space(space),
+
+    def in_space(space: Space) -> tuple[Paired, Fused]:
+        pairs = evaluated.pairs.as_space(space)
+        return pairs, fuse_scores(
+            pairs,
             settings.weights,
             weight_from=settings.weight_from,
             validation=None if validation is None else validation.pairs.as_space(space),
             halves=halves,
             criterion=settings.criterion,
         )
-    found = evaluated.matches
-    report["without_video"], report["without_audio"] = found.without_video, found.without_audio
-    report["counts"] = {
-        "matched": len(found.audio_rows),
-        "without_video": len(found.without_video),
-        "without_audio": len(found.without_audio),
+
+    pairs, fused = in_space(settings.space)
+    report = {
+        **_counts(evaluated, validation),
+        "scores": fusion_metrics(pairs, fused),
+        "probabilities": fusion_metrics(*in_space("softmax")),
+        "reference": reference_metrics(evaluated.all_pairs, settings.weights),
     }
-    rows = sweep(evaluated.pairs.as_space(settings.space), settings.weights).rows()
+    write_table(_answers(evaluated.video_ids, pairs, fused), answers_target, FUSED_ANSWERS)
+    rows = sweep(pairs, settings.weights).rows()
     with atomic_path(sweep_target) as partial:
         pd.DataFrame(rows, columns=SWEEP_COLUMNS).to_csv(partial, index=False)
     write_json(report_target, report)
+
+
+def _counts(evaluated: MatchedScores, validation: MatchedScores | None) -> dict[str, Any]:
+    found = evaluated.matches
+    left_out = {
+        "without_video": found.without_video,
+        "without_audio": found.without_audio,
+        "without_clips": evaluated.without_clips,
+    }
+    counts = {
+        "evaluated": len(evaluated.video_ids),
+        "validation": 0 if validation is None else len(validation.video_ids),
+    }
+    return {**left_out, "counts": counts | {name: len(ids) for name, ids in left_out.items()}}
+
+
+def _answers(video_ids: list[str], pairs: Paired, fused: Fused) -> pd.DataFrame:
+    """Return the rows of FUSED_ANSWERS; of equal scores the lower class is the answer."""
+    scores = {"audio": pairs.audio, "video": pairs.video, "fusion": fused.scores}
+    answers = {name: values.argmax(axis=1) for name, values in scores.items()}
+    columns = {"video_id": video_ids, "class_id": pairs.labels, "weight": fused.item_weights}
+    return pd.DataFrame(columns | answers)
 
 
 def name_half(video_id: str) -> int:

@@ -1,7 +1,7 @@
 """Models of TIM by recipe: new ones, those of a file, and how they are kept in one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,11 @@ from avlib.errors import CheckpointError, ConfigError
 from avlib.io.checkpoints import load_metadata
 from avlib.io.weights import save_weights
 from avlib.models.tim import TIM, Modality
+from avlib.recognition.class_names import Classes, check_classes
 from avlib.recognition.windows import VISUAL_HEADS, Split
 from avlib.training.tim_checkpoint import load_tim, new_tim
 from avlib.training.tim_recipes import TIM_RECIPES, TimRecipe
 
-Classes = Mapping[str, Sequence[str]]
 RATES = ("enc_dropout", "feat_dropout", "seq_dropout")
 
 
@@ -103,23 +103,6 @@ def save_model(
     metadata = {"recipe": asdict(recipe), "arguments": arguments, "classes": classes}
     text = {name: json.dumps(value, ensure_ascii=False) for name, value in metadata.items()}
     save_weights(target, weights, text)
-
-
-def check_classes(path: Path, classes: Classes) -> None:
-    """Check that a model of ours was trained for these classes.
-
-    Raises:
-        CheckpointError: naming the first class that differs.
-    """
-    trained = json.loads(load_metadata(path).get("classes", "{}"))
-    for head in trained.keys() & classes.keys():
-        pairs = enumerate(zip(trained[head], classes[head], strict=False))
-        for number, (old, new) in pairs:
-            if old != new:
-                raise CheckpointError(
-                    f"{path}: its class {number} is {old!r}, that of the study is {new!r}; train "
-                    "again, or give the annotations that it was trained with"
-                )
 
 
 def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 from avlib.report.svg import svg_figure
 
 SMALLEST_SHARE = 0.005  # that is written into its cell
-JOINT = "audio_visual"
+MOST_CLASSES = 60  # that a figure can show
+# What is drawn of a study, the first that it has: where its accuracy is, and what it is called.
+DRAWN = {
+    "audio_visual": (("segment_accuracy", "audio_visual"), "sound and picture", "segments"),
+    "fusion": (("top1", "fusion"), "sound fused with picture", "videos"),
+    "audio": (("accuracy",), "sound", "files"),
+}
 
 
 def draw_study_confusion(metrics: Path, target: Path) -> None:
-    """Draw the confusion matrix of a study's joint model as SVG.
+    """Draw the confusion matrix of a study's joint model, or of its only one, as SVG.
 
     Args:
         metrics: the study's `test_metrics.json`.
@@ -24,23 +32,40 @@ def draw_study_confusion(metrics: Path, target: Path) -> None:
     """
     found = json.loads(metrics.read_text(encoding="ascii"))
     confusion = found["metrics"]["confusion"]
-    accuracy = found["metrics"]["segment_accuracy"][JOINT]
-    title = f"{found['study']}, sound and picture: {accuracy:.1%} of the test segments are right"
-    draw_confusion(confusion[JOINT], confusion["classes"], title, target)
+    drawn = next(name for name in DRAWN if name in confusion)
+    place, by, items = DRAWN[drawn]
+    accuracy = reduce(getitem, place, found["metrics"])
+    title = f"{found['study']}, {by}: {accuracy:.1%} of the test {items} are right"
+    draw_confusion(confusion[drawn], confusion["classes"], title, target, items=items)
 
 
-def draw_confusion(counts: ArrayLike, classes: Sequence[str], title: str, target: Path) -> None:
+def draw_confusion(
+    counts: ArrayLike,
+    classes: Sequence[str],
+    title: str,
+    target: Path,
+    *,
+    items: str = "segments",
+) -> None:
     """Draw a confusion matrix as SVG; each row is shown as shares of its class.
+
+    Of more classes than MOST_CLASSES, those are shown that are most often confused.
 
     Args:
         counts: (K, K) items by true class (row) and predicted class (column).
         classes: K names.
         title: line above the figure.
         target: SVG file to write.
+        items: what is counted, in the plural.
     """
     counts = np.asarray(counts)
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
+    if len(classes) > MOST_CLASSES:
+        shown = _most_confused(counts)
+        title += f"; the {MOST_CLASSES} most confused of {len(classes)} classes"
+        totals, shares = totals[shown], shares[np.ix_(shown, shown)]
+        classes = [classes[number] for number in shown]
     side = 4.0 + 0.32 * len(classes)
     with svg_figure(target, side + 1.2, side) as figure:
         axes = figure.subplots()
@@ -54,12 +79,18 @@ def draw_confusion(counts: ArrayLike, classes: Sequence[str], title: str, target
         axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
         axes.grid(which="minor", color="white", linewidth=0.8)
         axes.tick_params(which="minor", length=0)
-        axes.set(xlabel="predicted class", ylabel="true class (segments)")
+        axes.set(xlabel="predicted class", ylabel=f"true class ({items})")
         axes.set_title(title, fontsize="medium")
         _write_shares(axes, shares)
         bar = figure.colorbar(image, shrink=0.6, format=PercentFormatter(xmax=1))
         bar.set_label("share of the true class")
         bar.outline.set_visible(False)
+
+
+def _most_confused(counts: NDArray[np.int64]) -> list[int]:
+    """Return the classes that most items are wrongly of or wrongly taken for, ascending."""
+    wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+    return sorted(np.argsort(-wrong, kind="stable")[:MOST_CLASSES].tolist())
 
 
 def _write_shares(axes: Axes, shares: NDArray[np.float64]) -> None:

@@ -95,9 +95,7 @@ def split_events(
             f"({splits['train'].n_left_out} are without); check the splits and the packs"
         )
     if not len(splits["val"]):
-        logger.warning(
-            "no event of split val has any %s: the best epoch is chosen on train", needed
-        )
+        logger.warning("no event of split val has any %s: train itself is validated", needed)
     return splits
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from avlib.features.spec_augment import mask_with_mean
+from avlib.features.spec_augment import mask_batch_with_mean
+from avlib.models.soundtrack import IMAGE_FRAMES, N_MELS
 from avlib.seeds import generator
 from avlib.training.labelled_events import LabelledEvents
 from avlib.training.soundtrack_recipes import ImageAugmentation
@@ -32,6 +34,17 @@ class AudioImages(Protocol):
         """Return the key of what the images were made from; empty if it is not known."""
 
 
+def audible_clips(images: Any) -> NDArray[np.int64]:
+    """Return the numbers of the images (K, N_MELS, IMAGE_FRAMES) that are not wholly silent.
+
+    Silence is an image of one value, whatever is 0 dB. If all are silent, the first one counts,
+    so that every soundtrack with an image has a clip.
+    """
+    is_audible = np.array([np.ptp(images[clip]) > 0 for clip in range(len(images))], dtype=bool)
+    is_audible[:1] |= not is_audible.any()
+    return np.flatnonzero(is_audible)
+
+
 class SoundtrackEvents(LabelledEvents):
     """The soundtracks of one split that have a clip; an input is (N_MELS, IMAGE_FRAMES).
 
@@ -40,6 +53,7 @@ class SoundtrackEvents(LabelledEvents):
         images: audio images of the videos.
         heads: as in `LabelledEvents`.
         augmentation: of the images that are learned; None leaves them alone.
+        drops_silence: whether only `audible_clips` are items.
     """
 
     def __init__(
@@ -49,8 +63,11 @@ class SoundtrackEvents(LabelledEvents):
         *,
         heads: Sequence[str],
         augmentation: ImageAugmentation | None,
+        drops_silence: bool = False,
     ) -> None:
-        clips = {v: len(images[v]) for v in soundtracks.video_id if v in images}
+        choose = audible_clips if drops_silence else _all_clips
+        numbers = {v: choose(images[v]) for v in soundtracks.video_id if v in images}
+        clips = {v: len(chosen) for v, chosen in numbers.items()}
         spans = {"start_s": 0, "stop_s": [clips.get(v, 0) for v in soundtracks.video_id]}
         super().__init__(
             soundtracks.assign(event_id=soundtracks.video_id, **spans),
@@ -60,12 +77,26 @@ class SoundtrackEvents(LabelledEvents):
             clip_ticks=1,
         )
         self.images, self.augmentation = images, augmentation
+        self._clips = [numbers[v] for v in self.video_ids]  # their numbers among the images
         self._ends = np.cumsum(self.stops, dtype=np.int64)  # clips up to the end of each event
 
     @property
     def n_clips(self) -> int:
         """Number of clips of all events."""
         return int(self._ends[-1]) if len(self) else 0
+
+    def band_statistics(self) -> tuple[Tensor, Tensor]:
+        """Return mean and deviation in dB of each band over all clips: (N_MELS,) twice."""
+        sums, squares = np.zeros(N_MELS), np.zeros(N_MELS)
+        for index, numbers in enumerate(self._clips):
+            for number in numbers:
+                image = self._cut(index, number, 0).astype(np.float64)
+                sums += image.sum(axis=1)
+                squares += (image**2).sum(axis=1)
+        n_values = self.n_clips * IMAGE_FRAMES
+        mean = sums / n_values
+        deviation = np.sqrt(np.maximum(squares / n_values - mean**2, 0))
+        return torch.from_numpy(mean), torch.from_numpy(deviation)
 
     def clip(self, index: int, first: float) -> Tensor:
         """Return an image by its number in the video: (N_MELS, IMAGE_FRAMES)."""
@@ -74,14 +105,37 @@ class SoundtrackEvents(LabelledEvents):
 
     def augmented_clip(self, index: int, first: float, rng: np.random.Generator) -> Tensor:
         """Return an image by its number in the video, augmented: (N_MELS, IMAGE_FRAMES)."""
-        image, how = self.clip(index, first), self.augmentation
+        return torch.from_numpy(self._augmented([(index, int(first))], rng)[0])
+
+    def _augmented(
+        self, items: Sequence[tuple[int, int]], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Return the images of pairs of event and number, augmented: (B, N_MELS, IMAGE_FRAMES)."""
+        how = self.augmentation
         if how is None:
-            return image
-        shift = int(rng.integers(-how.shift_frames, how.shift_frames + 1))
-        moved = image.roll(shift, dims=1)
+            return np.stack([self._cut(*item, 0) for item in items])
+        shifts = rng.integers(-how.shift_frames, how.shift_frames + 1, len(items))
+        images = np.stack(
+            [self._shifted(*item, int(s)) for item, s in zip(items, shifts, strict=True)]
+        )
         bands, frames = (how.masks, how.mask_bands), (how.masks, how.mask_frames)
-        mask_with_mean(moved.numpy(), rng, bands=bands, frames=frames)
-        return moved
+        mask_batch_with_mean(images, rng, bands=bands, frames=frames)
+        return images
+
+    def _shifted(self, index: int, number: int, shift: int) -> NDArray[np.float32]:
+        """Return the image that is `shift` frames later, or itself where that one is silent."""
+        moved = self._cut(index, number, shift)
+        return moved if moved.max() > moved.min() else self._cut(index, number, 0)
+
+    def _cut(self, index: int, number: int, shift: int) -> NDArray[np.float32]:
+        """Return what is `shift` frames after the start of an image of the closed soundtrack."""
+        images = self.images[self.video_ids[index]]
+        step, offset = divmod(shift, IMAGE_FRAMES)
+        first = np.asarray(images[(number + step) % len(images)], dtype=np.float32)
+        if not offset:
+            return first
+        second = np.asarray(images[(number + step + 1) % len(images)], dtype=np.float32)
+        return np.concatenate([first[:, offset:], second[:, :offset]], axis=1)
 
     def video_fingerprint(self, video_id: str) -> bytes:
         """Return number and origin of a video's images; the middle one where no origin is noted."""
@@ -91,7 +145,7 @@ class SoundtrackEvents(LabelledEvents):
 
     def view_offsets(self, index: int, views: int) -> list[float]:
         """Return the numbers of all clips of an event, whatever `views` says."""
-        return list(range(self.stops[index]))
+        return self._clips[index].tolist()
 
     def clip_batches(
         self, seed: int, epoch: int, *, batch_size: int, steps: range
@@ -106,12 +160,15 @@ class SoundtrackEvents(LabelledEvents):
         for step in steps:
             clips = order[step * batch_size : (step + 1) * batch_size]
             events = np.searchsorted(self._ends, clips, side="right")  # (B,)
-            images = [self._item(*pair, seed, epoch) for pair in zip(clips, events, strict=True)]
-            yield torch.stack(images), torch.from_numpy(self.labels[events, 0])
+            items = [self._item(*pair) for pair in zip(clips, events, strict=True)]
+            images = self._augmented(items, generator(seed, "augment", epoch, step))
+            yield torch.from_numpy(images), torch.from_numpy(self.labels[events, 0])
 
-    def _item(self, clip: int, event: int, seed: int, epoch: int) -> Tensor:
-        """Return a clip by its number among all, augmented."""
-        first = int(self._ends[event - 1]) if event else 0
-        number = int(clip) - first
-        rng = generator(seed, "augment", epoch, self.event_ids[event], number)
-        return self.augmented_clip(event, number, rng)
+    def _item(self, clip: int, event: int) -> tuple[int, int]:
+        """Return the event of a clip, and its image there, by its number among all clips."""
+        first = self._ends[event - 1] if event else 0
+        return int(event), int(self._clips[event][clip - first])
+
+
+def _all_clips(images: Any) -> NDArray[np.int64]:
+    return np.arange(len(images))

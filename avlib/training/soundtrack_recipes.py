@@ -4,11 +4,34 @@ Sources of the second: Zhang et al., "mixup", ICLR 2018; Park et al., "SpecAugme
 2019; Szegedy et al., CVPR 2016 (label smoothing); Loshchilov and Hutter, ICLR 2017 (cosine).
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from avlib.training.recipes import BaseRecipe
 from avlib.training.schedules import Schedule
+
+if TYPE_CHECKING:  # the workflow reads the recipes, and should not wait for torch
+    from avlib.features.audio_images import Reference
+    from avlib.models.soundtrack import Pool
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """Which network is trained.
+
+    Attributes:
+        network: one of `avlib.models.soundtrack.NETWORKS`; the published training has resnet50.
+        pool: of the residual networks, as in `ResNet`.
+        width: channels of their stem; 64 in the published ones.
+        stem_stride: of the residual networks, as in `ResNet`.
+        standardises: of the residual networks, as in `ResNet`.
+    """
+
+    network: str = "resnet50"
+    pool: "Pool" = "first_columns"
+    width: int = 64
+    stem_stride: int = 1
+    standardises: bool = False
 
 
 @dataclass(frozen=True)
@@ -16,8 +39,8 @@ class ImageAugmentation:
     """What happens to the audio images that are learned.
 
     Attributes:
-        shift_frames: largest shift in time, in frames; what leaves an image on one side enters
-            it on the other.
+        shift_frames: largest shift in time, in frames; an image is cut out of its soundtrack,
+            whose end its start follows, that much earlier or later.
         masks: stretches of bands, and as many of frames, that the mean of the image covers.
         mask_bands: number of bands that each covers less than.
         mask_frames: number of frames that each covers less than.
@@ -42,6 +65,10 @@ class SoundtrackRecipe(BaseRecipe):
             mixed; 0 mixes none.
         augmentation: of the single images; None leaves them alone.
         keeps: which weights count, those that are best in validation or those of the last epoch.
+        choice: the network that is trained if nothing else is asked for.
+        reference: what is 0 dB in the images if nothing else is asked for.
+        drops_silence: whether clips that are wholly silent are neither learned nor asked, unless a
+            soundtrack has no other.
     """
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -51,7 +78,25 @@ class SoundtrackRecipe(BaseRecipe):
     mixup: float = 0.0
     augmentation: ImageAugmentation | None = None
     keeps: Literal["best", "last"] = "best"
+    choice: NetworkChoice = NetworkChoice()
+    reference: "Reference" = "clip"
+    drops_silence: bool = False
 
+
+_SMALL = SoundtrackRecipe(  # hundreds to thousands of clips
+    name="small",
+    schedule=Schedule(3e-3, epochs=40, policy="cosine", warmup_epochs=2, warmup_start_rate=1e-5),
+    batch_size=16,
+    optimizer="adamw",
+    weight_decay=0.05,
+    label_smoothing=0.1,
+    mixup=0.1,
+    augmentation=ImageAugmentation(shift_frames=48, masks=1, mask_bands=10, mask_frames=16),
+    keeps="last",
+    choice=NetworkChoice("resnet18", pool="full", width=16, stem_stride=2, standardises=True),
+    reference="soundtrack",
+    drops_silence=True,
+)
 
 SOUNDTRACK_RECIPES = {
     recipe.name: recipe
@@ -62,17 +107,12 @@ SOUNDTRACK_RECIPES = {
             batch_size=32,
             keeps="last",
         ),
-        SoundtrackRecipe(  # hundreds to thousands of clips
-            name="small",
-            schedule=Schedule(
-                1e-3, epochs=30, policy="cosine", warmup_epochs=2, warmup_start_rate=1e-5
-            ),
-            batch_size=32,
-            optimizer="adamw",
-            weight_decay=0.05,
-            label_smoothing=0.1,
-            mixup=0.3,
-            augmentation=ImageAugmentation(shift_frames=24, masks=2, mask_bands=10, mask_frames=16),
+        _SMALL,
+        replace(  # the rendered sounds
+            _SMALL,
+            name="miniature",
+            schedule=replace(_SMALL.schedule, epochs=20),
+            choice=replace(_SMALL.choice, width=8),
         ),
     )
 }

@@ -40,6 +40,7 @@ class SoundtrackRecognition(EventRecognition):
         validation: LabelledEvents,
         seed: int,
         metrics: Metrics,
+        validate_every: int = 1,
     ) -> None:
         super().__init__(
             model,
@@ -51,7 +52,7 @@ class SoundtrackRecognition(EventRecognition):
             batch_size=recipe.batch_size,
             epoch_items=0,
             views=1,
-            validate_every=1,
+            validate_every=validate_every,
             seed=seed,
             metrics=metrics,
         )

@@ -1,7 +1,8 @@
 """Training of a soundtrack network on labelled audio images, after one of the recipes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from avlib.models.soundtrack import (
     IMAGE_FRAMES,
     N_MELS,
     NETWORKS,
-    PUBLISHED_WIDTH,
-    Pool,
+    BandScale,
+    ResNet,
     SoundtrackNetwork,
     published_name,
     soundtrack_network,
@@ -30,43 +31,13 @@ from avlib.training.event_training import (
 )
 from avlib.training.soundtrack import initialise
 from avlib.training.soundtrack_events import AudioImages, SoundtrackEvents
-from avlib.training.soundtrack_recipes import SoundtrackRecipe
+from avlib.training.soundtrack_recipes import NetworkChoice, SoundtrackRecipe
 from avlib.training.soundtrack_recognition import HEADS, SoundtrackRecognition
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class NetworkChoice:
-    """Which network is trained.
-
-    Attributes:
-        network: one of `avlib.models.soundtrack.NETWORKS`; the published training has resnet50.
-        pool: of the residual networks, as in `ResNet`.
-        width: channels of their stem; 64 in the published ones.
-    """
-
-    network: str = "resnet50"
-    pool: Pool = "first_columns"
-    width: int = PUBLISHED_WIDTH
-
-    def build(self, num_classes: int) -> SoundtrackNetwork:
-        """Return the network with random weights.
-
-        Raises:
-            ConfigError: if there is none of that name.
-        """
-        if self.network not in NETWORKS:
-            raise ConfigError(
-                f"network.name: {self.network!r} is unknown; use one of {', '.join(NETWORKS)}"
-            )
-        options: dict[str, Any] = {"num_classes": num_classes}
-        if self.network.startswith("resnet"):
-            options |= {"pool": self.pool, "width": self.width}
-        if self.network == "logistic":
-            options["in_features"] = N_MELS * IMAGE_FRAMES
-        return soundtrack_network(self.network, **options)
+LEAST_DEVIATION_DB = 10.0  # of a band, added so that rare sound in a silent one is not blown up
 
 
 def train_soundtrack(
@@ -101,8 +72,8 @@ def train_soundtrack(
         initial_weights: checkpoint of the same network to begin with, whatever its classes; None
             begins with random weights.
         device: torch device.
-        outputs: files to write. The weights have the published names, and as metadata classes,
-            network, pool, width and recipe.
+        outputs: files to write. The weights have the published names, and as metadata the classes,
+            the choice, the recipe's name and whether it drops silence.
 
     Raises:
         ConfigError: if network, recipe and classes do not go together, or the loss is no longer
@@ -116,19 +87,24 @@ def train_soundtrack(
         raise DataError(f"{twice.iloc[0]}: listed twice; a soundtrack has one class and one split")
     events = soundtracks.assign(event_id=soundtracks["video_id"])
     check_classes(events, HEADS, classes, recipe.name)
-    splits = split_events(
-        events,
-        lambda part: SoundtrackEvents(part, images, heads=HEADS, augmentation=recipe.augmentation),
-        needed="clip of sound",
+    choose = partial(
+        SoundtrackEvents,
+        images=images,
+        heads=HEADS,
+        augmentation=recipe.augmentation,
+        drops_silence=recipe.drops_silence,
     )
-    model = _build_model(choice, len(classes[HEADS[0]]), seed, initial_weights)
+    splits = split_events(events, choose, needed="clip of sound")
+    model = _build_model(choice, len(classes[HEADS[0]]), seed, splits["train"], initial_weights)
+    chooses_nothing = recipe.keeps == "last" and not len(splits["val"])
     task = SoundtrackRecognition(
-        model.to(device),
+        _placed(model, torch.device(device)),
         recipe,
         training=splits["train"],
         validation=splits[held_out(splits)],
         seed=seed,
         metrics=metrics,
+        validate_every=recipe.schedule.epochs if chooses_nothing else 1,
     )
     train_on_events(
         task,
@@ -136,18 +112,47 @@ def train_soundtrack(
         outputs,
         settings=(choice, recipe, code_fingerprint("avlib.training.soundtrack_training")),
         classes=classes,
-        description=asdict(choice) | {"recipe": recipe.name},
+        description=asdict(choice) | {"recipe": recipe.name, "drops_silence": recipe.drops_silence},
     )
 
 
 def _build_model(
-    choice: NetworkChoice, num_classes: int, seed: int, initial_weights: Path | None
+    choice: NetworkChoice,
+    num_classes: int,
+    seed: int,
+    training: SoundtrackEvents,
+    initial_weights: Path | None,
 ) -> SoundtrackNetwork:
     """Return the network with its first weights."""
-    model = choice.build(num_classes)
+    model = _build_network(choice, num_classes)
     initialise(model, seed)
+    if isinstance(model, ResNet) and isinstance(model.bands, BandScale):
+        mean, deviation = training.band_statistics()
+        model.bands.note(mean, deviation + LEAST_DEVIATION_DB)
     if initial_weights is not None:
         weights = load_state_dict(initial_weights)
         skipped = model.classifier_name
         fit_state_dict(model, weights, initial_weights, skip=skipped, names=published_name)
     return model
+
+
+def _placed(model: SoundtrackNetwork, device: torch.device) -> SoundtrackNetwork:
+    """Return the network on a device, its kernels in the order that is quicker there."""
+    if device.type == "cpu":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(device)
+
+
+def _build_network(choice: NetworkChoice, num_classes: int) -> SoundtrackNetwork:
+    """Return the network with random weights; refuse a name that there is not."""
+    if choice.network not in NETWORKS:
+        raise ConfigError(
+            f"network.name: {choice.network!r} is unknown; use one of {', '.join(NETWORKS)}"
+        )
+    options: dict[str, Any] = {"num_classes": num_classes}
+    if choice.network.startswith("resnet"):
+        sizes = asdict(choice)
+        options |= {name: value for name, value in sizes.items() if name != "network"}
+    if choice.network == "logistic":
+        options["in_features"] = N_MELS * IMAGE_FRAMES
+    return soundtrack_network(choice.network, **options)

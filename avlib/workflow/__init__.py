@@ -6,7 +6,8 @@ rules can name them as input and parameter functions.
 
 from avlib.workflow.media import MediaStages
 from avlib.workflow.recognition import RecognitionStages
+from avlib.workflow.soundtracks import SoundtrackStages
 
 
-class Workflow(MediaStages, RecognitionStages):
+class Workflow(MediaStages, RecognitionStages, SoundtrackStages):
     """All questions that rules ask."""

@@ -4,7 +4,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from avlib.config import SPLITS, Ave, Custom
+from avlib.config.ave import Ave
+from avlib.config.base import SPLITS
+from avlib.config.sound import Custom
+from avlib.config.soundtracks import K600
 from avlib.datasets.study import is_rendered
 from avlib.errors import ConfigError
 from avlib.io.provenance import code_fingerprint
@@ -83,8 +86,11 @@ class FeatureStages(Studies):
 
     def checked_weights(self, wildcards: Wildcards) -> list[str]:
         """Return the reports that say that given weights fit, of all networks with such."""
-        checkpoints = self.study(wildcards).checkpoints
-        names = [n for n in self.extractors(wildcards) if isinstance(getattr(checkpoints, n), Path)]
+        study = self.section(wildcards)
+        used: tuple[str, ...] = ("soundtrack",)
+        if isinstance(study, Ave | Custom):
+            used = self.extractors_of(study)
+        names = [name for name in used if isinstance(getattr(study.checkpoints, name), Path)]
         return [str(self.folder(wildcards) / f"model/{name}/given.json") for name in names]
 
     def preset(self, wildcards: Wildcards) -> str:
@@ -120,7 +126,9 @@ class FeatureStages(Studies):
 
     def omnivore_training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the trained weights, beside the data."""
-        settings = self.ave(wildcards).visual.pretraining.model_dump()
+        study = self.section(wildcards)
+        own = study.visual if isinstance(study, K600) else self.ave(wildcards).visual.pretraining
+        settings = own.model_dump()
         return settings | self._common() | {"rate_fps": RATE_FPS}
 
     def _common(self) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.config import Ave, Custom
+from avlib.config.ave import Ave
+from avlib.config.sound import Custom
+from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.ave import SECONDS
+from avlib.datasets.miniature.k600 import LABEL_LIST
 from avlib.datasets.study import annotation_files, is_rendered
 from avlib.media.scan import fingerprint, read_scan, shard_list
 from avlib.workflow.studies import Studies, Wildcards
 
 VGG_SAMPLE_RATE = 44_100  # Hz of the sound that VGGish's front end resamples, as published
+IMAGE_RATE = 44_100  # Hz of the sound that audio images are made of, as published
 
 
 class MediaStages(Studies):
@@ -25,12 +29,20 @@ class MediaStages(Studies):
             return fingerprint(read_scan(Path(self.video_list(wildcards))))
         return self.scanned(wildcards.study)[int(wildcards.shard)]
 
+    def fingerprints(self, wildcards: Wildcards) -> list[str]:
+        """Return the fingerprints of all shards of the study."""
+        if not self.rescan:
+            lists = map(Path, self.all_video_lists(wildcards))
+            return [fingerprint(read_scan(path)) for path in lists]
+        return list(self.scanned(wildcards.study).values())
+
     def rendered_files(self, wildcards: Wildcards) -> list[str]:
         """Return what must be rendered before the videos exist."""
-        study = self.study(wildcards)
+        study = self.section(wildcards)
         if not is_rendered(study):
             return []
-        return [str(annotation_files(study, self.folder(wildcards))["annotations"])]
+        name = LABEL_LIST if isinstance(study, K600) else "Annotations.txt"
+        return [str(self.folder(wildcards) / "miniature" / name)]
 
     def annotation_files(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the annotation files by name: `annotations`, and a list a split."""
@@ -43,8 +55,10 @@ class MediaStages(Studies):
         return study.annotation_format if isinstance(study, Custom) else "ave"
 
     def sound_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return rate and resampler of the packs."""
-        study = self.study(wildcards)
+        """Return rate, resampler and channels of the packs."""
+        study = self.section(wildcards)
+        if isinstance(study, K600 | Sounds):
+            return {"sample_rate": IMAGE_RATE, "resampler": "ffmpeg", "channels": "own"}
         if isinstance(study, Ave) and study.features == "vgg":
             return {"sample_rate": VGG_SAMPLE_RATE, "resampler": "ffmpeg"}
         return {"sample_rate": study.asf.sample_rate, "resampler": study.asf.resampler}

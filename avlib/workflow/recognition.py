@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.config import SPLITS, Custom
+from avlib.config.base import SPLITS
 from avlib.errors import ConfigError
 from avlib.workflow.features import FeatureStages
 from avlib.workflow.studies import Wildcards
@@ -15,17 +15,14 @@ MODALITIES = (JOINT, "audio", "visual")  # of the features that a TIM sees
 class RecognitionStages(FeatureStages):
     """TIM; `wildcards.modality` names the features that it sees, where a job is about one."""
 
-    def targets(self, name: str) -> list[str]:
-        """Return the final results of a study: metrics, and the pictures of the report."""
-        study, folder = self.config.study(name), self.results / name
+    def ave_targets(self) -> list[str]:
+        """Return the final results of the study of AVE: metrics, and the report's pictures."""
+        study, folder = self.config.ave, self.results / "ave"
+        files = ["test_metrics.json", "report/confusion.svg", "report/timelines.svg"]
         trained = [n for n in self.extractors_of(study) if getattr(study.checkpoints, n) is None]
-        if isinstance(study, Custom):
-            files = ["features/asf/index.parquet"]
-        else:
-            files = ["test_metrics.json", "report/confusion.svg", "report/timelines.svg"]
-            if study.vgg_features.visual is not None:
-                trained = []
-            trained += [f"tim/{m}" for m in MODALITIES if study.checkpoints.tim is None]
+        if study.vgg_features.visual is not None:
+            trained = []
+        trained += [f"tim/{m}" for m in MODALITIES if study.checkpoints.tim is None]
         files += [f"model/{network}/curves.svg" for network in trained]
         return [str(folder / file) for file in files]
 

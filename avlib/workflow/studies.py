@@ -5,7 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from avlib.config import Ave, Config, Custom, config_hash
+from avlib.config import AnyStudy, Config, config_hash
+from avlib.config.ave import Ave
+from avlib.config.sound import Custom
+from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.study import is_rendered, study_videos
 from avlib.errors import ConfigError
 from avlib.media.scan import scan, shard_list
@@ -20,6 +23,7 @@ class Wildcards(Protocol):
     extractor: str
     network: str
     modality: str
+    fold: str
 
 
 class Studies:
@@ -36,9 +40,35 @@ class Studies:
         self.config, self.results, self.rescan = config, results, rescan
         self.scanned = cache(self._scan)
 
-    def study(self, wildcards: Wildcards) -> Ave | Custom:
+    def section(self, wildcards: Wildcards) -> AnyStudy:
         """Return the section of the configuration."""
         return self.config.study(wildcards.study)
+
+    def study(self, wildcards: Wildcards) -> Ave | Custom:
+        """Return the section of a study that has features.
+
+        Raises:
+            ConfigError: if the study has none.
+        """
+        study = self.section(wildcards)
+        if not isinstance(study, Ave | Custom):
+            raise ConfigError(f"{wildcards.study} has no such results; it makes no features")
+        return study
+
+    def soundtracks(self, wildcards: Wildcards) -> K600 | Sounds:
+        """Return the section of a study of labelled soundtracks.
+
+        Raises:
+            ConfigError: if the study is another one.
+        """
+        study = self.section(wildcards)
+        if not isinstance(study, K600 | Sounds):
+            raise ConfigError(f"{wildcards.study} has no audio images; ask for its features")
+        return study
+
+    def named(self, *kinds: type[AnyStudy]) -> str:
+        """Return a pattern of the names of the studies of some kinds, for wildcards."""
+        return "|".join(name for name, s in self.config.studies.items() if isinstance(s, kinds))
 
     def ave(self, wildcards: Wildcards) -> Ave:
         """Return the section of a study that has pictures and recognition.
@@ -91,15 +121,28 @@ class Studies:
         """Return the packs of small frames of the study."""
         return self.shards(wildcards, "frames/{}.h5")
 
+    def manifest_pattern(self, wildcards: Wildcards) -> str:
+        """Return the path of a shard's manifest; that of intervals leaves out more videos."""
+        has_intervals = isinstance(self.section(wildcards), Ave | Custom)
+        return "manifest/{}.parquet" if has_intervals else "audio/{}.parquet"
+
+    def shard_manifest(self, wildcards: Wildcards) -> str:
+        """Return the manifest of the job's shard."""
+        folder = self.folder(wildcards)
+        return str(folder / self.manifest_pattern(wildcards).format(wildcards.shard))
+
     def manifests(self, wildcards: Wildcards) -> list[str]:
         """Return the manifests of all shards of the study."""
-        return self.shards(wildcards, "manifest/{}.parquet")
+        return self.shards(wildcards, self.manifest_pattern(wildcards))
 
     def video_lists(self, wildcards: Wildcards) -> list[str]:
         """Return the lists of the videos of a feature shard."""
+        return self._members(wildcards, self.all_video_lists(wildcards))
+
+    def all_video_lists(self, wildcards: Wildcards) -> list[str]:
+        """Return the lists of the videos of all shards."""
         lists = self.lists(wildcards.study)
-        names = [str(shard_list(lists, s)) for s in range(self.study(wildcards).shards)]
-        return self._members(wildcards, names)
+        return [str(shard_list(lists, s)) for s in range(self.section(wildcards).shards)]
 
     def intervals(self, wildcards: Wildcards) -> list[str]:
         """Return the interval tables of all shards of the study."""
@@ -120,7 +163,7 @@ class Studies:
     def shards(self, wildcards: Wildcards, pattern: str) -> list[str]:
         """Return a file for each shard of the study."""
         folder = self.folder(wildcards)
-        return [str(folder / pattern.format(s)) for s in range(self.study(wildcards).shards)]
+        return [str(folder / pattern.format(s)) for s in range(self.section(wildcards).shards)]
 
     def _members(self, wildcards: Wildcards, paths: Sequence[str]) -> list[str]:
         """Return every n-th path: powers of two nest, so those shards make up the larger one."""

@@ -6,9 +6,11 @@ from hypothesis.extra import numpy as arrays
 
 from avlib.evaluation.soundtrack_fusion import (
     Paired,
+    fuse_scores,
     fusion_metrics,
     in_space,
     pool_clips,
+    reference_metrics,
     soundtrack_metrics,
     sweep,
     top_metrics,
@@ -24,6 +26,10 @@ def random_pairs(seed, n=60, num_classes=12):
     audio = 2 * rng.standard_normal((n, num_classes)) + 1.5 * truth
     video = 2 * rng.standard_normal((n, num_classes)) + 3 * truth
     return Paired(audio, video.astype(np.float32), labels)
+
+
+def fused_metrics(pairs, **choice):
+    return fusion_metrics(pairs, fuse_scores(pairs, weight_grid(), **choice))
 
 
 def one_by_one(pairs, weights):
@@ -106,7 +112,7 @@ def test_the_published_top5_takes_the_highest_of_equal_classes():
 
 def test_the_weight_of_a_half_is_chosen_on_the_other_one():
     pairs, halves = random_pairs(3), np.arange(60) % 2
-    found = fusion_metrics(pairs, weight_grid(), halves=halves)["fused"]
+    found = fused_metrics(pairs, halves=halves)["fused"]
     fused = np.empty_like(pairs.audio)
     for half in (0, 1):
         other, own = pairs.part(halves != half), pairs.part(halves == half)
@@ -117,9 +123,28 @@ def test_the_weight_of_a_half_is_chosen_on_the_other_one():
     assert found["weight_from"] == "other_half"
 
 
+def test_every_item_has_the_weight_that_it_was_fused_with():
+    pairs, halves = random_pairs(3), np.arange(60) % 2
+    for choice in ({"halves": halves}, {"validation": random_pairs(8)}):
+        fused = fuse_scores(pairs, weight_grid(), **choice)
+        for row, weight in enumerate(fused.item_weights):
+            expected = pairs.part(slice(row, row + 1)).fused(float(weight))
+            np.testing.assert_array_equal(fused.scores[[row]], expected)
+    assert fused.weight == fused.item_weights[0]
+
+
+def test_the_published_record_is_the_best_row_of_the_sweep():
+    pairs = random_pairs(4)
+    pairs.audio[5] = 0
+    means = one_by_one(pairs, weight_grid()).mean(axis=1)
+    found = reference_metrics(pairs, weight_grid())
+    assert (found["items"], found["weight"]) == (60, weight_grid()[means.argmax()])
+    assert found["mean"] == (found["top1"] + found["top5"]) / 2 == means.max()
+
+
 def test_the_published_weight_is_the_best_of_the_grid_on_the_evaluated_items():
     pairs = random_pairs(4)
-    found = fusion_metrics(pairs, weight_grid(), weight_from="evaluation")["fused"]
+    found = fused_metrics(pairs, weight_from="evaluation")["fused"]
     means = one_by_one(pairs, weight_grid()).mean(axis=1)
     assert found["weight"] == weight_grid()[means.argmax()]
     assert (found["top1"] + found["top5"]) / 2 == means.max()
@@ -128,7 +153,7 @@ def test_the_published_weight_is_the_best_of_the_grid_on_the_evaluated_items():
 
 def test_validation_items_choose_the_weight_alone():
     evaluated, validation = random_pairs(5), random_pairs(6)
-    found = fusion_metrics(evaluated, weight_grid(), validation=validation)
+    found = fused_metrics(evaluated, validation=validation)
     weight = float(weight_grid()[sweep(validation, weight_grid()).best()])
     assert found["fused"]["weight"] == weight
     assert found["fused"]["weight_from"] == "validation"

@@ -10,6 +10,7 @@ from avlib.features.spec_augment import (
     augment,
     frequency_mask,
     interpolate_frames,
+    mask_batch_with_mean,
     time_mask,
     time_warp,
     warp_flow,
@@ -108,3 +109,25 @@ def test_standard_masks_do_not_depend_on_each_other():
         masked_bands.append(int((out.std(dim=0) < 0.2).sum()))
     # Two masks of 0 to 26 bands: 26 on average, a little less as they may overlap.
     assert 22 < np.mean(masked_bands) < 27
+
+
+def test_masks_of_a_batch_are_those_of_single_spectrograms():
+    """Each has its own ones, of every width below the limit, and its own mean."""
+    x = np.random.default_rng(0).normal(size=(400, 20, 30)).astype(np.float32)
+    x += np.arange(400, dtype=np.float32)[:, None, None]
+    out = x.copy()
+    mask_batch_with_mean(out, np.random.default_rng(1), bands=(1, 5), frames=(0, 1))
+    mean = np.broadcast_to(x.mean(axis=(1, 2), keepdims=True), x.shape)
+    is_masked = out != x
+    np.testing.assert_allclose(out[is_masked], mean[is_masked], rtol=1e-5)
+    bands = is_masked.all(axis=2)
+    np.testing.assert_array_equal(bands, is_masked.any(axis=2))
+    assert set(bands.sum(axis=1)) == set(range(5))
+    assert (np.abs(np.diff(bands.astype(int), axis=1)).sum(axis=1) <= 2).all()  # one stretch
+    assert bands.any(axis=0).all()
+    out = x.copy()
+    mask_batch_with_mean(out, np.random.default_rng(1), bands=(0, 1), frames=(2, 7))
+    frames = (out != x).all(axis=1)
+    np.testing.assert_array_equal(frames, (out != x).any(axis=1))
+    assert frames.sum(axis=1).max() > 6 >= np.sort(frames.sum(axis=1))[100]
+    assert frames.sum(axis=1).max() <= 12

@@ -53,7 +53,7 @@ def test_a_torn_pack_is_named(tmp_path):
 def test_a_waveform_is_written_in_parts(tmp_path):
     parts = [np.arange(5, dtype=np.float32), np.arange(3, dtype=np.float32)]
     with h5py.File(tmp_path / "a.h5", "w") as pack:
-        write_waveform(pack, "a", 8, parts)
+        write_waveform(pack, "a", (8,), parts)
         np.testing.assert_array_equal(pack["a"][:], np.concatenate(parts))
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from media_files import make_video, run_ffmpeg
 
 from avlib.errors import DataError
@@ -24,21 +25,21 @@ CONTAINERS = [
 ]
 
 
-def command(path: Path, sample_rate: int) -> np.ndarray:
-    blocks = list(ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=1))
+def command(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
+    blocks = list(ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels))
     return np.concatenate([np.zeros(0, np.int16), *blocks])
 
 
-def extracted(path: Path, sample_rate: int) -> np.ndarray:
+def extracted(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
     target = io.BytesIO()
-    n_samples = decode.extract_waveform(path, sample_rate, target)
+    n_samples = decode.extract_waveform(path, sample_rate, target, channels)
     samples = np.frombuffer(target.getvalue(), np.int16)
-    assert len(samples) == n_samples
+    assert len(samples) == n_samples * channels
     return samples
 
 
 def in_process(path: Path, sample_rate: int) -> np.ndarray:
-    return np.concatenate(list(decode._decode_in_process(path, sample_rate)))
+    return np.concatenate(list(decode._decode_in_process(path, sample_rate, channels=1)))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -55,6 +56,21 @@ def test_samples_are_those_of_the_command(tmp_path, name, codec, video_codec, ra
     )
     for sample_rate in (16_000, 24_000):
         np.testing.assert_array_equal(extracted(path, sample_rate), command(path, sample_rate))
+    np.testing.assert_array_equal(extracted(path, 44_100, 2), command(path, 44_100, 2))
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_samples_of_sound_files_are_those_of_the_command(tmp_path, suffix, rate, channels):
+    times = np.arange(rate) / rate
+    sound = 0.3 * np.sin(2 * np.pi * 440 * times[:, None] * np.arange(1, channels + 1))
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, sound, rate)
+    assert decode.is_mono(path) == (channels == 1)
+    expected = command(path, 44_100, channels)
+    assert len(expected) > 40_000 * channels
+    np.testing.assert_array_equal(extracted(path, 44_100, channels), expected)
 
 
 @pytest.mark.skipif(

@@ -126,3 +126,33 @@ def test_an_official_hdf5_file_is_used_in_place(tmp_path):
     with WaveformStore([tmp_path / "pack.h5"], sample_rate=24_000) as store:
         first, second = (store.read(name, 10, 500) for name in ("P01_01", "P01_02"))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_pack_of_own_channels_holds_what_the_command_writes(tmp_path):
+    make_video(tmp_path / "videos/five.mkv", channels=6, audio_codec="flac")
+    make_video(tmp_path / "videos/two.mp4")
+    soundfile.write(tmp_path / "one.ogg", np.sin(np.arange(16_000) / 9) / 4, 8_000)
+    (tmp_path / "broken.mp3").write_bytes(bytes(3000))
+    videos = folder_videos(tmp_path / "videos", "test")
+    for name in ("one.ogg", "broken.mp3"):
+        path = str(tmp_path / name)
+        videos.append(Video(name[:-4], "test", path, path))
+    settings = SoundSettings(44_100, "ffmpeg", "own")
+    manifest = pack(videos, tmp_path, settings)
+    assert manifest["status"].to_dict() == {
+        "broken": "unreadable",
+        "five": "ok",
+        "one": "ok",
+        "two": "ok",
+    }
+    first = (tmp_path / "pack.h5").read_bytes()
+    with h5py.File(tmp_path / "pack.h5") as file:
+        for video_id, channels in (("five", 2), ("two", 2), ("one", 1)):
+            path = next(tmp_path.rglob(f"{video_id}.*"))
+            blocks = ffmpeg.command_waveform(path, sample_rate=44_100, channels=channels)
+            expected = np.concatenate(list(blocks)).reshape(-1, channels)
+            assert file[video_id].dtype == np.int16
+            np.testing.assert_array_equal(file[video_id], expected)
+            assert manifest["audio_duration_s"][video_id] == len(expected) / 44_100
+    pack(videos, tmp_path, settings)  # from the last pack
+    assert (tmp_path / "pack.h5").read_bytes() == first

@@ -17,6 +17,7 @@ from avlib.models.soundtrack import (
     ResNet,
     infer_network,
     network_weights,
+    noted_options,
     published_name,
     soundtrack_network,
 )
@@ -77,6 +78,40 @@ def test_the_published_pool_sees_four_of_six_columns():
         torch.testing.assert_close(columns, maps[0][..., :4].mean(dim=(2, 3)))
         torch.testing.assert_close(whole.features(IMAGES), maps[0].mean(dim=(2, 3)))
     assert maps[0].shape == (2, 32, 4, 6)
+
+
+def test_bands_are_standardised_before_the_stem():
+    network = tiny(standardises=True)
+    mean, deviation = torch.linspace(-70, -20, 64), torch.linspace(5, 25, 64)
+    network.bands.note(mean, deviation)
+    raw = tiny()
+    weights = {n: t for n, t in network.state_dict().items() if not n.startswith("bands.")}
+    raw.load_state_dict(weights)
+    scaled = (IMAGES - mean[None, :, None]) / deviation[None, :, None]
+    with torch.inference_mode():
+        torch.testing.assert_close(network(IMAGES), raw(scaled))
+        assert not torch.allclose(network(IMAGES), raw(IMAGES))
+
+
+def test_a_stem_of_stride_two_halves_the_maps():
+    network = tiny(stem_stride=2)
+    maps = []
+    network.layer4.register_forward_hook(lambda *parts: maps.append(parts[2]))
+    with torch.inference_mode():
+        pooled = network.features(IMAGES)
+        torch.testing.assert_close(pooled, maps[0][..., :2].mean(dim=(2, 3)))
+    assert maps[0].shape == (2, 32, 2, 3)
+
+
+def test_options_that_weights_do_not_tell_are_read_from_the_metadata():
+    network = tiny(stem_stride=2, pool="full", standardises=True)
+    network.bands.note(torch.full((64,), -50.0), torch.full((64,), 9.0))
+    metadata = {"pool": "full", "stem_stride": "2", "standardises": "True", "width": "4"}
+    found = infer_network(network_weights(network), **noted_options(metadata))
+    found.load_state_dict(network.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(found.eval()(IMAGES), network(IMAGES))
+    assert noted_options({}) == {}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from torchvision.models.resnet import BasicBlock
 from avlib.datasets.soundtrack_scores import NamedScores
 from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.soundtrack_fusion import Paired, sweep, weight_grid
-from avlib.io.tables import CLIPS, SOUNDTRACKS, read_table
+from avlib.io.tables import CLIPS, FUSED_ANSWERS, SOUNDTRACKS, read_table
 from avlib.io.weights import save_weights
 from avlib.models.soundtrack import ResNet, network_weights
+from avlib.recognition.given_soundtrack import check_given_soundtrack
 from avlib.recognition.soundtrack_clips import (
     load_soundtrack_network,
     pool_soundtracks,
@@ -20,6 +21,7 @@ from avlib.recognition.soundtrack_clips import (
 )
 from avlib.recognition.soundtrack_fusion import FusionSettings, fuse, name_half, pair_scores
 
+CLIPS_EACH = np.full(41, 10)  # of the soundtracks that are fused
 COUNTS = {"b": 4, "silent": 0, "a": 7, "absent": None, "c": 1}
 
 
@@ -49,12 +51,14 @@ def images():
 
 @pytest.fixture
 def soundtracks():
-    return pd.DataFrame({"video_id": list(COUNTS), "class_id": [1, 2, 3, 4, 5]})
+    splits = ["val", "test", "test", "val", "test"]
+    return pd.DataFrame({"video_id": list(COUNTS), "split": splits, "class_id": [1, 2, 3, 4, 5]})
 
 
-def score(folder, network, images, soundtracks, batch_size=3):
+def score(folder, network, images, soundtracks, batch_size=3, audible_only=False):
     targets = {"scores_target": folder / "clips.npy", "index_target": folder / "clips.parquet"}
-    score_clips(network, images, soundtracks, batch_size=batch_size, **targets)
+    options = {"batch_size": batch_size, "audible_only": audible_only}
+    score_clips(network, images, soundtracks, **options, **targets)
     return np.load(targets["scores_target"]), read_table(targets["index_target"], CLIPS)
 
 
@@ -95,12 +99,26 @@ def test_soundtracks_are_the_means_of_their_clips(tmp_path, network, images, sou
     )
     assert scores.dtype == np.float64
     assert table["clips"].tolist() == [4, 0, 7, 0, 1]
+    assert table["split"].tolist() == soundtracks["split"].tolist()
     for row, video_id in enumerate(table["video_id"]):
         own = clips[(index["video_id"] == video_id).to_numpy()].astype(np.float64)
         expected = own.mean(axis=0) if len(own) else np.zeros(6)
         np.testing.assert_allclose(scores[row], expected, rtol=1e-12)
     assert found["without_clips"] == 2
     assert (found["reference"]["items"], found["scored"]["items"]) == (5, 3)
+
+
+def test_silent_clips_are_left_out_where_the_training_did_so(
+    tmp_path, network, images, soundtracks
+):
+    everything, _ = score(tmp_path, network, images, soundtracks)
+    images["a"][[0, 3, 4]] = images["c"][0] = -80
+    scores, index = score(tmp_path, network, images, soundtracks, audible_only=True)
+    assert index["clip"].tolist() == [0, 1, 2, 3, 1, 2, 5, 6, 0]
+    np.testing.assert_allclose(scores[:8], everything[[0, 1, 2, 3, 5, 6, 9, 10]], rtol=1e-5)
+    pool(tmp_path, soundtracks)
+    table = read_table(tmp_path / "soundtracks.parquet", SOUNDTRACKS)
+    assert table["clips"].tolist() == [4, 0, 4, 0, 1]
 
 
 def test_soundtracks_are_pooled_in_parts(tmp_path, network, images, soundtracks, monkeypatch):
@@ -132,6 +150,18 @@ def test_a_network_is_read_from_its_weights_and_its_pool_from_the_notes(tmp_path
         load_soundtrack_network(tmp_path / "other.pth.tar")
 
 
+def test_given_weights_are_described_if_they_fit(tmp_path, network):
+    path, classes = tmp_path / "model.safetensors", tmp_path / "classes.json"
+    save_weights(path, network_weights(network), {"recipe": "small"})
+    classes.write_text(json.dumps({"class_id": list("abcdef")}))
+    check_given_soundtrack(path, classes=classes, target=tmp_path / "given.json")
+    found = json.loads((tmp_path / "given.json").read_text())
+    assert (found["network"], found["num_classes"]) == ("ResNet", 6)
+    classes.write_text(json.dumps({"class_id": list("abc")}))
+    with pytest.raises(CheckpointError, match="tells 6 classes apart, the study has 3"):
+        check_given_soundtrack(path, classes=classes, target=tmp_path / "given.json")
+
+
 def scores_by_both(n=40, num_classes=8):
     """Scores of n videos by ear and by eye, in other orders, one more on either side."""
     rng = np.random.default_rng(1)
@@ -153,25 +183,57 @@ def run_fusion(folder, matched, settings=None, validation=None):
         validation=validation,
         report_target=folder / "fusion.json",
         sweep_target=folder / "sweep.csv",
+        answers_target=folder / "answers.parquet",
     )
     return json.loads((folder / "fusion.json").read_text()), pd.read_csv(folder / "sweep.csv")
 
 
 def test_scores_are_fused_by_name_and_what_has_no_partner_is_counted(tmp_path):
     audio, video, labels, pairs = scores_by_both()
-    report, rows = run_fusion(tmp_path, pair_scores(audio, video, labels))
+    report, rows = run_fusion(tmp_path, pair_scores(audio, video, labels, CLIPS_EACH))
     np.testing.assert_allclose(rows, sweep(pairs, weight_grid()).rows(), rtol=1e-12)
-    assert report["counts"] == {"matched": 40, "without_video": 1, "without_audio": 1}
+    left_out = {"without_video": 1, "without_audio": 1, "without_clips": 0}
+    assert report["counts"] == {"evaluated": 40, "validation": 0, **left_out}
     assert (report["without_video"], report["without_audio"]) == (["heard"], ["seen"])
     assert report["scores"]["fused"]["weight_from"] == "other_half"
     assert report["probabilities"]["fused"]["items"] == 40
     assert report["scores"]["audio"] == report["probabilities"]["audio"]
 
 
+def test_the_answers_to_single_videos_are_those_that_are_counted(tmp_path):
+    audio, video, labels, pairs = scores_by_both()
+    report, _ = run_fusion(tmp_path, pair_scores(audio, video, labels, CLIPS_EACH))
+    answers = read_table(tmp_path / "answers.parquet", FUSED_ANSWERS)
+    assert answers["video_id"].tolist() == list(audio.video_ids[:-1])
+    for column, name in (("audio", "audio"), ("video", "video"), ("fusion", "fused")):
+        right = (answers[column] == answers["class_id"]).mean()
+        assert right == report["scores"][name]["top1"]
+    for row, answer in enumerate(answers.itertuples()):
+        fused = pairs.part(slice(row, row + 1)).fused(answer.weight)
+        assert answer.fusion == fused.argmax()
+
+
+def test_a_soundtrack_without_a_clip_is_fused_as_published_only(tmp_path):
+    audio, video, labels, pairs = scores_by_both()
+    audio.scores[[0, 3]] = pairs.audio[[0, 3]] = 0
+    clips = np.where(np.isin(np.arange(41), (0, 3)), 0, 10)
+    report, rows = run_fusion(tmp_path, pair_scores(audio, video, labels, clips))
+    assert report["without_clips"] == ["video0", "video3"]
+    assert report["scores"]["audio"]["items"] == report["counts"]["evaluated"] == 38
+    has_clips = ~np.isin(np.arange(40), (0, 3))
+    expected = sweep(pairs.part(has_clips), weight_grid()).rows()
+    np.testing.assert_allclose(rows, expected, rtol=1e-12)
+    published = sweep(pairs, weight_grid())
+    record = dict(
+        zip(("weight", "top1", "top5", "mean"), published.rows()[published.best()], strict=True)
+    )
+    assert report["reference"] == pytest.approx({"items": 40, **record})
+
+
 def test_the_published_choice_of_the_weight_is_an_option(tmp_path):
     audio, video, labels, pairs = scores_by_both()
     settings = FusionSettings(weight_from="evaluation")
-    report, _ = run_fusion(tmp_path, pair_scores(audio, video, labels), settings)
+    report, _ = run_fusion(tmp_path, pair_scores(audio, video, labels, CLIPS_EACH), settings)
     best = sweep(pairs, weight_grid())
     found = report["scores"]["fused"]
     assert found["weight"] == best.weights[best.best()]
@@ -180,18 +242,19 @@ def test_the_published_choice_of_the_weight_is_an_option(tmp_path):
 
 def test_videos_for_validation_choose_the_weight(tmp_path):
     audio, video, labels, _ = scores_by_both()
-    matched = pair_scores(audio, video, labels)
+    matched = pair_scores(audio, video, labels, CLIPS_EACH)
     report, _ = run_fusion(tmp_path, matched, validation=matched)
     published, _ = run_fusion(tmp_path, matched, FusionSettings(weight_from="evaluation"))
     assert report["scores"]["fused"]["weight_from"] == "validation"
+    assert report["counts"]["validation"] == 40
     assert report["scores"]["fused"]["weight"] == published["scores"]["fused"]["weight"]
 
 
 def test_the_order_of_the_videos_changes_nothing(tmp_path):
     audio, video, labels, _ = scores_by_both()
     turned = NamedScores(audio.video_ids[::-1], audio.scores[::-1], audio.source)
-    first, _ = run_fusion(tmp_path, pair_scores(audio, video, labels))
-    second, _ = run_fusion(tmp_path, pair_scores(turned, video, labels[::-1]))
+    first, _ = run_fusion(tmp_path, pair_scores(audio, video, labels, CLIPS_EACH))
+    second, _ = run_fusion(tmp_path, pair_scores(turned, video, labels[::-1], CLIPS_EACH))
     assert first == second
 
 
@@ -204,8 +267,11 @@ def test_a_name_falls_into_the_same_half_always():
 def test_what_cannot_be_fused_is_said_in_one_line(tmp_path):
     audio, video, labels, _ = scores_by_both()
     with pytest.raises(DataError, match="video3: class 8, but ears has scores of the classes 0 to"):
-        pair_scores(audio, video, np.where(np.arange(41) == 3, 8, labels))
+        pair_scores(audio, video, np.where(np.arange(41) == 3, 8, labels), CLIPS_EACH)
     one = partial(NamedScores, ["video0"], np.zeros((1, 8)))
-    matched = pair_scores(one("ears"), one("eyes"), np.array([0]))
+    matched = pair_scores(one("ears"), one("eyes"), np.array([0]), np.array([1]))
+    silent = pair_scores(audio, video, labels, np.zeros(41))
+    with pytest.raises(DataError, match="no video with scores by eye has a soundtrack as long"):
+        run_fusion(tmp_path, silent)
     with pytest.raises(DataError, match=r"1 videos cannot be parted .*weight_from: evaluation"):
         run_fusion(tmp_path, matched)

@@ -41,3 +41,17 @@ def test_the_joint_model_of_a_study_is_drawn(tmp_path):
     picture = (tmp_path / "a.svg").read_text()
     assert "85.7% of the test segments" in picture
     assert "<!-- 75 -->" in picture
+
+
+def test_of_many_classes_the_most_confused_are_drawn_as_shares_of_all(tmp_path):
+    counts = 100 * np.eye(70, dtype=int)
+    counts[69, :67], counts[69, 69] = 1, 34  # some of classes that are not shown
+    counts[68, 3] = counts[69, 4] = 300
+    names = [f"class number {i}" for i in range(70)]
+    draw_confusion(counts, names, "test", tmp_path / "a.svg", items="videos")
+    picture = (tmp_path / "a.svg").read_text()
+    assert "<!-- test; the 60 most confused of 70 classes -->" in picture
+    assert "<!-- class number 69  (400) -->" in picture
+    assert picture.count("<!-- 75 -->") == 2
+    assert "class number 67" not in picture
+    assert "true class (videos)" in picture

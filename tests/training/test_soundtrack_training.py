@@ -8,9 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
@@ -20,6 +18,8 @@ from tiny_soundtrack_training import (
     TINY,
     Images,
     draw_images,
+    events_of,
+    numbered,
     run_soundtrack,
     soundtracks_table,
 )
@@ -28,12 +28,10 @@ from torch import nn
 from avlib.errors import CheckpointError, ConfigError, DataError
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.checkpoints import load_state_dict
-from avlib.io.packs import ImageStore
 from avlib.models.soundtrack import VGG, ResNet, soundtrack_network
 from avlib.training.schedules import Schedule, learning_rate
 from avlib.training.soundtrack import build_optimizer, initialise, top_k_share, train_step
-from avlib.training.soundtrack_events import SoundtrackEvents
-from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES, ImageAugmentation
+from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES
 from avlib.training.soundtrack_recognition import SoundtrackRecognition, mix
 
 PUBLISHED = SOUNDTRACK_RECIPES["kinetics600"]
@@ -51,24 +49,6 @@ def contents(outputs):
 
 def log_entries(outputs):
     return [json.loads(line) for line in outputs["log_path"].read_text().splitlines()]
-
-
-def events_of(images, augmentation=None):
-    table = pd.DataFrame({"video_id": list(images), "class_id": range(len(images))})
-    return SoundtrackEvents(table, images, heads=["class_id"], augmentation=augmentation)
-
-
-def numbered(*counts):
-    """Images that hold the number of their clip among all clips."""
-    first = np.cumsum([0, *counts])
-    return Images(
-        {
-            f"v{i}": np.broadcast_to(
-                np.arange(first[i], first[i + 1], dtype=np.float16)[:, None, None], (n, 64, 96)
-            )
-            for i, n in enumerate(counts)
-        }
-    )
 
 
 def test_a_second_training_gives_the_same_bytes(undisturbed, tmp_path):
@@ -153,12 +133,15 @@ def test_the_model_file_says_what_it_is(undisturbed):
         "network": "resnet18",
         "pool": "first_columns",
         "width": "4",
+        "stem_stride": "1",
+        "standardises": "False",
         "recipe": "small",
+        "drops_silence": "True",
     }
     assert "layer1.0.group1.conv1.weight" in load_state_dict(undisturbed["model_path"])
 
 
-def test_the_published_recipe_keeps_the_last_epoch_and_the_small_one_the_best(tmp_path):
+def test_a_recipe_keeps_the_last_epoch_or_the_best(tmp_path):
     """The accuracy falls from epoch to epoch, whatever the network says."""
     best = {}
     for keeps in ("best", "last"):
@@ -170,7 +153,22 @@ def test_the_published_recipe_keeps_the_last_epoch_and_the_small_one_the_best(tm
         run_soundtrack(tmp_path / keeps, recipe=replace(TINY, keeps=keeps), metrics=falling)
         best[keeps] = json.loads((tmp_path / keeps / "metrics.json").read_text())["best_epoch"]
     assert best == {"best": 1, "last": 3}
-    assert (PUBLISHED.keeps, SOUNDTRACK_RECIPES["small"].keeps) == ("last", "best")
+    assert PUBLISHED.keeps == "last"
+
+
+@pytest.mark.parametrize("keeps", ["best", "last"])
+def test_training_soundtracks_are_asked_once_where_they_choose_nothing(tmp_path, keeps):
+    table = soundtracks_table(6, n_val=0, n_test=2)
+    outputs = run_soundtrack(tmp_path, table, recipe=replace(TINY, keeps=keeps))
+    asked = ["val" in entry for entry in log_entries(outputs)]
+    assert asked == ([True] * 3 if keeps == "best" else [False, False, True])
+    found = json.loads(outputs["metrics_path"].read_text())
+    assert set(found["metrics"]) == {"train", "test"}
+
+
+def test_the_workflow_reads_the_recipes_without_torch():
+    code = "import sys, avlib.training.soundtrack_recipes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_soundtracks_without_a_clip_are_left_out_and_counted(tmp_path):
@@ -194,6 +192,25 @@ def test_bad_tables_are_refused(tmp_path):
         run_soundtrack(tmp_path, choice=replace(CHOICE, network="resnet20"))
 
 
+def test_bands_are_standardised_by_the_clips_that_are_learned(tmp_path):
+    """Half of the clips of the first soundtrack are silent, and those of others are not learned."""
+    images = draw_images()
+    silent = np.full((3, 64, 96), -80, dtype=np.float32)
+    images["video0"] = np.concatenate([images["video0"], silent])
+    choice = replace(CHOICE, standardises=True)
+    model = run_soundtrack(tmp_path / "a", images=images, choice=choice)["model_path"]
+    weights = load_state_dict(model)
+    learned = np.concatenate([draw_images()[f"video{i}"] for i in range(4)])
+    expected = torch.from_numpy(learned).double()
+    torch.testing.assert_close(weights["bands.mean"][:, 0].double(), expected.mean((0, 2)))
+    deviation = expected.transpose(0, 1).flatten(1).std(dim=1, correction=0)
+    torch.testing.assert_close(weights["bands.deviation"][:, 0].double(), deviation + 10)
+    slow = replace(TINY, schedule=Schedule(1e-9, epochs=1))
+    again = run_soundtrack(tmp_path / "b", choice=choice, recipe=slow, initial_weights=model)
+    kept = load_state_dict(again["model_path"])
+    assert torch.equal(kept["bands.mean"], weights["bands.mean"])
+
+
 def test_training_continues_from_given_weights_with_a_new_classifier(undisturbed, tmp_path):
     three = {"class_id": ["low", "high", "none"]}
     slow = replace(TINY, schedule=Schedule(1e-9, epochs=1))
@@ -206,47 +223,6 @@ def test_training_continues_from_given_weights_with_a_new_classifier(undisturbed
     wide = replace(CHOICE, width=8)
     with pytest.raises(CheckpointError, match="does not fit"):
         run_soundtrack(tmp_path, choice=wide, initial_weights=initial)
-
-
-def test_an_epoch_has_every_clip_once_and_keeps_the_last_batch():
-    events = events_of(numbered(3, 1, 5, 2))
-    batches = list(events.clip_batches(0, 0, batch_size=4, steps=range(3)))
-    assert [len(images) for images, _ in batches] == [4, 4, 3]
-    seen = torch.cat([images[:, 0, 0] for images, _ in batches])
-    labels = torch.cat([labels for _, labels in batches])
-    assert sorted(seen.int().tolist()) == list(range(11))
-    owner = torch.tensor([0] * 3 + [1] + [2] * 5 + [3] * 2)
-    assert torch.equal(labels, owner[seen.long()])
-    other = torch.cat(
-        [x[:, 0, 0] for x, _ in events.clip_batches(0, 1, batch_size=4, steps=range(3))]
-    )
-    assert not torch.equal(seen, other)
-
-
-def test_images_in_packs_are_read_as_they_are(tmp_path):
-    images = draw_images(3)
-    with h5py.File(tmp_path / "pack.h5", "w") as pack:
-        for video_id, values in images.items():
-            pack[video_id] = values.astype(np.float16)
-            pack[video_id].attrs["key"] = "made from this"
-    with ImageStore([tmp_path / "pack.h5"], sample_rate=44_100) as store:
-        table = pd.DataFrame({"video_id": [*images, "absent"], "class_id": range(4)})
-        stored = SoundtrackEvents(table, store, heads=["class_id"], augmentation=None)
-        assert (len(stored), stored.n_clips, stored.n_left_out) == (3, 9, 1)
-        assert stored.clip(1, 2).dtype == torch.float32
-        rounded = images["video1"][2].astype(np.float16).astype(np.float32)
-        np.testing.assert_array_equal(stored.clip(1, 2).numpy(), rounded)
-        assert stored.video_fingerprint("video1") == b"(3, 'made from this')"
-
-
-def test_a_step_is_the_same_whichever_steps_are_asked_for():
-    augmentation = TINY.augmentation
-    events = events_of(draw_images(3), augmentation)
-    whole = list(events.clip_batches(0, 0, batch_size=2, steps=range(5)))
-    rest = list(events.clip_batches(0, 0, batch_size=2, steps=range(3, 5)))
-    for (images, labels), (same_images, same_labels) in zip(whole[3:], rest, strict=True):
-        assert torch.equal(images, same_images)
-        assert torch.equal(labels, same_labels)
 
 
 def test_losses_and_accuracies_of_an_epoch_are_means_over_clips():
@@ -271,25 +247,6 @@ def test_losses_and_accuracies_of_an_epoch_are_means_over_clips():
         for name, value in task.train_step((images, labels)).items():
             sums[name] += value / task.steps
     assert sums == pytest.approx(expected)
-
-
-def test_an_augmented_image_is_shifted_and_masked():
-    image = np.arange(64 * 96, dtype=np.float32).reshape(1, 64, 96)
-    events = events_of(Images(v0=image))
-    shifts = set()
-    for seed in range(40):
-        events.augmentation = ImageAugmentation(3, masks=0, mask_bands=1, mask_frames=1)
-        moved = events.augmented_clip(0, 0, np.random.default_rng(seed)).numpy()
-        shifts.add(int(moved[0, 0] + 48) % 96 - 48)
-        np.testing.assert_array_equal(np.sort(moved, axis=1), image[0])
-        events.augmentation = ImageAugmentation(0, masks=1, mask_bands=9, mask_frames=5)
-        masked = events.augmented_clip(0, 0, np.random.default_rng(seed)).numpy() != image[0]
-        assert masked.all(axis=1).sum() < 9
-        assert masked.all(axis=0).sum() < 5
-    assert shifts == set(range(-3, 4))
-    events.augmentation = None
-    plain = events.augmented_clip(0, 0, np.random.default_rng(0))
-    np.testing.assert_array_equal(plain.numpy(), image[0])
 
 
 def test_a_mixed_item_brings_its_share_of_the_label():

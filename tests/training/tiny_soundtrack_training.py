@@ -11,8 +11,9 @@ import torch
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.seeds import generator
 from avlib.training.event_training import Outputs
-from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES
-from avlib.training.soundtrack_training import NetworkChoice, train_soundtrack
+from avlib.training.soundtrack_events import SoundtrackEvents
+from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES, NetworkChoice
+from avlib.training.soundtrack_training import train_soundtrack
 
 CLASSES = {"class_id": ["low", "high"]}
 CHOICE = NetworkChoice("resnet18", width=4)
@@ -41,6 +42,24 @@ def draw_images(n_videos=8, clips=3):
         noise[:, 8 : 16 if i % 2 == 0 else 9] += 50 * (i % 2 == 0)
         images[f"video{i}"] = np.clip(noise, -80, 0).astype(np.float32)
     return images
+
+
+def events_of(images, augmentation=None):
+    table = pd.DataFrame({"video_id": list(images), "class_id": range(len(images))})
+    return SoundtrackEvents(table, images, heads=["class_id"], augmentation=augmentation)
+
+
+def numbered(*counts):
+    """Images that hold the number of their clip among all clips."""
+    first = np.cumsum([0, *counts])
+    return Images(
+        {
+            f"v{i}": np.broadcast_to(
+                np.arange(first[i], first[i + 1], dtype=np.float16)[:, None, None], (n, 64, 96)
+            )
+            for i, n in enumerate(counts)
+        }
+    )
 
 
 def soundtracks_table(n_videos=8, n_val=2, n_test=2):

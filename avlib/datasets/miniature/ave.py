@@ -15,21 +15,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from avlib.datasets.miniature.mp4 import write_mp4
-from avlib.datasets.miniature.picture import draw_frames
-from avlib.datasets.miniature.sound import Timbre, band_noise, gate, synthesise
+from avlib.datasets.miniature.layout import check_size, id_letters, write_lines
 from avlib.datasets.miniature.things import THINGS
-from avlib.errors import ConfigError
-from avlib.io.atomic import atomic_path
+from avlib.datasets.miniature.video import FPS, render_video
 from avlib.seeds import generator
 
 SECONDS = 10  # length of every AVE video
-FPS = 8
-SIZE = (128, 96)  # width, height
-SAMPLE_RATE = 22_050
-_ID_LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 _KINDS = ((True, True), (True, False), (False, True))  # heard and seen: event, sound, picture
 _LENGTHS = [n for n in product((2, 3, 4), repeat=3) if 8 <= sum(n) <= SECONDS]
 LIST_FILES = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
@@ -79,13 +71,7 @@ def miniature_plan(
     Raises:
         ConfigError: if the number of classes or a split is out of range.
     """
-    if not 2 <= classes <= len(THINGS):
-        raise ConfigError(f"the miniature has 2 to {len(THINGS)} classes, not {classes}")
-    if set(videos_per_class) != set(LIST_FILES) or min(videos_per_class.values()) < 1:
-        raise ConfigError(
-            f"the miniature needs at least one video a class in train, val and test, "
-            f"not {dict(videos_per_class)}"
-        )
+    check_size(classes, videos_per_class, list(LIST_FILES))
     return [
         _planned(label, split, number, seed)
         for label in list(THINGS)[:classes]
@@ -96,14 +82,14 @@ def miniature_plan(
 
 def _planned(label: str, split: str, number: int, seed: int) -> PlannedVideo:
     rng = generator(seed, "miniature AVE", label, split, number)
-    first = "-" if number == 0 else "".join(rng.choice(_ID_LETTERS, 1))
+    first = "-" if number == 0 else id_letters(1, rng)
     lengths = _LENGTHS[rng.integers(len(_LENGTHS))]
     stretches = [[kind] * length for kind, length in zip(_KINDS, lengths, strict=True)]
     stretches += [[(False, False)]] * (SECONDS - sum(lengths))
     seconds = [second for i in rng.permutation(len(stretches)) for second in stretches[i]]
     start_s = seconds.index((True, True))
     return PlannedVideo(
-        video_id=first + "".join(rng.choice(_ID_LETTERS, 10)),
+        video_id=first + id_letters(10, rng),
         split=split,
         label=label,
         start_s=start_s,
@@ -137,32 +123,17 @@ def render_miniature(
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(partial(_render, target / "AVE", seed=seed), plan))
     for split, name in LIST_FILES.items():
-        _write_lines(target / name, [video.line for video in plan if video.split == split])
+        write_lines(target / name, [video.line for video in plan if video.split == split])
     header = "Category&VideoID&Quality&StartTime&EndTime"
-    _write_lines(target / "Annotations.txt", [header, *(video.line for video in plan)])
+    write_lines(target / "Annotations.txt", [header, *(video.line for video in plan)])
     return plan
 
 
 def _render(folder: Path, video: PlannedVideo, seed: int) -> None:
-    rng = generator(seed, "miniature AVE", video.video_id)
-    timbre, look = THINGS[video.label]
-    frames = draw_frames(look, np.repeat(video.is_seen, FPS), SIZE, rng)
-    sound = _soundtrack(timbre, np.array(video.is_heard), rng)
-    write_mp4(folder / f"{video.video_id}.mp4", frames, FPS, sound, SAMPLE_RATE)
-
-
-def _soundtrack(
-    timbre: Timbre, is_heard: NDArray[np.bool_], rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Return (2, n_samples): the sound at a random level and place, over a murmur all the time."""
-    n_samples = SECONDS * SAMPLE_RATE
-    sound = synthesise(timbre, n_samples, SAMPLE_RATE, rng) * gate(is_heard, SAMPLE_RATE)
-    murmur = band_noise(n_samples, SAMPLE_RATE, (50, 6000), rng)
-    mono = rng.uniform(0.2, 0.6) * sound + rng.uniform(0.002, 0.01) * murmur
-    left = rng.uniform(0.4, 1.0)
-    return np.stack([left * mono, (1.4 - left) * mono]).astype(np.float32)
-
-
-def _write_lines(target: Path, lines: list[str]) -> None:
-    with atomic_path(target) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    render_video(
+        folder / f"{video.video_id}.mp4",
+        video.label,
+        is_seen=np.repeat(video.is_seen, FPS),
+        is_heard=np.array(video.is_heard),
+        rng=generator(seed, "miniature AVE", video.video_id),
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -18,8 +19,10 @@ def write_mp4(
     target: Path,
     frames: NDArray[np.uint8],
     fps: int,
-    sound: NDArray[np.float32],
+    sound: NDArray[np.float32] | None,
     sample_rate: int,
+    *,
+    aac_coder: Literal["twoloop", "fast"] = "twoloop",
 ) -> None:
     """Write a video with H.264 picture and stereo AAC sound.
 
@@ -27,8 +30,9 @@ def write_mp4(
         target: file to write.
         frames: (T, height, width, 3) RGB; height and width even.
         fps: frames per second.
-        sound: (2, n_samples) in [-1, 1].
+        sound: (2, n_samples) in [-1, 1]; None: the video has no sound stream.
         sample_rate: samples per second of `sound`.
+        aac_coder: how the encoder searches; `fast` takes a quarter of the time.
     """
     with (
         atomic_path(target) as partial,
@@ -39,17 +43,20 @@ def write_mp4(
         picture.options = {"preset": "veryfast", "crf": "26"}
         picture.height, picture.width = frames.shape[1:3]
         picture.pix_fmt = "yuv420p"
-        audio = container.add_stream("aac", rate=sample_rate, layout="stereo")
-        audio.bit_rate = 96_000
-        for stream in (picture, audio):
+        if sound is not None:
+            audio = container.add_stream("aac", rate=sample_rate, layout="stereo")
+            audio.bit_rate = 96_000
+            audio.options = {"aac_coder": aac_coder}
+        for stream in container.streams:
             stream.codec_context.flags |= Flags.bitexact
             stream.codec_context.thread_count = 1
         for frame in _video_frames(frames, fps):
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
-        for block in _audio_frames(sound, sample_rate):
-            container.mux(audio.encode(block))
-        container.mux(audio.encode(None))
+        if sound is not None:
+            for block in _audio_frames(sound, sample_rate):
+                container.mux(audio.encode(block))
+            container.mux(audio.encode(None))
 
 
 def _video_frames(frames: NDArray[np.uint8], fps: int) -> Iterator[av.VideoFrame]:

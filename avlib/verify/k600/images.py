@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import soundfile
-import torch
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
@@ -116,5 +115,5 @@ def _refused(case: Case, sound: NDArray[np.float32], sample_rate: int) -> Iterat
         if array.startswith(prefix):
             variant = next(v for v in VARIANTS if v == array.removeprefix(prefix))
             mel = ClipMel(sample_rate, variant, golden.shape[-1])
-            clip = torch.from_numpy(mono(sound[: int(sample_rate * CLIP_S)]))
+            clip = mono(sound[: int(sample_rate * CLIP_S)])
             yield compare(array, decibels(mel(clip)[None])[0], golden, case.tolerance(variant))

@@ -3,14 +3,8 @@ import numpy as np
 import pytest
 
 from avlib.datasets import ave
-from avlib.datasets.miniature.ave import (
-    FPS,
-    LIST_FILES,
-    SAMPLE_RATE,
-    SIZE,
-    miniature_plan,
-    render_miniature,
-)
+from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan, render_miniature
+from avlib.datasets.miniature.video import FPS, SAMPLE_RATE, SIZE
 from avlib.errors import ConfigError
 
 ONE_EACH = {"train": 1, "val": 1, "test": 1}

@@ -1,0 +1,53 @@
+"""Which files are learned and which are held out, where files are parted into folds."""
+
+import re
+
+import pandas as pd
+
+from avlib.errors import DataError
+
+ALL = "all"  # stands for a single training, where there are no folds
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+HELD_OUT = ("val", "test")  # splits that a network has not learned
+
+
+def fold_names(files: pd.DataFrame) -> list[str]:
+    """Return the names of the folds of a table of kind LABELLED_FILES; ALL without any.
+
+    They are sorted by number if all are numbers, else by code points.
+
+    Raises:
+        DataError: if there is one alone, or a fold has the name that stands for none.
+    """
+    names = sorted(set(files["fold"].dropna()))
+    if all(NUMBER.fullmatch(name) for name in names):
+        names.sort(key=float)
+    if len(names) == 1:
+        raise DataError(
+            f"all files are of the fold {names[0]!r}, expected at least two folds; name those of "
+            "each file, or remove the column fold"
+        )
+    if ALL in names:
+        raise DataError(f"a fold is called {ALL!r}, which means that there are none; rename it")
+    return names or [ALL]
+
+
+def splits_of_fold(files: pd.DataFrame, fold: str) -> pd.DataFrame:
+    """Return labelled files with the splits that they have where one fold is held out.
+
+    Args:
+        files: of kind LABELLED_FILES.
+        fold: name of the fold whose files are split `test`, all others being `train`; ALL leaves
+            the table's own splits.
+
+    Raises:
+        DataError: if no file is of that fold.
+    """
+    names = fold_names(files)
+    if fold == ALL:
+        return files
+    if fold not in names:
+        known = "there are no folds" if names == [ALL] else f"the folds are {', '.join(names)}"
+        raise DataError(f"fold {fold!r} has no files; {known}")
+    is_held_out = files["fold"] == fold
+    return files.assign(split=is_held_out.map({True: "test", False: "train"}))

@@ -1,0 +1,56 @@
+"""Names of the classes of a study, and whether a model was made for them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from avlib.errors import CheckpointError
+from avlib.io.checkpoints import load_metadata
+
+Classes = Mapping[str, Sequence[str]]
+
+
+def read_classes(path: Path) -> list[str]:
+    """Return the names of the classes of labelled files, by number.
+
+    Args:
+        path: JSON file that holds them as `class_id`.
+    """
+    names: list[str] = json.loads(path.read_text(encoding="utf-8"))["class_id"]
+    return names
+
+
+def check_classes(path: Path, classes: Classes) -> None:
+    """Check that a model of ours was trained for these classes.
+
+    Raises:
+        CheckpointError: naming the first class that differs.
+    """
+    trained = json.loads(load_metadata(path).get("classes", "{}"))
+    for head in trained.keys() & classes.keys():
+        pairs = enumerate(zip(trained[head], classes[head], strict=False))
+        for number, (old, new) in pairs:
+            if old != new:
+                raise CheckpointError(
+                    f"{path}: its class {number} is {old!r}, that of the study is {new!r}; train "
+                    "again, or give the annotations that it was trained with"
+                )
+
+
+def check_classifier(path: Path, num_classes: int, names: Sequence[str]) -> None:
+    """Check that a model answers with the classes of labelled files.
+
+    Args:
+        path: its weights; published ones do not say which classes they are for.
+        num_classes: classes that it tells apart.
+        names: those of the study.
+
+    Raises:
+        CheckpointError: if their number or a name differs.
+    """
+    if num_classes != len(names):
+        raise CheckpointError(
+            f"{path}: tells {num_classes} classes apart, the study has {len(names)}; train again, "
+            "or give weights for these classes"
+        )
+    check_classes(path, {"class_id": names})

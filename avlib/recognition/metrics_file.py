@@ -1,0 +1,80 @@
+"""What the metrics files of all studies have in common: weights, notes, what was left out."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash
+from avlib.io.provenance import package_versions
+from avlib.media.ffmpeg import binary, version
+
+Origin = Literal["trained", "untrained", "given"]
+
+NOTES = {
+    "trained": "{} was trained here on the study's own train split, not published; the numbers "
+    "are not to be compared with those of the paper.",
+    "untrained": "{} has random weights; the numbers say nothing about the method.",
+}
+
+
+def write_metrics(
+    target: Path,
+    study: Mapping[str, Any],
+    *,
+    metrics: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    models: Mapping[str, Any],
+    notes: Iterable[str],
+    inputs: Mapping[str, Path],
+) -> None:
+    """Write a study's metrics file.
+
+    Args:
+        target: JSON file.
+        study: fields of its own: `study`, `config_hash` and others.
+        metrics: the numbers by name.
+        counts: what was evaluated, and what was left out.
+        models: from `weights_entry`.
+        notes: what a reader must know before comparing the numbers with others.
+        inputs: files whose hashes are noted, by name.
+    """
+    content = {
+        **study,
+        "metrics": metrics,
+        "counts": counts,
+        "models": models,
+        "notes": list(notes),
+        "inputs": {name: file_hash(path) for name, path in inputs.items()},
+        "versions": package_versions() | {"ffmpeg": version(binary())},
+    }
+    write_json(target, content)
+
+
+def weights_entry(path: Path | None, origin: Origin) -> dict[str, str | None]:
+    """Return how weights were made, and their hash; None stands for no file."""
+    return {"weights": origin, "sha256": None if path is None else file_hash(path)}
+
+
+def origin_notes(origins: Mapping[str, Origin], titles: Mapping[str, str]) -> dict[str, str]:
+    """Return what is to be said of networks with weights that are not published, by network.
+
+    Args:
+        origins: how the weights were made, by network.
+        titles: what the networks are called.
+    """
+    return {name: NOTES[o].format(titles[name]) for name, o in origins.items() if o in NOTES}
+
+
+def videos_left_out(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:
+    """Return which videos are left out, by what and why.
+
+    Args:
+        tables: columns video_id, split, status and message, by what decides.
+    """
+    columns = ["video_id", "split", "left_out_by", "status", "message"]
+    table = pd.concat([rows.assign(left_out_by=name)[columns] for name, rows in tables.items()])
+    bad = table[table["status"] != "ok"].sort_values(["split", "video_id"], kind="stable")
+    return bad.to_dict("records")

@@ -1,0 +1,329 @@
+"""Labelled soundtracks: audio images, training, scores, their fusion with pictures, metrics."""
+
+
+rule label_files:
+    """Which files a study has, each with its class, split and fold."""
+    input:
+        rendered=studies.rendered_files,
+        tables=studies.label_tables,
+    output:
+        labels="results/{study}/labels.parquet",
+        classes="results/{study}/classes.json",
+    log:
+        "logs/{study}/label_files.log",
+    benchmark:
+        "logs/{study}/label_files.tsv"
+    wildcard_constraints:
+        study=studies.named(K600, Sounds),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=30,
+    params:
+        source=studies.label_source,
+        fingerprints=studies.fingerprints,
+        code=code_fingerprint("avlib.datasets.labels"),
+    script:
+        "../workflow_scripts/label_files.py"
+
+
+rule pack_audio_images:
+    """Mel spectrograms of a shard's sound, one image every 0.96 s, one dataset a video."""
+    input:
+        pack="results/{study}/audio/{shard}.h5",
+        manifest="results/{study}/audio/{shard}.parquet",
+    output:
+        pack="results/{study}/mel/{shard}.h5",
+        index="results/{study}/mel/{shard}.parquet",
+    log:
+        "logs/{study}/pack_audio_images/{shard}.log",
+    benchmark:
+        "logs/{study}/pack_audio_images/{shard}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_500,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        images=studies.image_settings,
+        dtype=lambda wildcards: studies.soundtracks(wildcards).mel.dtype,
+        previous="results/{study}/.cache/mel/{shard}.h5",
+        code=code_fingerprint("avlib.features.image_packs"),
+    script:
+        "../workflow_scripts/pack_audio_images.py"
+
+
+rule check_soundtrack:
+    """Given weights of the network of sound fit the classes; seen before any video is."""
+    input:
+        model=studies.given_soundtrack,
+        classes="results/{study}/classes.json",
+    output:
+        "results/{study}/model/soundtrack/given.json",
+    log:
+        "logs/{study}/check_soundtrack.log",
+    benchmark:
+        "logs/{study}/check_soundtrack.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.recognition.given_soundtrack"),
+    script:
+        "../workflow_scripts/check_soundtrack.py"
+
+
+rule train_soundtrack:
+    """The network of sound on the audio images; resumes where it was interrupted."""
+    input:
+        labels="results/{study}/labels.parquet",
+        classes="results/{study}/classes.json",
+        packs=studies.image_packs,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        model="results/{study}/model/soundtrack/{fold}/model.safetensors",
+        log="results/{study}/model/soundtrack/{fold}/log.jsonl",
+        metrics="results/{study}/model/soundtrack/{fold}/metrics.json",
+    log:
+        "logs/{study}/train_soundtrack/{fold}.log",
+    benchmark:
+        "logs/{study}/train_soundtrack/{fold}.tsv"
+    priority: 10
+    retries: 2
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8_000 * attempt,
+        runtime=lambda wildcards, attempt: 1_440 * attempt,
+        gpu=studies.gpus,
+    params:
+        training=studies.soundtrack_training,
+        state="results/{study}/.cache/train_soundtrack/{fold}",
+        code=code_fingerprint(
+            "avlib.training.soundtrack_study", "avlib.evaluation.recognition"
+        ),
+    script:
+        "../workflow_scripts/train_soundtrack.py"
+
+
+rule score_soundtracks:
+    """Scores of every clip, and of every soundtrack by its clips."""
+    input:
+        labels="results/{study}/labels.parquet",
+        classes="results/{study}/classes.json",
+        packs=studies.image_packs,
+        indices=studies.image_indices,
+        model=studies.soundtrack_weights,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        clip_scores="results/{study}/scores/{fold}/clip_scores.npy",
+        clip_index="results/{study}/scores/{fold}/clip_index.parquet",
+        scores="results/{study}/scores/{fold}/soundtrack_scores.npy",
+        table="results/{study}/scores/{fold}/soundtracks.parquet",
+    log:
+        "logs/{study}/score_soundtracks/{fold}.log",
+    benchmark:
+        "logs/{study}/score_soundtracks/{fold}.tsv"
+    wildcard_constraints:
+        study=studies.named(K600, Sounds),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=8_000,
+        runtime=240,
+        gpu=studies.gpus,
+    params:
+        space=lambda wildcards: studies.soundtracks(wildcards).pooling,
+        batch_size=64,
+        device=settings.device,
+        code=code_fingerprint("avlib.recognition.soundtracks"),
+    script:
+        "../workflow_scripts/score_soundtracks.py"
+
+
+rule span_events:
+    """Each labelled video as one event from its start to its end."""
+    input:
+        labels="results/{study}/labels.parquet",
+        manifest="results/{study}/manifest.parquet",
+    output:
+        "results/{study}/events.parquet",
+    log:
+        "logs/{study}/span_events.log",
+    benchmark:
+        "logs/{study}/span_events.tsv"
+    wildcard_constraints:
+        study=studies.named(K600),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=30,
+    params:
+        code=code_fingerprint("avlib.datasets.labels"),
+    script:
+        "../workflow_scripts/span_events.py"
+
+
+rule score_pictures:
+    """Scores of every video by the network of pictures that was trained here."""
+    input:
+        events="results/{study}/events.parquet",
+        classes="results/{study}/classes.json",
+        packs=studies.frame_packs,
+        model="results/{study}/model/omnivore/model.safetensors",
+    output:
+        scores="results/{study}/scores/video/scores.npy",
+        table="results/{study}/scores/video/videos.parquet",
+    log:
+        "logs/{study}/score_pictures.log",
+    benchmark:
+        "logs/{study}/score_pictures.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=240,
+        gpu=studies.gpus,
+    params:
+        rate_fps=studies.frame_settings()["rate_fps"],
+        device=settings.device,
+        code=code_fingerprint("avlib.recognition.picture_scores"),
+    script:
+        "../workflow_scripts/score_pictures.py"
+
+
+rule fuse_scores:
+    """Sound and picture together, at every weight and at the one that was chosen."""
+    input:
+        unpack(studies.video_scores),
+        audio="results/{study}/scores/all/soundtrack_scores.npy",
+        soundtracks="results/{study}/scores/all/soundtracks.parquet",
+        classes="results/{study}/classes.json",
+    output:
+        report="results/{study}/fusion.json",
+        sweep="results/{study}/sweep.csv",
+        answers="results/{study}/answers.parquet",
+    log:
+        "logs/{study}/fuse_scores.log",
+    benchmark:
+        "logs/{study}/fuse_scores.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=8_000,
+        runtime=60,
+    params:
+        fusion=studies.fusion_settings,
+        code=code_fingerprint("avlib.recognition.fusion_study"),
+    script:
+        "../workflow_scripts/fuse_scores.py"
+
+
+rule evaluate_k600:
+    """How many videos are right by sound, by picture, and by both."""
+    input:
+        labels="results/{study}/labels.parquet",
+        fusion="results/{study}/fusion.json",
+        answers="results/{study}/answers.parquet",
+        sweep="results/{study}/sweep.csv",
+        scores="results/{study}/scores/all/soundtrack_scores.npy",
+        soundtracks="results/{study}/scores/all/soundtracks.parquet",
+        classes="results/{study}/classes.json",
+        manifest="results/{study}/manifest.parquet",
+        images=studies.image_indices,
+        model=studies.joint_soundtrack_weights,
+        video=studies.video_model,
+    output:
+        "results/{study}/test_metrics.json",
+    log:
+        "logs/{study}/evaluate_k600.log",
+    benchmark:
+        "logs/{study}/evaluate_k600.tsv"
+    wildcard_constraints:
+        study=studies.named(K600),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=8_000,
+        runtime=30,
+    params:
+        study=studies.summary,
+        origins=studies.soundtrack_origins,
+        inputs=studies.outside_files,
+        code=code_fingerprint("avlib.recognition.k600"),
+    script:
+        "../workflow_scripts/evaluate_k600.py"
+
+
+rule evaluate_sounds:
+    """How many sounds are right, over all folds where there are folds."""
+    input:
+        labels="results/{study}/labels.parquet",
+        scores=studies.fold_scores,
+        soundtracks=studies.fold_soundtracks,
+        classes="results/{study}/classes.json",
+        manifest="results/{study}/manifest.parquet",
+        images=studies.image_indices,
+        models=studies.fold_weights,
+    output:
+        "results/{study}/test_metrics.json",
+    log:
+        "logs/{study}/evaluate_sounds.log",
+    benchmark:
+        "logs/{study}/evaluate_sounds.tsv"
+    wildcard_constraints:
+        study=studies.named(Sounds),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=30,
+    params:
+        study=studies.summary,
+        folds=studies.folds,
+        origins=studies.soundtrack_origins,
+        inputs=studies.outside_files,
+        code=code_fingerprint("avlib.recognition.sounds"),
+    script:
+        "../workflow_scripts/evaluate_sounds.py"
+
+
+rule draw_sweep:
+    """Accuracy against the weight of the sound."""
+    input:
+        sweep="results/{study}/sweep.csv",
+        fusion="results/{study}/fusion.json",
+    output:
+        report(
+            "results/{study}/report/sweep.svg",
+            category="Test",
+            labels={"study": "{study}", "figure": "weight of the sound"},
+        ),
+    log:
+        "logs/{study}/draw_sweep.log",
+    benchmark:
+        "logs/{study}/draw_sweep.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.report.sweep"),
+    script:
+        "../workflow_scripts/draw_sweep.py"

@@ -1,0 +1,19 @@
+"""Rule pack_audio_images: the sound of one shard -> mel spectrograms."""
+
+from pathlib import Path
+
+from avlib.features.audio_images import ImageSettings
+from avlib.features.image_packs import ImagePackSettings, pack_audio_images
+from avlib.joblog import job_log
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    pack_audio_images(
+        manifest=Path(smk.input.manifest),
+        sounds=Path(smk.input.pack),
+        settings=ImagePackSettings(ImageSettings(**smk.params.images), dtype=smk.params.dtype),
+        previous=Path(smk.params.previous),
+        pack_target=Path(smk.output.pack),
+        index_target=Path(smk.output.index),
+    )

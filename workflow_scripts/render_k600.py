@@ -1,0 +1,17 @@
+"""Rule render_k600: the miniature Kinetics-600."""
+
+from pathlib import Path
+
+from avlib.config.soundtracks import K600Miniature
+from avlib.datasets.miniature.k600 import render_miniature
+from avlib.joblog import job_log
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    render_miniature(
+        Path(smk.output[0]).parent,
+        **K600Miniature(**smk.params.size).as_arguments(),
+        seed=smk.params.seed,
+        workers=smk.threads,
+    )

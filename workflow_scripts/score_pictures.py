@@ -1,0 +1,20 @@
+"""Rule score_pictures: frames and weights -> scores of every video by its pictures."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.recognition.picture_scores import score_pictures
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    score_pictures(
+        events=Path(smk.input.events),
+        classes=Path(smk.input.classes),
+        packs=[Path(path) for path in smk.input.packs],
+        rate_fps=smk.params.rate_fps,
+        weights=Path(smk.input.model),
+        device=smk.params.device,
+        scores_target=Path(smk.output.scores),
+        table_target=Path(smk.output.table),
+    )

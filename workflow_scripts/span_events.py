@@ -1,0 +1,15 @@
+"""Rule span_events: labelled videos -> one event each, from start to end."""
+
+from pathlib import Path
+
+from avlib.datasets.labels import span_events
+from avlib.joblog import job_log
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    span_events(
+        labels=Path(smk.input.labels),
+        manifest=Path(smk.input.manifest),
+        target=Path(smk.output[0]),
+    )
