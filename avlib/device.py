@@ -4,6 +4,13 @@ import torch
 
 from avlib.errors import ConfigError
 
+MIXED_PRECISION = {"cuda": torch.float16, "cpu": torch.bfloat16}  # what each is quick in
+
+
+def precision(device: torch.device, *, is_mixed: bool) -> torch.dtype:
+    """Return in which type a network computes where that is safe; float32 unless it is mixed."""
+    return MIXED_PRECISION[device.type] if is_mixed else torch.float32
+
 
 def resolve_device(name: str) -> torch.device:
     """Return the device of a configured name; `auto` is the GPU where there is one.

@@ -171,6 +171,7 @@ rule predict_tim:
         modalities=studies.modalities,
         recipe=studies.recipe,
         device=settings.device,
+        mixed_precision=studies.predicts_mixed,
         visual=studies.visual_folder,
         audio=studies.audio_folder,
         code=code_fingerprint("avlib.recognition.tables"),

@@ -21,6 +21,7 @@ with job_log(Path(smk.log[0])):
         recipe=smk.params.recipe,
         split="test",
         device=smk.params.device,
+        mixed_precision=smk.params.mixed_precision,
         target=Path(smk.output.table),
         published_target=Path(smk.output.published),
     )

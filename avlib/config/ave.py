@@ -74,8 +74,10 @@ class Tim(Training):
     select_by: Literal["combined", "action", "audio"] | None = Field(
         None, description="Head whose validation accuracy decides; null: combined or only"
     )
-    mixed_precision: bool = Field(
-        False, description="Train in float16 on cuda, as published, in bfloat16 on the CPU"
+    mixed_precision: Literal["training", "always"] | None = Field(
+        None,
+        description="Train in float16 on cuda, as published, in bfloat16 on the CPU; always: "
+        "evaluate so, too",
     )
     parts: Positive = Field(1, description="Parts in which a batch is computed")
     processes: Positive = Field(

@@ -38,8 +38,9 @@ class _Plan(NamedTuple):
 
 @cache
 def _plan(n_fft: int) -> _Plan:
-    sizes = (2**i * 3**j * 5**k for i in range(3, 16) for j in range(4) for k in range(3))
-    size = min(size for size in sizes if size >= OVERSAMPLING * n_fft)
+    # Sizes that transforms are quick at; 1440, of frames at 44.1 kHz, is a fifth faster than 1536.
+    sizes = (factor * 2**exponent for exponent in range(1, 12) for factor in (32, 45, 48))
+    size = next(size for size in sizes if size >= OVERSAMPLING * n_fft)
     ratio = size / n_fft
     beta = math.pi * TAPS * (1 - 1 / (2 * ratio))
     centre = (n_fft - 1) // 2
@@ -59,6 +60,8 @@ def _plan(n_fft: int) -> _Plan:
     seen = (starts[:, None] + first + np.arange(span))[:, None, :]  # (blocks, 1, span)
     inside = 1 - (2 * (seen - places[..., None]) / TAPS) ** 2
     kernel = np.where(inside > 0, np.i0(beta * np.sqrt(np.maximum(inside, 0))), 0.0)
+    # With its centre at 0 the spectrum of a frame is as smooth between bins as it can be. Frames
+    # lie half the long transform further on, where the sign of every other bin changes.
     kernel *= 1 - 2 * (seen % 2)
     return _Plan(
         size,

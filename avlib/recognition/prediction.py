@@ -73,10 +73,11 @@ def predict(
     *,
     batch_size: int,
     label_smoothing: float,
+    precision: torch.dtype = torch.float32,
     team: Team = ALONE,
     check: Callable[[], None] = lambda: None,
 ) -> Answers:
-    """Return the answers of `model`, from unaugmented features, in single precision.
+    """Return the answers of `model`, from unaugmented features.
 
     The processes of a team take turns at the batches and all return the answers to all of them,
     added up in the same order as one process would.
@@ -86,6 +87,7 @@ def predict(
         split: what is asked.
         batch_size: windows at once.
         label_smoothing: of the losses.
+        precision: in which the network computes where that is safe.
         team: the processes that share the work.
         check: called after each round of batches; an exception that it raises passes through.
     """
@@ -102,7 +104,7 @@ def predict(
     own = (r[team.rank] if team.rank < len(r) else None for r in rounds)
     loaded = (None if items is None else split.dataset.batch(items.tolist()) for items in own)
     for batch in prefetched(loaded):
-        answer = None if batch is None else _answer(model, batch, label_smoothing)
+        answer = None if batch is None else _answer(model, batch, label_smoothing, precision)
         for found in team.gather(answer):
             if found is not None:
                 _add(answers, found)
@@ -135,11 +137,16 @@ def on_device(batch: WindowBatch, model: TIM) -> WindowBatch:
     )
 
 
-def _answer(model: TIM, batch: WindowBatch, label_smoothing: float) -> _BatchAnswer:
+def _answer(
+    model: TIM, batch: WindowBatch, label_smoothing: float, precision: torch.dtype
+) -> _BatchAnswer:
     moved = on_device(batch, model)
     sizes = (moved.visual_queries.shape[1], moved.audio_queries.shape[1])
-    output = model(moved.visual, moved.audio, moved.times, *sizes)
-    logits = {h: x for h in COLUMNS if (x := getattr(output, h)) is not None}  # (B, N, K)
+    is_mixed = precision != torch.float32
+    with torch.autocast(moved.times.device.type, precision, enabled=is_mixed):
+        output = model(moved.visual, moved.audio, moved.times, *sizes)
+    found = {h: getattr(output, h) for h in COLUMNS}
+    logits = {h: x.float() for h, x in found.items() if x is not None}  # (B, N, K)
     labels = dict(zip(COLUMNS, slot_labels(moved), strict=True))
     losses = {
         head: functional.cross_entropy(
@@ -153,7 +160,7 @@ def _answer(model: TIM, batch: WindowBatch, label_smoothing: float) -> _BatchAns
     return _BatchAnswer(
         batch.visual_queries.numpy(),
         batch.audio_queries.numpy(),
-        {head: x.float().cpu().numpy() for head, x in logits.items()},
+        {head: x.cpu().numpy() for head, x in logits.items()},
         losses,
         {head: int((labels[head] != PADDING).sum()) for head in logits},
     )

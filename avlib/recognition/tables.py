@@ -11,20 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from avlib.datasets.published_predictions import Predictions, write_predictions
-from avlib.device import resolve_device
+from avlib.device import precision, resolve_device
 from avlib.errors import DataError
 from avlib.evaluation.tim_scores import combine
 from avlib.io.tables import PREDICTIONS, write_parts
-from avlib.models.tim import Modality
+from avlib.models.tim import TIM, Modality
 from avlib.recognition.prediction import Answers, predict
 from avlib.recognition.weights import file_recipe, load_model, window_settings
 from avlib.recognition.windows import (
     COLUMNS,
+    Split,
     SplitFiles,
     read_class_names,
     read_split,
     seen_folders,
 )
+from avlib.training.tim_recipes import TimRecipe
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def predict_tim(
     recipe: str,
     split: str,
     device: str,
+    mixed_precision: bool = False,
     target: Path,
     published_target: Path | None,
 ) -> None:
@@ -77,6 +80,8 @@ def predict_tim(
             files, as they do not hold it.
         split: train, val or test.
         device: cpu, cuda, or auto for cuda where there is one.
+        mixed_precision: whether to compute in float16 on cuda and in bfloat16 on the CPU, where
+            that is safe.
         target: table of kind PREDICTIONS.
         published_target: also the pickle that the authors' program writes, of the model of both
             modalities, or the only one.
@@ -87,25 +92,32 @@ def predict_tim(
     """
     torch.set_num_threads(1)  # another number gives other last bits
     classes = read_class_names(files.classes)
-    answers = {
-        modality: _answers(files, path, modality, recipe, split, classes, resolve_device(device))
-        for modality, path in sorted(models.items(), key=lambda model: ORDER.index(model[0]))
-    }
+    place = resolve_device(device)
+    answers: dict[Modality, Answers] = {}
+    for modality, path in sorted(models.items(), key=lambda model: ORDER.index(model[0])):
+        model, asked, made_by = _asked(files, path, modality, recipe, split, classes)
+        answers[modality] = predict(
+            model.to(place),
+            asked,
+            batch_size=made_by.batch_size,
+            label_smoothing=made_by.label_smoothing,
+            precision=precision(place, is_mixed=mixed_precision),
+        )
     parts = [part for m, found in answers.items() for part in tables(found, m, classes)]
     write_parts(parts, target, PREDICTIONS)
     if published_target is not None:
         write_predictions(published(next(iter(answers.values()))), published_target)
 
 
-def _answers(
+def _asked(
     files: PredictionFiles,
     path: Path,
     modality: Modality,
     recipe_name: str,
     split_name: str,
     classes: Mapping[str, Sequence[str]],
-    device: torch.device,
-) -> Answers:
+) -> tuple[TIM, Split, TimRecipe]:
+    """Return a model, what it is asked, and the recipe that it was made by."""
     recipe = file_recipe(path, recipe_name, modality)
     split = read_split(
         split_name,
@@ -116,11 +128,8 @@ def _answers(
     )
     if not len(split.items):
         raise DataError(f"{files.windows}: no window; no {split_name} video has features")
-    model = load_model(path, recipe, classes, split).to(device)
     logger.info("%s: %d windows of %s", path, len(split.items), split_name)
-    return predict(
-        model, split, batch_size=recipe.batch_size, label_smoothing=recipe.label_smoothing
-    )
+    return load_model(path, recipe, classes, split), split, recipe
 
 
 def tables(

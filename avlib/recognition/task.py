@@ -58,6 +58,7 @@ class TimTask:
         parts: of a batch; a multiple of the size of the team.
         team: the processes that train together.
         precision: in which steps compute where that is safe; float16 behind a loss scale.
+        eval_precision: in which answers are computed where that is safe.
     """
 
     validate_every = 1
@@ -74,13 +75,14 @@ class TimTask:
         parts: int = 1,
         team: Team = ALONE,
         precision: torch.dtype = torch.float32,
+        eval_precision: torch.dtype = torch.float32,
     ) -> None:
         self.model, self.recipe, self.select_by, self.seed = model, recipe, select_by, seed
         self.training, self.validation = training, validation
         self.parts, self.team = parts, team
         self.device = next(model.parameters()).device
         self.optimizer = build_optimizer(model, rate=recipe.lr, weight_decay=recipe.weight_decay)
-        self.precision = precision
+        self.precision, self.eval_precision = precision, eval_precision
         self.scaler = GradScaler(self.device.type, enabled=precision == torch.float16)
         keep_scale(self.optimizer, self.scaler)
         self.epochs = recipe.epochs
@@ -160,6 +162,7 @@ class TimTask:
             split,
             batch_size=self.recipe.batch_size,
             label_smoothing=self.recipe.label_smoothing,
+            precision=self.eval_precision,
             team=self.team,
             check=check,
         )

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from avlib.device import resolve_device
+from avlib.device import precision, resolve_device
 from avlib.errors import AvlibError, ConfigError, DataError
 from avlib.io.atomic import write_json
 from avlib.io.provenance import code_fingerprint
@@ -32,8 +32,9 @@ from avlib.training.state import Progress, remove_states, state_key
 from avlib.training.team import Team, team_of_environment
 from avlib.training.tim_recipes import TIM_RECIPES, TimRecipe
 
+MixedPrecision = Literal["training", "always"]
+
 MODULE = "avlib.recognition.training"  # also where it is the main module
-MIXED_PRECISION = {"cuda": torch.float16, "cpu": torch.bfloat16}  # what each is quick in
 
 logger = logging.getLogger(MODULE)
 
@@ -54,8 +55,8 @@ class TimSettings:
             combined; None: combined where both heads answer the same question, else the action
             or, without it, the audio head.
         device: cpu, cuda, or auto for cuda where there is one.
-        mixed_precision: whether to train in float16 on cuda, as published, and in bfloat16 on
-            the CPU, where that is safe.
+        mixed_precision: `training` trains in float16 on cuda, as published, and in bfloat16 on
+            the CPU, where that is safe; `always` validates so, too.
         parts: in which a batch is computed.
         processes: that share the parts, each with a GPU where there are GPUs.
         tensorboard: whether to log for TensorBoard, too.
@@ -70,7 +71,7 @@ class TimSettings:
     early_stop_epochs: int | None = None
     select_by: str | None = None
     device: str = "auto"
-    mixed_precision: bool = False
+    mixed_precision: MixedPrecision | None = None
     parts: int = 1
     processes: int = 1
     tensorboard: bool = False
@@ -182,7 +183,8 @@ def train_tim(
         seed=settings.seed,
         parts=settings.parts,
         team=team,
-        precision=MIXED_PRECISION[device.type] if settings.mixed_precision else torch.float32,
+        precision=precision(device, is_mixed=settings.mixed_precision is not None),
+        eval_precision=precision(device, is_mixed=settings.mixed_precision == "always"),
     )
     progress = fit(
         task,

@@ -131,6 +131,10 @@ class RecognitionStages(FeatureStages):
             "device": self.config.device,
         }
 
+    def predicts_mixed(self, wildcards: Wildcards) -> bool:
+        """Say whether answers are computed in mixed precision."""
+        return self.ave(wildcards).tim.mixed_precision == "always"
+
     def initial_tim(self, wildcards: Wildcards) -> list[str]:
         """Return the weights that a training starts from, if any; they are of the joint model."""
         path = self.ave(wildcards).tim.checkpoint

@@ -47,7 +47,9 @@ def models(home, study):
     return {m: run(study, home / m, modality=m, epochs=1)["model"] for m in MODALITIES}
 
 
-def predict(study, models, target, *, recipe="small", published_target=None, **changes):
+def predict(
+    study, models, target, *, recipe="small", mixed=False, published_target=None, **changes
+):
     single = {name: study[name]["test"] for name in ("windows", "intervals")}
     common = {name: study[name] for name in ("queries", "visual", "audio", "classes")}
     files = PredictionFiles(**{**common, **single, **changes})
@@ -57,6 +59,7 @@ def predict(study, models, target, *, recipe="small", published_target=None, **c
         recipe=recipe,
         split="test",
         device="cpu",
+        mixed_precision=mixed,
         target=target,
         published_target=published_target,
     )
@@ -312,3 +315,11 @@ def test_without_any_prediction_there_are_no_metrics(study, models, predictions,
     write_table(table[:0], tmp_path / "none.parquet", PREDICTIONS)
     with pytest.raises(DataError, match="no test video has features"):
         evaluate(study, models, tmp_path / "none.parquet", tmp_path)
+
+
+def test_mixed_precision_answers_alike(study, models, predictions, tmp_path):
+    mixed = read_table(predict(study, models, tmp_path / "p.parquet", mixed=True), PREDICTIONS)
+    full = read_table(predictions, PREDICTIONS)
+    pairs = np.stack([mixed["probs"].to_list(), full["probs"].to_list()])
+    assert not np.array_equal(*pairs)
+    np.testing.assert_allclose(*pairs, atol=0.01)

@@ -362,7 +362,7 @@ def test_settings_say_what_differs_from_the_recipe():
 
 
 def test_mixed_precision_learns_alike(study, undisturbed, tmp_path):
-    entries = log_entries(run(study, tmp_path, mixed_precision=True))
+    entries = log_entries(run(study, tmp_path, mixed_precision="training"))
     for mixed, full in zip(entries, log_entries(undisturbed), strict=True):
         assert mixed["train_loss"] != full["train_loss"]
         assert mixed["train_loss"] == pytest.approx(full["train_loss"], rel=0.02)
