@@ -19,7 +19,7 @@ from avlib.errors import DataError
 
 INT16_SCALE = 32_768
 BLOCK_SAMPLES = 1 << 20
-FILES_OPEN = 32  # far below the limits of operating systems
+FILES_OPEN = 128  # below the limits of operating systems, 256 and up
 
 
 def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
