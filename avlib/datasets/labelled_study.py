@@ -1,13 +1,13 @@
-"""What the configuration of a study of soundtracks says about its labelled files.
-
-Plans of other studies are faster without pandas, so what needs it is imported where it is used.
-"""
+"""What the configuration of a study of soundtracks says about its labelled files."""
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from avlib.config.soundtracks import K600, Sounds
+from avlib.datasets.folds import ALL, fold_names
+from avlib.datasets.labelled_files import kinetics_split, labelled_sounds
+from avlib.datasets.labels import read_labels
 from avlib.datasets.miniature.k600 import LABEL_LIST, miniature_plan
 from avlib.errors import ConfigError
 from avlib.media.videos import SOUND_SUFFIXES, Video
@@ -67,9 +67,6 @@ def labelled_videos(study: K600 | Sounds, *, seed: int, folder: Path) -> list[Vi
         ConfigError: if the study names no folder, or a file that does not exist.
         DataError: as `read_labels`.
     """
-    from avlib.datasets.labelled_files import kinetics_split
-    from avlib.datasets.labels import read_labels
-
     if isinstance(study, K600) and study.source == "miniature":
         share = _validation_share(study)
         return [
@@ -97,9 +94,6 @@ def study_folds(study: K600 | Sounds) -> list[str]:
     Raises:
         DataError: as `labelled_sounds`.
     """
-    from avlib.datasets.folds import ALL, fold_names
-    from avlib.datasets.labelled_files import labelled_sounds
-
     if isinstance(study, K600) or study.folder is None or study.table is None:
         return [ALL]
     return fold_names(labelled_sounds(study.folder, study.table))

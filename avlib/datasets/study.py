@@ -7,6 +7,7 @@ from avlib.config import AnyStudy
 from avlib.config.ave import Ave
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
+from avlib.datasets.events import read_events
 from avlib.datasets.labelled_study import labelled_videos
 from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
 from avlib.errors import ConfigError
@@ -82,8 +83,6 @@ def _annotated_splits(study: Ave | Custom, folder: Path) -> Iterable[tuple[str, 
     """Return each (video_id, split) of the annotations, None without annotations."""
     if isinstance(study, Custom) and not study.has_annotations:
         return None
-    from avlib.datasets.events import read_events  # needs pandas, which plans are faster without
-
     dataset = study.annotation_format if isinstance(study, Custom) else "ave"
     return read_events(dataset, annotation_files(study, folder)).video_splits
 
