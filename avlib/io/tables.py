@@ -201,7 +201,7 @@ CLIPS = TableSchema(
     "one row a clip, in the order of the rows of clip_scores.npy",
     (
         VIDEO_ID,
-        Column("clip", pa.int64(), "0, 1, ... within the soundtrack"),
+        Column("clip", pa.int64(), "0, 1, ... within the soundtrack, in which it starts"),
         START_S,
         STOP_S,
         Column("class_id", pa.int64(), "number of the true class"),

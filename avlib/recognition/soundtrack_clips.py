@@ -4,8 +4,9 @@ Source: the published soundtrack classification of Kinetics-600.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from avlib.io.atomic import atomic_path
 from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
 from avlib.io.tables import CLIPS, SOUNDTRACKS, read_table, write_table
 from avlib.models.soundtrack import (
+    IMAGE_FRAMES,
     Pool,
     SoundtrackNetwork,
     infer_network,
@@ -28,7 +30,7 @@ from avlib.models.soundtrack import (
 )
 from avlib.prefetch import prefetched
 from avlib.progress import progress
-from avlib.training.soundtrack_events import AudioImages, audible_clips
+from avlib.training.soundtrack_events import AudioImages, asked_starts, cut_image
 
 POOLED_AT_ONCE = 1024  # soundtracks
 
@@ -54,9 +56,17 @@ def load_soundtrack_network(checkpoint: Path, *, pool: Pool | None = None) -> So
     return network.eval()
 
 
-def asks_audible_clips(checkpoint: Path) -> bool:
-    """Say whether the training of a network left out silent clips, which it is then not asked."""
-    return load_metadata(checkpoint).get("drops_silence") == "True"
+class Asked(NamedTuple):
+    """What a network is asked about, as `asked_starts` takes it; the clips alone, as published."""
+
+    drops_silence: bool = False
+    half_steps: bool = False
+
+
+def noted_questions(checkpoint: Path) -> Asked:
+    """Return what a network is to be asked about, after the recipe that it was trained by."""
+    noted = load_metadata(checkpoint)
+    return Asked(*(noted.get(name) == "True" for name in Asked._fields))
 
 
 def number_of_classes(network: SoundtrackNetwork) -> int:
@@ -69,49 +79,48 @@ def score_clips(
     images: AudioImages,
     soundtracks: pd.DataFrame,
     *,
-    audible_only: bool,
+    asked: Asked,
     batch_size: int,
     scores_target: Path,
     index_target: Path,
 ) -> None:
-    """Write the logits of every clip, and a table that names the rows.
+    """Write the logits of every clip that is asked about, and a table that names the rows.
 
     Args:
         network: on the device that is to be used, in evaluation mode.
         images: audio images of the videos; a soundtrack without any has no row.
         soundtracks: columns video_id and class_id, one row a soundtrack.
-        audible_only: whether only `audible_clips` are scored.
+        asked: which clips.
         batch_size: clips at once.
         scores_target: `.npy` file, float32 (clips, K).
         index_target: table of kind CLIPS.
     """
-    clips = {
-        video_id: audible_clips(found) if audible_only else np.arange(len(found))
+    starts = {
+        video_id: asked_starts(images[video_id], **asked._asdict())
         for video_id in soundtracks["video_id"]
         if video_id in images
-        for found in [images[video_id]]
     }
-    shape = (sum(map(len, clips.values())), number_of_classes(network))
+    shape = (sum(map(len, starts.values())), number_of_classes(network))
     with atomic_path(scores_target) as partial, partial.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        batches = prefetched(_image_batches(images, clips, batch_size))
+        batches = prefetched(_image_batches(images, starts, batch_size))
         total = -(-shape[0] // batch_size)
         for batch in progress(batches, "scoring clips", "batches", total=total):
             file.write(_logits(network, batch).tobytes())
-    class_ids = soundtracks.set_index("video_id")["class_id"].reindex(list(clips)).to_numpy()
-    write_table(_clip_index(clips, class_ids), index_target, CLIPS)
+    class_ids = soundtracks.set_index("video_id")["class_id"].reindex(list(starts)).to_numpy()
+    write_table(_clip_index(starts, class_ids), index_target, CLIPS)
 
 
 def _clip_index(
-    clips: Mapping[str, NDArray[np.int64]], class_ids: NDArray[np.int64]
+    starts: Mapping[str, NDArray[np.int64]], class_ids: NDArray[np.int64]
 ) -> pd.DataFrame:
-    counts = [len(numbers) for numbers in clips.values()]
-    clip = np.concatenate([np.empty(0, dtype=np.int64), *clips.values()])
+    counts = [len(frames) for frames in starts.values()]
+    clip = np.concatenate([np.empty(0, dtype=np.int64), *starts.values()]) / IMAGE_FRAMES
     return pd.DataFrame(
         {
-            "video_id": np.repeat(np.array(list(clips), dtype=object), counts),
-            "clip": clip,
+            "video_id": np.repeat(np.array(list(starts), dtype=object), counts),
+            "clip": clip.astype(np.int64),
             "start_s": clip * CLIP_S,
             "stop_s": (clip + 1) * CLIP_S,
             "class_id": np.repeat(class_ids, counts),
@@ -120,23 +129,12 @@ def _clip_index(
 
 
 def _image_batches(
-    images: AudioImages, clips: Mapping[str, NDArray[np.int64]], batch_size: int
+    images: AudioImages, starts: Mapping[str, NDArray[np.int64]], batch_size: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the chosen images of all videos in order: (at most B, N_MELS, IMAGE_FRAMES)."""
-    waiting: list[NDArray[np.float32]] = []
-    room = batch_size
-    for video_id, rest in clips.items():
-        while len(rest):
-            numbers, rest = rest[:room], rest[room:]
-            first = int(numbers[0])
-            part = np.asarray(images[video_id][first : int(numbers[-1]) + 1], dtype=np.float32)
-            waiting.append(part[numbers - first])
-            room -= len(numbers)
-            if not room:
-                yield np.concatenate(waiting)
-                waiting, room = [], batch_size
-    if waiting:
-        yield np.concatenate(waiting)
+    """Yield what begins at the frames of all videos in order: (at most B, N_MELS, IMAGE_FRAMES)."""
+    cuts = (cut_image(images[v], int(start)) for v, frames in starts.items() for start in frames)
+    while batch := list(islice(cuts, batch_size)):
+        yield np.stack(batch)
 
 
 @torch.inference_mode()

@@ -17,8 +17,8 @@ from avlib.io.packs import ImageStore
 from avlib.io.tables import AUDIO_IMAGES, LABELLED_FILES, read_table
 from avlib.recognition.class_names import check_classifier, read_classes
 from avlib.recognition.soundtrack_clips import (
-    asks_audible_clips,
     load_soundtrack_network,
+    noted_questions,
     number_of_classes,
     pool_soundtracks,
     score_clips,
@@ -82,7 +82,7 @@ def score_soundtracks(
             network.to(resolve_device(device)),
             images,
             soundtracks,
-            audible_only=asks_audible_clips(weights),
+            asked=noted_questions(weights),
             batch_size=batch_size,
             scores_target=clip_scores_target,
             index_target=clip_index_target,

@@ -66,6 +66,7 @@ def train_step(
     targets: Tensor,
     *,
     label_smoothing: float = 0.0,
+    clips_together: int = 1,
 ) -> tuple[float, Tensor]:
     """Take one step; return the loss, and the logits (B, K) before it.
 
@@ -75,13 +76,38 @@ def train_step(
         images: (B, N_MELS, IMAGE_FRAMES), dB in [-80, 0].
         targets: class numbers (B,), or the share of each class (B, K).
         label_smoothing: share of a target that is spread over all classes.
+        clips_together: as in `grouped_loss`.
     """
     logits = model(images)
-    loss = functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    loss = grouped_loss(logits, targets, clips_together, label_smoothing=label_smoothing)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
     return loss.item(), logits.detach()
+
+
+def grouped_loss(
+    logits: Tensor, targets: Tensor, clips_together: int, *, label_smoothing: float
+) -> Tensor:
+    """Return the cross-entropy, half by half of clips and of the mean logits of each group.
+
+    What is asked later is the mean over a soundtrack, to which a clip that tells little should add
+    little.
+
+    Args:
+        logits: (B, K), groups of `clips_together` clips of one soundtrack one after the other.
+        targets: as in `train_step`, the same for all clips of a group.
+        clips_together: clips a group; 1 leaves the loss of the clips.
+        label_smoothing: as in `train_step`.
+    """
+    loss = functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    if clips_together == 1:
+        return loss
+    means = logits.reshape(-1, clips_together, logits.shape[1]).mean(dim=1)
+    of_means = functional.cross_entropy(
+        means, targets[::clips_together], label_smoothing=label_smoothing
+    )
+    return (loss + of_means) / 2
 
 
 def top_k_share(logits: Tensor, labels: Tensor, k: int) -> float:

@@ -45,6 +45,39 @@ def audible_clips(images: Any) -> NDArray[np.int64]:
     return np.flatnonzero(is_audible)
 
 
+def cut_image(images: Any, start: int) -> NDArray[np.float32]:
+    """Return what begins at a frame of a soundtrack: (N_MELS, IMAGE_FRAMES).
+
+    The start of the soundtrack follows its end.
+
+    Args:
+        images: (K, N_MELS, IMAGE_FRAMES), one after the other.
+        start: number of the frame, counted over all images.
+    """
+    number, offset = divmod(start, IMAGE_FRAMES)
+    first = np.asarray(images[number % len(images)], dtype=np.float32)
+    if not offset:
+        return first
+    second = np.asarray(images[(number + 1) % len(images)], dtype=np.float32)
+    return np.concatenate([first[:, offset:], second[:, :offset]], axis=1)
+
+
+def asked_starts(images: Any, *, drops_silence: bool, half_steps: bool) -> NDArray[np.int64]:
+    """Return the first frames of what a network is asked about, for `cut_image`.
+
+    Args:
+        images: (K, N_MELS, IMAGE_FRAMES).
+        drops_silence: whether only `audible_clips` are asked about.
+        half_steps: whether also what lies half way to the next image, where it is not silent.
+    """
+    numbers = audible_clips(images) if drops_silence else np.arange(len(images))
+    starts = numbers * IMAGE_FRAMES
+    if not half_steps:
+        return starts
+    between = [s for s in starts + IMAGE_FRAMES // 2 if np.ptp(cut_image(images, int(s))) > 0]
+    return np.sort(np.concatenate([starts, np.array(between, dtype=np.int64)]))
+
+
 class SoundtrackEvents(LabelledEvents):
     """The soundtracks of one split that have a clip; an input is (N_MELS, IMAGE_FRAMES).
 
@@ -79,6 +112,10 @@ class SoundtrackEvents(LabelledEvents):
         self.images, self.augmentation = images, augmentation
         self._clips = [numbers[v] for v in self.video_ids]  # their numbers among the images
         self._ends = np.cumsum(self.stops, dtype=np.int64)  # clips up to the end of each event
+
+    def n_items(self, together: int) -> int:
+        """Return the number of clips in an epoch of groups of `together`: about all clips."""
+        return -(-self.n_clips // together) * together
 
     @property
     def n_clips(self) -> int:
@@ -128,14 +165,8 @@ class SoundtrackEvents(LabelledEvents):
         return moved if moved.max() > moved.min() else self._cut(index, number, 0)
 
     def _cut(self, index: int, number: int, shift: int) -> NDArray[np.float32]:
-        """Return what is `shift` frames after the start of an image of the closed soundtrack."""
-        images = self.images[self.video_ids[index]]
-        step, offset = divmod(shift, IMAGE_FRAMES)
-        first = np.asarray(images[(number + step) % len(images)], dtype=np.float32)
-        if not offset:
-            return first
-        second = np.asarray(images[(number + step + 1) % len(images)], dtype=np.float32)
-        return np.concatenate([first[:, offset:], second[:, :offset]], axis=1)
+        """Return what is `shift` frames after the start of an image."""
+        return cut_image(self.images[self.video_ids[index]], number * IMAGE_FRAMES + shift)
 
     def video_fingerprint(self, video_id: str) -> bytes:
         """Return number and origin of a video's images; the middle one where no origin is noted."""
@@ -148,21 +179,38 @@ class SoundtrackEvents(LabelledEvents):
         return self._clips[index].tolist()
 
     def clip_batches(
-        self, seed: int, epoch: int, *, batch_size: int, steps: range
+        self, seed: int, epoch: int, *, batch_size: int, steps: range, together: int = 1
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield augmented images (B, N_MELS, IMAGE_FRAMES) and their labels (B,).
 
-        An epoch has every clip once, in random order; its last batch may be smaller. Order and
-        augmentation depend on the seed and the epoch alone, so that a step is the same whichever
-        `steps` are asked for.
+        An epoch has every clip once, in random order, or `n_items` as groups of `together` clips of
+        one soundtrack, side by side. Its last batch may be smaller. Order and augmentation depend
+        on the seed and the epoch alone, so that a step is the same whichever `steps` are asked for.
         """
-        order = generator(seed, "train", epoch).permutation(self.n_clips)
+        rng = generator(seed, "train", epoch)
+        order = rng.permutation(self.n_clips) if together == 1 else self._groups(together, rng)
         for step in steps:
             clips = order[step * batch_size : (step + 1) * batch_size]
             events = np.searchsorted(self._ends, clips, side="right")  # (B,)
             items = [self._item(*pair) for pair in zip(clips, events, strict=True)]
             images = self._augmented(items, generator(seed, "augment", epoch, step))
             yield torch.from_numpy(images), torch.from_numpy(self.labels[events, 0])
+
+    def _groups(self, together: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return numbers of clips, `together` at a time of one soundtrack, in random order.
+
+        The soundtracks follow each other in one random order after another. A clip comes twice
+        where its soundtrack has no others left.
+        """
+        n_groups = self.n_items(together) // together
+        turns = -(-n_groups // len(self))
+        row = np.concatenate([rng.permutation(len(self)) for _ in range(turns)])[:n_groups]
+        groups = []
+        for event in row:
+            last = self._ends[event]
+            own = rng.permutation(np.arange(last - len(self._clips[event]), last))
+            groups.append(np.resize(own, together))
+        return np.concatenate(groups)
 
     def _item(self, clip: int, event: int) -> tuple[int, int]:
         """Return the event of a clip, and its image there, by its number among all clips."""

@@ -54,7 +54,7 @@ class ImageAugmentation:
 
 @dataclass(frozen=True)
 class SoundtrackRecipe(BaseRecipe):
-    """How a soundtrack network is trained; every clip of a soundtrack is an item of an epoch.
+    """How a soundtrack network is trained, in epochs of as many items as there are clips.
 
     Attributes:
         optimizer: stochastic gradient descent, or AdamW.
@@ -63,12 +63,18 @@ class SoundtrackRecipe(BaseRecipe):
         label_smoothing: share of a label that is spread over all classes.
         mixup: both parameters of the beta distribution of the shares in which two items are
             mixed; 0 mixes none.
+        clips_together: clips of a soundtrack that stand side by side in a batch, of which there is
+            a whole number of such groups, in the loss of `avlib.training.soundtrack.grouped_loss`.
+            With 1 every clip is an item of an epoch, with more every soundtrack is drawn equally
+            often.
         augmentation: of the single images; None leaves them alone.
         keeps: which weights count, those that are best in validation or those of the last epoch.
         choice: the network that is trained if nothing else is asked for.
         reference: what is 0 dB in the images if nothing else is asked for.
         drops_silence: whether clips that are wholly silent are neither learned nor asked, unless a
             soundtrack has no other.
+        half_steps: whether the trained network is also asked about what lies half way between two
+            clips.
     """
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -76,11 +82,13 @@ class SoundtrackRecipe(BaseRecipe):
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    clips_together: int = 1
     augmentation: ImageAugmentation | None = None
     keeps: Literal["best", "last"] = "best"
     choice: NetworkChoice = NetworkChoice()
     reference: "Reference" = "clip"
     drops_silence: bool = False
+    half_steps: bool = False
 
 
 _SMALL = SoundtrackRecipe(  # hundreds to thousands of clips
@@ -91,11 +99,13 @@ _SMALL = SoundtrackRecipe(  # hundreds to thousands of clips
     weight_decay=0.05,
     label_smoothing=0.1,
     mixup=0.1,
+    clips_together=4,
     augmentation=ImageAugmentation(shift_frames=48, masks=1, mask_bands=10, mask_frames=16),
     keeps="last",
     choice=NetworkChoice("resnet18", pool="full", width=16, stem_stride=2, standardises=True),
     reference="soundtrack",
     drops_silence=True,
+    half_steps=True,
 )
 
 SOUNDTRACK_RECIPES = {

@@ -56,15 +56,21 @@ class SoundtrackRecognition(EventRecognition):
             seed=seed,
             metrics=metrics,
         )
-        self.recipe, self.batch_size = recipe, recipe.batch_size
+        self.recipe, together = recipe, recipe.clips_together
+        self.batch_size = max(recipe.batch_size // together, 1) * together
+        self.n_items = training.n_items(together)
         self.num_classes = model.get_parameter(f"{model.classifier_name}bias").numel()
-        self.steps = math.ceil(training.n_clips / recipe.batch_size)
+        self.steps = math.ceil(self.n_items / self.batch_size)
         self.clip_values: dict[str, float] = {}  # of the newest prediction
 
     def batches(self, epoch: int, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch from `first_step` on: images, and classes or shares."""
         batches = self.training.clip_batches(
-            self.seed, epoch, batch_size=self.batch_size, steps=range(first_step, self.steps)
+            self.seed,
+            epoch,
+            batch_size=self.batch_size,
+            steps=range(first_step, self.steps),
+            together=self.recipe.clips_together,
         )
         for step, (images, labels) in enumerate(batches, start=first_step):
             if self.recipe.mixup:
@@ -90,6 +96,7 @@ class SoundtrackRecognition(EventRecognition):
             images,
             targets,
             label_smoothing=self.recipe.label_smoothing,
+            clips_together=self.recipe.clips_together,
         )
         labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
         values = {
@@ -97,7 +104,7 @@ class SoundtrackRecognition(EventRecognition):
             "top1": top_k_share(logits, labels, 1),
             "top5": top_k_share(logits, labels, 5),
         }
-        weight = len(images) * self.steps / self.training.n_clips
+        weight = len(images) * self.steps / self.n_items
         return {name: weight * value for name, value in values.items()}
 
     def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:

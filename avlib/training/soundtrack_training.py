@@ -73,7 +73,7 @@ def train_soundtrack(
             begins with random weights.
         device: torch device.
         outputs: files to write. The weights have the published names, and as metadata the classes,
-            the choice, the recipe's name and whether it drops silence.
+            the choice, the recipe's name and what the network is to be asked about.
 
     Raises:
         ConfigError: if network, recipe and classes do not go together, or the loss is no longer
@@ -112,8 +112,14 @@ def train_soundtrack(
         outputs,
         settings=(choice, recipe, code_fingerprint("avlib.training.soundtrack_training")),
         classes=classes,
-        description=asdict(choice) | {"recipe": recipe.name, "drops_silence": recipe.drops_silence},
+        description=_description(choice, recipe),
     )
+
+
+def _description(choice: NetworkChoice, recipe: SoundtrackRecipe) -> dict[str, Any]:
+    """Return what scoring must know of the weights."""
+    asked = {"drops_silence": recipe.drops_silence, "half_steps": recipe.half_steps}
+    return asdict(choice) | asked | {"recipe": recipe.name}
 
 
 def _build_model(

@@ -15,12 +15,14 @@ from avlib.io.weights import save_weights
 from avlib.models.soundtrack import ResNet, network_weights
 from avlib.recognition.given_soundtrack import check_given_soundtrack
 from avlib.recognition.soundtrack_clips import (
+    Asked,
     load_soundtrack_network,
     pool_soundtracks,
     score_clips,
 )
 from avlib.recognition.soundtrack_fusion import FusionSettings, fuse, name_half, pair_scores
 
+PUBLISHED = Asked()
 CLIPS_EACH = np.full(41, 10)  # of the soundtracks that are fused
 COUNTS = {"b": 4, "silent": 0, "a": 7, "absent": None, "c": 1}
 
@@ -55,9 +57,9 @@ def soundtracks():
     return pd.DataFrame({"video_id": list(COUNTS), "split": splits, "class_id": [1, 2, 3, 4, 5]})
 
 
-def score(folder, network, images, soundtracks, batch_size=3, audible_only=False):
+def score(folder, network, images, soundtracks, batch_size=3, asked=PUBLISHED):
     targets = {"scores_target": folder / "clips.npy", "index_target": folder / "clips.parquet"}
-    options = {"batch_size": batch_size, "audible_only": audible_only}
+    options = {"batch_size": batch_size, "asked": asked}
     score_clips(network, images, soundtracks, **options, **targets)
     return np.load(targets["scores_target"]), read_table(targets["index_target"], CLIPS)
 
@@ -113,12 +115,29 @@ def test_silent_clips_are_left_out_where_the_training_did_so(
 ):
     everything, _ = score(tmp_path, network, images, soundtracks)
     images["a"][[0, 3, 4]] = images["c"][0] = -80
-    scores, index = score(tmp_path, network, images, soundtracks, audible_only=True)
+    scores, index = score(tmp_path, network, images, soundtracks, asked=Asked(drops_silence=True))
     assert index["clip"].tolist() == [0, 1, 2, 3, 1, 2, 5, 6, 0]
     np.testing.assert_allclose(scores[:8], everything[[0, 1, 2, 3, 5, 6, 9, 10]], rtol=1e-5)
     pool(tmp_path, soundtracks)
     table = read_table(tmp_path / "soundtracks.parquet", SOUNDTRACKS)
     assert table["clips"].tolist() == [4, 0, 4, 0, 1]
+
+
+def test_half_steps_lie_between_the_clips_and_the_start_follows_the_end(
+    tmp_path, network, images, soundtracks
+):
+    grid, _ = score(tmp_path, network, images, soundtracks)
+    scores, index = score(tmp_path, network, images, soundtracks, asked=Asked(half_steps=True))
+    of_b = (index["video_id"] == "b").to_numpy()
+    assert index["start_s"][of_b].tolist() == pytest.approx([0.48 * n for n in range(8)])
+    np.testing.assert_allclose(scores[of_b][::2], grid[:4], rtol=1e-5)
+    last = np.concatenate([images["b"][3][:, 48:], images["b"][0][:, :48]], axis=1)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(last[None].astype(np.float32)))
+    np.testing.assert_allclose(scores[of_b][-1:], expected, rtol=1e-5)
+    pool(tmp_path, soundtracks)
+    table = read_table(tmp_path / "soundtracks.parquet", SOUNDTRACKS)
+    assert table["clips"].tolist() == [8, 0, 14, 0, 2]
 
 
 def test_soundtracks_are_pooled_in_parts(tmp_path, network, images, soundtracks, monkeypatch):

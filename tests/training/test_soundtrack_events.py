@@ -26,6 +26,30 @@ def test_an_epoch_has_every_clip_once_and_keeps_the_last_batch():
     assert not torch.equal(seen, other)
 
 
+def test_clips_of_a_soundtrack_stand_side_by_side_in_groups():
+    """Each soundtrack about as often as any other, each of its clips about as often."""
+    events = events_of(numbered(3, 1, 5, 2))
+    assert [events.n_items(together) for together in (1, 2, 4)] == [11, 12, 12]
+    for epoch in range(5):
+        pairs = list(events.clip_batches(0, epoch, batch_size=8, steps=range(2), together=4))
+        assert [len(images) for images, _ in pairs] == [8, 4]
+        groups = torch.cat([images[:, 0, 0] for images, _ in pairs]).int().reshape(3, 4).tolist()
+        owners = torch.cat([labels for _, labels in pairs]).reshape(3, 4)
+        assert len(set(owners[:, 0].tolist())) == 3
+        for group, (owner, *others) in zip(groups, owners.tolist(), strict=True):
+            assert others == [owner] * 3
+            first, stop = [(0, 3), (3, 4), (4, 9), (9, 11)][owner]
+            assert set(group) <= set(range(first, stop))
+            assert len(set(group)) == min(stop - first, 4)
+    first, second = (
+        list(events.clip_batches(0, epoch, batch_size=8, steps=range(2), together=4))
+        for epoch in (0, 1)
+    )
+    assert not torch.equal(first[0][0], second[0][0])
+    (rest,) = events.clip_batches(0, 0, batch_size=8, steps=range(1, 2), together=4)
+    assert torch.equal(rest[0], first[1][0])
+
+
 def test_images_in_packs_are_read_as_they_are(tmp_path):
     images = draw_images(3)
     with h5py.File(tmp_path / "pack.h5", "w") as pack:

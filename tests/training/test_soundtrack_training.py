@@ -30,7 +30,13 @@ from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.checkpoints import load_state_dict
 from avlib.models.soundtrack import VGG, ResNet, soundtrack_network
 from avlib.training.schedules import Schedule, learning_rate
-from avlib.training.soundtrack import build_optimizer, initialise, top_k_share, train_step
+from avlib.training.soundtrack import (
+    build_optimizer,
+    grouped_loss,
+    initialise,
+    top_k_share,
+    train_step,
+)
 from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES
 from avlib.training.soundtrack_recognition import SoundtrackRecognition, mix
 
@@ -137,6 +143,7 @@ def test_the_model_file_says_what_it_is(undisturbed):
         "standardises": "False",
         "recipe": "small",
         "drops_silence": "True",
+        "half_steps": "True",
     }
     assert "layer1.0.group1.conv1.weight" in load_state_dict(undisturbed["model_path"])
 
@@ -225,12 +232,18 @@ def test_training_continues_from_given_weights_with_a_new_classifier(undisturbed
         run_soundtrack(tmp_path, choice=wide, initial_weights=initial)
 
 
-def test_losses_and_accuracies_of_an_epoch_are_means_over_clips():
-    """Batches of 4, 4 and 3 clips."""
+@pytest.mark.parametrize(("batch_size", "together", "items"), [(4, 1, 11), (5, 2, 12), (1, 4, 12)])
+def test_losses_and_accuracies_of_an_epoch_are_means_over_clips(batch_size, together, items):
+    """Batches of 4, 4 and 3 clips, or of whole groups."""
     events = events_of(numbered(3, 1, 5, 2))
     task = SoundtrackRecognition(
         soundtrack_network("resnet18", num_classes=4, width=4),
-        replace(PUBLISHED, batch_size=4, schedule=Schedule(0.0, epochs=1)),
+        replace(
+            PUBLISHED,
+            batch_size=batch_size,
+            clips_together=together,
+            schedule=Schedule(0.0, epochs=1),
+        ),
         training=events,
         validation=events,
         seed=0,
@@ -240,13 +253,44 @@ def test_losses_and_accuracies_of_an_epoch_are_means_over_clips():
     sums = {"loss": 0.0, "top1": 0.0, "top5": 0.0}
     expected = dict(sums)
     for images, labels in task.batches(0, 0):
-        loss, logits = train_step(task.model.train(), task.optimizer, images, labels)
-        expected["loss"] += loss * len(images) / 11
-        expected["top1"] += top_k_share(logits, labels, 1) * len(images) / 11
-        expected["top5"] += len(images) / 11
+        loss, logits = train_step(
+            task.model.train(), task.optimizer, images, labels, clips_together=together
+        )
+        expected["loss"] += loss * len(images) / items
+        expected["top1"] += top_k_share(logits, labels, 1) * len(images) / items
+        expected["top5"] += len(images) / items
         for name, value in task.train_step((images, labels)).items():
             sums[name] += value / task.steps
     assert sums == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mixes", [False, True])
+def test_half_of_a_loss_is_that_of_the_mean_logits_of_each_group(mixes):
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    targets = torch.tensor([0, 0, 0, 2, 2, 2])
+    if mixes:
+        targets = mix(torch.zeros(6, 1), torch.eye(4)[targets], 0.7)[1]
+    means = torch.stack([logits[:3].mean(dim=0), logits[3:].mean(dim=0)])
+    entropy = nn.functional.cross_entropy
+    single = entropy(logits, targets, label_smoothing=0.1)
+    whole = entropy(means, targets[[0, 3]], label_smoothing=0.1)
+    grouped = grouped_loss(logits, targets, 3, label_smoothing=0.1)
+    torch.testing.assert_close(grouped, (single + whole) / 2)
+    assert torch.equal(grouped_loss(logits, targets, 1, label_smoothing=0.1), single)
+
+
+def test_the_clips_of_a_group_are_mixed_with_those_of_one_other():
+    task = SoundtrackRecognition(
+        soundtrack_network("resnet18", num_classes=5, width=4),
+        replace(PUBLISHED, batch_size=12, clips_together=3, mixup=1.0),
+        training=(events := events_of(numbered(3, 3, 3, 3, 3))),
+        validation=events,
+        seed=0,
+        metrics=recognition_metrics,
+    )
+    for _, shares in task.batches(0, 0):
+        groups = shares.unflatten(0, (-1, 3))
+        assert torch.equal(groups, groups[:, :1].expand_as(groups))
 
 
 def test_a_mixed_item_brings_its_share_of_the_label():
