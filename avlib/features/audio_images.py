@@ -168,7 +168,7 @@ class ClipMel:
 
 @lru_cache(maxsize=4)
 def _clip_mel(sample_rate: int, variant: Variant, thread: int) -> ClipMel:
-    """Return the workspace of a thread, which short recordings would else wait for."""
+    """Return a thread's own; for a short recording, making one would take long."""
     return ClipMel(sample_rate, variant)
 
 
@@ -211,10 +211,10 @@ def recording_mels(waveform: Waveform, *, sample_rate: int, variant: Variant) ->
         DataError: as `clip_borders`.
     """
     borders = clip_borders(len(waveform), sample_rate)
-    clip_mel = _clip_mel(sample_rate, variant, get_ident())
     for first in range(0, len(borders) - 1, CLIPS_AT_ONCE):
         part = borders[first : first + CLIPS_AT_ONCE + 1]
         samples = np.asarray(waveform[part[0] : part[-1]])
+        clip_mel = _clip_mel(sample_rate, variant, get_ident())
         inner = (part - part[0]).tolist()
         yield torch.stack([clip_mel(mono(samples[a:b])) for a, b in pairwise(inner)])
 

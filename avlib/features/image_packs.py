@@ -27,6 +27,7 @@ from avlib.io.packs import BLOCK_SAMPLES
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import AUDIO_IMAGES, MANIFEST, read_table, write_table
 from avlib.media.pack import open_previous
+from avlib.memory import returning_memory
 from avlib.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def pack_audio_images(
         _open_sounds(sounds) as waveforms,
     ):
         note_settings(pack, settings)
-        listed = rows.itertuples(index=False)
+        listed = returning_memory(rows.itertuples(index=False))
         index = [
             _pack_row(row, waveforms, pack, old, settings)
             for row in progress(listed, "packing audio images", "soundtracks", total=len(rows))

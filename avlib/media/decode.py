@@ -43,36 +43,39 @@ def agrees_with_command() -> bool:
     return tuple(".".join(release.split(".")[:2]) for release in releases) in AGREEING_RELEASES
 
 
-def extract_waveform(path: Path, sample_rate: int, target: BinaryIO, channels: int = 1) -> int:
-    """Write the sound of `path` to an empty file as raw int16; return the sample count.
+def extract_waveform(
+    path: Path, sample_rate: int, target: BinaryIO, channels: int | None = 1
+) -> tuple[int, int]:
+    """Write the sound of `path` to an empty file as raw int16, interleaved.
 
-    The samples are those of `ffmpeg -vn -ac CHANNELS -ar RATE -c:a pcm_s16le`, interleaved.
+    The samples are those of `ffmpeg -vn -ac CHANNELS -ar RATE -c:a pcm_s16le`.
+
+    Args:
+        path: a media file.
+        sample_rate: Hz of the samples.
+        target: the file to write.
+        channels: one or two. None: one where all sound streams have one, else two.
+
+    Returns:
+        number of samples, and of channels.
 
     Raises:
         DataError: if ffmpeg cannot read the file.
     """
     try:
-        _write_blocks(_decode_in_process(path, sample_rate, channels), target)
+        # Opening can take longer than decoding, hence but once.
+        with av.open(str(path), metadata_errors="replace") as container:
+            channels = channels or _own_channels(container)
+            _write_blocks(_decode_in_process(container, sample_rate, channels), target)
     except (_CommandNeededError, av.FFmpegError, ValueError, AttributeError) as reason:
+        if channels is None:
+            raise DataError(f"{path}: the sound stream cannot be read ({reason})") from reason
         logger.debug("%s: decoded by the command (%s)", path, reason)
         target.seek(0)
         target.truncate()
         blocks = ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels)
         _write_blocks(blocks, target)
-    return target.tell() // (2 * channels)
-
-
-def is_mono(path: Path) -> bool:
-    """Say whether all sound streams of a file have one channel.
-
-    Raises:
-        DataError: if the file cannot be read.
-    """
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            return all(stream.channels == 1 for stream in container.streams.audio)
-    except (av.FFmpegError, AttributeError) as error:
-        raise DataError(f"{path}: the sound stream cannot be read ({error})") from error
+    return target.tell() // (2 * channels), channels
 
 
 def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
@@ -98,26 +101,30 @@ def _write_blocks(blocks: Iterator[NDArray[np.int16]], target: BinaryIO) -> None
         target.write(block.data)
 
 
-def _decode_in_process(path: Path, sample_rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
-    with av.open(str(path), metadata_errors="replace") as container:
-        stream = container.streams.audio[0]
-        limit = _samples_kept(container, stream)
-        layout = LAYOUTS[channels]
-        resampler = av.AudioResampler(format="s16", layout=layout, rate=sample_rate)
-        fifo = av.AudioFifo()
-        n_decoded = 0
-        for frame in container.decode(stream):
-            frame.pts = None  # like the command, leave gaps in the timestamps unfilled
-            fifo.write(frame)
-            n_decoded += frame.samples
-            if n_decoded > limit:
-                break
-            if fifo.samples >= BLOCK_SAMPLES:
-                yield from _resample(resampler, fifo.read())
-        rest = fifo.samples - max(n_decoded - limit, 0)
-        if rest > 0:
-            yield from _resample(resampler, fifo.read(int(rest)))
-        yield from _resample(resampler, None)
+def _own_channels(container: InputContainer) -> int:
+    return 1 if all(stream.channels == 1 for stream in container.streams.audio) else 2
+
+
+def _decode_in_process(
+    container: InputContainer, sample_rate: int, channels: int
+) -> Iterator[NDArray[np.int16]]:
+    stream = container.streams.audio[0]
+    limit = _samples_kept(container, stream)
+    resampler = av.AudioResampler(format="s16", layout=LAYOUTS[channels], rate=sample_rate)
+    fifo = av.AudioFifo()
+    n_decoded = 0
+    for frame in container.decode(stream):
+        frame.pts = None  # like the command, leave gaps in the timestamps unfilled
+        fifo.write(frame)
+        n_decoded += frame.samples
+        if n_decoded > limit:
+            break
+        if fifo.samples >= BLOCK_SAMPLES:
+            yield from _resample(resampler, fifo.read())
+    rest = fifo.samples - max(n_decoded - limit, 0)
+    if rest > 0:
+        yield from _resample(resampler, fifo.read(int(rest)))
+    yield from _resample(resampler, None)
 
 
 def _resample(

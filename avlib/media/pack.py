@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pandas as pd
@@ -19,9 +20,12 @@ from avlib.media import ffmpeg
 from avlib.media.scan import ScannedVideo, read_scan
 from avlib.media.sound import SoundSettings, link_sound, pack_sound
 from avlib.media.videos import is_hdf5
+from avlib.memory import returning_memory
 from avlib.progress import progress
 
 logger = logging.getLogger(__name__)
+
+FOUND = ["status", "message", "audio_duration_s"]  # columns of the manifest that decoding decides
 
 
 def pack_waveforms(
@@ -38,7 +42,7 @@ def pack_waveforms(
     Args:
         videos: the shard's list, as `scan` wrote it.
         manifest: the shard's probed videos.
-        settings: rate and resampler.
+        settings: rate, resampler and channels.
         previous: copy of the shard's last pack; what has not changed is taken from it.
         pack_target: HDF5 file to write.
         manifest_target: table to write.
@@ -52,9 +56,12 @@ def pack_waveforms(
         open_previous(previous) as old,
     ):
         pack.attrs["rate_hz"] = settings.sample_rate
-        for index in progress(rows.index, "packing sound", "videos", total=len(rows)):
-            row = rows.loc[index].copy()
-            rows.loc[index] = _pack_row(row, sources[row["video_id"]], pack, old, settings)
+        listed = returning_memory(rows.itertuples())
+        found = [
+            _pack_row(row, sources[row.video_id], pack, old, settings)
+            for row in progress(listed, "packing sound", "videos", total=len(rows))
+        ]
+    rows[FOUND] = pd.DataFrame(found, columns=FOUND, index=rows.index)
     write_table(rows, manifest_target, MANIFEST)
     keep_copy(pack_target, previous)
 
@@ -72,27 +79,25 @@ def open_previous(path: Path) -> Iterator[h5py.File | None]:
 
 
 def _pack_row(
-    row: pd.Series,
+    row: Any,
     source: ScannedVideo,
     pack: h5py.File,
     old: h5py.File | None,
     settings: SoundSettings,
-) -> pd.Series:
-    """Return the manifest row of a video after adding its sound to the pack."""
-    if row["status"] == "no_audio" and source.sound:
-        row["status"], row["message"] = "ok", ""
-    if row["status"] != "ok":
-        return row
+) -> tuple[str, str, float | None]:
+    """Add the sound of a row's video to the pack; return the columns FOUND of the row."""
+    is_ok = row.status == "ok" or (row.status == "no_audio" and source.sound)
+    if not is_ok:
+        return row.status, row.message, row.audio_duration_s
     if source.sound and not Path(source.sound).exists():
-        return _left_out(row, "no_audio", f"{source.sound} does not exist; add it")
+        return "no_audio", f"{source.sound} does not exist; add it", None
     try:
-        n_samples = _pack_or_reuse(source, row["content_hash"], pack, old, settings)
+        n_samples = _pack_or_reuse(source, row.content_hash, pack, old, settings)
     except DataError as error:
-        return _left_out(row, "unreadable", f"{error}; replace the file")
+        return "unreadable", f"{error}; replace the file", None
     if n_samples == 0:
-        return _left_out(row, "no_audio", "the sound stream holds no samples")
-    row["audio_duration_s"] = n_samples / settings.sample_rate
-    return row
+        return "no_audio", "the sound stream holds no samples", None
+    return "ok", "", n_samples / settings.sample_rate
 
 
 def _pack_or_reuse(
@@ -119,8 +124,3 @@ def _pack_or_reuse(
     if n_samples:
         pack[video_id].attrs.update(rate_hz=settings.sample_rate, source_hash=source_hash, key=key)
     return n_samples
-
-
-def _left_out(row: pd.Series, status: str, message: str) -> pd.Series:
-    row["status"], row["message"] = status, message
-    return row

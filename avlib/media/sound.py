@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.io.packs import as_float32, write_waveform
-from avlib.media.decode import extract_channels, extract_waveform, is_mono
+from avlib.media.decode import extract_channels, extract_waveform
 from avlib.media.resample import resample_mono
 from avlib.media.videos import SOUND_SUFFIXES
 
@@ -68,8 +68,7 @@ def _pack_channels(
     pack: h5py.File, video_id: str, path: Path, sample_rate: int, raw: BinaryIO
 ) -> int:
     """Add the sound of a file as int16 (n_samples, 1 or 2); return the number of samples."""
-    channels = 1 if is_mono(path) else 2
-    n_samples = extract_waveform(path, sample_rate, raw, channels)
+    n_samples, channels = extract_waveform(path, sample_rate, raw, channels=None)
     if n_samples:
         blocks = (block.reshape(-1, channels) for block in _blocks(raw, np.int16, channels))
         write_waveform(pack, video_id, (n_samples, channels), blocks, np.int16)

@@ -6,10 +6,12 @@ from typing import BinaryIO
 
 EBML_HEADER = b"\x1a\x45\xdf\xa3"
 MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
+# Programs that write a WAV file into a pipe announce nearly 2 or 4 GiB of samples.
+OPEN_ENDED = 0x7FFFF000
 
 
 def missing_bytes(path: Path) -> int:
-    """Return how many bytes are missing at the end of an MP4, AVI or Matroska file.
+    """Return how many bytes are missing at the end of an MP4, AVI, Matroska or WAV file.
 
     Containers that do not announce their size (MPEG-TS, FLV, live recordings) give 0.
 
@@ -22,6 +24,8 @@ def missing_bytes(path: Path) -> int:
         file.seek(0)
         if start[4:8] == b"ftyp":
             end = _end_of_boxes(file, size)
+        elif start[:4] == b"RIFF" and start[8:] == b"WAVE":
+            end = _end_of_samples(file, size)
         elif start[:4] == b"RIFF":
             end = _end_of_riff(file, size)
         elif start[:4] == EBML_HEADER:
@@ -58,6 +62,24 @@ def _end_of_riff(file: BinaryIO, size: int) -> int:
         if len(header) < 8 or header[:4] != b"RIFF":
             break
         end += 8 + struct.unpack("<I", header[4:])[0]
+    return end
+
+
+def _end_of_samples(file: BinaryIO, size: int) -> int:
+    """Walk the chunks of a WAV file up to the end of its samples; 0 if it does not say.
+
+    What follows them, and the size of the whole, are often wrong and not needed.
+    """
+    end = 12
+    while end < size:
+        file.seek(end)
+        header = file.read(8)
+        if len(header) < 8:
+            break
+        length = struct.unpack("<I", header[4:])[0]
+        if header[:4] == b"data":
+            return 0 if length & OPEN_ENDED == OPEN_ENDED else end + 8 + length
+        end += 8 + length + length % 2
     return end
 
 

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import librosa
 import numpy as np
 import pytest
@@ -106,6 +108,17 @@ def test_memory_is_bounded_and_parts_do_not_matter(monkeypatch):
     monkeypatch.setattr(module, "CLIPS_AT_ONCE", 2)
     np.testing.assert_array_equal(images(Recording()), whole)
     assert max(longest) == 2 * CLIP
+
+
+def test_recordings_do_not_hear_each_other(monkeypatch):
+    monkeypatch.setattr(module, "CLIPS_AT_ONCE", 1)
+    recordings = [noise(6 * CLIP, seed=seed) for seed in range(4)]
+    alone = [images(recording) for recording in recordings]
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_array_equal(list(pool.map(images, recordings)), alone)
+    parts = [audio_images(r, sample_rate=RATE, settings=ImageSettings()) for r in recordings]
+    in_turns = list(zip(*parts, strict=True))
+    np.testing.assert_array_equal(np.concatenate(in_turns, axis=1), alone)
 
 
 @pytest.mark.parametrize("rate", [8_000, 4_000])

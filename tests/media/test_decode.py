@@ -1,6 +1,7 @@
 import io
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -32,14 +33,15 @@ def command(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
 
 def extracted(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
     target = io.BytesIO()
-    n_samples = decode.extract_waveform(path, sample_rate, target, channels)
+    n_samples, _ = decode.extract_waveform(path, sample_rate, target, channels)
     samples = np.frombuffer(target.getvalue(), np.int16)
     assert len(samples) == n_samples * channels
     return samples
 
 
 def in_process(path: Path, sample_rate: int) -> np.ndarray:
-    return np.concatenate(list(decode._decode_in_process(path, sample_rate, channels=1)))
+    with av.open(str(path)) as container:
+        return np.concatenate(list(decode._decode_in_process(container, sample_rate, channels=1)))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -67,10 +69,14 @@ def test_samples_of_sound_files_are_those_of_the_command(tmp_path, suffix, rate,
     sound = 0.3 * np.sin(2 * np.pi * 440 * times[:, None] * np.arange(1, channels + 1))
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, sound, rate)
-    assert decode.is_mono(path) == (channels == 1)
     expected = command(path, 44_100, channels)
+    target = io.BytesIO()
+    assert decode.extract_waveform(path, 44_100, target, None) == (
+        len(expected) // channels,
+        channels,
+    )
+    assert target.getvalue() == expected.tobytes()
     assert len(expected) > 40_000 * channels
-    np.testing.assert_array_equal(extracted(path, 44_100, channels), expected)
 
 
 @pytest.mark.skipif(

@@ -2,7 +2,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from media_files import cut_off, make_video, run_ffmpeg
 
 from avlib.media.probe import VideoInfo, manifest_rows, probe_file, probe_videos
@@ -100,6 +102,54 @@ def test_a_missing_video():
 def test_rows_do_not_depend_on_the_order_of_the_files(tmp_path):
     rows = [replace(VideoInfo(name, name, "test"), bytes=3) for name in "cab"]
     assert manifest_rows(rows).equals(manifest_rows(sorted(rows, key=lambda row: row.video_id)))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize(("rate", "channels"), [(22_050, 1), (48_000, 2)])
+def test_what_a_sound_file_holds(tmp_path, suffix, rate, channels):
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, np.full((rate, channels), 0.1), rate)
+    (row,) = probe_videos([ScannedVideo("a", "test", str(path), str(path))])
+    assert (row.status, row.message, row.has_audio) == ("ok", "", True)
+    assert (row.audio_rate_hz, row.audio_channels) == (rate, channels)
+    assert (row.frames, row.fps, row.duration_s) == (None, None, None)
+    assert manifest_rows([row])["bytes"].item() == path.stat().st_size
+
+
+def test_a_cover_is_no_picture(tmp_path):
+    make_video(tmp_path / "video.mp4")
+    cover = ("-c:v", "png", "-frames:v", "1", "-disposition:v", "attached_pic")
+    run_ffmpeg("-i", tmp_path / "video.mp4", *cover, "-c:a", "flac", tmp_path / "a.flac")
+    info = probe(tmp_path / "a.flac")
+    assert (info.status, info.width, info.audio_channels) == ("ok", None, 2)
+
+
+def wav_with(content, *, whole=None, samples=None):
+    """Return a WAV file with other sizes in the headers of the whole and of its samples."""
+    at = content.index(b"data") + 4
+    sizes = [None if size is None else size.to_bytes(4, "little") for size in (whole, samples)]
+    whole, samples = sizes[0] or content[4:8], sizes[1] or content[at : at + 4]
+    return content[:4] + whole + content[8:at] + samples + content[at + 4 :]
+
+
+def test_wav_files_are_whole_that_hold_all_samples(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(8001), 8_000, subtype="PCM_U8")
+    content = path.read_bytes()
+    whole = {
+        "as written": content,
+        "no byte of padding": content[:-1],
+        "wrong size of the whole": wav_with(content, whole=len(content) + 8),
+        "written into a pipe": wav_with(content, whole=2**32 - 1, samples=2**32 - 1),
+        "by another program": wav_with(content, whole=2**31 - 1, samples=2**31 - 37),
+        "something behind": content + b"LIST",
+    }
+    for what, variant in whole.items():
+        path.write_bytes(variant)
+        assert probe(path).status == "ok", what
+    for n_bytes in (len(content) - 2, 100):
+        path.write_bytes(content[:n_bytes])
+        assert probe(path).status == "truncated"
 
 
 def test_real_clips(shared_data):

@@ -1,0 +1,41 @@
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from avlib.memory import EVERY, returning_memory
+
+HOLES = f"""
+import resource
+from avlib.memory import returning_memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+stays, goes = [], []
+for _ in range(1000):
+    goes.append(bytearray(b"1") * 100_000)
+    stays.append(bytearray(1000))
+goes.clear()
+before = resident()
+list(returning_memory(range({EVERY - 1})))
+between = resident()
+list(returning_memory(range({EVERY})))
+print(before - between, between - resident())
+"""
+
+
+def test_items_are_all_passed_on():
+    assert list(returning_memory(range(2 * EVERY + 1))) == list(range(2 * EVERY + 1))
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not the allocator of glibc"
+)
+def test_holes_between_things_that_stay_are_given_back():
+    run = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+    too_early, given_back = map(int, run.stdout.split())
+    assert abs(too_early) < 10_000_000
+    assert given_back > 80_000_000
