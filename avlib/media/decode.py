@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 import av
 import numpy as np
@@ -29,6 +30,7 @@ LOSSLESS_CODECS = {"flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u
 LOSSY_CODECS = {"aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "vorbis"}
 
 BLOCK_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
+SPOOL_BYTES = 64 << 20  # a recording up to this size stays in memory
 AAC_FRAME_SAMPLES = 1024
 LAYOUTS = {1: "mono", 2: "stereo"}
 
@@ -90,10 +92,26 @@ def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
         with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.audio[0]
             sample_rate, channels = int(stream.rate), int(stream.channels)
-    except (av.FFmpegError, AttributeError) as error:
+    except (av.FFmpegError, AttributeError, IndexError) as error:
         raise DataError(f"{path}: the sound stream cannot be read ({error})") from error
     _write_blocks(ffmpeg.command_waveform(path, first_stream=True), target)
     return sample_rate, channels
+
+
+def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
+    """Return the first sound stream of a file as it is, (n_samples, channels), and its rate in Hz.
+
+    Raises:
+        DataError: if ffmpeg cannot read the file, or the stream is empty.
+    """
+    with SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        raw = cast(BinaryIO, spool)
+        sample_rate, channels = extract_channels(path, raw)
+        raw.seek(0)
+        samples = np.frombuffer(raw.read(), np.int16).reshape(-1, channels)
+    if not len(samples):
+        raise DataError(f"{path}: there is no sound in the sound stream")
+    return samples, sample_rate
 
 
 def _write_blocks(blocks: Iterator[NDArray[np.int16]], target: BinaryIO) -> None:

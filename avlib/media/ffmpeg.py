@@ -85,10 +85,18 @@ def command_waveform(
             raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
 
 
-def write_jpeg_frames(path: Path, folder: Path) -> None:
+def write_jpeg_frames(
+    path: Path, folder: Path, *, name: str = "frame_%10d.jpg", rate: int | None = None
+) -> None:
     """Write the picture of a file as `frame_0000000001.jpg` and so on into an empty folder.
 
     This is the command behind the published features, `ffmpeg -i VIDEO frame_%10d.jpg`.
+
+    Args:
+        path: a video.
+        folder: where the command runs.
+        name: of the files, as ffmpeg takes it.
+        rate: frames per second; None keeps the file's own (`-r` is left out).
 
     Raises:
         DataError: if it writes no frame; the message is its last line.
@@ -96,7 +104,7 @@ def write_jpeg_frames(path: Path, folder: Path) -> None:
     """
     arguments = (
         ffmpeg.input(f"file:{path.absolute()}")
-        .output("frame_%10d.jpg")
+        .output(name, **({} if rate is None else {"r": rate}))
         .global_args("-nostdin", "-loglevel", "error")
         .compile(cmd=binary())
     )

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 
 from avlib.errors import AvlibError, ConfigError, DataError
-from avlib.verify import auditory_slowfast, k600, tim_recognition, visual
+from avlib.verify import auditory_slowfast, k600, tim_recognition, valor, visual
 from avlib.verify.golden import Comparison, Numerics, read_cases
 
-# In this order: the keys that tell the cases of k600 are found in no case of another system.
+# In this order: the keys that tell the cases of the first two are in no case of another system.
 SYSTEMS = {
     "k600": k600,
+    "valor": valor,
     "auditory_slowfast": auditory_slowfast,
     "tim_recognition": tim_recognition,
     "visual": visual,

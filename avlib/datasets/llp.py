@@ -1,0 +1,244 @@
+"""LLP (Tian et al., ECCV 2020): weak labels of videos and dense labels of their seconds.
+
+Every video is a clip of ten seconds. Its weak labels say what happens in it, heard or seen; videos
+of val and test have dense labels besides, one-second segments by class, for sound and picture.
+
+The files are tables with tabs and disagree in places: dense rows without length, of videos that
+are in no split, or of classes that the weak labels lack. None of that is mended, since published
+scores count it as it is; `check_labels` counts and lists it.
+"""
+
+import csv
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avlib.errors import DataError
+
+CLASSES = (
+    "Speech",
+    "Car",
+    "Cheering",
+    "Dog",
+    "Cat",
+    "Frying_(food)",
+    "Basketball_bounce",
+    "Fire_alarm",
+    "Chainsaw",
+    "Cello",
+    "Banjo",
+    "Singing",
+    "Chicken_rooster",
+    "Violin_fiddle",
+    "Vacuum_cleaner",
+    "Baby_laughter",
+    "Accordion",
+    "Lawn_mower",
+    "Motorcycle",
+    "Helicopter",
+    "Acoustic_guitar",
+    "Telephone_bell_ringing",
+    "Baby_cry_infant_cry",
+    "Blender",
+    "Clapping",
+)
+SECONDS = 10  # length of every video, and its segments
+ID_LENGTH = 11
+# The id may hold the underscores that divide the name, so it is told by its length.
+FILENAME = re.compile(rf"([A-Za-z0-9_-]{{{ID_LENGTH}}})_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)")
+WEAK_COLUMNS = ("filename", "event_labels")
+DENSE_COLUMNS = ("filename", "onset", "offset", "event_labels")
+
+_NUMBERS = {name: number for number, name in enumerate(CLASSES)}
+
+
+@dataclass(frozen=True)
+class WeakVideo:
+    """One row of a weak list.
+
+    Attributes:
+        filename: `<id>_<start second>_<stop second>`; dense rows name a video so.
+        class_ids: numbers of its classes as listed; one may be repeated.
+    """
+
+    filename: str
+    class_ids: tuple[int, ...]
+
+    @property
+    def video_id(self) -> str:
+        """The id of 11 characters, after which feature files are named."""
+        return video_id_of(self.filename)
+
+
+@dataclass(frozen=True)
+class DenseRow:
+    """One row of a dense annotation: an event of one class.
+
+    Attributes:
+        filename: of the video, or a damaged name that fits none.
+        onset: first second.
+        offset: second after the event; the row says nothing if it is not above `onset`.
+        class_id: number of the class.
+    """
+
+    filename: str
+    onset: int
+    offset: int
+    class_id: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the row has no second."""
+        return self.offset <= self.onset
+
+
+def video_id_of(filename: str) -> str:
+    """Return the first 11 characters of a file name, which are the id of its video."""
+    return filename[:ID_LENGTH]
+
+
+def class_id_of(name: str) -> int:
+    """Return the number of a class.
+
+    Raises:
+        ValueError: if there is no such class.
+    """
+    if name not in _NUMBERS:
+        nearest = difflib.get_close_matches(name, CLASSES, n=1)
+        hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"{name!r} is none of the {len(CLASSES)} classes of LLP{hint}")
+    return _NUMBERS[name]
+
+
+def class_ids_of(names: str) -> tuple[int, ...]:
+    """Return the numbers of classes joined by commas without spaces, in their order.
+
+    Raises:
+        ValueError: if there is no such class.
+    """
+    return tuple(class_id_of(name) for name in names.split(","))
+
+
+def read_videos(path: Path) -> list[WeakVideo]:
+    """Return the videos of a weak list, in its order.
+
+    Raises:
+        DataError: naming the row, counted from 1 and without the header, if the file has other
+            columns, a name is not of a clip of ten seconds, an id occurs twice, or a class is
+            unknown; or if the file cannot be read or lists nothing.
+    """
+    videos: dict[str, WeakVideo] = {}
+    for where, (filename, labels) in _rows(path, WEAK_COLUMNS):
+        found = FILENAME.fullmatch(filename)
+        if found is None or abs(float(found[3]) - float(found[2]) - SECONDS) > 1e-6:
+            raise DataError(
+                f"{where}: filename is {filename!r}, expected an id of {ID_LENGTH} characters, "
+                f"'_', and the seconds <start>_<start + {SECONDS}>"
+            )
+        if found[1] in videos:
+            raise DataError(f"{where}: second video {found[1]!r}; remove one of them")
+        try:
+            videos[found[1]] = WeakVideo(filename, class_ids_of(labels))
+        except ValueError as error:
+            raise DataError(f"{where}: event_labels: {error}") from None
+    if not videos:
+        raise DataError(f"{path}: lists no videos")
+    return list(videos.values())
+
+
+def read_splits(lists: Mapping[str, Path]) -> dict[str, list[WeakVideo]]:
+    """Return the videos of each split, in the order of its list.
+
+    Args:
+        lists: weak list of each split.
+
+    Raises:
+        DataError: as `read_videos`, or if two lists have a video in common.
+    """
+    splits: dict[str, list[WeakVideo]] = {}
+    owner: dict[str, Path] = {}
+    for split, path in lists.items():
+        splits[split] = read_videos(path)
+        for row, video in enumerate(splits[split], start=1):
+            if video.video_id in owner:
+                raise DataError(
+                    f"{path}: row {row}: video {video.video_id!r} is already in "
+                    f"{owner[video.video_id]}; a video is of one split"
+                )
+        owner |= {video.video_id: path for video in splits[split]}
+    return splits
+
+
+def read_dense(path: Path) -> list[DenseRow]:
+    """Return the rows of the dense annotation of one modality, damaged ones as well.
+
+    Raises:
+        DataError: naming the row, counted from 1 and without the header, if the file has other
+            columns, seconds are not whole and from 0 to 10, or the class is unknown; or if the
+            file cannot be read.
+    """
+    rows = []
+    for where, (filename, onset, offset, label) in _rows(path, DENSE_COLUMNS):
+        for name, text in (("onset", onset), ("offset", offset)):
+            if not (text.isascii() and text.isdigit() and int(text) <= SECONDS):
+                raise DataError(
+                    f"{where}: {name} is {text!r}, expected a whole second from 0 to {SECONDS}"
+                )
+        try:
+            rows.append(DenseRow(filename, int(onset), int(offset), class_id_of(label)))
+        except ValueError as error:
+            raise DataError(f"{where}: event_labels: {error}") from None
+    return rows
+
+
+def weak_labels(videos: Sequence[WeakVideo]) -> NDArray[np.uint8]:
+    """Return 1 for each class that a video is labelled with: (N, K)."""
+    labels = np.zeros((len(videos), len(CLASSES)), dtype=np.uint8)
+    for row, video in zip(labels, videos, strict=True):
+        row[list(video.class_ids)] = 1
+    return labels
+
+
+def dense_labels(filenames: Sequence[str], rows: Sequence[DenseRow]) -> NDArray[np.uint8]:
+    """Return 1 for each second of each class of each video: (N, K, T).
+
+    Rows of other videos count for nothing, nor do rows without length. What overlaps or touches
+    is one event afterwards. Sound and picture together are the product of both arrays.
+
+    Args:
+        filenames: N whole names; the id alone is not compared.
+        rows: dense annotation of one modality.
+    """
+    labels = np.zeros((len(filenames), len(CLASSES), SECONDS), dtype=np.uint8)
+    position = {name: number for number, name in enumerate(filenames)}
+    for row in rows:
+        if row.filename in position:
+            labels[position[row.filename], row.class_id, row.onset : row.offset] = 1
+    return labels
+
+
+def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield where each row of a table is, for messages, and its values."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = list(csv.reader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable table ({error})") from error
+    if not table or table[0] != list(columns):
+        found = "\t".join(table[0]) if table else ""
+        raise DataError(
+            f"{path}: the header is {found!r}, expected the columns {', '.join(columns)} "
+            "with tabs between them"
+        )
+    for number, values in enumerate(table[1:], start=1):
+        where = f"{path}: row {number}"
+        if not values:  # an empty line
+            continue
+        if len(values) != len(columns):
+            raise DataError(f"{where}: {len(values)} values, expected {', '.join(columns)}")
+        yield where, values

@@ -1,0 +1,114 @@
+"""Labels of segments that teachers suggest, gated by the weak labels of the video.
+
+Source: Lai et al., "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual Event
+Parser" (VALOR), NeurIPS 2023, and its published code. A folder of such labels, published or ours,
+has a file `<video id>.npy` a video, (10, 25) of 0 and 1.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avlib.datasets.llp import CLASSES, SECONDS
+from avlib.errors import DataError
+from avlib.io.atomic import atomic_path
+
+# Published thresholds of the teachers' logits, in the order of the classes.
+# fmt: off
+CLIP_THRESHOLDS = (
+    20, 15, 18, 14, 15, 18, 18, 15, 15, 15, 15, 18, 15, 15, 15, 15, 15, 15, 15, 16, 14, 15, 15, 15,
+    18,
+)
+CLAP_THRESHOLDS = (
+    0, 0, 1, 4, 6, -2, 4, 4, 2, 2, 2, 1, 2, 3, 0, 2, 2, 2, 0, 2, -1, 2, 3, 3, 0,
+)
+# fmt: on
+
+
+def pseudo_labels(logits: ArrayLike, weak: ArrayLike, thresholds: ArrayLike) -> NDArray[np.int64]:
+    """Return 1 where a segment is above the threshold of a class that its video is labelled with.
+
+    Args:
+        logits: (..., T, K) of a teacher.
+        weak: (..., K) weak labels of the videos; what is not 0 counts.
+        thresholds: (K,), in the precision of the logits; a logit that equals its threshold is
+            negative.
+
+    Returns:
+        (..., T, K).
+
+    Raises:
+        ValueError: if the shapes do not match, or a logit is NaN.
+    """
+    scores, labels = np.asarray(logits), np.asarray(weak)
+    limits = np.asarray(thresholds, dtype=np.result_type(scores, np.float16))
+    if scores.ndim < 2 or labels.shape != (*scores.shape[:-2], scores.shape[-1]):
+        raise ValueError(
+            f"expected logits (..., T, K) and weak labels (..., K), got {scores.shape} and "
+            f"{labels.shape}"
+        )
+    if limits.shape != scores.shape[-1:]:
+        raise ValueError(f"expected {scores.shape[-1]} thresholds, got the shape {limits.shape}")
+    if np.isnan(scores).any():
+        raise ValueError(f"{np.isnan(scores).sum()} logits are NaN")
+    return ((scores > limits) & (labels != 0)[..., None, :]).astype(np.int64)
+
+
+def write_pseudo_labels(
+    labels: ArrayLike, folder: Path, video_id: str, dtype: Literal["int64", "uint8"] = "int64"
+) -> None:
+    """Write the labels of a video, (T, K), as a published folder has them.
+
+    Args:
+        labels: of 0 and 1.
+        folder: of the labels of one modality.
+        video_id: id of 11 characters.
+        dtype: int64 as published, or uint8, an eighth of the size.
+    """
+    with atomic_path(folder / f"{video_id}.npy") as partial, partial.open("wb") as file:
+        np.save(file, np.asarray(labels).astype(dtype), allow_pickle=False)
+
+
+def read_pseudo_labels(folder: Path, video_ids: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the labels of videos from a folder, published or ours: (N, T, K) of 0 and 1.
+
+    Args:
+        folder: of the labels of one modality.
+        video_ids: N ids of 11 characters.
+
+    Raises:
+        DataError: if videos have no file, all of them counted; or naming the file, if it cannot be
+            read, or holds anything but (10, 25) integers or booleans of 0 and 1.
+    """
+    paths = [folder / f"{video_id}.npy" for video_id in video_ids]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        few = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise DataError(
+            f"{folder}: {len(missing)} of {len(paths)} videos have no pseudo labels: {few}; "
+            "correct the folder, or make them"
+        )
+    labels = np.empty((len(paths), SECONDS, len(CLASSES)), dtype=np.uint8)
+    for row, path in zip(labels, paths, strict=True):
+        row[:] = _read(path)
+    return labels
+
+
+def _read(path: Path) -> NDArray[Any]:
+    try:
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+    expected = f"expected {SECONDS} segments by {len(CLASSES)} classes"
+    if not isinstance(array, np.ndarray) or array.shape != (SECONDS, len(CLASSES)):
+        found = getattr(array, "shape", "several arrays")
+        raise DataError(f"{path}: pseudo labels of the shape {found}, {expected}")
+    if array.dtype.kind not in "iub":
+        raise DataError(f"{path}: holds {array.dtype}, expected integers or booleans")
+    if not np.isin(array, (0, 1)).all():
+        raise DataError(f"{path}: holds values from {array.min()} to {array.max()}, expected 0, 1")
+    return array

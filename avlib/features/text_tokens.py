@@ -1,0 +1,42 @@
+"""Texts as tokens, by the byte-pair encodings that CLIP and RoBERTa were trained with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from avlib.errors import DataError
+
+Encoding = Literal["CLIP", "RoBERTa"]
+TOKENIZER_FILES = ("vocab.json", "merges.txt")
+
+
+def tokenise(
+    texts: Sequence[str], folder: Path, encoding: Encoding, longest: int
+) -> list[list[int]]:
+    """Return the tokens of each text, start and end token included.
+
+    Args:
+        texts: one or more.
+        folder: holds the TOKENIZER_FILES of the published model; nothing is fetched.
+        encoding: whose files these are; CLIP's ignores case.
+        longest: tokens that the network takes.
+
+    Raises:
+        DataError: if the files cannot be read, or a text is too long.
+    """
+    from transformers import CLIPTokenizer, RobertaTokenizer  # takes seconds
+
+    for name in TOKENIZER_FILES:
+        if not (folder / name).is_file():
+            raise DataError(f"{folder}: no {name}; expected that of the published {encoding}")
+    kind = CLIPTokenizer if encoding == "CLIP" else RobertaTokenizer
+    try:
+        tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
+        found: list[list[int]] = [list(tokenizer(text)["input_ids"]) for text in texts]
+    except Exception as error:  # the package raises bare exceptions
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{folder}: not a readable tokenizer of {encoding} ({reason})") from error
+    for text, tokens in zip(texts, found, strict=True):
+        if len(tokens) > longest:
+            raise DataError(f"{len(tokens)} tokens in {text!r}, the network takes {longest}")
+    return found

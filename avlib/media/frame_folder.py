@@ -1,0 +1,66 @@
+"""Frames of a video at a constant rate as JPEG files, one folder a video, as LLP has them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from PIL import Image
+
+from avlib.errors import DataError
+from avlib.media import ffmpeg
+from avlib.media.frames import Picture
+
+FRAME_RATE = 8  # Hz
+FILE_NAME = "%06d.jpg"  # from 1
+
+
+def write_frames(video: Path, folder: Path) -> None:
+    """Write the frames of a video into an empty folder, as `ffmpeg -i VIDEO -r 8 %06d.jpg` does.
+
+    A video of 10 s has 80 to 82 of them, in its own size.
+
+    Raises:
+        DataError: if there is no frame.
+        OSError: if the disk of `folder` is full.
+    """
+    ffmpeg.write_jpeg_frames(video, folder, name=FILE_NAME, rate=FRAME_RATE)
+
+
+class FrameFolder(Sequence[Picture]):
+    """The pictures of a folder in the order of their names; each is decoded when it is asked for.
+
+    Args:
+        folder: holds `.jpg` files; others are left alone.
+
+    Raises:
+        DataError: if there is none, or if one that is asked for cannot be decoded.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(p for p in folder.glob("*.jpg") if p.is_file())
+        if not self._paths:
+            raise DataError(f"{folder}: no .jpg file in it; extract the frames of the video anew")
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self._paths)
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Picture]: ...
+
+    def __getitem__(self, index: int | slice) -> Picture | list[Picture]:
+        if isinstance(index, slice):
+            return [_decode(path) for path in self._paths[index]]
+        return _decode(self._paths[index])
+
+
+def _decode(path: Path) -> Picture:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a readable JPEG file; extract it anew ({error})") from error

@@ -1,0 +1,153 @@
+"""A parser of audio-visual events on the videos of two splits, as the training loop sees it."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avlib.errors import ConfigError
+from avlib.io.atomic import atomic_path
+from avlib.models.event_parsing import BaselineParser, EventParser
+from avlib.prefetch import prefetched
+from avlib.training.event_parsing import (
+    EpochOrders,
+    ParsingBatch,
+    ask,
+    build_optimizer,
+    epoch_rate,
+    loss_names,
+    losses_of,
+    train_step,
+)
+from avlib.training.event_parsing_recipes import EventParsingRecipe
+from avlib.training.parsing_videos import ParsingVideos
+
+# From probabilities of videos (N, K) and of segments (N, T, 2, K): the score by which epochs are
+# compared, published as Type@AV of the segments of `val`, and what is to be logged.
+Criterion = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[float, dict[str, Any]]]
+
+LATER = 1e-10  # an epoch; far less than what two scores in percent differ by if they do
+
+
+class EventParsing:
+    """What `avlib.training.loop.fit` trains.
+
+    Args:
+        model: the network, on its device.
+        recipe: how to train it.
+        orders: of the videos, by epoch.
+        training: videos to learn.
+        validation: videos that decide which epoch is best.
+        criterion: says how good the answers to these are.
+        epochs_folder: for the weights of every epoch; None for none.
+
+    Raises:
+        ConfigError: if the network learns segment labels and `training` has none.
+    """
+
+    validate_every = 1
+
+    def __init__(
+        self,
+        model: EventParser,
+        recipe: EventParsingRecipe,
+        *,
+        orders: EpochOrders,
+        training: ParsingVideos,
+        validation: ParsingVideos,
+        criterion: Criterion,
+        epochs_folder: Path | None = None,
+    ) -> None:
+        self.model, self.recipe, self.orders = model, recipe, orders
+        self.training, self.validation = training, validation
+        self.criterion, self.epochs_folder = criterion, epochs_folder
+        if not self._has_losses(training):
+            raise ConfigError(
+                f"recipe {recipe.name} learns the segment labels of teachers, and the videos have "
+                "none; make them, or use recipe han"
+            )
+        self.device = next(model.parameters()).device
+        self.optimizer = build_optimizer(model, recipe)
+        self.epochs = recipe.epochs
+        self.steps = math.ceil(len(training) / recipe.batch_size)
+
+    def _has_losses(self, videos: ParsingVideos) -> bool:
+        return isinstance(self.model, BaselineParser) or videos.segment_labels is not None
+
+    def learning_rate(self, epoch: float) -> float:
+        """Return the rate at a fractional epoch; it is the same for a whole epoch."""
+        return epoch_rate(int(epoch) + 1, self.recipe)
+
+    def batches(self, epoch: int, first_step: int) -> Iterator[ParsingBatch]:
+        """Yield the batches of an epoch from `first_step` on; the last one may be smaller."""
+        order, size = self.orders(epoch).tolist(), self.recipe.batch_size
+        for step in range(first_step, self.steps):
+            yield self.training.batch(order[step * size : (step + 1) * size])
+
+    def train_step(self, batch: ParsingBatch) -> dict[str, float]:
+        """Update the network once; return losses, weighted by the batch's size, and `grad_norm`."""
+        self.model.train()
+        values = train_step(
+            self.model, self.optimizer, batch.to(self.device), grad_norm=self.recipe.grad_norm
+        )
+        weight = len(batch.labels) * self.steps / len(self.training)
+        return {name: v if name == "grad_norm" else weight * v for name, v in values.items()}
+
+    def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
+        """Return the criterion's score, and what it says besides, with losses if there are labels.
+
+        Where the recipe prefers the later one of equally good epochs, that has a bit more.
+        """
+        if self.epochs_folder is not None:
+            target = self.epochs_folder / f"checkpoint_epoch_{epoch + 1}.pt"
+            write_checkpoint(target, self.model.state_dict())
+        score, values = self.evaluate(self.validation, check)
+        return score + (LATER * epoch if self.recipe.keeps_later else 0.0), values
+
+    def evaluate(
+        self, videos: ParsingVideos, check: Callable[[], None]
+    ) -> tuple[float, dict[str, Any]]:
+        """Return score and values of some videos."""
+        global_prob, frame_prob, losses = self.predict(videos, check)
+        score, values = self.criterion(global_prob, frame_prob)
+        return score, values | losses
+
+    @torch.inference_mode()
+    def predict(
+        self, videos: ParsingVideos, check: Callable[[], None]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, float]]:
+        """Return probabilities of videos (N, K) and segments (N, T, 2, K), and mean losses.
+
+        There are no losses where the videos lack labels that the network learns.
+        """
+        self.model.eval()
+        whole, segments, names = [], [], loss_names()
+        sums = dict.fromkeys(names if self._has_losses(videos) else [], 0.0)
+        size = self.recipe.batch_size
+        parts = (range(i, min(i + size, len(videos))) for i in range(0, len(videos), size))
+        for on_cpu in prefetched(videos.batch(part) for part in parts):
+            batch = on_cpu.to(self.device)
+            output = ask(self.model, batch)
+            whole.append(output.global_prob.cpu())
+            segments.append(output.frame_prob.cpu())
+            if sums:
+                losses = torch.stack(losses_of(self.model, output, batch)).tolist()
+                for name, loss in zip(names, losses, strict=True):
+                    sums[name] += loss * len(batch.labels) / len(videos)
+            check()
+        return torch.cat(whole).numpy(), torch.cat(segments).numpy(), sums
+
+
+def write_checkpoint(target: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as the published program does, a plain state dictionary.
+
+    Equal weights are equal bytes, whatever the file is called.
+    """
+    weights = {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    with atomic_path(target) as partial, partial.open("wb") as file:
+        torch.save(weights, file)
