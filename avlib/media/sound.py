@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.io.packs import as_float32, write_waveform
-from avlib.media.decode import extract_channels, extract_waveform
+from avlib.media.decode import SPOOL_BYTES, extract_channels, extract_waveform
 from avlib.media.resample import resample_mono
 from avlib.media.videos import SOUND_SUFFIXES
 
 BLOCK_SAMPLES = 1 << 20
-SPOOL_BYTES = 64 << 20  # a recording up to this size stays in memory on its way to the pack
 
 
 @dataclass(frozen=True)
