@@ -2,7 +2,8 @@
 
 A few wav files of 1.2 s, 44.1 kHz, one or two channels, go by many names. As in the workflow each
 stage of a shard is a process of its own. All files are measured, and a tenth of them in as many
-shards: what a job needs should not grow with the files of its shard.
+shards: what a job needs should not grow with the files of its shard, apart from what HDF5 remembers
+of the data sets of an open pack, which it limits to 32 MiB.
 
     python benchmarks/audio_image_memory.py [FILES]
 """
