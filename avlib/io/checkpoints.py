@@ -193,7 +193,8 @@ def foreign_names(path: Path) -> list[str]:
     """
     try:
         if zipfile.is_zipfile(path):
-            return sorted(get_unsafe_globals_in_checkpoint(path))
+            with torch.serialization.safe_globals(NUMPY_SCALARS):
+                return sorted(get_unsafe_globals_in_checkpoint(path))
         with path.open("rb") as file:
             return sorted(set(_global_names(file)))
     except (pickle.UnpicklingError, RuntimeError, ValueError):
