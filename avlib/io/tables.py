@@ -58,6 +58,7 @@ class TableSchema:
 
 VIDEO_ID = Column("video_id", pa.string(), "name of the video, unique in the study")
 SPLIT = Column("split", pa.string(), "train, val or test")
+TRUE_CLASS = Column("class_id", pa.int64(), "number of the true class")
 START_S = Column("start_s", pa.float64(), "seconds from the start of the video")
 STOP_S = Column("stop_s", pa.float64(), "seconds from the start of the video")
 
@@ -204,7 +205,7 @@ CLIPS = TableSchema(
         Column("clip", pa.int64(), "0, 1, ... within the soundtrack, in which it starts"),
         START_S,
         STOP_S,
-        Column("class_id", pa.int64(), "number of the true class"),
+        TRUE_CLASS,
     ),
 )
 
@@ -215,7 +216,7 @@ SOUNDTRACKS = TableSchema(
         VIDEO_ID,
         SPLIT,
         Column("clips", pa.int64(), "clips that the scores are the mean of; 0 gives scores of 0"),
-        Column("class_id", pa.int64(), "number of the true class"),
+        TRUE_CLASS,
     ),
 )
 
@@ -225,7 +226,7 @@ SCORED_VIDEOS = TableSchema(
     (
         VIDEO_ID,
         SPLIT,
-        Column("class_id", pa.int64(), "number of the true class"),
+        TRUE_CLASS,
     ),
 )
 
@@ -234,7 +235,7 @@ FUSED_ANSWERS = TableSchema(
     "one row an evaluated video that has scores by ear and by eye",
     (
         VIDEO_ID,
-        Column("class_id", pa.int64(), "number of the true class"),
+        TRUE_CLASS,
         Column("audio", pa.int64(), "class of the highest score by ear"),
         Column("video", pa.int64(), "class of the highest score by eye"),
         Column("fusion", pa.int64(), "class of the highest fused score"),

@@ -96,6 +96,9 @@ def test_objects_of_unknown_classes_become_empty_where_they_are_allowed(tmp_path
     (meter,) = load_checkpoint(path, allows_foreign=True)["meters"]
     assert type(meter) is Foreign and not vars(meter)
     assert foreign_names(path) == [f"{Meter.__module__}.Meter"]
+    mixed = published(tmp_path / "b.pth.tar", {"a": torch.ones(2)}, meters=[Meter(), np.int64(1)])
+    assert foreign_names(mixed) == foreign_names(path)  # what is known never has a stand-in
+    assert load_checkpoint(mixed, allows_foreign=True)["meters"][1] == 1
     assert "torch._utils._rebuild_tensor_v2" in imported_names(path)
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from resumed_training import contents, wait_and_signal
 from safetensors import safe_open
-from tiny_tim import CLASSES, contents, run, training_files, write_study
+from tiny_tim import CLASSES, run, training_files, write_study
 
 from avlib.datasets.query_windows import build_windows
 from avlib.errors import CheckpointError, ConfigError, DataError
@@ -96,10 +97,7 @@ def started(folder, **changes):
 def interrupt(folder, states, number, **changes):
     """Train until `states` are written, then send a signal; return the exit status."""
     with started(folder, **changes) as process:
-        while process.poll() is None and len(list(folder.glob("state/*.pt"))) < states:
-            time.sleep(0.01)
-        process.send_signal(number)
-    return process.returncode
+        return wait_and_signal(process, folder, states, number)
 
 
 @pytest.mark.slow

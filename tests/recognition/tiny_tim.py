@@ -118,11 +118,6 @@ def run(study, folder, **changes):
     return {name: files[name] for name in OUTPUTS}
 
 
-def contents(outputs):
-    """The bytes of all output files."""
-    return {name: path.read_bytes() for name, path in outputs.items()}
-
-
 if __name__ == "__main__":
     home = Path(sys.argv[1])
     run(write_study(home / "study"), home, **json.loads(sys.argv[2]))

@@ -1,17 +1,15 @@
 import json
 import math
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from resumed_training import contents, interrupt
 from safetensors import safe_open
-from tiny_training import CLASSES, TINY, contents, events_table, run, write_pack
+from tiny_training import CLASSES, TINY, events_table, run, write_pack
 
 from avlib.errors import CheckpointError, ConfigError, DataError
 from avlib.evaluation.recognition import recognition_metrics
@@ -89,20 +87,11 @@ def test_after_a_crash_it_resumes_from_the_last_epoch(undisturbed, tmp_path, cap
     assert contents(outputs) == contents(undisturbed)
 
 
-def interrupt(folder, states, number):
-    """Train in a process of its own until it has written `states`, then send a signal."""
-    script = Path(__file__).with_name("tiny_training.py")
-    with subprocess.Popen([sys.executable, script, folder]) as process:
-        while process.poll() is None and len(list(folder.glob("state/*.pt"))) < states:
-            time.sleep(0.01)
-        process.send_signal(number)
-    return process.returncode
-
-
 @pytest.mark.slow
 def test_after_killed_processes_it_ends_in_the_same_bytes(undisturbed, tmp_path):
-    assert interrupt(tmp_path, 1, signal.SIGKILL) == -signal.SIGKILL
-    assert interrupt(tmp_path, 2, signal.SIGTERM) == 143
+    script = Path(__file__).with_name("tiny_training.py")
+    assert interrupt(script, tmp_path, 1, signal.SIGKILL) == -signal.SIGKILL
+    assert interrupt(script, tmp_path, 2, signal.SIGTERM) == 143
     assert not (tmp_path / "model.safetensors").exists()
     assert contents(run(tmp_path)) == contents(undisturbed)
 

@@ -1,14 +1,12 @@
 import json
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from resumed_training import contents, interrupt
 from tiny_event_parsing import CLASSES, hits, make_videos, run_parsing, tiny
 
 from avlib.errors import ConfigError, DataError
@@ -31,10 +29,6 @@ def videos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, videos):
     return run_parsing(tmp_path_factory.mktemp("undisturbed"), videos)
-
-
-def contents(outputs):
-    return {name: path.read_bytes() for name, path in outputs.items()}
 
 
 def log_entries(outputs):
@@ -71,11 +65,7 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(
 def test_after_killed_processes_it_ends_in_the_same_bytes(undisturbed, tmp_path):
     script = Path(__file__).with_name("tiny_event_parsing.py")
     for states in (1, 2):
-        with subprocess.Popen([sys.executable, script, tmp_path]) as process:
-            while process.poll() is None and len(list(tmp_path.glob("state/*.pt"))) < states:
-                time.sleep(0.01)
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
+        assert interrupt(script, tmp_path, states, signal.SIGKILL) == -signal.SIGKILL
         assert not (tmp_path / "model").exists()
     assert contents(run_parsing(tmp_path)) == contents(undisturbed)
 

@@ -1,15 +1,13 @@
 import json
 import math
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from resumed_training import contents, interrupt
 from safetensors import safe_open
 from tiny_visual_training import (
     CLASSES,
@@ -36,10 +34,6 @@ from avlib.training.visual_study import VisualTrainingSettings, train_visual_stu
 def undisturbed(tmp_path_factory):
     """The outputs of one training that nothing interrupted."""
     return run_visual(tmp_path_factory.mktemp("undisturbed"))
-
-
-def contents(outputs):
-    return {name: path.read_bytes() for name, path in outputs.items()}
 
 
 def log_entries(outputs):
@@ -82,11 +76,7 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(
 def test_after_killed_processes_it_ends_in_the_same_bytes(undisturbed, tmp_path):
     script = Path(__file__).with_name("tiny_visual_training.py")
     for states in (1, 2):
-        with subprocess.Popen([sys.executable, script, tmp_path]) as process:
-            while process.poll() is None and len(list(tmp_path.glob("state/*.pt"))) < states:
-                time.sleep(0.01)
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
+        assert interrupt(script, tmp_path, states, signal.SIGKILL) == -signal.SIGKILL
         assert not (tmp_path / "model.safetensors").exists()
     assert contents(run_visual(tmp_path)) == contents(undisturbed)
 

@@ -82,10 +82,5 @@ def run(folder, events=None, pack=None, **changes):
     return outputs
 
 
-def contents(outputs):
-    """The bytes of all output files."""
-    return {name: path.read_bytes() for name, path in outputs.items()}
-
-
 if __name__ == "__main__":
     run(Path(sys.argv[1]))
