@@ -4,12 +4,14 @@ PYTHON ?= python3
 CORES  ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN    := $(CURDIR)/.venv/bin
 STAMP  := .venv/.synced
+LOCK   := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+  --generate-hashes --quiet
 
 export PATH := $(BIN):$(PATH)
 # Without byte code every start of Snakemake costs two seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env ave test check lock schemas clean
+.PHONY: env laion-clap ave test test-slow check lock schemas clean
 
 env: $(STAMP)
 
@@ -20,11 +22,20 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
 	touch $@
 
+# The second backend of CLAP, with two dozen packages that nothing else needs.
+laion-clap: $(STAMP)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes \
+	  -r requirements-laion-clap.lock
+
 ave: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# Interrupted trainings, a cluster, networks at their published size.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -34,8 +45,9 @@ check: $(STAMP)
 	$(BIN)/snakemake --lint
 
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-	  --generate-hashes --quiet -o requirements.lock
+	$(LOCK) --extra download --extra report --extra slurm --extra tensorboard --group dev \
+	  -o requirements.lock
+	$(LOCK) --extra laion-clap -c requirements.lock -o requirements-laion-clap.lock
 
 schemas: $(STAMP)
 	$(BIN)/python -m avlib schemas

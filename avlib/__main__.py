@@ -36,6 +36,12 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--dtype", default="float32", choices=["float32", "bfloat16", "float64"], help="of networks"
     )
+    verify.add_argument(
+        "--clap-backend",
+        default="transformers",
+        choices=["transformers", "laion_clap"],
+        help="package that runs CLAP",
+    )
     verify.set_defaults(run=_verify)
 
     export = commands.add_parser(
@@ -86,7 +92,13 @@ def _doctor(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from avlib.verify import verify
 
-    return 0 if verify(options.paths, device=options.device, dtype=options.dtype) else 1
+    passed = verify(
+        options.paths,
+        device=options.device,
+        dtype=options.dtype,
+        clap_backend=options.clap_backend,
+    )
+    return 0 if passed else 1
 
 
 def _export_features(options: argparse.Namespace) -> int:

@@ -5,11 +5,12 @@ Parser" (VALOR), NeurIPS 2023, and its published code.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avlib.features.clap_mel import (
     SAMPLE_RATE,
@@ -18,17 +19,57 @@ from avlib.features.clap_mel import (
     segment_mels,
     stretched_mel,
 )
-from avlib.features.clap_network import Clap
+from avlib.features.clap_network import load_clap
+from avlib.features.laion_clap import LaionClap
 from avlib.io.packs import as_float32
 from avlib.media.decode import read_channels
 from avlib.media.resample import resample_mono
 
+Backend = Literal["transformers", "laion_clap"]
 
-class ClapOutput(NamedTuple):
-    """What the network says of one video."""
 
-    features: NDArray[np.float32]  # (64, 768), position = frequency * 32 + time; not normalised
-    embeddings: NDArray[np.float32]  # (SEGMENTS, embedding), of length 1
+class ClapNetwork(Protocol):
+    """What is asked of a network here, `clap_network.Clap` or `laion_clap.LaionClap`."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the methods take and return tensors."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of these tensors."""
+
+    def listen(self, log_mels: Tensor, is_longer: Tensor) -> tuple[Tensor, Tensor]:
+        """Return embeddings (B, embedding) and feature maps (B, C, 2, T) of sounds."""
+
+    def text_embeddings(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """Return embeddings (N, embedding) of texts."""
+
+    def logits(self, sounds: Tensor, texts: Tensor) -> Tensor:
+        """Return the scaled cosines (B, N) of embeddings."""
+
+
+def open_clap(
+    checkpoint: Path,
+    backend: Backend,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> ClapNetwork:
+    """Return the network of a checkpoint.
+
+    Args:
+        checkpoint: the published `630k-fusion-best.pt`, or another that the backend reads.
+        backend: the package that runs it; `laion_clap` knows the published size alone.
+        device: where it runs.
+        dtype: in which precision.
+
+    Raises:
+        ConfigError: if the package laion-clap is asked for and absent.
+        CheckpointError: if the file cannot be read or does not fit.
+    """
+    if backend == "laion_clap":
+        return LaionClap(checkpoint, device, dtype)
+    return load_clap(checkpoint).to(device, dtype)
 
 
 def read_waveform(path: Path) -> Signal:
@@ -46,44 +87,54 @@ def read_waveform(path: Path) -> Signal:
 
 @torch.inference_mode()
 def text_embeddings(
-    network: Clap, tokens: NDArray[np.int64], mask: NDArray[np.int64]
+    network: ClapNetwork, tokens: NDArray[np.int64], mask: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return the embeddings (N, embedding) of texts from `text_tokens`."""
-    device = next(network.parameters()).device
-    given = (torch.from_numpy(array).to(device) for array in (tokens, mask))
+    given = (torch.from_numpy(array).to(network.device) for array in (tokens, mask))
     return network.text_embeddings(*given).float().cpu().numpy()
 
 
 @torch.inference_mode()
-def clap_output(network: Clap, waveform: Signal) -> ClapOutput:
-    """Return the feature map of a video, and the embeddings of its segments.
+def clap_map(network: ClapNetwork, waveform: Signal) -> NDArray[np.float32]:
+    """Return the feature map of a video, stretched to 10 s: (64, 768), not normalised.
+
+    A row is at position = frequency * 32 + time.
 
     Args:
         network: on the device and in the precision that it runs in.
         waveform: (n_samples,) in [-1, 1] at SAMPLE_RATE, about 10 s.
+    """
+    _, maps = _listen(network, stretched_mel(waveform)[None])
+    whole = maps[0].flatten(1).T  # (2 * T, C)
+    return np.ascontiguousarray(whole.float().cpu().numpy())
+
+
+@torch.inference_mode()
+def clap_segments(network: ClapNetwork, waveform: Signal) -> NDArray[np.float32]:
+    """Return the embeddings of the segments of a video: (SEGMENTS, embedding), of length 1.
+
+    Args:
+        network: on the device and in the precision that it runs in.
+        waveform: as `clap_map` takes it.
 
     Raises:
         DataError: if the sound cannot be cut into segments.
     """
-    parameter = next(network.parameters())
-    log_mels = torch.cat([segment_mels(waveform), stretched_mel(waveform)[None]])
-    inputs = four_copies(log_mels).to(parameter.device, parameter.dtype)
-    is_longer = torch.zeros(len(inputs), dtype=torch.bool, device=parameter.device)
-    embeddings, maps = network.listen(inputs, is_longer)
-    whole = maps[-1].flatten(1).T  # (2 * T, C)
-    return ClapOutput(
-        features=np.ascontiguousarray(whole.float().cpu().numpy()),
-        embeddings=embeddings[:-1].float().cpu().numpy(),
-    )
+    embeddings, _ = _listen(network, segment_mels(waveform))
+    return embeddings.float().cpu().numpy()
+
+
+def _listen(network: ClapNetwork, log_mels: Tensor) -> tuple[Tensor, Tensor]:
+    inputs = four_copies(log_mels).to(network.device, network.dtype)
+    return network.listen(inputs, torch.zeros(len(inputs), dtype=torch.bool, device=network.device))
 
 
 @torch.inference_mode()
 def clap_logits(
-    network: Clap, embeddings: NDArray[np.float32], texts: NDArray[np.float32]
+    network: ClapNetwork, embeddings: NDArray[np.float32], texts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the scaled cosines (SEGMENTS, N) of segments' and texts' embeddings."""
-    parameter = next(network.parameters())
     sounds, sentences = (
-        torch.from_numpy(a).to(parameter.device, parameter.dtype) for a in (embeddings, texts)
+        torch.from_numpy(a).to(network.device, network.dtype) for a in (embeddings, texts)
     )
     return network.logits(sounds, sentences).float().cpu().numpy()

@@ -73,6 +73,7 @@ class ClapSizes:
         vocabulary: number of tokens.
         positions: rows of the table of positions, two more than the longest text.
         embedding: channels of the common space.
+        patch_size: bands and frames of a patch of a spectrogram; 4 as published.
     """
 
     audio_width: int
@@ -84,6 +85,7 @@ class ClapSizes:
     vocabulary: int
     positions: int
     embedding: int
+    patch_size: int = 4
 
 
 HTSAT_TINY = ClapSizes(
@@ -114,6 +116,8 @@ class Clap(nn.Module):
         audio = {
             "enable_fusion": True,
             "fusion_type": "aff_2d",
+            "patch_size": sizes.patch_size,
+            "patch_stride": [sizes.patch_size, sizes.patch_size],
             "patch_embeds_hidden_size": sizes.audio_width,
             "hidden_size": sizes.audio_width << (len(sizes.audio_depths) - 1),
             "depths": list(sizes.audio_depths),
@@ -131,6 +135,16 @@ class Clap(nn.Module):
         }
         config = ClapConfig(audio_config=audio, text_config=text, projection_dim=sizes.embedding)
         self.model = ClapModel(config)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of its weights."""
+        return self.model.dtype
 
     def listen(self, log_mels: Tensor, is_longer: Tensor) -> tuple[Tensor, Tensor]:
         """Return embeddings (B, embedding) of length 1, and feature maps (B, C, 2, T).
@@ -215,6 +229,7 @@ def infer_sizes(state: Mapping[str, Tensor]) -> ClapSizes:
         embedding=len(
             state["text_projection.linear2.bias" if is_own else "text_projection.2.bias"]
         ),
+        patch_size=state[f"{audio}.patch_embed.proj.weight"].shape[-1],
     )
 
 

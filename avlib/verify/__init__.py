@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 
 from avlib.errors import AvlibError, ConfigError, DataError
+from avlib.features.clap import Backend
+from avlib.features.laion_clap import require_package
 from avlib.verify import auditory_slowfast, k600, tim_recognition, valor, visual
 from avlib.verify.golden import Comparison, Numerics, read_cases
 
@@ -27,7 +29,12 @@ WIDTHS = ("<18", "<22", "<58", ">9", ">9", "<23")  # of the columns before the r
 
 
 def verify(
-    paths: Sequence[Path], *, device: str, dtype: str, out: Callable[[str], None] = print
+    paths: Sequence[Path],
+    *,
+    device: str,
+    dtype: str,
+    clap_backend: Backend = "transformers",
+    out: Callable[[str], None] = print,
 ) -> bool:
     """Run golden cases and print a line for every array of every case.
 
@@ -35,21 +42,24 @@ def verify(
         paths: sidecars, or folders that are searched for them.
         device: where networks run, as torch names it; TensorFloat-32 is switched off.
         dtype: precision of networks: float32, bfloat16 or float64.
+        clap_backend: package that runs CLAP.
         out: takes one line of the report.
 
     Returns:
         Whether there were cases and all of them were recognised and passed.
 
     Raises:
-        ConfigError: if the device does not exist here.
+        ConfigError: if the device does not exist here, or the package is not installed.
     """
+    if clap_backend == "laion_clap":
+        require_package()
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    numerics = Numerics(torch.device(device), getattr(torch, dtype))
+    numerics = Numerics(torch.device(device), getattr(torch, dtype), clap_backend)
     passed, failed, sidecars = 0, 0, 0
     out(_line("system", "case", "array", "abs diff", "rel diff", "tolerance", "result"))
     for path in _sidecars(paths):

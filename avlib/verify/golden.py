@@ -12,15 +12,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from avlib.errors import DataError
+from avlib.features.clap import Backend
 from avlib.verify.tolerance import EXACT, Tolerance, find_tolerance
 
 
 @dataclass(frozen=True)
 class Numerics:
-    """Where and in which precision networks run."""
+    """Where, in which precision and by which packages networks run."""
 
     device: torch.device
     dtype: torch.dtype
+    clap_backend: Backend = "transformers"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,13 @@ from golden.fill import fill_by_rule
 from media_files import make_video, run_ffmpeg
 
 from avlib.errors import CheckpointError, DataError
-from avlib.features.clap import clap_logits, clap_output, read_waveform, text_embeddings
+from avlib.features.clap import (
+    clap_logits,
+    clap_map,
+    clap_segments,
+    read_waveform,
+    text_embeddings,
+)
 from avlib.features.clap_mel import fused_mels
 from avlib.features.clap_network import ClapSizes, load_clap, published_names, untrained_clap
 
@@ -65,9 +71,9 @@ def test_published_files_are_read(tmp_path, tiny, prefix):
 def test_names_of_the_package_are_read_too(tmp_path, tiny):
     torch.save(tiny.model.state_dict(), tmp_path / "a.bin")
     waveform = sound(60_000)
-    expected, got = (clap_output(n, waveform) for n in (tiny, load_clap(tmp_path / "a.bin")))
-    np.testing.assert_array_equal(got.features, expected.features)
-    np.testing.assert_array_equal(got.embeddings, expected.embeddings)
+    loaded = load_clap(tmp_path / "a.bin")
+    np.testing.assert_array_equal(clap_map(loaded, waveform), clap_map(tiny, waveform))
+    np.testing.assert_array_equal(clap_segments(loaded, waveform), clap_segments(tiny, waveform))
 
 
 def test_a_message_has_the_names_of_the_file(tmp_path, tiny):
@@ -87,10 +93,10 @@ def test_a_message_has_the_names_of_the_file(tmp_path, tiny):
 
 
 def test_a_video_gives_a_map_and_ten_embeddings(tiny):
-    output = clap_output(tiny, sound(470_000))
-    assert output.features.shape == (64, 64) and output.features.dtype == np.float32
-    assert output.embeddings.shape == (10, 16)
-    np.testing.assert_allclose(np.linalg.norm(output.embeddings, axis=1), 1, atol=1e-5)
+    features, embeddings = (f(tiny, sound(470_000)) for f in (clap_map, clap_segments))
+    assert features.shape == (64, 64) and features.dtype == np.float32
+    assert embeddings.shape == (10, 16)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
 
 
 def test_time_runs_along_the_map(tiny):
@@ -98,7 +104,7 @@ def test_time_runs_along_the_map(tiny):
     waveform = sound(480_000)
     quiet = waveform.copy()
     quiet[-48_000:] *= 0.01
-    changed = clap_output(tiny, waveform).features - clap_output(tiny, quiet).features
+    changed = clap_map(tiny, waveform) - clap_map(tiny, quiet)
     sizes = np.abs(changed).sum(axis=1).reshape(2, 32)
     assert (sizes.argmax(axis=1) >= 28).all()
 
@@ -107,7 +113,7 @@ def test_segments_do_not_depend_on_each_other(tiny):
     waveform = sound(480_000)
     other = waveform.copy()
     other[48_000:] = sound(432_000, 5)
-    first, second = (clap_output(tiny, w).embeddings for w in (waveform, other))
+    first, second = (clap_segments(tiny, w) for w in (waveform, other))
     np.testing.assert_allclose(first[0], second[0], atol=1e-6)
     assert np.abs(first[1:] - second[1:]).max(axis=1).min() > 1e-5
 
@@ -129,7 +135,7 @@ def test_chunks_count_only_where_a_sound_is_longer(tiny):
 
 def test_logits_are_scaled_cosines(tiny):
     texts = text_embeddings(tiny, TOKENS, MASK)
-    embeddings = clap_output(tiny, sound(50_000)).embeddings
+    embeddings = clap_segments(tiny, sound(50_000))
     scale = float(tiny.model.logit_scale_a.exp())
     logits = clap_logits(tiny, embeddings, texts)
     np.testing.assert_allclose(logits, scale * embeddings @ texts.T, atol=1e-5)

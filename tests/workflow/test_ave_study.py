@@ -87,6 +87,7 @@ def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.run().stderr
 
 
+@pytest.mark.slow
 def test_another_learning_rate_trains_and_evaluates_only(finished):
     jobs = finished.jobs("ave={'tim': {'learning_rate': 0.002}}")
     expected = {"train_tim": 3, "draw_curves": 3, "predict_tim": 1, "evaluate_ave": 1}
@@ -94,6 +95,7 @@ def test_another_learning_rate_trains_and_evaluates_only(finished):
     assert finished.jobs()["train_tim"] == 3
 
 
+@pytest.mark.slow
 def test_broken_videos_in_the_official_layout_are_left_out_and_counted(finished, tmp_path):
     source = finished.folder / "results/ave"
     shutil.copytree(source / "miniature", tmp_path / "data")

@@ -114,6 +114,7 @@ def test_one_added_video_re_does_one_shard(finished):
     assert not (folder / "new.npy").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_are_checked_again_hold_nothing_up(tmp_path):
     checkout = OwnVideos(tmp_path)
     make_video(checkout.videos / "video.mp4")
@@ -144,6 +145,7 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, s
     assert other.results() == finished.results()
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_features", "left_out"),

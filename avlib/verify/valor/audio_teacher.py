@@ -1,8 +1,10 @@
 """Golden cases of the audio teacher: log-mels, embeddings, feature maps and logits of a sound."""
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avlib.features.clap import clap_logits, clap_output, text_embeddings
+from avlib.features.clap import ClapNetwork, clap_logits, clap_map, clap_segments, text_embeddings
 from avlib.features.clap_mel import (
     SAMPLE_RATE,
     chunk_ranges,
@@ -21,6 +23,7 @@ from avlib.features.clap_mel import (
     stretched_mel,
 )
 from avlib.features.clap_network import HTSAT_TINY, Clap, published_names, untrained_clap
+from avlib.features.laion_clap import LaionClap
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 from avlib.verify.tolerance import Tolerance
@@ -37,16 +40,16 @@ def clip(case: Case, numerics: Numerics) -> Iterator[Comparison]:
     c, golden = case.content, case.arrays
     sound = _wave(c["waveform_parameters"])
     network = _network(c["fill_seed"], numerics)
-    output = clap_output(network, sound)
+    segments, features = clap_segments(network, sound), clap_map(network, sound)
     given = (golden[name].astype(np.int64) for name in ("input_ids", "attention_mask"))
     texts = text_embeddings(network, *given)
     results: dict[str, NDArray[Any] | Tensor] = {
-        "seg_embedding": output.embeddings,
+        "seg_embedding": segments,
         "text_embedding": texts,
-        "logits": clap_logits(network, output.embeddings, texts),
-        "feature_map": output.features[c["selected_positions"]],
-        "feature_map_mean_over_positions": output.features.mean(axis=0),
-        "feature_map_mean_over_channels": output.features.mean(axis=1),
+        "logits": clap_logits(network, segments, texts),
+        "feature_map": features[c["selected_positions"]],
+        "feature_map_mean_over_positions": features.mean(axis=0),
+        "feature_map_mean_over_channels": features.mean(axis=1),
         "mel_seg0": segment_mels(sound)[0, ::MEL_STEP],
         "mel_full": stretched_mel(sound)[::MEL_STEP],
         "longer": np.zeros(1),
@@ -74,8 +77,8 @@ def longer_clip(case: Case, numerics: Numerics) -> Iterator[Comparison]:
             continue
         draws = np.random.RandomState(c["numpy_legacy_seed"])
         mels, is_longer = fused_mels(sound, draws.choice, antialias=antialias)
-        inputs = mels[None].to(numerics.device, numerics.dtype)
-        longer = torch.tensor([is_longer], device=numerics.device)
+        inputs = mels[None].to(network.device, network.dtype)
+        longer = torch.tensor([is_longer], device=network.device)
         embedding, _ = network.listen(inputs, longer)
         results = {f"mel_shrink_{name}": mels[0, ::SHRUNK_STEP], f"embedding_{name}": embedding}
         for array, result in results.items():
@@ -93,12 +96,24 @@ def _wave(parameters: Mapping[str, Any]) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=1)  # cases share their weights
-def _network(seed: int, numerics: Numerics) -> Clap:
+def _network(seed: int, numerics: Numerics) -> ClapNetwork:
     network = untrained_clap(HTSAT_TINY, 0)
     fill_published(network.model, seed, published_names(HTSAT_TINY))
     with torch.no_grad():
         network.model.logit_scale_a.fill_(LOGIT_SCALE)
+    if numerics.clap_backend == "laion_clap":
+        return _of_the_package(network, numerics)
     return network.to(numerics.device, numerics.dtype)
+
+
+def _of_the_package(network: Clap, numerics: Numerics) -> LaionClap:
+    """Return the network of the package laion_clap with the weights of `network`."""
+    weights = published_names(HTSAT_TINY).published(network.model.state_dict())
+    content = {"state_dict": {f"module.{name}": tensor for name, tensor in weights.items()}}
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "by_rule.pt"
+        torch.save(content, checkpoint)
+        return LaionClap(checkpoint, numerics.device, numerics.dtype)
 
 
 def _tolerance(case: Case, array: str) -> Tolerance:
