@@ -51,6 +51,14 @@ SECONDS = 10  # length of every video, and its segments
 ID_LENGTH = 11
 # The id may hold the underscores that divide the name, so it is told by its length.
 FILENAME = re.compile(rf"([A-Za-z0-9_-]{{{ID_LENGTH}}})_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)")
+LABEL_FILES = {
+    "full": "AVVP_dataset_full.csv",
+    "train": "AVVP_train.csv",
+    "val": "AVVP_val_pd.csv",
+    "test": "AVVP_test_pd.csv",
+    "audio": "AVVP_eval_audio.csv",
+    "visual": "AVVP_eval_visual.csv",
+}
 WEAK_COLUMNS = ("filename", "event_labels")
 DENSE_COLUMNS = ("filename", "onset", "offset", "event_labels")
 

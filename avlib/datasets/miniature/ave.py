@@ -132,8 +132,8 @@ def render_miniature(
 def _render(folder: Path, video: PlannedVideo, seed: int) -> None:
     render_video(
         folder / f"{video.video_id}.mp4",
-        video.label,
-        is_seen=np.repeat(video.is_seen, FPS),
-        is_heard=np.array(video.is_heard),
+        [THINGS[video.label]],
+        is_seen=np.repeat([video.is_seen], FPS, axis=1),
+        is_heard=np.array([video.is_heard]),
         rng=generator(seed, "miniature AVE", video.video_id),
     )

@@ -139,9 +139,9 @@ def render_miniature(
 def _render(target: Path, video: PlannedVideo, seed: int) -> None:
     render_video(
         target / video.path,
-        _THINGS[video.label],
-        is_seen=np.full(video.frames, video.is_seen),
-        is_heard=np.full(SECONDS, video.is_heard) if video.has_sound else None,
+        [THINGS[_THINGS[video.label]]],
+        is_seen=np.full((1, video.frames), video.is_seen),
+        is_heard=np.full((1, SECONDS), video.is_heard) if video.has_sound else None,
         rng=generator(seed, "miniature Kinetics-600", video.video_id),
         aac_coder="fast",  # which takes a quarter of the time, and most of it is the encoder's
     )

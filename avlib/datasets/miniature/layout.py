@@ -12,18 +12,23 @@ from avlib.io.atomic import atomic_path
 _ID_LETTERS = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-def check_size(classes: int, videos_per_class: Mapping[str, int], splits: Sequence[str]) -> None:
+def check_size(classes: int, videos: Mapping[str, int], splits: Sequence[str]) -> None:
     """Check that a miniature has a possible number of classes, and videos in each split.
+
+    Args:
+        classes: number of classes.
+        videos: number of videos of each split, of one class or of all.
+        splits: the splits there are.
 
     Raises:
         ConfigError: if the number of classes or a split is out of range.
     """
     if not 2 <= classes <= len(THINGS):
         raise ConfigError(f"the miniature has 2 to {len(THINGS)} classes, not {classes}")
-    if set(videos_per_class) != set(splits) or min(videos_per_class.values()) < 1:
+    if set(videos) != set(splits) or min(videos.values()) < 1:
         raise ConfigError(
-            f"the miniature needs at least one video a class in {', '.join(splits)}, "
-            f"not {dict(videos_per_class)}"
+            f"the miniature needs at least one video in each of {', '.join(splits)}, "
+            f"not {dict(videos)}"
         )
 
 

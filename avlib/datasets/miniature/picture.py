@@ -1,6 +1,8 @@
-"""Rendered pictures of the miniatures: a coloured shape that moves over a noisy background."""
+"""Rendered pictures of the miniatures: coloured shapes that move over a noisy background."""
 
 import colorsys
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,36 +28,88 @@ class Look:
     stripes: int = 0
 
 
-def draw_frames(
-    look: Look, is_visible: NDArray[np.bool_], size: tuple[int, int], rng: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Return the frames (T, height, width, 3) of one video.
+@dataclass(frozen=True)
+class _Path:
+    """Size, colour and movement of one shape.
 
-    Colour, size, path and turning of the shape, and the background, are drawn from `rng`.
+    Attributes:
+        radius: in pixels.
+        colour: (3,) RGB, 0 to 255.
+        centre_x: middle of its way, as a share of the width.
+        reach_x: how far it swings from there, as a share of the width.
+        pace: (3,) radians a frame of the swing to the side, the swing in height and the turning.
+        phase: (3,) radians of these at the first frame.
+    """
+
+    radius: float
+    colour: NDArray[np.float32]
+    centre_x: float
+    reach_x: float
+    pace: NDArray[np.float64]
+    phase: NDArray[np.float64]
+
+
+def draw_scene(
+    looks: Sequence[Look],
+    is_visible: NDArray[np.bool_],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Return the frames (T, height, width, 3) of one video, with any number of shapes.
+
+    Colours, sizes, paths and turning of the shapes, and the background, are drawn from `rng`. Each
+    of n shapes swings around the middle of its own n-th of the width, drawn as well, and is the
+    smaller the more there are. A later one may cover the rim of an earlier one.
 
     Args:
-        look: what the shape looks like.
-        is_visible: (T,) whether the shape is in each frame.
+        looks: n, what each shape looks like.
+        is_visible: (n, T) whether it is in each frame.
         size: width and height in pixels.
         rng: generator of this video.
     """
     width, height = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    radius = height * rng.uniform(0.24, 0.36)
-    colour = _colour(look.hue + rng.uniform(-0.02, 0.02), rng.uniform(0.75, 1), rng.uniform(0.8, 1))
-    pace, phase = rng.uniform(0.1, 0.3, 3), rng.uniform(0, 2 * np.pi, 3)  # radians a frame
+    slots = rng.permutation(len(looks))
+    paths = [
+        _path(look, slot, len(looks), height, rng) for look, slot in zip(looks, slots, strict=True)
+    ]
     background = _background(x / width, y / height, rng)
-    frames = np.empty((len(is_visible), height, width, 3), dtype=np.uint8)
-    for t, shows_shape in enumerate(is_visible):
+    frames = np.empty((is_visible.shape[1], height, width, 3), dtype=np.uint8)
+    for t, shows_shape in enumerate(is_visible.T):
         frame = background + rng.normal(0, 3, (height, width, 1)).astype(np.float32)
-        if shows_shape:
-            swing = np.sin(pace * t + phase)
-            from_left = (x - width * (0.5 + 0.25 * swing[0])) / radius
-            from_top = (y - height * (0.5 + 0.18 * swing[1])) / radius
-            cover, shade = _shape(look, from_left, from_top, 2 * swing[2])
-            frame += cover[..., None] * (shade[..., None] * colour - frame)
+        for look, path, is_shown in zip(looks, paths, shows_shape, strict=True):
+            if is_shown:
+                _draw_shape(frame, look, path, t)
         frames[t] = np.clip(frame, 0, 255)
     return frames
+
+
+def _draw_shape(frame: NDArray[np.float32], look: Look, path: _Path, t: int) -> None:
+    """Draw a shape as it is at frame `t` into (height, width, 3)."""
+    height, width = frame.shape[:2]
+    swing = np.sin(path.pace * t + path.phase)
+    left, top = width * (path.centre_x + path.reach_x * swing[0]), height * (0.5 + 0.18 * swing[1])
+    span = path.radius * (1 + look.bulge)  # the shape covers nothing beyond it
+    rows = slice(max(0, int(top - span)), min(height, int(top + span) + 1))
+    columns = slice(max(0, int(left - span)), min(width, int(left + span) + 1))
+    y, x = np.mgrid[rows, columns].astype(np.float32)
+    cover, shade = _shape(look, (x - left) / path.radius, (y - top) / path.radius, 2 * swing[2])
+    part = frame[rows, columns]
+    part += cover[..., None] * (shade[..., None] * path.colour - part)
+
+
+def _path(look: Look, slot: int, shapes: int, height: int, rng: np.random.Generator) -> _Path:
+    """Draw the path of a shape that keeps to one of as many parts of the width as there are."""
+    return _Path(
+        radius=height * rng.uniform(0.24, 0.36) / math.sqrt(shapes),
+        colour=_colour(
+            look.hue + rng.uniform(-0.02, 0.02), rng.uniform(0.75, 1), rng.uniform(0.8, 1)
+        ),
+        centre_x=(slot + 0.5) / shapes,
+        reach_x=0.25 / shapes,
+        pace=rng.uniform(0.1, 0.3, 3),
+        phase=rng.uniform(0, 2 * np.pi, 3),
+    )
 
 
 def _shape(

@@ -1,5 +1,6 @@
-"""One rendered video of a miniature: a thing that is seen, heard or both."""
+"""One rendered video of a miniature: things that are seen, heard or both."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -7,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.datasets.miniature.mp4 import write_mp4
-from avlib.datasets.miniature.picture import draw_frames
+from avlib.datasets.miniature.picture import Look, draw_scene
 from avlib.datasets.miniature.sound import Timbre, band_noise, gate, synthesise
-from avlib.datasets.miniature.things import THINGS
 
 FPS = 8
 SIZE = (128, 96)  # width, height
@@ -18,39 +18,54 @@ SAMPLE_RATE = 22_050
 
 def render_video(
     target: Path,
-    thing: str,
+    things: Sequence[tuple[Timbre, Look]],
     *,
     is_seen: NDArray[np.bool_],
     is_heard: NDArray[np.bool_] | None,
     rng: np.random.Generator,
     aac_coder: Literal["twoloop", "fast"] = "twoloop",
 ) -> None:
-    """Write a video of a thing over a background and a murmur.
+    """Write a video of things over a background and a murmur.
 
     Args:
         target: file to write.
-        thing: name in `THINGS`.
-        is_seen: (T,) whether the thing is in each frame.
-        is_heard: (seconds,) whether it sounds in each second; the sound ends with the picture.
+        things: n, how each sounds and looks.
+        is_seen: (n, T) whether it is in each frame.
+        is_heard: (n, seconds) whether it sounds in each second; the sound ends with the picture.
             None: the video has no sound stream.
         rng: generator of this video.
         aac_coder: as `write_mp4` takes it.
     """
-    timbre, look = THINGS[thing]
-    frames = draw_frames(look, is_seen, SIZE, rng)
+    frames = draw_scene([look for _, look in things], is_seen, SIZE, rng)
     sound = None
     if is_heard is not None:
-        sound = _soundtrack(timbre, is_heard, rng)[:, : len(frames) * SAMPLE_RATE // FPS]
+        sound = mix_sounds([timbre for timbre, _ in things], is_heard, rng)
+        sound = sound[:, : len(frames) * SAMPLE_RATE // FPS]
     write_mp4(target, frames, FPS, sound, SAMPLE_RATE, aac_coder=aac_coder)
 
 
-def _soundtrack(
-    timbre: Timbre, is_heard: NDArray[np.bool_], rng: np.random.Generator
+def mix_sounds(
+    timbres: Sequence[Timbre], is_heard: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return (2, n_samples): the sound at a random level and place, over a murmur all the time."""
-    n_samples = len(is_heard) * SAMPLE_RATE
-    sound = synthesise(timbre, n_samples, SAMPLE_RATE, rng) * gate(is_heard, SAMPLE_RATE)
+    """Return (2, seconds * SAMPLE_RATE) in [-1, 1]: sounds over a murmur that never stops.
+
+    Their levels and their place between left and right are drawn from `rng`.
+
+    Args:
+        timbres: n, how each thing sounds.
+        is_heard: (n, seconds) whether it sounds in each second.
+        rng: generator of this video.
+    """
+    n_samples = is_heard.shape[1] * SAMPLE_RATE
+    sounds = [
+        synthesise(timbre, n_samples, SAMPLE_RATE, rng) * gate(is_on, SAMPLE_RATE)
+        for timbre, is_on in zip(timbres, is_heard, strict=True)
+    ]
     murmur = band_noise(n_samples, SAMPLE_RATE, (50, 6000), rng)
-    mono = rng.uniform(0.2, 0.6) * sound + rng.uniform(0.002, 0.01) * murmur
+    mono = np.zeros(n_samples)
+    for sound in sounds:
+        mono += rng.uniform(0.2, 0.6) * sound
+    mono += rng.uniform(0.002, 0.01) * murmur
+    mono /= max(1.0, np.abs(mono).max())
     left = rng.uniform(0.4, 1.0)
     return np.stack([left * mono, (1.4 - left) * mono]).astype(np.float32)
