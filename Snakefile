@@ -14,6 +14,8 @@ include: "rules/media.smk"
 include: "rules/features.smk"
 include: "rules/recognition.smk"
 include: "rules/soundtracks.smk"
+include: "rules/llp.smk"
+include: "rules/download.smk"
 
 
 rule all:
@@ -27,6 +29,12 @@ rule k600:
     """All results of the study of Kinetics-600."""
     input:
         lambda wildcards: studies.soundtrack_targets("k600"),
+
+
+rule llp:
+    """All results of the study of LLP."""
+    input:
+        lambda wildcards: studies.llp_targets(),
 
 
 rule sounds:

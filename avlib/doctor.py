@@ -12,6 +12,7 @@ import yaml
 
 from avlib.config import AnyStudy, Config, load_config
 from avlib.config.ave import Ave
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
 from avlib.errors import AvlibError, ConfigError
@@ -121,6 +122,9 @@ def _study(name: str, study: AnyStudy) -> Iterator[Finding]:
     for network, weights in study.checkpoints:
         if isinstance(weights, Path):
             yield _attempt(partial(_checkpoint, name, network, weights, preset))
+    if isinstance(study, Llp):
+        for variant, weights in study.checkpoints.parsers.items():
+            yield _attempt(partial(_checkpoint, name, f"parsers.{variant}", weights, preset))
 
 
 def _paths(study: AnyStudy) -> dict[str, Path | None]:
@@ -128,6 +132,14 @@ def _paths(study: AnyStudy) -> dict[str, Path | None]:
     if isinstance(study, K600):
         given = {f"video_scores.{key}": path for key, path in study.video_scores}
         return {"videos": study.videos, "classes": study.classes, **given}
+    if isinstance(study, Llp):
+        return {
+            "labels": study.labels,
+            "videos": study.videos,
+            **{f"features.{kind}": path for kind, path in study.features},
+            **{f"pseudo_labels.{m}": getattr(study.pseudo_labels, m) for m in ("audio", "visual")},
+            **{f"teachers.{m}.tokenizer": teacher.tokenizer for m, teacher in study.teachers},
+        }
     if isinstance(study, Sounds):
         return {"folder": study.folder, "table": study.table}
     paths: dict[str, Path | None] = {
@@ -149,7 +161,11 @@ def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
     from avlib.training.tim_checkpoint import load_tim
     from avlib.training.tim_recipes import TIM_RECIPES
 
-    if network == "soundtrack":
+    if network.startswith("parsers."):
+        from avlib.recognition.event_parsing import open_given_parser
+
+        open_given_parser(weights, network.removeprefix("parsers."))
+    elif network == "soundtrack":
         from avlib.recognition.soundtrack_clips import load_soundtrack_network
 
         load_soundtrack_network(weights)

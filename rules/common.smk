@@ -4,9 +4,11 @@ from pathlib import Path
 
 from avlib.config import load_config
 from avlib.config.ave import Ave
+from avlib.config.llp import Llp
 from avlib.config.base import SPLITS
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
+from avlib.datasets.llp import LABEL_FILES
 from avlib.io.provenance import code_fingerprint
 from avlib.workflow import Workflow
 
@@ -21,4 +23,9 @@ wildcard_constraints:
     extractor="asf|omnivore|vgg19|vggish",
     modality="audio_visual|audio|visual",
     fold="[A-Za-z0-9_.-]+",
-    network="asf|omnivore|vgg19|vggish|tim/(audio_visual|audio|visual)|soundtrack/[A-Za-z0-9_.-]+",
+    kind="vggish|res152|r2plus1d_18|clip|clap|clap_segments",
+    variant=r"han|valor\+{0,2}",
+    network=(
+        r"asf|omnivore|vgg19|vggish|res152|r2plus1d_18|clip|clap|tim/(audio_visual|audio|visual)"
+        r"|soundtrack/[A-Za-z0-9_.-]+|parser/(han|valor\+{0,2})"
+    ),

@@ -131,6 +131,8 @@ rule extract_features:
         "logs/{study}/extract_features/{extractor}/{shard}.log",
     benchmark:
         "logs/{study}/extract_features/{extractor}/{shard}.tsv"
+    wildcard_constraints:
+        study=studies.named(Ave, Custom),
     retries: 1
     conda:
         "../envs/avlib.yaml"

@@ -46,3 +46,25 @@ rule render_k600:
         code=code_fingerprint("avlib.datasets.miniature.k600"),
     script:
         "../workflow_scripts/render_k600.py"
+
+
+rule render_llp:
+    """Videos of overlapping events, weak and dense labels in the layout of LLP."""
+    output:
+        **{name: f"results/llp/miniature/{file}" for name, file in LABEL_FILES.items()},
+    log:
+        "logs/llp/render_llp.log",
+    benchmark:
+        "logs/llp/render_llp.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 2
+    resources:
+        mem_mb=1_000,
+        runtime=30,
+    params:
+        size=settings.llp.miniature.model_dump(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.llp"),
+    script:
+        "../workflow_scripts/render_llp.py"

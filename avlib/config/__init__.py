@@ -10,11 +10,12 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from avlib.config.ave import Ave
 from avlib.config.base import Strict
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
 from avlib.errors import ConfigError
 
-AnyStudy = Ave | Custom | K600 | Sounds
+AnyStudy = Ave | Custom | K600 | Llp | Sounds
 
 
 class Config(Strict):
@@ -32,12 +33,13 @@ class Config(Strict):
     mel_on_device: bool = Field(False, description="Log-mel on the GPU rather than on the CPU")
     ave: Ave = Ave()
     k600: K600 = K600()
+    llp: Llp = Llp()
     custom: Custom = Custom()
     sounds: Sounds = Sounds()
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        taken = {"ave", "k600"}
+        taken = {"ave", "k600", "llp"}
         for section in ("custom", "sounds"):
             name = getattr(self, section).name
             if name in taken:
@@ -51,6 +53,7 @@ class Config(Strict):
         return {
             "ave": self.ave,
             "k600": self.k600,
+            "llp": self.llp,
             self.custom.name: self.custom,
             self.sounds.name: self.sounds,
         }
@@ -84,7 +87,7 @@ def config_hash(config: Config, study: str) -> str:
     Raises:
         ConfigError: if no study has that name.
     """
-    shared = config.model_dump(mode="json", exclude={"ave", "k600", "custom", "sounds"})
+    shared = config.model_dump(mode="json", exclude={"ave", "k600", "llp", "custom", "sounds"})
     section = config.study(study).model_dump(mode="json")
     text = json.dumps(shared | {"study": section}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

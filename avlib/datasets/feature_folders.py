@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
+from avlib.io.tables import FEATURES as FEATURE_TABLE
+from avlib.io.tables import read_table
 
 NAMES_SHOWN = 3
 HEADER_BYTES = 128  # of a .npy file of numbers
@@ -25,7 +28,7 @@ class FeatureKind:
     """A kind of feature.
 
     Attributes:
-        folder: where the published layout has it, below the folder of the data.
+        folder: where the published layout has it, below the folder of the data; empty if nowhere.
         rows: of time, or of a map of the sound.
         width: of the published features.
     """
@@ -41,9 +44,37 @@ FEATURES = {
     "r2plus1d_18": FeatureKind("feats/r2plus1d_18", 10, 512),
     "clip": FeatureKind("CLIP/features", 10, 768),
     "clap": FeatureKind("CLAP/features", 64, 768),
+    "clap_segments": FeatureKind("", 10, 512),  # what the audio teacher compares with captions
 }
 # The segment labels of the teachers, by modality.
 PSEUDO_LABELS = {"audio": "CLAP/segment_pseudo_labels", "visual": "CLIP/segment_pseudo_labels"}
+
+
+def open_features(
+    kind: str, folder: Path, video_ids: Sequence[str], tables: Sequence[Path]
+) -> "FeatureFolder":
+    """Return the features of the videos that have some.
+
+    Args:
+        kind: key of FEATURES.
+        folder: that holds `<video id>.npy`.
+        video_ids: videos that are asked for.
+        tables: of kind `avlib.io.tables.FEATURES`, where the features were made here; a folder
+            from outside has to hold all videos.
+
+    Raises:
+        DataError: as `FeatureFolder`.
+    """
+    if tables:
+        found = videos_with_features(tables)
+        video_ids = [video_id for video_id in video_ids if video_id in found]
+    return FeatureFolder(folder, kind, video_ids)
+
+
+def videos_with_features(tables: Sequence[Path]) -> set[str]:
+    """Return the videos of which tables of kind FEATURES say that they have features."""
+    rows = pd.concat([read_table(path, FEATURE_TABLE) for path in tables])
+    return set(rows["video_id"][rows["status"] == "ok"])
 
 
 class FeatureFolder:

@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avlib.datasets.llp import CLASSES, SECONDS
+from avlib.datasets.llp import CLASSES, SECONDS, WeakVideo, weak_labels
 from avlib.errors import DataError
-from avlib.io.atomic import atomic_path
+from avlib.io.arrays import read_arrays
+from avlib.io.atomic import atomic_folder
 
 # Published thresholds of the teachers' logits, in the order of the classes.
 # fmt: off
@@ -26,6 +27,7 @@ CLAP_THRESHOLDS = (
     0, 0, 1, 4, 6, -2, 4, 4, 2, 2, 2, 1, 2, 3, 0, 2, 2, 2, 0, 2, -1, 2, 3, 3, 0,
 )
 # fmt: on
+THRESHOLDS = {"audio": CLAP_THRESHOLDS, "visual": CLIP_THRESHOLDS}
 
 
 def pseudo_labels(logits: ArrayLike, weak: ArrayLike, thresholds: ArrayLike) -> NDArray[np.int64]:
@@ -57,19 +59,34 @@ def pseudo_labels(logits: ArrayLike, weak: ArrayLike, thresholds: ArrayLike) -> 
     return ((scores > limits) & (labels != 0)[..., None, :]).astype(np.int64)
 
 
-def write_pseudo_labels(
-    labels: ArrayLike, folder: Path, video_id: str, dtype: Literal["int64", "uint8"] = "int64"
+def make_pseudo_labels(
+    logits: Path,
+    videos: Sequence[WeakVideo],
+    *,
+    thresholds: ArrayLike,
+    dtype: Literal["int64", "uint8"],
+    target: Path,
 ) -> None:
-    """Write the labels of a video, (T, K), as a published folder has them.
+    """Write a folder of pseudo labels from stored logits.
 
     Args:
-        labels: of 0 and 1.
-        folder: of the labels of one modality.
-        video_id: id of 11 characters.
+        logits: `.npz` file with `video_ids` (N,) and `logits` (N, T, K) of a teacher.
+        videos: with the weak labels; those without logits get no file.
+        thresholds: (K,), see `pseudo_labels`.
         dtype: int64 as published, or uint8, an eighth of the size.
+        target: folder to write, whole or not at all.
+
+    Raises:
+        DataError: if the logits cannot be read.
     """
-    with atomic_path(folder / f"{video_id}.npy") as partial, partial.open("wb") as file:
-        np.save(file, np.asarray(labels).astype(dtype), allow_pickle=False)
+    arrays = read_arrays(logits)
+    rows = dict(zip(arrays["video_ids"].tolist(), arrays["logits"], strict=True))
+    found = [video for video in videos if video.video_id in rows]
+    scores = np.stack([rows[video.video_id] for video in found])
+    labels = pseudo_labels(scores, weak_labels(found), thresholds)
+    with atomic_folder(target) as partial:
+        for video, segments in zip(found, labels.astype(dtype), strict=True):
+            np.save(partial / f"{video.video_id}.npy", segments, allow_pickle=False)
 
 
 def read_pseudo_labels(folder: Path, video_ids: Sequence[str]) -> NDArray[np.uint8]:

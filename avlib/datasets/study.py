@@ -5,10 +5,12 @@ from pathlib import Path
 
 from avlib.config import AnyStudy
 from avlib.config.ave import Ave
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.events import read_events
 from avlib.datasets.labelled_study import labelled_videos
+from avlib.datasets.llp_study import llp_videos
 from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
 from avlib.errors import ConfigError
 from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
@@ -16,7 +18,7 @@ from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, soun
 
 def is_rendered(study: AnyStudy) -> bool:
     """Say whether the workflow renders the videos itself."""
-    return isinstance(study, Ave | K600) and study.source == "miniature"
+    return isinstance(study, Ave | K600 | Llp) and study.source == "miniature"
 
 
 def annotation_files(study: Ave | Custom, folder: Path) -> dict[str, Path]:
@@ -52,6 +54,8 @@ def study_videos(study: AnyStudy, *, seed: int, folder: Path) -> list[Video]:
     """
     if isinstance(study, K600 | Sounds):
         return labelled_videos(study, seed=seed, folder=folder)
+    if isinstance(study, Llp):
+        return llp_videos(study, seed=seed, folder=folder)
     if isinstance(study, Ave) and study.source == "miniature":
         plan = miniature_plan(**study.miniature.as_arguments(), seed=seed)
         rendered = folder / "miniature" / "AVE"

@@ -7,8 +7,9 @@ which file was made from what, so that a killed or repeated run does only what i
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -112,7 +113,8 @@ class Features(NamedTuple):
     """The features of a video, on their way to its file.
 
     Attributes:
-        shape: of the whole array: intervals, views, then the axes of a feature.
+        shape: of the whole array: intervals, views, then the axes of a feature; or rows and
+            channels, where there are no views.
         blocks: successive parts of it.
         padded_intervals: how many intervals begin after the end of what the video has; to be
             asked after the last block.
@@ -121,6 +123,22 @@ class Features(NamedTuple):
     shape: tuple[int, ...]
     blocks: Iterator[NDArray[np.float32]]
     padded_intervals: Callable[[], int]
+
+
+class FeatureJob(NamedTuple):
+    """A feature file to be there.
+
+    Attributes:
+        video: whose features it holds.
+        path: of the file below the extractor's folder.
+        key: digest of everything that they are made from and by.
+        extract: makes them; may raise a DataError, as the blocks may.
+    """
+
+    video: Video
+    path: str
+    key: str
+    extract: Callable[[], Features]
 
 
 class Extractor(Protocol):
@@ -148,22 +166,44 @@ def extract_videos(files: ShardFiles, extractor: Extractor, views: Mapping[str, 
         extractor: makes the features; weights are best read when it is first asked for some.
         views: views of each interval, by split.
     """
-    torch.set_num_threads(1)  # another number gives other last bits
     manifest = pd.concat([read_table(path, MANIFEST) for path in files.manifests])
-    usable = manifest[manifest["status"] == "ok"].sort_values(["video_id", "split"])
-    videos = list(map(Video._make, usable[list(Video._fields)].itertuples(index=False)))
+    videos = usable_videos(manifest)
     tables = pd.concat([read_table(path, INTERVALS) for path in files.intervals])
     intervals = dict(list(tables.groupby("video_id")))
+
+    def jobs() -> Iterator[FeatureJob]:
+        for video in videos:
+            rows, n_views = intervals[video.video_id], views[video.split]
+            key = _key(extractor, video, rows, n_views)
+            path = f"{video.split}/{video.video_id}.npy"
+            yield FeatureJob(video, path, key, partial(extractor.extract, video, rows, n_views))
+
+    write_features(files, jobs(), len(videos))
+
+
+def usable_videos(manifest: pd.DataFrame) -> list[Video]:
+    """Return the videos of a manifest that are not left out, by id and split."""
+    usable = manifest[manifest["status"] == "ok"].sort_values(["video_id", "split"])
+    return list(map(Video._make, usable[list(Video._fields)].itertuples(index=False)))
+
+
+def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) -> None:
+    """Write the features that are not there yet, and the index of all.
+
+    Args:
+        files: where they go.
+        jobs: all files of the shard.
+        total: number of jobs.
+    """
+    torch.set_num_threads(1)  # another number gives other last bits
     journal = Journal(files.journal)
     wanted: list[dict[str, Any]] = []
-    for video in progress(videos, "extracting features", "videos", total=len(videos)):
-        rows, n_views = intervals[video.video_id], views[video.split]
-        path = f"{video.split}/{video.video_id}.npy"
-        key = _key(extractor, video, rows, n_views)
-        entry = journal.entries.get(path)
-        if entry is None or entry["key"] != key or not _is_done(entry, files.folder / path):
-            entry = {"video_id": video.video_id, "split": video.split, "path": path, "key": key}
-            entry |= _extract(extractor, video, rows, n_views, files.folder / path)
+    for job in progress(jobs, "extracting features", "videos", total=total):
+        entry, target = journal.entries.get(job.path), files.folder / job.path
+        if entry is None or entry["key"] != job.key or not _is_done(entry, target):
+            video = job.video
+            entry = {"video_id": video.video_id, "split": video.split, "path": job.path}
+            entry |= {"key": job.key} | _extract(job, target)
             journal.add(entry)
         wanted.append(entry)
     journal.keep_only({entry["path"] for entry in wanted}, files.folder)
@@ -174,18 +214,17 @@ def _is_done(entry: Mapping[str, Any], target: Path) -> bool:
     return entry["status"] != "ok" or target.exists()
 
 
-def _extract(
-    extractor: Extractor, video: Video, rows: pd.DataFrame, views: int, target: Path
-) -> dict[str, Any]:
+def _extract(job: FeatureJob, target: Path) -> dict[str, Any]:
     """Write a video's features; return what the index says of them, or of why there are none."""
     try:
-        features = extractor.extract(video, rows, views)
+        features = job.extract()
         digest = write_npy(target, features.shape, features.blocks)
     except DataError as error:
-        logger.warning("left out: %s: %s", video.video_id, error)
+        logger.warning("left out: %s: %s", job.video.video_id, error)
         target.unlink(missing_ok=True)  # it would be of another state of the video
         return _result("unreadable", str(error), (0, 0, 0), 0, "")
-    return _result("ok", "", features.shape, features.padded_intervals(), digest)
+    shape = features.shape if len(features.shape) > 2 else (features.shape[0], 1, features.shape[1])
+    return _result("ok", "", shape, features.padded_intervals(), digest)
 
 
 def _result(

@@ -8,13 +8,15 @@ from avlib.errors import ConfigError
 from avlib.features.extraction import ShardFiles
 
 
-def check_given_weights(network: str, checkpoint: Path, *, preset: str, target: Path) -> None:
+def check_given_weights(
+    network: str, checkpoint: Path, *, preset: str | None, target: Path
+) -> None:
     """Write what a checkpoint is, if it fits its network.
 
     Args:
-        network: asf, omnivore, vgg19 or vggish.
+        network: asf, omnivore, vgg19, vggish, res152, r2plus1d_18, clip or clap.
         checkpoint: the file.
-        preset: of Auditory SlowFast.
+        preset: of Auditory SlowFast; None for other networks.
         target: JSON file to write.
 
     Raises:
@@ -24,6 +26,7 @@ def check_given_weights(network: str, checkpoint: Path, *, preset: str, target: 
     if network == "asf":
         from avlib.features.auditory_slowfast import check_weights
 
+        assert preset is not None
         check_weights(checkpoint, preset, target)
     elif network == "omnivore":
         from avlib.features.omnivore import check_omnivore
@@ -37,6 +40,10 @@ def check_given_weights(network: str, checkpoint: Path, *, preset: str, target: 
         from avlib.features.vggish import check_vggish
 
         check_vggish(checkpoint, target)
+    elif network in ("res152", "r2plus1d_18", "clip", "clap"):
+        from avlib.features.segment_extraction import check_segment_network
+
+        check_segment_network(network, checkpoint, target)
     else:
         raise ConfigError(f"no network is called {network!r}")
 

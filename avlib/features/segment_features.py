@@ -5,21 +5,23 @@ Parsing" (LLP), ECCV 2020, and its published extraction scripts; VGGish as the A
 et al., ECCV 2018, have it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.errors import DataError
+from avlib.errors import CheckpointError, DataError
+from avlib.features.renaming import count_blocks
 from avlib.features.segment_pictures import r2plus1d_input, res152_input, spread_indices
 from avlib.features.vggish import SAMPLE_RATE, embed, interval_patch
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
 from avlib.io.packs import INT16_SCALE, as_float32
 from avlib.media.frames import Picture
-from avlib.models.pooled_networks import r2plus1d_18, resnet152
+from avlib.models.pooled_networks import STAGES, R2Plus1d, ResNet
 from avlib.models.vggish import VGGish
 
 SECONDS = 10
@@ -30,12 +32,15 @@ MOVIEPY_PEAK = int(0.99 * INT16_SCALE)
 CLASSIFIERS = ("fc.", "last_linear.")  # of torchvision, and of the package pretrainedmodels
 COUNTER = "num_batches_tracked"  # of normalisations; files from before 2018 hold none
 
+N = TypeVar("N", bound=nn.Module)
+
 
 def res152_features(network: nn.Module, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    """Return ResNet-152's features of a video: (SECONDS * FRAMES_PER_SECOND, 2048).
+    """Return ResNet-152's features of a video: (SECONDS * FRAMES_PER_SECOND, width).
 
     Args:
-        network: from `load_resnet152`, on the device and in the precision that it runs in.
+        network: from `load_resnet152`, on the device and in the precision that it runs in; its
+            published width is 2048.
         pictures: all frames of the video, one or more, of which as many are looked at.
     """
     chosen = _eighty(pictures)
@@ -48,10 +53,11 @@ def res152_features(network: nn.Module, pictures: Sequence[Picture]) -> NDArray[
 
 
 def r2plus1d_features(network: nn.Module, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    """Return R(2+1)D-18's features of a video: (SECONDS, 512).
+    """Return R(2+1)D-18's features of a video: (SECONDS, width).
 
     Args:
-        network: from `load_r2plus1d_18`, on the device and in the precision that it runs in.
+        network: from `load_r2plus1d_18`, on the device and in the precision that it runs in; its
+            published width is 512.
         pictures: all frames of the video, one or more.
     """
     frames = r2plus1d_input(_eighty(pictures))  # (80, 3, H, W)
@@ -114,38 +120,61 @@ def vggish_features(
     return np.concatenate(list(embed(network, patches, SECONDS)))
 
 
-def load_resnet152(checkpoint: Path) -> nn.Module:
+def load_resnet152(checkpoint: Path) -> ResNet:
     """Return the network of a file of torchvision's ResNet-152, with or without classifier.
 
+    It has the file's own sizes, which may be smaller ones.
+
     Raises:
         CheckpointError: if the file cannot be read or does not fit.
     """
-    return _load(resnet152, checkpoint)
+    return _load(ResNet, {"width": "bn1.weight"}, checkpoint)
 
 
-def load_r2plus1d_18(checkpoint: Path) -> nn.Module:
+def load_r2plus1d_18(checkpoint: Path) -> R2Plus1d:
     """Return the network of a file of torchvision's R(2+1)D-18, with or without classifier.
 
+    It has the file's own sizes, which may be smaller ones.
+
     Raises:
         CheckpointError: if the file cannot be read or does not fit.
     """
-    return _load(r2plus1d_18, checkpoint)
+    norms = {"width": "stem.4.weight", "middle": "stem.1.weight"}
+    return _load(R2Plus1d, norms, checkpoint)
 
 
-def untrained(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def untrained(build: Callable[[], N], seed: int) -> N:
     """Return what `build` makes with random weights, whose features carry nothing learned."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build().eval()
 
 
-def _load(build: Callable[[], nn.Module], checkpoint: Path) -> nn.Module:
+def _load(network_class: type[N], norms: Mapping[str, str], checkpoint: Path) -> N:
+    """Return the network of a file.
+
+    Args:
+        network_class: takes `blocks` and the sizes.
+        norms: tensor that has as many values as there are channels, for each size.
+        checkpoint: the file.
+
+    Raises:
+        CheckpointError: if the file cannot be read or does not fit.
+    """
     state = {
         name: tensor
         for name, tensor in load_state_dict(checkpoint).items()
         if not name.startswith(CLASSIFIERS)
     }
-    network = untrained(build, 0)
+    blocks = [count_blocks(state, f"layer{stage}.") for stage in range(1, STAGES + 1)]
+    missing = [f"layer{stage}" for stage, count in enumerate(blocks, start=1) if not count]
+    missing += [name for name in norms.values() if name not in state]
+    if missing:
+        raise CheckpointError(
+            f"{checkpoint}: no {missing[0]}; not a file of torchvision's {network_class.__name__}"
+        )
+    sizes = {size: state[name].numel() for size, name in norms.items()}
+    network = untrained(lambda: network_class(blocks=blocks, **sizes), 0)
     counters = {n: t for n, t in network.state_dict().items() if n.endswith(COUNTER)}
     fit_state_dict(network, counters | state, checkpoint)
     return network

@@ -39,6 +39,21 @@ def atomic_path(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target` that takes its place on success, and is removed if not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.parent / f".{target.name}.part"  # of one name, so that a killed job's goes
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        shutil.rmtree(target, ignore_errors=True)
+        partial.replace(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _is_abandoned(partial: Path) -> bool:
     """Say whether the process that wrote a partial file is gone."""
     process, _, node = partial.name.removesuffix(".part").split(".", 3)[3].partition("-")

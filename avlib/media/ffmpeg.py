@@ -120,6 +120,39 @@ def write_jpeg_frames(
         raise DataError(f"{path}: ffmpeg wrote no picture: {_last_line(complaints)}")
 
 
+def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> None:
+    """Write a part of a video as mp4 (H.264, AAC).
+
+    This is the command behind LLP's clips, `ffmpeg -ss START -i VIDEO -t 10.0 -vcodec libx264
+    -acodec aac -strict -2`. The part is shorter, or holds nothing, where the video ends before.
+
+    Args:
+        path: a video.
+        target: written over if it exists; the name needs no suffix.
+        start_s: of the part, in seconds.
+        duration_s: of the part, in seconds.
+
+    Raises:
+        DataError: if the command fails; the message is its last line.
+        OSError: if the disk of `target` is full.
+    """
+    arguments = (
+        ffmpeg.input(f"file:{path}", ss=start_s)
+        .output(
+            f"file:{target}", t=duration_s, vcodec="libx264", acodec="aac", strict=-2, format="mp4"
+        )
+        .global_args("-nostdin", "-loglevel", "error")
+        .overwrite_output()
+        .compile(cmd=binary())
+    )
+    done = subprocess.run(arguments, stderr=subprocess.PIPE, check=False)
+    complaints = done.stderr.decode(errors="replace")
+    if "No space left on device" in complaints:
+        raise OSError(errno.ENOSPC, "the disk is full", str(target.parent))
+    if done.returncode != 0:
+        raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
+
+
 def _last_line(complaints: str) -> str:
     lines = complaints.strip().splitlines()
     return lines[-1] if lines else "no reason"

@@ -66,7 +66,7 @@ class EventParsing:
         self.model, self.recipe, self.orders = model, recipe, orders
         self.training, self.validation = training, validation
         self.criterion, self.epochs_folder = criterion, epochs_folder
-        if not self._has_losses(training):
+        if not has_losses(model, training):
             raise ConfigError(
                 f"recipe {recipe.name} learns the segment labels of teachers, and the videos have "
                 "none; make them, or use recipe han"
@@ -75,9 +75,6 @@ class EventParsing:
         self.optimizer = build_optimizer(model, recipe)
         self.epochs = recipe.epochs
         self.steps = math.ceil(len(training) / recipe.batch_size)
-
-    def _has_losses(self, videos: ParsingVideos) -> bool:
-        return isinstance(self.model, BaselineParser) or videos.segment_labels is not None
 
     def learning_rate(self, epoch: float) -> float:
         """Return the rate at a fractional epoch; it is the same for a whole epoch."""
@@ -106,41 +103,47 @@ class EventParsing:
         if self.epochs_folder is not None:
             target = self.epochs_folder / f"checkpoint_epoch_{epoch + 1}.pt"
             write_checkpoint(target, self.model.state_dict())
-        score, values = self.evaluate(self.validation, check)
-        return score + (LATER * epoch if self.recipe.keeps_later else 0.0), values
-
-    def evaluate(
-        self, videos: ParsingVideos, check: Callable[[], None]
-    ) -> tuple[float, dict[str, Any]]:
-        """Return score and values of some videos."""
-        global_prob, frame_prob, losses = self.predict(videos, check)
-        score, values = self.criterion(global_prob, frame_prob)
-        return score, values | losses
-
-    @torch.inference_mode()
-    def predict(
-        self, videos: ParsingVideos, check: Callable[[], None]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, float]]:
-        """Return probabilities of videos (N, K) and segments (N, T, 2, K), and mean losses.
-
-        There are no losses where the videos lack labels that the network learns.
-        """
-        self.model.eval()
-        whole, segments, names = [], [], loss_names()
-        sums = dict.fromkeys(names if self._has_losses(videos) else [], 0.0)
         size = self.recipe.batch_size
-        parts = (range(i, min(i + size, len(videos))) for i in range(0, len(videos), size))
-        for on_cpu in prefetched(videos.batch(part) for part in parts):
-            batch = on_cpu.to(self.device)
-            output = ask(self.model, batch)
-            whole.append(output.global_prob.cpu())
-            segments.append(output.frame_prob.cpu())
-            if sums:
-                losses = torch.stack(losses_of(self.model, output, batch)).tolist()
-                for name, loss in zip(names, losses, strict=True):
-                    sums[name] += loss * len(batch.labels) / len(videos)
-            check()
-        return torch.cat(whole).numpy(), torch.cat(segments).numpy(), sums
+        global_prob, frame_prob, losses = predict(self.model, self.validation, size, check)
+        score, values = self.criterion(global_prob, frame_prob)
+        return score + (LATER * epoch if self.recipe.keeps_later else 0.0), values | losses
+
+
+@torch.inference_mode()
+def predict(
+    model: EventParser, videos: ParsingVideos, batch_size: int, check: Callable[[], None]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, float]]:
+    """Return probabilities of videos (N, K) and segments (N, T, 2, K), and mean losses.
+
+    There are no losses where the videos lack labels that the network learns.
+
+    Args:
+        model: on its device.
+        videos: one or more.
+        batch_size: videos at a time; it does not change the answers beyond rounding.
+        check: called after every batch.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    whole, segments, names = [], [], loss_names()
+    sums = dict.fromkeys(names if has_losses(model, videos) else [], 0.0)
+    parts = (range(i, min(i + batch_size, len(videos))) for i in range(0, len(videos), batch_size))
+    for on_cpu in prefetched(videos.batch(part) for part in parts):
+        batch = on_cpu.to(device)
+        output = ask(model, batch)
+        whole.append(output.global_prob.cpu())
+        segments.append(output.frame_prob.cpu())
+        if sums:
+            losses = torch.stack(losses_of(model, output, batch)).tolist()
+            for name, loss in zip(names, losses, strict=True):
+                sums[name] += loss * len(batch.labels) / len(videos)
+        check()
+    return torch.cat(whole).numpy(), torch.cat(segments).numpy(), sums
+
+
+def has_losses(model: EventParser, videos: ParsingVideos) -> bool:
+    """Say whether the videos have the labels that a network learns."""
+    return isinstance(model, BaselineParser) or videos.segment_labels is not None
 
 
 def write_checkpoint(target: Path, weights: dict[str, Tensor]) -> None:

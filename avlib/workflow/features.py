@@ -6,6 +6,7 @@ from typing import Any
 
 from avlib.config.ave import Ave
 from avlib.config.base import SPLITS
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600
 from avlib.datasets.study import is_rendered
@@ -81,21 +82,28 @@ class FeatureStages(Studies):
         """Return the given weights of the job's network."""
         name = wildcards.network
         return self.existing(
-            wildcards, f"checkpoints.{name}", getattr(self.study(wildcards).checkpoints, name)
+            wildcards, f"checkpoints.{name}", getattr(self.section(wildcards).checkpoints, name)
         )
 
     def checked_weights(self, wildcards: Wildcards) -> list[str]:
-        """Return the reports that say that given weights fit, of all networks with such."""
-        study = self.section(wildcards)
-        used: tuple[str, ...] = ("soundtrack",)
-        if isinstance(study, Ave | Custom):
-            used = self.extractors_of(study)
-        names = [name for name in used if isinstance(getattr(study.checkpoints, name), Path)]
-        return [str(self.folder(wildcards) / f"model/{name}/given.json") for name in names]
+        """Return the reports that say that given weights fit, of all networks with such.
 
-    def preset(self, wildcards: Wildcards) -> str:
-        """Return the name of the study's preset."""
-        return self.study(wildcards).preset
+        For LLP, whose folders of features and labels may be given, too, also that these fit.
+        """
+        study, folder = self.section(wildcards), self.folder(wildcards)
+        names = [n for n, path in study.checkpoints if isinstance(path, Path)]
+        if isinstance(study, Ave | Custom):
+            names = [name for name in self.extractors_of(study) if name in names]
+        reports = [str(folder / f"model/{name}/given.json") for name in names]
+        if isinstance(study, Llp):
+            parsers = [f"model/parser/{v}/given.json" for v in study.checkpoints.parsers]
+            reports += [str(folder / name) for name in [*parsers, "labels.json"]]
+        return reports
+
+    def preset(self, wildcards: Wildcards) -> str | None:
+        """Return the name of the preset of a study with features of intervals."""
+        study = self.section(wildcards)
+        return study.preset if isinstance(study, Ave | Custom) else None
 
     # Training of Auditory SlowFast and Omnivore
 

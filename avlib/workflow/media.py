@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from avlib.config.ave import Ave
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.ave import SECONDS
+from avlib.datasets.llp import LABEL_FILES
 from avlib.datasets.miniature.k600 import LABEL_LIST
 from avlib.datasets.study import annotation_files, is_rendered
 from avlib.media.scan import fingerprint, read_scan, shard_list
@@ -41,8 +43,8 @@ class MediaStages(Studies):
         study = self.section(wildcards)
         if not is_rendered(study):
             return []
-        name = LABEL_LIST if isinstance(study, K600) else "Annotations.txt"
-        return [str(self.folder(wildcards) / "miniature" / name)]
+        names = {Ave: "Annotations.txt", K600: LABEL_LIST, Llp: LABEL_FILES["full"]}
+        return [str(self.folder(wildcards) / "miniature" / names[type(study)])]
 
     def annotation_files(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the annotation files by name: `annotations`, and a list a split."""
@@ -61,7 +63,8 @@ class MediaStages(Studies):
             return {"sample_rate": IMAGE_RATE, "resampler": "ffmpeg", "channels": "own"}
         if isinstance(study, Ave) and study.features == "vgg":
             return {"sample_rate": VGG_SAMPLE_RATE, "resampler": "ffmpeg"}
-        return {"sample_rate": study.asf.sample_rate, "resampler": study.asf.resampler}
+        preset = self.study(wildcards).asf
+        return {"sample_rate": preset.sample_rate, "resampler": preset.resampler}
 
     def published_intervals(self, wildcards: Wildcards) -> list[str]:
         """Return the published interval tables."""

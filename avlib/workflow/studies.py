@@ -7,6 +7,7 @@ from typing import Protocol
 
 from avlib.config import AnyStudy, Config, config_hash
 from avlib.config.ave import Ave
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.study import is_rendered, study_videos
@@ -24,6 +25,8 @@ class Wildcards(Protocol):
     network: str
     modality: str
     fold: str
+    kind: str
+    variant: str
 
 
 class Studies:
@@ -122,9 +125,11 @@ class Studies:
         return self.shards(wildcards, "frames/{}.h5")
 
     def manifest_pattern(self, wildcards: Wildcards) -> str:
-        """Return the path of a shard's manifest; that of intervals leaves out more videos."""
-        has_intervals = isinstance(self.section(wildcards), Ave | Custom)
-        return "manifest/{}.parquet" if has_intervals else "audio/{}.parquet"
+        """Return the path of a shard's manifest, that of the stage that leaves out the most."""
+        study = self.section(wildcards)
+        if isinstance(study, Llp):
+            return "probe/{}.parquet"
+        return "manifest/{}.parquet" if isinstance(study, Ave | Custom) else "audio/{}.parquet"
 
     def shard_manifest(self, wildcards: Wildcards) -> str:
         """Return the manifest of the job's shard."""

@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 
+from avlib.datasets.llp import WeakVideo
 from avlib.datasets.pseudo_labels import (
     CLAP_THRESHOLDS,
     CLIP_THRESHOLDS,
+    make_pseudo_labels,
     pseudo_labels,
     read_pseudo_labels,
-    write_pseudo_labels,
 )
 from avlib.errors import DataError
+from avlib.io.arrays import write_arrays
 
 IDS = ["-a_b-c_d-e1", "BjCEufrlXm4"]
 
@@ -58,11 +60,22 @@ def test_folders_of_integers_and_booleans_are_read(folder):
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8"])
-def test_what_is_written_is_read_again(tmp_path, dtype):
-    labels = (np.arange(250).reshape(10, 25) % 3 == 0).astype(np.int64)
-    write_pseudo_labels(labels, tmp_path / "new", IDS[0], dtype)
-    assert np.load(tmp_path / "new" / f"{IDS[0]}.npy").dtype == dtype
-    np.testing.assert_array_equal(read_pseudo_labels(tmp_path / "new", IDS[:1])[0], labels)
+def test_stored_logits_become_a_folder_that_is_read_again(tmp_path, dtype):
+    logits = np.random.default_rng(0).normal(size=(2, 10, 25)).astype(np.float32)
+    write_arrays({"video_ids": np.array(IDS), "logits": logits}, tmp_path / "logits.npz")
+    videos = [WeakVideo(f"{video_id}_0_10", (3, 7)) for video_id in [*IDS, "without_one"]]
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "old.npy").touch()
+    make_pseudo_labels(
+        tmp_path / "logits.npz", videos, thresholds=np.zeros(25), dtype=dtype, target=folder
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logits.npz", "new"]
+    assert sorted(path.stem for path in folder.iterdir()) == sorted(IDS)
+    assert np.load(folder / f"{IDS[0]}.npy").dtype == dtype
+    expected = np.zeros_like(logits)
+    expected[:, :, [3, 7]] = logits[:, :, [3, 7]] > 0
+    np.testing.assert_array_equal(read_pseudo_labels(folder, IDS), expected)
 
 
 def test_all_missing_files_are_counted(folder):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from avlib.features.segment_features import (
 )
 from avlib.features.segment_pictures import r2plus1d_input, res152_input
 from avlib.features.vggish import patches
-from avlib.models.pooled_networks import r2plus1d_18, resnet152
+from avlib.models.pooled_networks import R2Plus1d, ResNet, r2plus1d_18, resnet152
 from avlib.models.vggish import VGGish
 
 
@@ -65,12 +67,46 @@ def test_published_files_are_read(tmp_path, clip_network):
 def test_files_of_another_network_are_refused(tmp_path, clip_network):
     state = clip_network.state_dict()
     torch.save(state, tmp_path / "a.pth")
-    with pytest.raises(CheckpointError, match=r"a\.pth does not fit: missing bn1\.bias"):
+    with pytest.raises(CheckpointError, match=r"a\.pth: no bn1\.weight; not a file of"):
         load_resnet152(tmp_path / "a.pth")
+    del state["layer4.0.conv2.0.0.weight"]
     state["stem.0.other"] = state.pop("stem.0.weight")
     torch.save(state, tmp_path / "b.pth")
-    with pytest.raises(CheckpointError, match=r"missing stem\.0\.weight; unexpected stem\.0\.oth"):
+    with pytest.raises(CheckpointError, match=r"missing layer4\.0\.conv2\.0\.0\.weight, stem"):
         load_r2plus1d_18(tmp_path / "b.pth")
+
+
+def test_narrow_networks_are_read_at_their_own_sizes(tmp_path):
+    for build, load, shape, width in (
+        (partial(ResNet, width=2), load_resnet152, (1, 3, 32, 32), 64),
+        (partial(R2Plus1d, width=2, middle=3), load_r2plus1d_18, (1, 3, 4, 32, 32), 16),
+    ):
+        network = untrained(partial(build, blocks=(1, 2, 1, 1)), 0)
+        torch.save(network.state_dict(), tmp_path / "a.pth")
+        loaded, inputs = load(tmp_path / "a.pth"), torch.rand(shape)
+        with torch.inference_mode():
+            assert torch.equal(loaded(inputs), network(inputs))
+            assert loaded(inputs).shape == (1, width)
+
+
+def test_files_without_a_stage_are_refused(tmp_path):
+    state = ResNet(blocks=(1, 1, 1, 1), width=2).state_dict()
+    torch.save({n: t for n, t in state.items() if "layer4" not in n}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="no layer4"):
+        load_resnet152(tmp_path / "a.pth")
+
+
+def test_the_whole_networks_compute_what_torchvision_computes():
+    for build, published, shape in (
+        (resnet152, published_resnet152, (1, 3, 64, 64)),
+        (r2plus1d_18, published_r2plus1d_18, (1, 3, 4, 32, 32)),
+    ):
+        reference = untrained(partial(published, weights=None), 0)
+        reference.fc = nn.Identity()
+        own, inputs = build().eval(), torch.rand(shape)
+        own.load_state_dict(reference.state_dict())
+        with torch.inference_mode():
+            assert torch.equal(own(inputs), reference(inputs))
 
 
 def test_old_files_of_resnet_hold_no_counters(tmp_path):

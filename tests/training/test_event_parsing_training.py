@@ -1,6 +1,5 @@
 import json
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from avlib.training.event_parsing import (
     network_sizes,
     new_event_parser,
 )
-from avlib.training.event_parsing_task import EventParsing
+from avlib.training.event_parsing_task import EventParsing, predict
 from avlib.training.parsing_videos import ParsingVideos
 
 
@@ -155,18 +154,9 @@ def new_model(recipe, training):
 
 
 def test_answers_do_not_depend_on_the_batch(videos):
-    recipe = tiny()
-    task = EventParsing(
-        new_model(recipe, videos[0]),
-        recipe,
-        orders=EpochOrders(torch.get_rng_state(), 12),
-        training=videos[0],
-        validation=videos[1],
-        criterion=hits,
-    )
-    together = task.predict(videos[1], lambda: None)
-    task.recipe = replace(recipe, batch_size=1)
-    singly = task.predict(videos[1], lambda: None)
+    model = new_model(tiny(), videos[0])
+    together = predict(model, videos[1], 5, lambda: None)
+    singly = predict(model, videos[1], 1, lambda: None)
     for a, b in zip(together[:2], singly[:2], strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert together[2] == pytest.approx(singly[2], rel=1e-5)

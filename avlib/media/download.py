@@ -1,0 +1,293 @@
+"""Clips of videos that a data set names by their ids: fetched whole with yt-dlp, then cut.
+
+Videos vanish from their sites, and sites refuse for a while those who ask too often. So nothing
+that happens to one video stops the others, and a ledger beside the clips says what became of each.
+"""
+
+import errno
+import logging
+import re
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from avlib.errors import ConfigError, DataError
+from avlib.io.atomic import atomic_path
+from avlib.media.download_ledger import LedgerRow, Status, read_ledger, write_ledger
+from avlib.media.ffmpeg import cut_clip
+from avlib.media.probe import VideoInfo, probe_file
+from avlib.media.videos import is_safe_id
+from avlib.progress import progress
+
+logger = logging.getLogger(__name__)
+
+LEDGER = "ledger.csv"
+WHOLE = ".download"  # folder beside the clips for the one whole video that is being fetched
+FORMAT = "mp4/best"  # LLP asks for mp4; some videos have no mp4 with both picture and sound
+
+# What sites say, YouTube above all. The first list goes before the second, as in "Video
+# unavailable. This content isn't available, try again later" or "... in your country".
+NOT_GONE = re.compile(r"try again later|rate-limited|your country|not a bot", re.IGNORECASE)
+GONE = re.compile(
+    r"private video|video is private|video unavailable|no longer available|been removed"
+    r"|video is (not available|unavailable)|been terminated|video does not exist"
+    r"|unable to download webpage: HTTP Error (404|410)",
+    re.IGNORECASE,
+)
+# A transfer that breaks off arrives without its cause, as "Got error: 200 bytes read, ...".
+PASSING = re.compile(
+    r"try again later|rate-limited|content too short|^\[download\] got error", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class DownloadSettings:
+    """How videos are fetched.
+
+    Attributes:
+        url: page of a video, with `{video_id}` in the place of its id.
+        cookies: file of cookies in Netscape's format; yt-dlp writes renewed ones back.
+        retries: further attempts where the network or the site fails.
+        backoff_s: seconds before the first of them; twice as many before each further one.
+        pause_s: seconds between two videos.
+    """
+
+    url: str
+    cookies: Path | None
+    retries: int
+    backoff_s: float
+    pause_s: float
+
+
+def download_clips(
+    videos: Sequence[tuple[str, float]],
+    folder: Path,
+    settings: DownloadSettings,
+    *,
+    duration_s: float,
+) -> list[LedgerRow]:
+    """Fetch the clips that are not there yet, as `<folder>/<video_id>.mp4`.
+
+    `<folder>/ledger.csv` is written after every video, so a run that was killed continues. Videos
+    that are gone are not asked for again, those that failed are.
+
+    Args:
+        videos: id and start of the clip in seconds, each id once.
+        folder: of the clips; made if it does not exist.
+        settings: how they are fetched.
+        duration_s: length of a clip in seconds.
+
+    Returns:
+        The row of each video, in their order.
+
+    Raises:
+        ConfigError: if yt-dlp is not installed or the cookies cannot be read.
+        DataError: if an id cannot be a file name, the ledger is damaged, or no clip is there at
+            the end.
+        OSError: if the disk is full.
+    """
+    for video_id, _ in videos:
+        if not is_safe_id(video_id):
+            raise DataError(f"{video_id!r} cannot be the name of a file; correct the list")
+    folder.mkdir(parents=True, exist_ok=True)
+    ledger = read_ledger(folder / LEDGER)
+    wanted = _wanted(videos, folder, ledger)
+    write_ledger(folder / LEDGER, ledger.values())
+    with WholeVideos(folder / WHOLE, settings) as site:
+        done = len(videos) - len(wanted)
+        bar = progress(wanted, "downloading", "videos", total=len(videos), done=done)
+        for number, (video_id, start_s) in enumerate(bar):
+            time.sleep(settings.pause_s if number else 0)
+            target = folder / f"{video_id}.mp4"
+            earlier = ledger[video_id].attempts if video_id in ledger else 0
+            ledger[video_id] = _fetch(site, video_id, target, (start_s, duration_s), earlier)
+            write_ledger(folder / LEDGER, ledger.values())
+    rows = [ledger[video_id] for video_id, _ in videos]
+    _say_what_is_missing(rows, folder)
+    return rows
+
+
+def _wanted(
+    videos: Sequence[tuple[str, float]], folder: Path, ledger: dict[str, LedgerRow]
+) -> list[tuple[str, float]]:
+    """Return the videos to ask for, and enter those into the ledger that are there."""
+    wanted = []
+    for video_id, start_s in videos:
+        row = ledger.get(video_id)
+        if (folder / f"{video_id}.mp4").is_file():
+            ledger[video_id] = LedgerRow(video_id, "downloaded", "", row.attempts if row else 0)
+        elif row is None or row.status != "gone":
+            wanted.append((video_id, start_s))
+    return wanted
+
+
+class WholeVideos:
+    """Whole videos of a site, one at a time.
+
+    Args:
+        folder: where they are written; what it holds is removed, and at the end itself.
+        settings: how they are fetched.
+
+    Raises:
+        ConfigError: if yt-dlp is not installed or the cookies cannot be read.
+    """
+
+    def __init__(self, folder: Path, settings: DownloadSettings) -> None:
+        try:
+            import yt_dlp  # optional, and slow to import
+        except ImportError as error:
+            raise ConfigError(
+                "videos are downloaded with yt-dlp, which is not installed; "
+                "pip install 'avlib[download]'"
+            ) from error
+        if settings.cookies is not None and not settings.cookies.is_file():
+            raise ConfigError(f"download.cookies: {settings.cookies} is no file; correct the path")
+        self.folder, self.settings = folder, settings
+        options = {
+            "format": FORMAT,
+            "outtmpl": f"{str(folder).replace('%', '%%')}/whole.%(ext)s",
+            "cookiefile": None if settings.cookies is None else str(settings.cookies),
+            "noplaylist": True,
+            "fragment_retries": settings.retries,
+            "skip_unavailable_fragments": False,  # the clip would miss seconds
+            "fixup": "never",  # the clip is encoded anew
+            "quiet": True,
+            "noprogress": True,
+            "color": "no_color",
+            "logger": _Log(),
+        }
+        self._site = yt_dlp.YoutubeDL(options)
+        try:
+            _ = self._site.cookiejar  # read now rather than for the first video
+        except yt_dlp.utils.YoutubeDLError as error:
+            raise ConfigError(
+                f"download.cookies: {settings.cookies} is no file of cookies ({_message(error)}); "
+                "export them in Netscape's format"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self._site.close()
+        except OSError as reason:  # renewed cookies go into a file of the user's
+            logger.warning("%s is not renewed: %s", self.settings.cookies, reason)
+
+    def fetch(self, video_id: str) -> Path:
+        """Return the file of a video, which stays until the next one is fetched.
+
+        Raises:
+            Exception: whatever yt-dlp raises.
+        """
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        url = self.settings.url.replace("{video_id}", quote(video_id, safe=""))
+        self._site.extract_info(url)
+        return next(self.folder.iterdir())
+
+
+class _Log:
+    """Keeps what yt-dlp says in the log of the job; its errors arrive as exceptions."""
+
+    def debug(self, message: str) -> None:
+        logger.debug("yt-dlp: %s", message)
+
+    def warning(self, message: str) -> None:
+        logger.info("yt-dlp: %s", message)
+
+    error = debug
+
+
+def is_gone(message: str) -> bool:
+    """Say whether a message of yt-dlp means that the video is not there for anyone, ever again."""
+    return GONE.search(message) is not None and not NOT_GONE.search(message)
+
+
+def _fetch(
+    site: WholeVideos, video_id: str, target: Path, span: tuple[float, float], earlier: int
+) -> LedgerRow:
+    """Make one clip and return its row; attempts of earlier runs are counted, too."""
+    settings, attempt = site.settings, 0
+    while True:
+        attempt += 1
+        try:
+            _cut(site.fetch(video_id), target, *span)
+            return LedgerRow(video_id, "downloaded", "", earlier + attempt)
+        except Exception as error:  # whatever a site answers, it must not stop the others
+            for cause in _chain(error):
+                if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+                    raise cause from None
+            message = _message(error)
+            status: Status = "gone" if is_gone(message) else "failed"
+            logger.info("%s, attempt %d: %s", video_id, attempt, message)
+            if status == "gone" or attempt > settings.retries or not _is_passing(error, message):
+                return LedgerRow(video_id, status, message, earlier + attempt)
+        time.sleep(settings.backoff_s * 2 ** (attempt - 1))
+
+
+def _cut(whole: Path, target: Path, start_s: float, duration_s: float) -> None:
+    with atomic_path(target) as partial:
+        cut_clip(whole, partial, start_s=start_s, duration_s=duration_s)
+        # The command is content with a clip of nothing.
+        if not probe_file(VideoInfo(target.stem, str(partial), ""), partial).frames:
+            raise DataError(f"the video has no picture from second {start_s:g} on")
+
+
+def _message(error: Exception) -> str:
+    """Return what an error says, as one line without yt-dlp's additions."""
+    text = " ".join(str(error).split()).removeprefix("ERROR: ")
+    return re.split(r" \(caused by|;? please report this issue on", text)[0] or repr(error)
+
+
+def _is_passing(error: Exception, message: str) -> bool:
+    """Say whether the next attempt may go better."""
+    from yt_dlp.networking.exceptions import HTTPError, TransportError
+
+    for cause in _chain(error):
+        if isinstance(cause, HTTPError):
+            return bool(cause.status == 429 or cause.status >= 500)
+        if isinstance(cause, TransportError):
+            return True
+    return PASSING.search(message) is not None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what caused it; yt-dlp keeps the cause in fields of its own."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        kept: Any = getattr(error, "exc_info", None) or (None, None)
+        error = kept[1] or getattr(error, "cause", None) or error.__cause__ or error.__context__
+
+
+def _say_what_is_missing(rows: Sequence[LedgerRow], folder: Path) -> None:
+    missing = [row for row in rows if row.status != "downloaded"]
+    if not missing:
+        return
+    if len(missing) == len(rows):
+        raise DataError(
+            f"{folder}: none of {len(rows)} videos could be fetched, the last one because of: "
+            f"{missing[-1].message}; check the network and the section download"
+        )
+    logger.warning(
+        "%d of %d videos are missing: %d are gone, %d failed and are asked for by the next run; %s "
+        "says why",
+        len(missing),
+        len(rows),
+        sum(row.status == "gone" for row in missing),
+        sum(row.status == "failed" for row in missing),
+        folder / LEDGER,
+    )

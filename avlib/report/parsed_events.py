@@ -1,0 +1,232 @@
+"""Figure of some test videos of LLP: which events there are, and which the parser finds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import ArrayLike, NDArray
+
+from avlib.datasets.llp import CLASSES, SECONDS, dense_labels, read_dense, read_videos
+from avlib.errors import DataError
+from avlib.evaluation.event_parsing import SCORES, Events, find_events, segment_scores
+from avlib.io.arrays import read_arrays
+from avlib.report.svg import svg_figure
+from avlib.seeds import generator
+
+N_VIDEOS = 6
+COLUMNS = 2  # of videos
+SEED = 0
+ARRAYS = ("video_ids", "video_probs", "segment_probs")
+TYPES = {"sound": "audio", "picture": "visual", "both": "audio_visual"}  # whose mean is Type
+# Hues that colour-blind readers can tell apart: of the truth, and lighter ones of what is right.
+COLORS = {"sound": ("#00588f", "#6fb6e3"), "picture": ("#00694d", "#66c7a6")}
+WRONG = "#d55e00"
+MISSED: Mapping[str, Any] = {
+    "facecolor": "white",
+    "edgecolor": WRONG,
+    "hatch": "////",
+    "linewidth": 1.0,
+}
+ROW_HEIGHT = 0.4  # inches
+HALF = 0.42  # height of the truth and of the prediction, as a part of a row
+
+Masks = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One class of a video, heard or seen.
+
+    Attributes:
+        modality: key of COLORS.
+        label: name of the class.
+        truth: (T,) seconds in which it occurs.
+        predicted: (T,) seconds in which it is found.
+    """
+
+    modality: str
+    label: str
+    truth: Masks
+    predicted: Masks
+
+
+def draw_parsed_events(
+    *,
+    predictions: Path,
+    videos: Path,
+    audio: Path,
+    visual: Path,
+    threshold: float,
+    variant: str,
+    target: Path,
+) -> None:
+    """Draw the events of some test videos as SVG, the truth above what is predicted.
+
+    Seconds that are predicted wrongly or missed have a colour of their own. So that the figure
+    shows neither the best nor the worst alone, the videos are ordered by their F of segments
+    (Type: the mean of sound, picture and both) and divided into as many groups of equal size as
+    videos are drawn; of each group one is drawn by lot, always the same one of the same scores.
+
+    Args:
+        predictions: `.npz` file with `video_ids` (N,), `video_probs` (N, K) and `segment_probs`
+            (N, T, 2, K) of sound and picture.
+        videos: weak list of the test split, which says how each video's file is named.
+        audio: dense annotation of the sound.
+        visual: dense annotation of the picture.
+        threshold: probabilities at or above it are positive.
+        variant: what the parser is called.
+        target: SVG file to write.
+
+    Raises:
+        DataError: if a file cannot be read, the arrays do not go together or are of no video, or
+            a video is not in the list.
+    """
+    ids, predicted = _read_predictions(predictions, threshold)
+    filenames = {video.video_id: video.filename for video in read_videos(videos)}
+    strange = [video_id for video_id in ids if video_id not in filenames]
+    if strange:
+        raise DataError(
+            f"{predictions}: {len(strange)} videos are not in {videos}, {strange[0]} first; "
+            "give the list of the split that was predicted"
+        )
+    names = [filenames[video_id] for video_id in ids]
+    truth = Events(*(dense_labels(names, read_dense(path)) for path in (audio, visual)))
+    scores = _scores(predicted, truth)
+    chosen = choose_videos(ids, scores.mean(axis=1))
+    panels = [_rows(predicted, truth, number) for number in chosen]
+    titles = [_title(ids[number], scores[number]) for number in chosen]
+    heading = (
+        f"{variant}: {len(chosen)} of {len(ids)} test videos, from low to high F of segments "
+        f"(Type; mean of all {scores.mean():.1f})"
+    )
+    _draw(panels, titles, heading, target)
+
+
+def choose_videos(video_ids: Sequence[str], scores: ArrayLike) -> list[int]:
+    """Return the numbers of the videos that are drawn, from low to high scores.
+
+    Args:
+        video_ids: N names.
+        scores: (N,) of the videos.
+    """
+    values = np.asarray(scores).tolist()
+    # Rounded, since the last digits may differ between machines; equal ones go by name.
+    order = sorted(range(len(values)), key=lambda i: (round(values[i], 6), video_ids[i]))
+    groups = np.array_split(order, min(N_VIDEOS, len(order)))
+    rng = generator(SEED, "parsed_events")
+    return [int(rng.choice(group)) for group in groups]
+
+
+def _read_predictions(path: Path, threshold: float) -> tuple[list[str], Events]:
+    """Return the videos and what is found in them."""
+    arrays = read_arrays(path)
+    missing = [name for name in ARRAYS if name not in arrays]
+    if missing:
+        raise DataError(f"{path}: holds no {', '.join(missing)}; predict the split again")
+    ids, video_probs, segment_probs = (arrays[name] for name in ARRAYS)
+    if len(ids) == 0:
+        raise DataError(f"{path}: holds no videos; predict a split that has some")
+    expected = (len(ids), SECONDS, 2, len(CLASSES))
+    if segment_probs.shape != expected or video_probs.shape != (len(ids), len(CLASSES)):
+        raise DataError(
+            f"{path}: probabilities of the shapes {video_probs.shape} and {segment_probs.shape}, "
+            f"expected {(len(ids), len(CLASSES))} and {expected}"
+        )
+    return ids.tolist(), find_events(video_probs, segment_probs, threshold)
+
+
+def _scores(predicted: Events, truth: Events) -> Floats:
+    """Return F of segments of each video in percent, (N, 3) in the order of TYPES."""
+    columns = [SCORES.index(name) for name in TYPES.values()]
+    return 100.0 * segment_scores(predicted, truth).video_f[:, columns]
+
+
+def _title(video_id: str, scores: Floats) -> str:
+    parts = ", ".join(f"{name} {f:.0f}" for name, f in zip(TYPES, scores, strict=True))
+    return f"{video_id}   F {scores.mean():.1f} ({parts})"
+
+
+def _rows(predicted: Events, truth: Events, number: int) -> list[Row]:
+    """Return the classes that occur or are predicted in a video, first those of the sound."""
+    rows = []
+    for modality, found, true in zip(COLORS, predicted, truth, strict=True):
+        found, true = np.asarray(found)[number] != 0, np.asarray(true)[number] != 0
+        for class_id in np.flatnonzero((found | true).any(axis=1)).tolist():
+            label = CLASSES[class_id].replace("_", " ")
+            rows.append(Row(modality, label, true[class_id], found[class_id]))
+    return rows
+
+
+def _draw(panels: Sequence[list[Row]], titles: Sequence[str], heading: str, target: Path) -> None:
+    """Draw a panel a video; those side by side have rows of the same height."""
+    lines = [panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)]
+    most = [max(1, *(len(rows) for rows in line)) for line in lines]
+    height = ROW_HEIGHT * sum(most) + 0.75 * len(lines) + 0.9
+    with svg_figure(target, 12, height) as figure:
+        grid = figure.subplots(len(lines), COLUMNS, squeeze=False, height_ratios=most)
+        for axes in grid.ravel()[len(panels) :]:
+            axes.axis("off")
+        for axes, rows, title in zip(grid.ravel(), panels, titles, strict=False):
+            _draw_video(axes, rows)
+            axes.set_title(title, fontsize="small", loc="left")
+        for line, n_rows in zip(grid, most, strict=True):
+            for axes in line:
+                axes.set_ylim(n_rows, 0)
+        for axes in grid.ravel()[max(len(panels) - COLUMNS, 0) : len(panels)]:
+            axes.set_xlabel("seconds", fontsize="small")
+        figure.suptitle(heading, fontsize="medium")
+        _draw_legend(figure)
+
+
+def _draw_video(axes: Axes, rows: Sequence[Row]) -> None:
+    """Draw the rows from the top, each with the truth above what is predicted."""
+    for y, row in enumerate(rows):
+        true_color, right_color = COLORS[row.modality]
+        upper, lower = (y + 0.5 - HALF, HALF), (y + 0.5, HALF)
+        axes.broken_barh([(0, SECONDS)], (upper[0], 2 * HALF), facecolor="0.95")
+        axes.broken_barh(_spans(row.truth), upper, facecolor=true_color)
+        axes.broken_barh(_spans(row.truth & row.predicted), lower, facecolor=right_color)
+        axes.broken_barh(_spans(row.predicted & ~row.truth), lower, facecolor=WRONG)
+        axes.broken_barh(_spans(row.truth & ~row.predicted), lower, **MISSED)
+        for (bottom, _), text in ((upper, "truth"), (lower, "predicted")):
+            axes.text(
+                SECONDS + 0.1, bottom + HALF / 2, text, va="center", fontsize=6.5, color="0.35"
+            )
+    axes.set_yticks(
+        [y + 0.5 for y in range(len(rows))],
+        [f"{row.label} ({row.modality})" for row in rows],
+        fontsize="small",
+    )
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_color(COLORS[row.modality][0])
+    if not rows:
+        axes.text(0.1, 0.5, "nothing occurs, nothing is predicted", va="center", fontsize="small")
+    axes.set_xticks(range(SECONDS + 1))
+    axes.set_xlim(0, SECONDS + 0.9)
+    axes.tick_params(length=0, labelsize="small")
+    axes.grid(axis="x", color="white", linewidth=0.6)
+    axes.spines[:].set_visible(False)
+    # Seconds stand below the last row, where a neighbour has more rows as well.
+    axes.spines["bottom"].set_position(("data", max(1, len(rows))))
+
+
+def _spans(mask: Masks) -> list[tuple[int, int]]:
+    """Return start and length of each run of seconds."""
+    edges = np.flatnonzero(np.diff(np.pad(mask, 1).astype(np.int8))).reshape(-1, 2)
+    return [(start, stop - start) for start, stop in edges.tolist()]
+
+
+def _draw_legend(figure: Figure) -> None:
+    handles = []
+    for modality, (true_color, right_color) in COLORS.items():
+        handles.append(Patch(color=true_color, label=f"truth ({modality})"))
+        handles.append(Patch(color=right_color, label=f"predicted, right ({modality})"))
+    handles.append(Patch(color=WRONG, label="predicted, does not occur"))
+    handles.append(Patch(**MISSED, label="occurs, not predicted"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")

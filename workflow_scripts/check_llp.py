@@ -1,0 +1,16 @@
+"""Rule check_llp: labels and given folders -> what is in the labels, and where they disagree."""
+
+from pathlib import Path
+
+from avlib.datasets.llp_study import DENSE, SPLITS, check_study
+from avlib.joblog import job_log
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    check_study(
+        {name: Path(smk.input[name]) for name in (*SPLITS, *DENSE)},
+        features={kind: Path(path) for kind, path in smk.params.given["features"].items()},
+        pseudo_labels={m: Path(path) for m, path in smk.params.given["pseudo_labels"].items()},
+        target=Path(smk.output[0]),
+    )

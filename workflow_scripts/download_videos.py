@@ -1,0 +1,17 @@
+"""Rule download_llp: the list of videos -> their clips, and what became of each."""
+
+from pathlib import Path
+
+from avlib.datasets.llp_download import download_llp
+from avlib.joblog import job_log
+from avlib.media.download import DownloadSettings
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    download_llp(
+        Path(smk.input[0]),
+        folder=Path(smk.params.folder),
+        settings=DownloadSettings(**smk.params.settings),
+        target=Path(smk.output[0]),
+    )

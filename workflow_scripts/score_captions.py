@@ -1,0 +1,28 @@
+"""Rule score_captions: a teacher's features and its captions -> logits of every segment."""
+
+from pathlib import Path
+
+from avlib.datasets.feature_folders import open_features
+from avlib.datasets.llp import read_videos
+from avlib.datasets.llp_study import SPLITS
+from avlib.features.caption_logits import score_captions
+from avlib.joblog import job_log
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    score_captions(
+        smk.wildcards.modality,
+        open_features(
+            smk.params.kind,
+            Path(smk.params.folder),
+            [v.video_id for split in SPLITS for v in read_videos(Path(smk.input[split]))],
+            [Path(path) for path in smk.input.tables],
+        ),
+        checkpoint=Path(smk.input.checkpoint),
+        captions=smk.params.captions,
+        tokenizer=next((Path(path).parent for path in smk.input.tokenizer), None),
+        backend=smk.params.backend,
+        device=smk.params.device,
+        target=Path(smk.output[0]),
+    )
