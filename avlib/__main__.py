@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,6 +91,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    # The arithmetic that processors of all makers share. That of Intel's newer ones rounds the
+    # quietest decibels differently by 2e-5, where a golden case asks for 1e-5.
+    os.environ.setdefault("MKL_CBWR", "AVX")
     from avlib.verify import verify
 
     passed = verify(
