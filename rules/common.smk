@@ -4,8 +4,8 @@ from pathlib import Path
 
 from avlib.config import load_config
 from avlib.config.ave import Ave
-from avlib.config.llp import Llp
 from avlib.config.base import SPLITS
+from avlib.config.llp import Llp
 from avlib.config.sound import Custom
 from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.llp import LABEL_FILES

@@ -11,6 +11,8 @@ rule check_weights:
         "logs/{study}/check_weights/{network}.log",
     benchmark:
         "logs/{study}/check_weights/{network}.tsv"
+    wildcard_constraints:
+        network="[a-z0-9_]+",
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -19,6 +21,7 @@ rule check_weights:
         runtime=10,
     params:
         preset=studies.preset,
+        clap_backend=settings.llp.teachers.audio.backend,
         code=code_fingerprint("avlib.features.extractors"),
     script:
         "../workflow_scripts/check_weights.py"

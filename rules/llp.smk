@@ -22,7 +22,9 @@ rule check_llp:
         runtime=60,
     params:
         given=studies.given_folders,
-        code=code_fingerprint("avlib.datasets.llp_study"),
+        stamps=studies.given_stamps,
+        skips_missing=settings.llp.missing == "skip",
+        code=code_fingerprint("avlib.datasets.llp_check"),
     script:
         "../workflow_scripts/check_llp.py"
 
@@ -92,11 +94,9 @@ rule train_small_network:
     resources:
         mem_mb=4_000,
         runtime=60,
-        gpu=studies.gpus,
     params:
         classes=settings.llp.miniature.classes,
         seed=settings.seed,
-        device=settings.device,
         code=code_fingerprint("avlib.training.small_networks"),
     script:
         "../workflow_scripts/train_small_network.py"
@@ -141,7 +141,7 @@ rule score_captions:
         tables=studies.teacher_tables,
         checkpoint=studies.teacher_weights,
         tokenizer=studies.tokenizer,
-        checked="results/{study}/labels.json",
+        checked=ancient("results/{study}/labels.json"),
     output:
         "results/{study}/logits/{modality}.npz",
     log:
@@ -159,7 +159,8 @@ rule score_captions:
         kind=studies.teacher_kind,
         folder=studies.teacher_folder,
         captions=studies.captions,
-        backend=settings.llp.teachers.audio.backend,
+        backend=studies.teacher_backend,
+        stamps=studies.given_stamps,
         device=settings.device,
         code=code_fingerprint("avlib.features.caption_logits"),
     script:
@@ -197,7 +198,7 @@ rule train_parser:
         unpack(studies.label_files),
         tables=studies.parser_tables,
         pseudo_labels=studies.made_pseudo_labels,
-        checked="results/{study}/labels.json",
+        checked=ancient("results/{study}/labels.json"),
     output:
         best="results/{study}/model/parser/{variant}/checkpoint_best.pt",
         last="results/{study}/model/parser/{variant}/checkpoint_last.pt",
@@ -218,7 +219,12 @@ rule train_parser:
     params:
         features=studies.parser_features,
         labels=studies.parser_pseudo_labels,
-        training=studies.parser_training,
+        stamps=studies.given_stamps,
+        recipe=studies.parser_recipe,
+        skips_missing=settings.llp.missing == "skip",
+        threshold=settings.llp.evaluation.threshold,
+        device=settings.device,
+        keeps_epochs=settings.llp.training.keep_epochs,
         state="results/{study}/.cache/train_parser/{variant}",
         epochs="results/{study}/model/parser/{variant}/epochs",
         code=code_fingerprint("avlib.recognition.event_parsing"),
@@ -232,7 +238,8 @@ rule parse_events:
         unpack(studies.label_files),
         tables=studies.parser_tables,
         model=studies.parser_weights,
-        checked="results/{study}/labels.json",
+        given=ancient(studies.checked_parser),
+        checked=ancient("results/{study}/labels.json"),
     output:
         "results/{study}/{variant}/predictions.npz",
     log:
@@ -248,6 +255,8 @@ rule parse_events:
         gpu=studies.gpus,
     params:
         features=studies.parser_features,
+        stamps=studies.given_stamps,
+        skips_missing=settings.llp.missing == "skip",
         device=settings.device,
         code=code_fingerprint("avlib.recognition.event_parsing"),
     script:
@@ -260,6 +269,7 @@ rule evaluate_llp:
         unpack(studies.label_files),
         predictions="results/{study}/{variant}/predictions.npz",
         model=studies.parser_weights,
+        networks=studies.network_files,
         tables=studies.parser_tables,
         manifest=studies.parser_manifest,
     output:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from avlib.datasets.llp_study import DENSE, SPLITS, check_study
+from avlib.config.base import SPLITS
+from avlib.datasets.llp import DENSE
+from avlib.datasets.llp_check import check_study
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
@@ -12,5 +14,6 @@ with job_log(Path(smk.log[0])):
         {name: Path(smk.input[name]) for name in (*SPLITS, *DENSE)},
         features={kind: Path(path) for kind, path in smk.params.given["features"].items()},
         pseudo_labels={m: Path(path) for m, path in smk.params.given["pseudo_labels"].items()},
+        skips_missing=smk.params.skips_missing,
         target=Path(smk.output[0]),
     )

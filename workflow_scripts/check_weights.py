@@ -12,5 +12,6 @@ with job_log(Path(smk.log[0])):
         smk.wildcards.network,
         Path(smk.input[0]),
         preset=smk.params.preset,
+        clap_backend=smk.params.clap_backend,
         target=Path(smk.output[0]),
     )

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from avlib.config.base import SPLITS
 from avlib.datasets.llp import read_videos
-from avlib.datasets.llp_study import SPLITS
 from avlib.datasets.pseudo_labels import THRESHOLDS, make_pseudo_labels
 from avlib.joblog import job_log
 

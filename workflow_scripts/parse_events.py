@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from avlib.datasets.llp_study import DENSE, SPLITS
+from avlib.config.base import SPLITS
+from avlib.datasets.llp import DENSE
 from avlib.joblog import job_log
 from avlib.recognition.event_parsing import predict_parser, study_files, variant_recipe
 
@@ -10,7 +11,11 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 
 with job_log(Path(smk.log[0])):
     predict_parser(
-        study_files({name: smk.input[name] for name in (*SPLITS, *DENSE)}, smk.params.features),
+        study_files(
+            {name: smk.input[name] for name in (*SPLITS, *DENSE)},
+            smk.params.features,
+            skips_missing=smk.params.skips_missing,
+        ),
         recipe=variant_recipe(smk.wildcards.variant),
         weights=Path(smk.input.model),
         device=smk.params.device,

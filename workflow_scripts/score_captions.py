@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from avlib.config.base import SPLITS
 from avlib.datasets.feature_folders import open_features
 from avlib.datasets.llp import read_videos
-from avlib.datasets.llp_study import SPLITS
 from avlib.features.caption_logits import score_captions
 from avlib.joblog import job_log
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from avlib.datasets.llp_study import DENSE, SPLITS
+from avlib.config.base import SPLITS
+from avlib.datasets.llp import DENSE
 from avlib.joblog import job_log
 from avlib.recognition.event_parsing import study_files, train_parser, variant_recipe
 from avlib.training.event_parsing_training import ParsingOutputs
@@ -10,24 +11,23 @@ from avlib.training.event_parsing_training import ParsingOutputs
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    settings = dict(smk.params.training)
-    keeps_epochs, device = settings.pop("keep_epochs"), settings.pop("device")
-    threshold = settings.pop("threshold")
     train_parser(
         study_files(
             {name: smk.input[name] for name in (*SPLITS, *DENSE)},
             smk.params.features,
             smk.params.labels,
+            skips_missing=smk.params.skips_missing,
         ),
-        recipe=variant_recipe(smk.wildcards.variant, **settings),
-        device=device,
-        threshold=threshold,
+        recipe=variant_recipe(smk.wildcards.variant, **smk.params.recipe),
+        device=smk.params.device,
+        threshold=smk.params.threshold,
+        keeps_epochs=smk.params.keeps_epochs,
         outputs=ParsingOutputs(
             state_directory=Path(smk.params.state),
             best=Path(smk.output.best),
             last=Path(smk.output.last),
             log=Path(smk.output.log),
             metrics=Path(smk.output.metrics),
-            epochs_folder=Path(smk.params.epochs) if keeps_epochs else None,
+            epochs_folder=Path(smk.params.epochs),
         ),
     )

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from avlib.datasets.miniature.scenes import LLP_THINGS
-from avlib.device import resolve_device
 from avlib.joblog import job_log
 from avlib.training.small_networks import train_small_network
 
@@ -14,7 +13,6 @@ with job_log(Path(smk.log[0])):
         smk.wildcards.network,
         classes=list(LLP_THINGS)[: smk.params.classes],
         seed=smk.params.seed,
-        device=resolve_device(smk.params.device),
         tokenizer=next((Path(path).parent for path in smk.input.tokenizer), None),
         model_path=Path(smk.output.model),
         metrics_path=Path(smk.output.metrics),

@@ -13,7 +13,8 @@ from avlib.datasets.llp import CLASSES
 N_CLASSES = len(CLASSES)
 Variant = Literal["han", "valor", "valor+", "valor++"]
 Texts = Annotated[tuple[str, ...], Field(min_length=N_CLASSES, max_length=N_CLASSES)]
-Thresholds = Annotated[tuple[float, ...], Field(min_length=N_CLASSES, max_length=N_CLASSES)]
+Threshold = Annotated[float, Field(allow_inf_nan=False)]
+Thresholds = Annotated[tuple[Threshold, ...], Field(min_length=N_CLASSES, max_length=N_CLASSES)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -86,7 +87,7 @@ class PseudoLabels(Strict):
 
 
 class ParserTraining(Training):
-    """Training of the variants; what is null is the recipe's."""
+    """Training of the variants; what is null is the recipe's, of the rendered videos batch 16."""
 
     keep_epochs: bool = Field(False, description="Also keep the weights of every epoch")
 
@@ -122,6 +123,9 @@ class Llp(Strict):
     videos: Path | None = Field(None, description="Folder of <video_id>.mp4")
     download: Download = Field(Download(), description="Of `videos`, if they are asked for")
     features: LlpFeatures = LlpFeatures()
+    missing: Literal["error", "skip"] = Field(
+        "error", description="Videos that given folders lack stop the run, or are left out"
+    )
     vggish_sound: Literal["own_rate", "moviepy"] = Field(
         "own_rate",
         description="moviepy: samples picked without a filter, as the published script makes wavs",
@@ -141,6 +145,10 @@ class Llp(Strict):
     def _official_has_labels(self) -> Self:
         if (self.source == "official") != (self.labels is not None):
             raise ValueError("source official and labels belong together; give both or none")
+        if self.source == "miniature" and self.videos is not None:
+            raise ValueError("videos are rendered with source miniature; set source: official")
+        if len(set(self.variants)) < len(self.variants):
+            raise ValueError("variants names one twice; remove it")
         return self
 
     @model_validator(mode="after")

@@ -77,6 +77,11 @@ def videos_with_features(tables: Sequence[Path]) -> set[str]:
     return set(rows["video_id"][rows["status"] == "ok"])
 
 
+def videos_with_files(folder: Path) -> set[str]:
+    """Return the videos of which a folder has a file `<video id>.npy`."""
+    return {path.stem for path in folder.glob("*.npy")}
+
+
 class FeatureFolder:
     """The features of one kind of some videos; each file is read when it is asked for.
 

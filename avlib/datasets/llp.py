@@ -59,6 +59,7 @@ LABEL_FILES = {
     "audio": "AVVP_eval_audio.csv",
     "visual": "AVVP_eval_visual.csv",
 }
+DENSE = ("audio", "visual")  # modalities with a dense annotation
 WEAK_COLUMNS = ("filename", "event_labels")
 DENSE_COLUMNS = ("filename", "onset", "offset", "event_labels")
 

@@ -1,14 +1,60 @@
-"""What does not fit together in the label files of LLP, counted and listed.
+"""Whether the files of a study of LLP can be used, and what does not fit together in its labels.
 
-Nothing is refused or mended here: published scores count the files as they are.
+Disagreements of the labels are counted and listed, not mended: published scores count the files as
+they are.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from avlib.datasets.llp import CLASSES, DenseRow, WeakVideo
+from avlib.config.base import SPLITS
+from avlib.datasets.feature_folders import FeatureFolder, videos_with_files
+from avlib.datasets.llp import CLASSES, DENSE, DenseRow, WeakVideo, read_dense, read_splits
+from avlib.datasets.pseudo_labels import read_pseudo_labels
+from avlib.io.atomic import write_json
+
+
+def check_study(
+    labels: Mapping[str, Path],
+    *,
+    features: Mapping[str, Path],
+    pseudo_labels: Mapping[str, Path],
+    skips_missing: bool,
+    target: Path,
+) -> None:
+    """Write what the labels have and where they disagree, if all given files can be used.
+
+    Args:
+        labels: label files by name, as `label_files` returns them.
+        features: given folders of features by kind.
+        pseudo_labels: given folders of pseudo labels by modality; those of split train are asked.
+        skips_missing: whether videos that given folders lack are left out; else they are an error.
+        target: JSON file to write.
+
+    Raises:
+        DataError: naming the file and the row or what is expected, if labels cannot be read, or a
+            given folder lacks videos or holds arrays of another shape.
+    """
+    splits = read_splits({split: labels[split] for split in SPLITS})
+    dense = {modality: read_dense(labels[modality]) for modality in DENSE}
+    video_ids = {split: [v.video_id for v in videos] for split, videos in splits.items()}
+    everything = [video_id for ids in video_ids.values() for video_id in ids]
+    for kind, folder in features.items():
+        FeatureFolder(folder, kind, _wanted(everything, folder, skips_missing))
+    for folder in pseudo_labels.values():
+        read_pseudo_labels(folder, _wanted(video_ids["train"], folder, skips_missing))
+    found = check_labels({split: splits[split] for split in ("val", "test")}, dense)
+    write_json(target, found | {"train": {"videos": len(splits["train"])}})
+
+
+def _wanted(video_ids: Sequence[str], folder: Path, skips_missing: bool) -> Sequence[str]:
+    if not skips_missing:
+        return video_ids
+    there = videos_with_files(folder)
+    return [video_id for video_id in video_ids if video_id in there]
 
 
 def check_labels(

@@ -1,20 +1,13 @@
-"""The files of a configured study of LLP, and whether they can be used, before any work."""
+"""The files of a configured study of LLP."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
+from avlib.config.base import SPLITS
 from avlib.config.llp import Llp
-from avlib.datasets.feature_folders import FeatureFolder
-from avlib.datasets.llp import LABEL_FILES, read_dense, read_splits
-from avlib.datasets.llp_check import check_labels
+from avlib.datasets.llp import DENSE, LABEL_FILES, read_splits
 from avlib.datasets.miniature.llp import miniature_plan
-from avlib.datasets.pseudo_labels import read_pseudo_labels
 from avlib.errors import ConfigError
-from avlib.io.atomic import write_json
 from avlib.media.videos import Video, named_videos
-
-SPLITS = ("train", "val", "test")
-DENSE = ("audio", "visual")
 
 
 def label_files(study: Llp, folder: Path) -> dict[str, Path]:
@@ -53,33 +46,3 @@ def llp_videos(study: Llp, *, seed: int, folder: Path) -> list[Video]:
     return named_videos(
         study.videos, [(v.video_id, split) for split, videos in splits.items() for v in videos]
     )
-
-
-def check_study(
-    labels: Mapping[str, Path],
-    *,
-    features: Mapping[str, Path],
-    pseudo_labels: Mapping[str, Path],
-    target: Path,
-) -> None:
-    """Write what the labels have and where they disagree, if all given files can be used.
-
-    Args:
-        labels: label files by name, as `label_files` returns them.
-        features: given folders of features by kind.
-        pseudo_labels: given folders of pseudo labels by modality; those of split train are asked.
-        target: JSON file to write.
-
-    Raises:
-        DataError: naming the file and the row or what is expected, if labels cannot be read, or a
-            given folder lacks videos or holds arrays of another shape.
-    """
-    splits = read_splits({split: labels[split] for split in SPLITS})
-    dense = {modality: read_dense(labels[modality]) for modality in DENSE}
-    video_ids = {split: [v.video_id for v in videos] for split, videos in splits.items()}
-    for kind, folder in features.items():
-        FeatureFolder(folder, kind, [video_id for ids in video_ids.values() for video_id in ids])
-    for folder in pseudo_labels.values():
-        read_pseudo_labels(folder, video_ids["train"])
-    found = check_labels({split: splits[split] for split in ("val", "test")}, dense)
-    write_json(target, found | {"train": {"videos": len(splits["train"])}})

@@ -77,11 +77,13 @@ def make_pseudo_labels(
         target: folder to write, whole or not at all.
 
     Raises:
-        DataError: if the logits cannot be read.
+        DataError: if the logits cannot be read, or are of none of the videos.
     """
     arrays = read_arrays(logits)
     rows = dict(zip(arrays["video_ids"].tolist(), arrays["logits"], strict=True))
     found = [video for video in videos if video.video_id in rows]
+    if not found:
+        raise DataError(f"{logits}: holds none of {len(videos)} videos; make it again")
     scores = np.stack([rows[video.video_id] for video in found])
     labels = pseudo_labels(scores, weak_labels(found), thresholds)
     with atomic_folder(target) as partial:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avlib.datasets.feature_folders import FeatureFolder
 from avlib.device import resolve_device
-from avlib.errors import ConfigError
+from avlib.errors import ConfigError, DataError
 from avlib.features import clap, clip
 from avlib.features.clap_text import TEXTS, text_tokens
 from avlib.features.clip_network import load_clip
@@ -52,8 +52,11 @@ def score_captions(
     Raises:
         CheckpointError: if the weights do not fit.
         ConfigError: if a tokenizer is needed and not given.
-        DataError: if a feature or the tokenizer cannot be read, or a caption is too long.
+        DataError: if there are no features, one of them or the tokenizer cannot be read, or a
+            caption is too long.
     """
+    if not len(features):
+        raise DataError(f"{features.folder}: no video has features; see the tables beside them")
     torch.set_num_threads(1)  # another number gives other last bits
     where = resolve_device(device)
     if modality == "visual":

@@ -204,6 +204,7 @@ def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) ->
             video = job.video
             entry = {"video_id": video.video_id, "split": video.split, "path": job.path}
             entry |= {"key": job.key} | _extract(job, target)
+            entry["stamp"] = _stamp(target)
             journal.add(entry)
         wanted.append(entry)
     journal.keep_only({entry["path"] for entry in wanted}, files.folder)
@@ -211,7 +212,24 @@ def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) ->
 
 
 def _is_done(entry: Mapping[str, Any], target: Path) -> bool:
-    return entry["status"] != "ok" or target.exists()
+    """Say whether a file is there, and still the one that was noted.
+
+    It may be another one: journals of other numbers of shards are about the same files.
+    """
+    if entry["status"] != "ok":
+        return True
+    stamp = _stamp(target)
+    if stamp is None:
+        return False
+    return stamp == entry.get("stamp") or file_hash(target) == entry["content_hash"]
+
+
+def _stamp(target: Path) -> list[int] | None:
+    """Return size and time of change of a file, None without one."""
+    if not target.exists():
+        return None
+    state = target.stat()
+    return [state.st_size, state.st_mtime_ns]
 
 
 def _extract(job: FeatureJob, target: Path) -> dict[str, Any]:

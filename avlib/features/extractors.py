@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avlib.errors import ConfigError
 from avlib.features.extraction import ShardFiles
 
+if TYPE_CHECKING:  # each network has imports of its own, which take seconds
+    from avlib.features.clap import Backend
+
 
 def check_given_weights(
-    network: str, checkpoint: Path, *, preset: str | None, target: Path
+    network: str,
+    checkpoint: Path,
+    *,
+    preset: str | None,
+    clap_backend: "Backend" = "transformers",
+    target: Path,
 ) -> None:
     """Write what a checkpoint is, if it fits its network.
 
@@ -17,6 +25,7 @@ def check_given_weights(
         network: asf, omnivore, vgg19, vggish, res152, r2plus1d_18, clip or clap.
         checkpoint: the file.
         preset: of Auditory SlowFast; None for other networks.
+        clap_backend: package that runs CLAP.
         target: JSON file to write.
 
     Raises:
@@ -43,7 +52,7 @@ def check_given_weights(
     elif network in ("res152", "r2plus1d_18", "clip", "clap"):
         from avlib.features.segment_extraction import check_segment_network
 
-        check_segment_network(network, checkpoint, target)
+        check_segment_network(network, checkpoint, target, clap_backend)
     else:
         raise ConfigError(f"no network is called {network!r}")
 

@@ -25,7 +25,6 @@ from avlib.features.clip_network import load_clip
 from avlib.features.extraction import (
     FeatureJob,
     Features,
-    NetworkSettings,
     ShardFiles,
     Video,
     usable_videos,
@@ -54,11 +53,14 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentSettings(NetworkSettings):
+class SegmentSettings:
     """What decides the bytes of the features, beside the videos and the weights.
 
     Attributes:
         kind: key of KINDS.
+        dtype: precision of the network.
+        device: where it runs.
+        allow_tf32: whether a GPU may round factors of products to 10 bits.
         antialias: whether pictures are smoothed before they shrink, for kind clip.
         backend: package that runs CLAP.
         sound: what VGGish resamples: the sound at its own rate, or samples picked without a
@@ -66,6 +68,9 @@ class SegmentSettings(NetworkSettings):
     """
 
     kind: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    allow_tf32: bool = False
     antialias: bool = False
     backend: Backend = "transformers"
     sound: Literal["own_rate", "moviepy"] = "own_rate"
@@ -150,13 +155,22 @@ KINDS = {
 }
 
 
-def check_segment_network(kind: str, checkpoint: Path, target: Path) -> None:
+def check_segment_network(
+    kind: str, checkpoint: Path, target: Path, backend: Backend = "transformers"
+) -> None:
     """Write what a checkpoint is, if it fits the network of a kind.
 
+    Args:
+        kind: key of KINDS.
+        checkpoint: the file.
+        target: JSON file to write.
+        backend: package that runs CLAP.
+
     Raises:
-        CheckpointError: if it does not.
+        CheckpointError: if it does not fit.
+        ConfigError: if the package is not installed.
     """
-    KINDS[kind].load(checkpoint, SegmentSettings(seed=0, kind=kind), torch.device("cpu"))
+    KINDS[kind].load(checkpoint, SegmentSettings(kind=kind, backend=backend), torch.device("cpu"))
     write_json(target, {"kind": kind, "sha256": file_hash(checkpoint)})
 
 

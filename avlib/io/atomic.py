@@ -48,6 +48,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        os.sync()  # one by one, thousands of small files take minutes
         shutil.rmtree(target, ignore_errors=True)
         partial.replace(target)
     finally:

@@ -5,6 +5,7 @@ or a pseudo label, because they are gone or broken, are left out and named.
 """
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avlib.datasets.feature_folders import FeatureFolder, videos_with_features
+from avlib.datasets.feature_folders import (
+    FeatureFolder,
+    videos_with_features,
+    videos_with_files,
+)
 from avlib.datasets.llp import WeakVideo, dense_labels, read_dense, read_videos, weak_labels
 from avlib.datasets.pseudo_labels import read_pseudo_labels
 from avlib.device import resolve_device
@@ -23,6 +28,7 @@ from avlib.evaluation.event_parsing import TABLE, Events, find_events, parsing_m
 from avlib.io.arrays import write_arrays
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash, load_state_dict
+from avlib.io.provenance import code_fingerprint
 from avlib.training.event_parsing import FEATURE_WIDTHS, load_event_parser, network_sizes
 from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
 from avlib.training.event_parsing_task import Criterion, predict
@@ -72,17 +78,21 @@ class StudyFiles:
         labels: tables of LLP by name: train, val, test, audio and visual.
         features: of `audio`, `visual` (2-D) and `motion` (3-D).
         pseudo_labels: of `audio` and `visual`; None for a network that needs none.
+        skips_missing: whether videos that given folders lack are left out; else they are an error.
     """
 
     labels: Mapping[str, Path]
     features: Mapping[str, FeatureSource]
     pseudo_labels: Mapping[str, PseudoLabelSource] | None = None
+    skips_missing: bool = False
 
 
 def study_files(
     labels: Mapping[str, str],
     features: Mapping[str, Mapping[str, Any]],
     pseudo_labels: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    skips_missing: bool,
 ) -> StudyFiles:
     """Return what a parser learns from or is asked about, from paths as the workflow has them.
 
@@ -90,6 +100,7 @@ def study_files(
         labels: paths by name.
         features: `kind`, `folder` and `indices` of each modality.
         pseudo_labels: `folder` and `is_given` of each modality.
+        skips_missing: see `StudyFiles`.
     """
     return StudyFiles(
         labels={name: Path(path) for name, path in labels.items()},
@@ -103,6 +114,7 @@ def study_files(
             name: PseudoLabelSource(Path(p["folder"]), p["is_given"])
             for name, p in pseudo_labels.items()
         },
+        skips_missing=skips_missing,
     )
 
 
@@ -152,6 +164,7 @@ def train_parser(
     recipe: EventParsingRecipe,
     device: str,
     threshold: float,
+    keeps_epochs: bool,
     outputs: ParsingOutputs,
 ) -> None:
     """Train a variant on split train; split val says which epoch is best.
@@ -161,6 +174,8 @@ def train_parser(
         recipe: how.
         device: auto, cpu or cuda.
         threshold: probabilities at or above it are positive.
+        keeps_epochs: whether the weights of every epoch are kept; those of an earlier training are
+            removed if not.
         outputs: files to write.
 
     Raises:
@@ -168,6 +183,9 @@ def train_parser(
         DataError: if a feature or a pseudo label is missing in a given folder, or wrong.
     """
     torch.set_num_threads(1)  # another number gives other last bits
+    if not keeps_epochs and outputs.epochs_folder is not None:
+        shutil.rmtree(outputs.epochs_folder, ignore_errors=True)
+        outputs = replace(outputs, epochs_folder=None)
     names, validated = (_usable(files, split) for split in ("train", "val"))
     truth = dense_events(files.labels, validated)
     train_event_parser(
@@ -175,6 +193,7 @@ def train_parser(
         _load(files, validated, segment_labels=_optional_segment_labels(files, validated)),
         recipe=recipe,
         criterion=_criterion(truth, threshold),
+        criterion_key=_criterion_key(truth, threshold),
         device=resolve_device(device),
         outputs=outputs,
     )
@@ -225,6 +244,12 @@ def _criterion(truth: Events, threshold: float) -> Criterion:
     return score
 
 
+def _criterion_key(truth: Events, threshold: float) -> bytes:
+    code = code_fingerprint("avlib.evaluation.event_parsing")
+    masks = [np.ascontiguousarray(mask).tobytes() for mask in truth]
+    return b"".join([repr((threshold, code)).encode(), *masks])
+
+
 def _usable(files: StudyFiles, split: str) -> list[WeakVideo]:
     """Return the videos of a split that have all features, and labels of teachers to learn."""
     videos = read_videos(files.labels[split])
@@ -232,9 +257,11 @@ def _usable(files: StudyFiles, split: str) -> list[WeakVideo]:
     for source in files.features.values():
         if source.indices:
             available &= videos_with_features(source.indices)
+        elif files.skips_missing:
+            available &= videos_with_files(source.folder)
     for labels in (files.pseudo_labels or {}).values():
-        if split == "train" and not labels.is_given:
-            available &= {path.stem for path in labels.folder.glob("*.npy")}
+        if split == "train" and (files.skips_missing or not labels.is_given):
+            available &= videos_with_files(labels.folder)
     found = [video for video in videos if video.video_id in available]
     if len(found) < len(videos):
         lost = [video.video_id for video in videos if video.video_id not in available]
@@ -273,5 +300,17 @@ def _optional_segment_labels(
 ) -> dict[str, NDArray[np.uint8]] | None:
     """Return the labels of validated videos, which only their loss needs, if all have some."""
     folders = [source.folder for source in (files.pseudo_labels or {}).values()]
-    paths = (folder / f"{video.video_id}.npy" for folder in folders for video in videos)
-    return _segment_labels(files, videos) if all(path.is_file() for path in paths) else None
+    lacking = [
+        video.video_id
+        for video in videos
+        if not all((folder / f"{video.video_id}.npy").is_file() for folder in folders)
+    ]
+    if lacking:
+        logger.warning(
+            "%d of %d val videos have no pseudo labels, %s the first; there is no loss of val",
+            len(lacking),
+            len(videos),
+            lacking[0],
+        )
+        return None
+    return _segment_labels(files, videos)

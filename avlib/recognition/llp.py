@@ -106,7 +106,7 @@ def evaluate_llp(
         },
         counts={
             "videos": {"listed": len(listed), "evaluated": len(videos)},
-            "left_out": _left_out(listed, videos, manifest, indices),
+            "left_out": _left_out(manifest, indices),
         },
         models={
             name: weights_entry(path, models.origins[name]) for name, path in models.weights.items()
@@ -140,20 +140,12 @@ def _table(found: Events, videos: Sequence[WeakVideo]) -> pd.DataFrame:
     return table.assign(verb_class=pd.NA, noun_class=pd.NA)
 
 
-def _left_out(
-    listed: Sequence[WeakVideo],
-    videos: Sequence[WeakVideo],
-    manifest: Path | None,
-    indices: Mapping[str, Sequence[Path]],
-) -> list[dict[str, Any]]:
-    """Return which listed videos were not evaluated, by what, and why."""
-    lost = {video.video_id for video in listed} - {video.video_id for video in videos}
+def _left_out(manifest: Path | None, indices: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
+    """Return which videos of any split were left out, by what, and why."""
     tables = {} if manifest is None else {"manifest": read_table(manifest, MANIFEST)}
     for kind, paths in indices.items():
         tables[kind] = pd.concat([read_table(path, FEATURES) for path in paths])
-    if not tables:
-        return []
-    return videos_left_out({k: t[t["video_id"].isin(lost)] for k, t in tables.items()})
+    return videos_left_out(tables) if tables else []
 
 
 def _notes(origins: Mapping[str, Origin]) -> list[str]:

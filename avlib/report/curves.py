@@ -17,7 +17,12 @@ NAMES = {
     "verb": "verbs",
     "noun": "nouns",
     "verb_noun": "verb and noun",
+    "Seg-type": "Type",
+    "Seg-a": "sound",
+    "Seg-v": "picture",
+    "Seg-av": "both",
 }
+SEGMENT_SCORES = ("Seg-type", "Seg-a", "Seg-v", "Seg-av")  # of event parsing; the first decides
 
 
 def draw_curves(log: Path, target: Path) -> None:
@@ -26,7 +31,7 @@ def draw_curves(log: Path, target: Path) -> None:
     Args:
         log: JSON lines, one an epoch, with `epoch`, `train_loss` and, where the epoch was
             validated, `val`, which holds `top1`; or `top1` of each head under its name, and in
-            `select_by` which of them decides which epoch is best.
+            `select_by` which of them decides which epoch is best; or SEGMENT_SCORES in percent.
         target: SVG file to write.
     """
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -35,8 +40,8 @@ def draw_curves(log: Path, target: Path) -> None:
         loss, accuracy = figure.subplots(1, 2)
         loss.plot([e["epoch"] for e in entries], [e["train_loss"] for e in entries], ".-")
         loss.set(ylabel="training loss", ylim=(0, None))
-        _draw_accuracies(accuracy, validated)
-        accuracy.set(ylabel="validation accuracy (top-1)", ylim=(0, 1.02))
+        _draw_scores(accuracy, validated)
+        accuracy.set(ylim=(0, 1.02))
         accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
         for axes in (loss, accuracy):
             axes.set_xlabel("epoch")
@@ -44,11 +49,13 @@ def draw_curves(log: Path, target: Path) -> None:
             axes.grid(alpha=0.3)
 
 
-def _draw_accuracies(axes: Axes, validated: list[dict[str, Any]]) -> None:
-    """Draw a line for each head, and mark the best epoch."""
-    select_by = validated[0]["val"].get("select_by", "top1")
+def _draw_scores(axes: Axes, validated: list[dict[str, Any]]) -> None:
+    """Draw a line for each head or modality, and mark the best epoch."""
     epochs = [entry["epoch"] for entry in validated]
-    curves = [_accuracies(entry["val"]) for entry in validated]
+    curves = [_scores(entry["val"]) for entry in validated]
+    select_by = validated[0]["val"].get("select_by", next(iter(curves[0])))
+    measure = "F of segments" if select_by in SEGMENT_SCORES else "accuracy (top-1)"
+    axes.set_ylabel(f"validation {measure}")
     for head in curves[0]:
         label = NAMES.get(head, head) + (" (decides)" if head == select_by else "")
         is_main = head == select_by
@@ -63,8 +70,10 @@ def _draw_accuracies(axes: Axes, validated: list[dict[str, Any]]) -> None:
         axes.legend(fontsize="small", loc="lower right")
 
 
-def _accuracies(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return the accuracy by head, or that of the only one as `top1`."""
+def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the accuracy by head, that of the only one as `top1`, or F by modality."""
+    if SEGMENT_SCORES[0] in metrics:
+        return {name: metrics[name] / 100 for name in SEGMENT_SCORES}
     if "top1" in metrics:
         return {"top1": metrics["top1"]}
     return {head: m["top1"] for head, m in metrics.items() if isinstance(m, dict) and "top1" in m}

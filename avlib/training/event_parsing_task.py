@@ -31,6 +31,7 @@ from avlib.training.parsing_videos import ParsingVideos
 # compared, published as Type@AV of the segments of `val`, and what is to be logged.
 Criterion = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[float, dict[str, Any]]]
 
+EPOCH_FILE = "checkpoint_epoch_{}.pt"
 LATER = 1e-10  # an epoch; far less than what two scores in percent differ by if they do
 
 
@@ -101,8 +102,9 @@ class EventParsing:
         Where the recipe prefers the later one of equally good epochs, that has a bit more.
         """
         if self.epochs_folder is not None:
-            target = self.epochs_folder / f"checkpoint_epoch_{epoch + 1}.pt"
-            write_checkpoint(target, self.model.state_dict())
+            write_checkpoint(
+                self.epochs_folder / EPOCH_FILE.format(epoch + 1), self.model.state_dict()
+            )
         size = self.recipe.batch_size
         global_prob, frame_prob, losses = predict(self.model, self.validation, size, check)
         score, values = self.criterion(global_prob, frame_prob)
@@ -154,3 +156,11 @@ def write_checkpoint(target: Path, weights: dict[str, Tensor]) -> None:
     weights = {name: tensor.detach().cpu() for name, tensor in weights.items()}
     with atomic_path(target) as partial, partial.open("wb") as file:
         torch.save(weights, file)
+
+
+def remove_later_epochs(folder: Path, epochs: int) -> None:
+    """Remove the weights of epochs after the last one, which are of an earlier, longer training."""
+    kept = {EPOCH_FILE.format(epoch + 1) for epoch in range(epochs)}
+    for path in folder.glob(EPOCH_FILE.format("*")):
+        if path.name not in kept:
+            path.unlink()

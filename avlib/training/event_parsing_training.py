@@ -14,7 +14,12 @@ from avlib.io.atomic import write_json
 from avlib.io.provenance import code_fingerprint
 from avlib.training.event_parsing import EpochOrders, network_sizes, new_event_parser
 from avlib.training.event_parsing_recipes import EventParsingRecipe
-from avlib.training.event_parsing_task import Criterion, EventParsing, write_checkpoint
+from avlib.training.event_parsing_task import (
+    Criterion,
+    EventParsing,
+    remove_later_epochs,
+    write_checkpoint,
+)
 from avlib.training.loop import fit
 from avlib.training.parsing_videos import ParsingVideos
 from avlib.training.state import Progress, remove_states, state_key
@@ -49,6 +54,7 @@ def train_event_parser(
     *,
     recipe: EventParsingRecipe,
     criterion: Criterion,
+    criterion_key: bytes,
     device: torch.device,
     outputs: ParsingOutputs,
 ) -> None:
@@ -64,6 +70,7 @@ def train_event_parser(
         recipe: how.
         criterion: from probabilities of the videos (N, K) and segments (N, T, 2, K) of
             `validation`, in their order: the score, and what to log; published is Type@AV.
+        criterion_key: what tells the criterion from any other.
         device: torch device.
         outputs: files to write.
 
@@ -75,7 +82,7 @@ def train_event_parser(
     _check_splits(training, validation)
     sizes = network_sizes(recipe, training.widths, num_classes=training.num_classes)
     model, drawn = new_event_parser(recipe.seed, recipe.network, **sizes)
-    key = _state_key(recipe, device, drawn, training, validation)
+    key = _state_key(recipe, device, drawn, training, validation, criterion_key)
     task = EventParsing(
         model.to(device),
         recipe,
@@ -91,6 +98,8 @@ def train_event_parser(
         )
     write_checkpoint(outputs.last, model.state_dict())
     write_checkpoint(outputs.best, progress.best_model)
+    if outputs.epochs_folder is not None:
+        remove_later_epochs(outputs.epochs_folder, recipe.epochs)
     write_json(outputs.metrics, _summary(recipe, progress, training, validation))
     remove_states(outputs.state_directory)
 
@@ -111,6 +120,7 @@ def _state_key(
     drawn: Tensor,
     training: ParsingVideos,
     validation: ParsingVideos,
+    criterion_key: bytes,
 ) -> str:
     """Return the key of everything that decides the result."""
     code = code_fingerprint("avlib.training.event_parsing_training")
@@ -118,6 +128,7 @@ def _state_key(
         [
             repr((recipe, device.type, code)).encode(),
             drawn.numpy().tobytes(),
+            criterion_key,
             *training.fingerprint(),
             *validation.fingerprint(),
         ]
@@ -137,6 +148,8 @@ def _summary(
         "seed": recipe.seed,
         "best_epoch": progress.best_epoch,
         "epochs": progress.epoch,
+        "batch_size": recipe.batch_size,
+        "learning_rate": recipe.lr,
         "metrics": {"val": best["val"]},
         "counts": {"videos": {"train": len(training), "val": len(validation)}},
     }

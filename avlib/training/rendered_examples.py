@@ -1,7 +1,7 @@
 """Rendered pictures, clips and sounds of several things at once, as the networks of LLP get them.
 
-They are drawn anew for every step, from a seed. What a network is shown is made by the functions
-that make it of real videos; before that, pictures are compressed and sound is cut to 16 bits.
+What a network is shown is made by the functions that make it of real videos; before that, pictures
+are compressed and sound is cut to 16 bits.
 """
 
 from collections.abc import Callable, Sequence

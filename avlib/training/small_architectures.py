@@ -107,8 +107,8 @@ def _clip(classes: Sequence[str], seed: int, scale: float) -> Learner:
     limits = _limits(CLIP_THRESHOLDS, classes)
 
     def ask(images: Tensor) -> Tensor:
-        texts = network.text_embeddings(captions.to(images.device))
-        return network.logits(network.image_embeddings(images), texts) - limits.to(images.device)
+        texts = network.text_embeddings(captions)
+        return network.logits(network.image_embeddings(images), texts) - limits
 
     return Learner(network, network.model, ask)
 
@@ -125,11 +125,10 @@ def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> L
     limits = _limits(CLAP_THRESHOLDS, classes)
 
     def ask(log_mels: Tensor) -> Tensor:
-        device = log_mels.device
-        texts = network.text_embeddings(*(part.to(device) for part in tokens))
-        is_longer = torch.zeros(len(log_mels), dtype=torch.bool, device=device)
+        texts = network.text_embeddings(*tokens)
+        is_longer = torch.zeros(len(log_mels), dtype=torch.bool)
         sounds, _ = network.listen(log_mels[:, None], is_longer)  # one of the equal copies does
-        return network.logits(sounds, texts) - limits.to(device)
+        return network.logits(sounds, texts) - limits
 
     return Learner(network, network.model, ask)
 

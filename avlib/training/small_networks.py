@@ -38,7 +38,6 @@ def train_small_network(
     *,
     classes: Sequence[str],
     seed: int,
-    device: torch.device,
     model_path: Path,
     metrics_path: Path,
     tokenizer: Path | None = None,
@@ -46,14 +45,13 @@ def train_small_network(
 ) -> None:
     """Train a network on rendered scenes and write its weights.
 
-    It takes less than a minute, so a training that was interrupted begins anew. The result is the
-    same bytes every time on the same machine.
+    It takes less than a minute on the CPU, so a training that was interrupted begins anew. The
+    result is the same bytes every time on the same machine.
 
     Args:
         kind: key of SMALL_NETWORK_RECIPES.
         classes: names of classes of LLP that are in `avlib.datasets.miniature.scenes.LLP_THINGS`.
         seed: of first weights, scenes and orders.
-        device: torch device.
         model_path: safetensors file that the loader of the published weights reads.
         metrics_path: JSON file with the loss of each epoch, and with scores on other scenes.
         tokenizer: folder of the tokenizer of bytes, for the kind clap.
@@ -61,9 +59,9 @@ def train_small_network(
     """
     torch.set_num_threads(1)  # another number gives other last bits
     recipe = recipe or SMALL_NETWORK_RECIPES[kind]
-    learner = build_learner(kind, classes, seed, recipe.scale, tokenizer).to(device)
+    learner = build_learner(kind, classes, seed, recipe.scale, tokenizer)
     examples = _draw(kind, classes, recipe.examples, seed, "learned")
-    losses = _fit(learner, examples, recipe, seed, device)
+    losses = _fit(learner, examples, recipe, seed)
     held_out = _draw(kind, classes, recipe.held_out, seed, "held out")
     metadata = {"kind": kind, "classes": json.dumps(list(classes)), "seed": str(seed)}
     save_weights(model_path, learner.weights(), metadata)
@@ -73,7 +71,7 @@ def train_small_network(
         "seed": seed,
         "recipe": asdict(recipe),
         "losses": losses,
-        "held_out": _scores(learner, held_out, recipe.batch_size, device),
+        "held_out": _scores(learner, held_out, recipe.batch_size),
     }
     write_json(metrics_path, results)
 
@@ -97,7 +95,6 @@ def _fit(
     examples: Examples,
     recipe: SmallNetworkRecipe,
     seed: int,
-    device: torch.device,
 ) -> list[float]:
     """Train, and return the mean loss of each epoch."""
     parameters = [p for p in learner.parameters() if p.requires_grad]
@@ -118,8 +115,8 @@ def _fit(
                 total_steps=steps,
                 warmup_steps=round(WARMUP_SHARE * steps),
             )
-        inputs, is_there = (x.to(device) for x in batch)
-        loss = functional.binary_cross_entropy_with_logits(learner(inputs.float()), is_there)
+        logits = learner(batch.inputs.float())
+        loss = functional.binary_cross_entropy_with_logits(logits, batch.is_there)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT)
@@ -142,15 +139,10 @@ def _batches(examples: Examples, recipe: SmallNetworkRecipe, seed: int) -> Itera
 
 
 @torch.inference_mode()
-def _scores(
-    learner: Learner, examples: Examples, batch_size: int, device: torch.device
-) -> dict[str, float]:
+def _scores(learner: Learner, examples: Examples, batch_size: int) -> dict[str, float]:
     """Return F and accuracy over all pairs of an example and a class."""
     logits = torch.cat(
-        [
-            learner(inputs.to(device).float()).cpu()
-            for inputs in torch.split(examples.inputs, batch_size)
-        ]
+        [learner(inputs.float()) for inputs in torch.split(examples.inputs, batch_size)]
     )
     is_found, is_there = logits > 0, examples.is_there > 0
     right, all_positive = (

@@ -1,19 +1,26 @@
 """What the rules of llp.smk ask: labels, features, teachers, parsers and their comparison."""
 
+import hashlib
+import json
+import os
 from collections.abc import Iterable
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from avlib.config.llp import Llp
 from avlib.datasets.llp_study import label_files
 from avlib.errors import ConfigError
+from avlib.features.clip_text import KNOWN
+from avlib.features.text_tokens import TOKENIZER_FILES
+from avlib.io.atomic import write_json
 from avlib.training.event_parsing import FEATURE_WIDTHS
 from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES
 from avlib.workflow.studies import Studies, Wildcards
 
 TEACHERS = {"audio": "clap_segments", "visual": "clip"}  # kind of the features that are compared
 MINIATURE_BATCH = 16  # videos; with 64 as published the few there are would make two steps an epoch
-TOKENIZER_FILES = ("vocab.json", "merges.txt")
 NETWORKS = {"clap_segments": "clap"}  # where a network has another name than the kind of feature
 
 
@@ -101,9 +108,28 @@ class ParsingStages(Studies):
         elif wildcards.kind == "vggish":
             own = {"sound": self.llp(wildcards).vggish_sound}
         elif wildcards.kind in ("clap", "clap_segments"):
-            own = {"backend": teachers.audio.backend}
-        shared = {name: getattr(self.config, name) for name in ("seed", "device", "dtype")}
-        return shared | {"allow_tf32": self.config.allow_tf32, "kind": wildcards.kind} | own
+            own = {"backend": self.backend(wildcards)}
+        names = ("device", "dtype", "allow_tf32")
+        shared = {name: getattr(self.config, name) for name in names}
+        return shared | {"kind": wildcards.kind} | own
+
+    def backend(self, wildcards: Wildcards) -> str:
+        """Return the package that runs CLAP.
+
+        Raises:
+            ConfigError: if it is not installed.
+        """
+        backend = self.llp(wildcards).teachers.audio.backend
+        if backend == "laion_clap" and find_spec("laion_clap") is None:
+            raise ConfigError(
+                f"{wildcards.study}.teachers.audio.backend: laion_clap is not installed; run "
+                "make laion-clap, or set transformers"
+            )
+        return backend
+
+    def teacher_backend(self, wildcards: Wildcards) -> str:
+        """Return the package that runs the job's teacher."""
+        return self.backend(wildcards) if wildcards.modality == "audio" else "transformers"
 
     def segment_journal(self, wildcards: Wildcards) -> str:
         """Return the journal of a shard; another number of shards has others."""
@@ -144,11 +170,22 @@ class ParsingStages(Studies):
         return self.kind_folder(wildcards, self.teacher_kind(wildcards))
 
     def captions(self, wildcards: Wildcards) -> list[str] | None:
-        """Return what the job's teacher is told of the classes; None for the published texts."""
+        """Return what the job's teacher is told of the classes; None for the published texts.
+
+        Raises:
+            ConfigError: if CLIP's tokenizer is needed and not given.
+        """
         teachers = self.llp(wildcards).teachers
-        is_visual = wildcards.modality == "visual"
-        found = teachers.visual.captions if is_visual else teachers.audio.texts
-        return None if found is None else list(found)
+        if wildcards.modality == "audio":
+            return None if teachers.audio.texts is None else list(teachers.audio.texts)
+        captions = list(teachers.visual.captions or ())
+        unknown = [caption for caption in captions if caption not in KNOWN]
+        if unknown and teachers.visual.tokenizer is None:
+            raise ConfigError(
+                f"{wildcards.study}.teachers.visual.captions: {unknown[0]!r} is none of the "
+                "published ones; name the tokenizer of CLIP beside them"
+            )
+        return captions or None
 
     def tokenizer(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the tokenizer of the job's teacher, if there is one.
@@ -186,16 +223,40 @@ class ParsingStages(Studies):
 
     # Parsers
 
-    def parser_training(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what decides the weights of the job's variant, beside features and labels."""
+    def parser_recipe(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what differs from the recipe of the job's variant."""
         study = self.llp(wildcards)
-        settings = study.training.model_dump()
+        changes = study.training.model_dump(exclude={"keep_epochs"})
         if study.source == "miniature":
-            settings["batch_size"] = settings["batch_size"] or MINIATURE_BATCH
-        return settings | {
-            "device": self.config.device,
-            "threshold": study.evaluation.threshold,
-        }
+            changes["batch_size"] = changes["batch_size"] or MINIATURE_BATCH
+        return changes
+
+    def given_stamps(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return what tells the files of the given folders from others, of all or of a variant."""
+        given = self.given_folders(wildcards)
+        features, labels = given["features"], given["pseudo_labels"]
+        if variant := getattr(wildcards, "variant", None):
+            kinds = self.feature_kinds(variant).values()
+            features = {kind: path for kind, path in features.items() if kind in kinds}
+            labels = {} if self.parser_pseudo_labels(wildcards) is None else labels
+        elif modality := getattr(wildcards, "modality", None):
+            kind = TEACHERS[modality]
+            features, labels = {k: path for k, path in features.items() if k == kind}, {}
+        return {path: self.folder_stamp(path) for path in [*features.values(), *labels.values()]}
+
+    def folder_stamp(self, path: str) -> str:
+        """Return a digest of names, sizes and times of a folder's files.
+
+        The jobs of a cluster find what the main process has noted.
+        """
+        name = hashlib.sha256(path.encode()).hexdigest()[:16]
+        note = self.results / "llp" / ".cache" / "given" / f"{name}.json"
+        if not self.rescan:
+            return str(json.loads(note.read_text("ascii")))
+        stamp = _folder_stamp(path)
+        if not note.exists() or json.loads(note.read_text("ascii")) != stamp:
+            write_json(note, stamp)
+        return stamp
 
     def feature_kinds(self, variant: str) -> dict[str, str]:
         """Return the kind of feature of each modality of a variant."""
@@ -262,12 +323,23 @@ class ParsingStages(Studies):
 
     def parser_networks(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the weights behind the answers of a variant, but for its own, by network."""
-        kinds = [*self.feature_kinds(wildcards.variant).values()]
-        for modality, source in (self.parser_pseudo_labels(wildcards) or {}).items():
-            kinds += [] if source["is_given"] else [TEACHERS[modality]]
-        made = [kind for kind in kinds if not self.is_given(wildcards, kind)]
-        names = sorted({NETWORKS.get(kind, kind) for kind in made})
+        kinds = self.feature_kinds(wildcards.variant).values()
+        used = [kind for kind in kinds if not self.is_given(wildcards, kind)]
+        if wildcards.variant not in self.llp(wildcards).checkpoints.parsers:
+            labels = self.parser_pseudo_labels(wildcards) or {}
+            used += [TEACHERS[m] for m, source in labels.items() if not source["is_given"]]
+        names = sorted({NETWORKS.get(kind, kind) for kind in used})
         return {name: self.weights_of_network(wildcards, name) for name in names}
+
+    def network_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of `parser_networks`."""
+        return list(self.parser_networks(wildcards).values())
+
+    def checked_parser(self, wildcards: Wildcards) -> list[str]:
+        """Return the report that says that given weights of a variant fit, if there are such."""
+        if wildcards.variant not in self.llp(wildcards).checkpoints.parsers:
+            return []
+        return [str(self.folder(wildcards) / f"model/parser/{wildcards.variant}/given.json")]
 
     def parser_origins(self, wildcards: Wildcards) -> dict[str, str]:
         """Return how the weights behind a variant were made: given or trained."""
@@ -288,3 +360,10 @@ class ParsingStages(Studies):
         """Return the metrics of all variants."""
         folder = self.folder(wildcards)
         return [str(folder / v / "test_metrics.json") for v in self.llp(wildcards).variants]
+
+
+@cache
+def _folder_stamp(path: str) -> str:
+    states = ((entry.name, entry.stat()) for entry in os.scandir(path))
+    lines = sorted(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()

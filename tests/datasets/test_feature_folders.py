@@ -74,7 +74,8 @@ def test_a_changed_file_changes_the_fingerprint(folder):
 
 
 def test_the_published_layout_is_known():
-    found = {name: (kind.folder, kind.rows, kind.width) for name, kind in FEATURES.items()}
+    published = {name: kind for name, kind in FEATURES.items() if kind.folder}
+    found = {name: (kind.folder, kind.rows, kind.width) for name, kind in published.items()}
     assert found == {
         "vggish": ("feats/vggish", 10, 128),
         "res152": ("feats/res152", 80, 2048),

@@ -7,7 +7,8 @@ import pytest
 
 from avlib.config import load_config
 from avlib.datasets.llp import LABEL_FILES
-from avlib.datasets.llp_study import check_study, llp_videos
+from avlib.datasets.llp_check import check_study
+from avlib.datasets.llp_study import llp_videos
 from avlib.errors import ConfigError, DataError
 
 VIDEO_IDS = {"train": "-aaaaaaaaaa", "val": "_bbbbbbbbbb", "test": "cc_cccccccc"}
@@ -33,7 +34,7 @@ def save(folder, names, array):
 
 
 def check(files, tmp_path, **given):
-    folders = {"features": {}, "pseudo_labels": {}} | given
+    folders = {"features": {}, "pseudo_labels": {}, "skips_missing": False} | given
     check_study(files, **folders, target=tmp_path / "labels.json")
 
 
@@ -58,6 +59,7 @@ def test_features_that_are_missing_or_short_are_named(files, tmp_path):
     (folder / "cc_cccccccc.npy").unlink()
     with pytest.raises(DataError, match="1 of 3 videos have no clap feature: 'cc_cccccccc'"):
         check(files, tmp_path, features={"clap": folder})
+    check(files, tmp_path, features={"clap": folder}, skips_missing=True)
     np.save(folder / "cc_cccccccc.npy", np.zeros((63, 5), np.float32))
     with pytest.raises(DataError, match=r"cc_cccccccc\.npy: .*\(63, 5\), expected \(64, 5\)"):
         check(files, tmp_path, features={"clap": folder})

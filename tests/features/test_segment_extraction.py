@@ -73,7 +73,7 @@ def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
     tmp_path, videos, kind
 ):
     files = shard(tmp_path, videos, kind)
-    extract_segments(files, SegmentSettings(seed=0, device="cpu", kind=kind))
+    extract_segments(files, SegmentSettings(device="cpu", kind=kind))
     index = read_table(files.index, FEATURE_TABLE).set_index("video_id")
     assert index["status"].to_dict() == {"-whole": "ok", "broken": "unreadable"}
     assert "broken.mp4" in index["message"]["broken"]
@@ -85,7 +85,7 @@ def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
 
 def test_only_what_changed_is_made_again(tmp_path, videos):
     files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
-    settings = SegmentSettings(seed=0, device="cpu", kind="vggish")
+    settings = SegmentSettings(device="cpu", kind="vggish")
     extract_segments(files, settings)
     target = files.folder / "-whole.npy"
     first, made = target.read_bytes(), target.stat().st_mtime_ns
@@ -97,6 +97,18 @@ def test_only_what_changed_is_made_again(tmp_path, videos):
     assert target.read_bytes() == first
 
 
+def test_a_file_that_other_shards_changed_is_made_again(tmp_path, videos):
+    files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
+    settings = SegmentSettings(device="cpu", kind="vggish")
+    extract_segments(files, settings)
+    first = (files.folder / "-whole.npy").read_bytes()
+    others = replace(files, journal=tmp_path / "other.jsonl")
+    extract_segments(others, replace(settings, sound="moviepy"))
+    assert (files.folder / "-whole.npy").read_bytes() != first
+    extract_segments(files, settings)
+    assert (files.folder / "-whole.npy").read_bytes() == first
+
+
 def test_weights_that_fit_are_noted(tmp_path, videos):
     files = shard(tmp_path, videos, "clip")
     check_segment_network("clip", files.checkpoint, tmp_path / "given.json")
@@ -105,7 +117,7 @@ def test_weights_that_fit_are_noted(tmp_path, videos):
 
 def test_folders_from_outside_have_to_hold_all_videos(tmp_path, videos):
     files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
-    extract_segments(files, SegmentSettings(seed=0, device="cpu", kind="vggish"))
+    extract_segments(files, SegmentSettings(device="cpu", kind="vggish"))
     assert len(open_features("vggish", files.folder, ["-whole"], [])) == 1
     with pytest.raises(DataError, match="1 of 2 videos have no vggish feature"):
         open_features("vggish", files.folder, ["-whole", "other"], [])

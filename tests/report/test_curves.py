@@ -53,3 +53,12 @@ def test_each_head_has_a_curve_and_one_decides(tmp_path):
     assert "<!-- best: 70.0% at epoch 2 -->" in picture
     draw_curves(write_tim_log(tmp_path / "log.jsonl", "audio"), tmp_path / "b.svg")
     assert "<!-- best: 90.0% at epoch 1 -->" in (tmp_path / "b.svg").read_text()
+
+
+def test_parsers_have_scores_of_segments(tmp_path):
+    for name, both in (("a", 40.0), ("b", 60.0)):
+        values = {"Seg-type": 50.0, "Seg-a": 50.0, "Seg-v": 60.0, "Seg-av": both, "loss": 1.0}
+        entry = {"epoch": 1, "train_loss": 2.0, "val": values}
+        (tmp_path / name).write_text(json.dumps(entry) + "\n")
+        draw_curves(tmp_path / name, tmp_path / f"{name}.svg")
+    assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()

@@ -26,7 +26,6 @@ from avlib.training.small_networks import train_small_network
 from avlib.training.small_recipes import SMALL_NETWORK_RECIPES
 
 THINGS = list(LLP_THINGS)[:3]
-CPU = torch.device("cpu")
 
 
 def train(kind, folder, **changes):
@@ -39,7 +38,6 @@ def train(kind, folder, **changes):
         kind,
         classes=THINGS,
         seed=0,
-        device=CPU,
         model_path=folder / "model.safetensors",
         metrics_path=folder / "metrics.json",
         tokenizer=folder / "tokenizer",

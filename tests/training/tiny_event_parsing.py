@@ -79,6 +79,7 @@ def run_parsing(folder, videos=None, recipe=None, criterion=hits, keeps_all=Fals
         *videos,
         recipe=recipe,
         criterion=criterion,
+        criterion_key=b"",
         device=torch.device("cpu"),
         outputs=ParsingOutputs(folder / "state", **outputs, epochs_folder=epochs),
     )

@@ -54,7 +54,7 @@ def llp(tmp_path_factory):
     """A finished run on nine videos."""
     folder = tmp_path_factory.mktemp("llp")
     write_inputs(folder)
-    checkout = Checkout(folder, OVERLAY.format(folder), "results/llp/summary.json")
+    checkout = Checkout(folder, OVERLAY.format(folder), "llp")
     run = checkout.run()
     assert run.returncode == 0, run.stderr
     return checkout
@@ -96,7 +96,11 @@ def test_a_changed_threshold_asks_no_teacher(llp):
         "train_parser": 1,
         "parse_events": 1,
         "evaluate_llp": 2,
+        "draw_parsed_events": 1,
+        "draw_curves": 1,
         "summarise_variants": 1,
+        "draw_variants": 1,
+        "llp": 1,
     }
 
 
