@@ -36,8 +36,8 @@ from avlib.evaluation.event_parsing import (
 )
 from avlib.models.event_parsing import EventParser
 from avlib.training.event_parsing import ask, network_sizes, new_event_parser
-from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES
-from avlib.training.parsing_videos import MODALITIES, ParsingVideos
+from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES, MODALITIES
+from avlib.training.parsing_videos import ParsingVideos
 
 RECIPE = EVENT_PARSING_RECIPES["valor"]
 KINDS = dict(zip(MODALITIES, (RECIPE.audio, RECIPE.visual, RECIPE.motion), strict=True))

@@ -39,11 +39,11 @@ def _cpu_seconds() -> float:
 CUSTOM_FEATURES = "results/custom/features/asf/index.parquet"
 
 
-def run_workflow(folder: Path, overlay: Path, *options: str, target: str = CUSTOM_FEATURES) -> str:
+def run_workflow(folder: Path, overlay: Path, target: str = CUSTOM_FEATURES) -> str:
     """Run the workflow for a target in `folder`; return what it said."""
     command = ["snakemake", "--cores", "2", "--directory", folder]
     command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", overlay]
-    command += ["--workflow-profile", ROOT / "profiles" / "default", *options]
+    command += ["--workflow-profile", ROOT / "profiles" / "default"]
     run = subprocess.run([*command, "--", target], capture_output=True, text=True, check=False)
     if run.returncode:
         raise SystemExit(run.stderr[-3000:])

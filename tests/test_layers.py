@@ -1,4 +1,6 @@
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,8 @@ def test_the_library_does_not_know_snakemake():
 def test_modules_are_of_a_readable_size():
     for path in PACKAGE.rglob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_planning_the_jobs_does_not_wait_for_torch():
+    look = "import sys, avlib.workflow; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0

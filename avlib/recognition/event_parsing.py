@@ -29,8 +29,12 @@ from avlib.io.arrays import write_arrays
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_parsing import FEATURE_WIDTHS, load_event_parser, network_sizes
-from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
+from avlib.training.event_parsing import load_event_parser, network_sizes
+from avlib.training.event_parsing_recipes import (
+    EVENT_PARSING_RECIPES,
+    MODALITIES,
+    EventParsingRecipe,
+)
 from avlib.training.event_parsing_task import Criterion, predict
 from avlib.training.event_parsing_training import ParsingOutputs, train_event_parser
 from avlib.training.parsing_videos import ParsingVideos
@@ -38,7 +42,6 @@ from avlib.training.parsing_videos import ParsingVideos
 logger = logging.getLogger(__name__)
 
 CRITERION = "Seg-type"  # Type@AV of the segments, as published
-MODALITIES = tuple(FEATURE_WIDTHS.values())
 WIDTHS_OF_WEIGHTS = {"audio": "fc_a.weight", "visual": "fc_v.weight", "motion": "fc_st.weight"}
 
 

@@ -21,7 +21,6 @@ from avlib.models.event_parsing import BaselineParser, EventParser, ParsedEvents
 from avlib.training.event_parsing_recipes import EventParsingRecipe
 
 NETWORKS = {"valor": EventParser, "han": BaselineParser}
-FEATURE_WIDTHS = {"audio_dim": "audio", "visual_dim": "visual", "motion_dim": "motion"}
 # Video probabilities may lie outside of [0, 1]; both bounds are float32 numbers.
 LOWEST, HIGHEST = 1e-7, 1 - 2.0**-23
 VISUAL_SMOOTHING = 0.9  # of HAN: that share of a visual label is kept, the rest is an even chance
@@ -174,10 +173,9 @@ def network_sizes(
         widths: of `audio`, `visual` and `motion` features; None for the published ones.
         sizes: other arguments of `EventParser`, such as `num_classes`.
     """
-    kinds = {name: getattr(recipe, name) for name in FEATURE_WIDTHS.values()}
-    widths = widths or {name: FEATURES[kind].width for name, kind in kinds.items()}
+    widths = widths or {name: FEATURES[kind].width for name, kind in recipe.kinds.items()}
     of_recipe = ("hidden_dim", "nhead", "ff_dim", "num_layers", "norm_where")
-    found = {argument: widths[name] for argument, name in FEATURE_WIDTHS.items()}
+    found = {f"{modality}_dim": width for modality, width in widths.items()}
     return found | {name: getattr(recipe, name) for name in of_recipe} | sizes
 
 

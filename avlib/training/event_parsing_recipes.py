@@ -9,6 +9,8 @@ compared with print.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+MODALITIES = ("audio", "visual", "motion")  # of features; the picture has 2-D and 3-D ones
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventParsingRecipe:
@@ -72,6 +74,11 @@ class EventParsingRecipe:
     keeps_later: bool = False
     published_scores: tuple[float, ...] | None = None
     published_model: str | None = None
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of the features of each modality."""
+        return {modality: getattr(self, modality) for modality in MODALITIES}
 
 
 VALOR = EventParsingRecipe(

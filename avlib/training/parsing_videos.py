@@ -10,8 +10,7 @@ from avlib.datasets.feature_folders import FeatureFolder
 from avlib.errors import DataError
 from avlib.models.event_parsing import SEGMENTS, pool_to_segments
 from avlib.training.event_parsing import ParsingBatch
-
-MODALITIES = ("audio", "visual", "motion")
+from avlib.training.event_parsing_recipes import MODALITIES
 
 
 class ParsingVideos:

@@ -15,7 +15,6 @@ from avlib.errors import ConfigError
 from avlib.features.clip_text import KNOWN
 from avlib.features.text_tokens import TOKENIZER_FILES
 from avlib.io.atomic import write_json
-from avlib.training.event_parsing import FEATURE_WIDTHS
 from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES
 from avlib.workflow.studies import Studies, Wildcards
 
@@ -236,7 +235,7 @@ class ParsingStages(Studies):
         given = self.given_folders(wildcards)
         features, labels = given["features"], given["pseudo_labels"]
         if variant := getattr(wildcards, "variant", None):
-            kinds = self.feature_kinds(variant).values()
+            kinds = EVENT_PARSING_RECIPES[variant].kinds.values()
             features = {kind: path for kind, path in features.items() if kind in kinds}
             labels = {} if self.parser_pseudo_labels(wildcards) is None else labels
         elif modality := getattr(wildcards, "modality", None):
@@ -258,14 +257,9 @@ class ParsingStages(Studies):
             write_json(note, stamp)
         return stamp
 
-    def feature_kinds(self, variant: str) -> dict[str, str]:
-        """Return the kind of feature of each modality of a variant."""
-        recipe = EVENT_PARSING_RECIPES[variant]
-        return {modality: getattr(recipe, modality) for modality in FEATURE_WIDTHS.values()}
-
     def parser_features(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
         """Return kind, folder and indices of the features of each modality of a variant."""
-        kinds = self.feature_kinds(wildcards.variant)
+        kinds = EVENT_PARSING_RECIPES[wildcards.variant].kinds
         tables = self.kind_tables(wildcards, kinds.values())
         return {
             modality: {
@@ -278,7 +272,7 @@ class ParsingStages(Studies):
 
     def parser_tables(self, wildcards: Wildcards) -> list[str]:
         """Return the indices of the features of a variant that are made here."""
-        found = self.kind_tables(wildcards, self.feature_kinds(wildcards.variant).values())
+        found = self.kind_tables(wildcards, EVENT_PARSING_RECIPES[wildcards.variant].kinds.values())
         return [path for paths in found.values() for path in paths]
 
     def parser_pseudo_labels(self, wildcards: Wildcards) -> dict[str, dict[str, Any]] | None:
@@ -323,7 +317,7 @@ class ParsingStages(Studies):
 
     def parser_networks(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the weights behind the answers of a variant, but for its own, by network."""
-        kinds = self.feature_kinds(wildcards.variant).values()
+        kinds = EVENT_PARSING_RECIPES[wildcards.variant].kinds.values()
         used = [kind for kind in kinds if not self.is_given(wildcards, kind)]
         if wildcards.variant not in self.llp(wildcards).checkpoints.parsers:
             labels = self.parser_pseudo_labels(wildcards) or {}

@@ -10,9 +10,9 @@ import torch
 
 from avlib.datasets.feature_folders import FEATURES, FeatureFolder
 from avlib.seeds import generator
-from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES
+from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES, MODALITIES
 from avlib.training.event_parsing_training import ParsingOutputs, train_event_parser
-from avlib.training.parsing_videos import MODALITIES, ParsingVideos
+from avlib.training.parsing_videos import ParsingVideos
 
 CLASSES = 4
 WIDTHS = {"audio": 6, "visual": 8, "motion": 5}
