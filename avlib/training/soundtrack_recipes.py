@@ -102,7 +102,7 @@ _SMALL = SoundtrackRecipe(  # hundreds to thousands of clips
     clips_together=4,
     augmentation=ImageAugmentation(shift_frames=48, masks=1, mask_bands=10, mask_frames=16),
     keeps="last",
-    choice=NetworkChoice("resnet18", pool="full", width=16, stem_stride=2, standardises=True),
+    choice=NetworkChoice("resnet18", pool="full", width=32, stem_stride=2, standardises=True),
     reference="soundtrack",
     drops_silence=True,
     half_steps=True,
