@@ -12,7 +12,7 @@ rule check_weights:
     benchmark:
         "logs/{study}/check_weights/{network}.tsv"
     wildcard_constraints:
-        network="[a-z0-9_]+",
+        network="asf|omnivore|vgg19|vggish|res152|r2plus1d_18|clip|clap",
     conda:
         "../envs/avlib.yaml"
     threads: 1
