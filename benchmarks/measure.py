@@ -3,6 +3,7 @@
 import platform
 import resource
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -41,7 +42,7 @@ CUSTOM_FEATURES = "results/custom/features/asf/index.parquet"
 
 def run_workflow(folder: Path, overlay: Path, target: str = CUSTOM_FEATURES) -> str:
     """Run the workflow for a target in `folder`; return what it said."""
-    command = ["snakemake", "--cores", "2", "--directory", folder]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", folder]
     command += ["--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "config.yaml", overlay]
     command += ["--workflow-profile", ROOT / "profiles" / "default"]
     run = subprocess.run([*command, "--", target], capture_output=True, text=True, check=False)
