@@ -41,6 +41,7 @@ TITLES = {
     "clip": "CLIP",
     "clap": "CLAP",
 }
+MISSING = "no file in a given folder of features; see llp.missing"
 SMALL = (
     "{} is a narrow network that was trained here on rendered examples, in place of published "
     "weights; the numbers are not to be compared with those of the paper."
@@ -106,7 +107,7 @@ def evaluate_llp(
         },
         counts={
             "videos": {"listed": len(listed), "evaluated": len(videos)},
-            "left_out": _left_out(manifest, indices),
+            "left_out": _left_out(listed, videos, manifest, indices),
         },
         models={
             name: weights_entry(path, models.origins[name]) for name, path in models.weights.items()
@@ -140,12 +141,25 @@ def _table(found: Events, videos: Sequence[WeakVideo]) -> pd.DataFrame:
     return table.assign(verb_class=pd.NA, noun_class=pd.NA)
 
 
-def _left_out(manifest: Path | None, indices: Mapping[str, Sequence[Path]]) -> list[dict[str, Any]]:
-    """Return which videos of any split were left out, by what, and why."""
+def _left_out(
+    listed: Sequence[WeakVideo],
+    videos: Sequence[WeakVideo],
+    manifest: Path | None,
+    indices: Mapping[str, Sequence[Path]],
+) -> list[dict[str, Any]]:
+    """Return which videos of any split were left out, by what, and why.
+
+    Of those that given folders lack only the ones of the test split are named.
+    """
     tables = {} if manifest is None else {"manifest": read_table(manifest, MANIFEST)}
     for kind, paths in indices.items():
         tables[kind] = pd.concat([read_table(path, FEATURES) for path in paths])
-    return videos_left_out(tables) if tables else []
+    found = videos_left_out(tables) if tables else []
+    lost = {video.video_id for video in listed} - {video.video_id for video in videos}
+    for video_id in sorted(lost - {row["video_id"] for row in found}):
+        row = {"video_id": video_id, "split": SPLIT, "left_out_by": "features"}
+        found.append(row | {"status": "missing", "message": MISSING})
+    return found
 
 
 def _notes(origins: Mapping[str, Origin]) -> list[str]:
