@@ -17,6 +17,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Discard
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
@@ -128,6 +129,9 @@ def _decode_in_process(
 ) -> Iterator[NDArray[np.int16]]:
     stream = container.streams.audio[0]
     limit = _samples_kept(container, stream)
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all  # so that the picture is not even read
     resampler = av.AudioResampler(format="s16", layout=LAYOUTS[channels], rate=sample_rate)
     fifo = av.AudioFifo()
     n_decoded = 0
