@@ -30,8 +30,9 @@ def draw_curves(log: Path, target: Path) -> None:
 
     Args:
         log: JSON lines, one an epoch, with `epoch`, `train_loss` and, where the epoch was
-            validated, `val`, which holds `top1`; or `top1` of each head under its name, and in
-            `select_by` which of them decides which epoch is best; or SEGMENT_SCORES in percent.
+            validated, `kept`, whether its weights took the place of those before, and `val`,
+            which holds `top1`; or `top1` of each head under its name, and in `select_by` which of
+            them decides which epoch is kept; or SEGMENT_SCORES in percent.
         target: SVG file to write.
     """
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
@@ -50,7 +51,7 @@ def draw_curves(log: Path, target: Path) -> None:
 
 
 def _draw_scores(axes: Axes, validated: list[dict[str, Any]]) -> None:
-    """Draw a line for each head or modality, and mark the best epoch."""
+    """Draw a line for each head or modality, and mark the epoch whose weights count."""
     epochs = [entry["epoch"] for entry in validated]
     curves = [_scores(entry["val"]) for entry in validated]
     select_by = validated[0]["val"].get("select_by", next(iter(curves[0])))
@@ -61,11 +62,10 @@ def _draw_scores(axes: Axes, validated: list[dict[str, Any]]) -> None:
         is_main = head == select_by
         (line,) = axes.plot(epochs, [curve[head] for curve in curves], ".-", label=label)
         line.set(linewidth=2 if is_main else 1, zorder=3 if is_main else 2)
-    decisive = [curve[select_by] for curve in curves]
-    score = max(decisive)
-    best = epochs[decisive.index(score)]
-    axes.plot(best, score, "o", markersize=9, fillstyle="none", color="black", zorder=4)
-    axes.set_title(f"best: {score:.1%} at epoch {best}", fontsize="medium")
+    kept = max(index for index, entry in enumerate(validated) if entry["kept"])
+    epoch, score = epochs[kept], curves[kept][select_by]
+    axes.plot(epoch, score, "o", markersize=9, fillstyle="none", color="black", zorder=4)
+    axes.set_title(f"kept: {score:.1%} of epoch {epoch}", fontsize="medium")
     if len(curves[0]) > 1:
         axes.legend(fontsize="small", loc="lower right")
 

@@ -79,7 +79,8 @@ def fit(
         directory: where states are kept.
         key: names the configuration and the data; states of another key are not resumed.
         log: JSON lines, one an epoch: epoch, learning_rate (at its first step), train_loss and
-            its parts, and `val` where validated.
+            its parts; where validated, `val`, and `kept`: whether its weights took the place of
+            those kept before.
         patience: epochs without a better validation after which the training ends; None: never.
         team: the processes that train together; the first of them writes.
         watch: called with each new line of the log.
@@ -148,7 +149,8 @@ def _finish_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) -
     entry |= {f"train_{name}": total / task.steps for name, total in state.loss_sums.items()}
     if (epoch + 1) % task.validate_every == 0 or epoch + 1 == task.epochs:
         score, entry["val"] = task.validate(epoch, check)
-        if state.best_score is None or score > state.best_score:
+        entry["kept"] = state.best_score is None or score > state.best_score
+        if entry["kept"]:
             state.best_score, state.best_epoch = score, epoch + 1
             weights = task.model.state_dict().items()
             state.best_model = {name: tensor.cpu().clone() for name, tensor in weights}

@@ -5,10 +5,12 @@ from avlib.report.curves import draw_curves
 
 
 def write_log(path, scores):
-    entries = [
-        {"epoch": i + 1, "train_loss": 2.0 / (i + 1)} | ({} if s is None else {"val": {"top1": s}})
-        for i, s in enumerate(scores)
-    ]
+    entries, best = [], 0.0
+    for epoch, score in enumerate(scores, start=1):
+        entries.append({"epoch": epoch, "train_loss": 2.0 / epoch})
+        if score is not None:
+            entries[-1] |= {"val": {"top1": score}, "kept": score >= best}
+            best = max(best, score)
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     return path
 
@@ -33,12 +35,20 @@ def test_one_epoch_is_enough(tmp_path):
     assert (tmp_path / "a.svg").stat().st_size > 1000
 
 
+def test_the_epoch_whose_weights_count_is_marked(tmp_path):
+    log = write_log(tmp_path / "log.jsonl", [0.5, 0.75, 0.75, 0.6])
+    draw_curves(log, tmp_path / "a.svg")
+    assert "<!-- kept: 75.0% of epoch 3 -->" in (tmp_path / "a.svg").read_text()
+
+
 def write_tim_log(path, select_by):
     accuracies = [{"action": 0.5, "audio": 0.9}, {"action": 0.7, "audio": 0.6}]
     lines = [
         {"epoch": i + 1, "train_loss": 2.0 - i, "val": {"select_by": select_by, "queries": {}}}
         for i in range(2)
     ]
+    for line, kept in zip(lines, (True, select_by == "action"), strict=True):
+        line["kept"] = kept
     for line, found in zip(lines, accuracies, strict=True):
         line["val"] |= {head: {"top1": top1, "loss": 1.0} for head, top1 in found.items()}
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -50,15 +60,15 @@ def test_each_head_has_a_curve_and_one_decides(tmp_path):
     picture = (tmp_path / "a.svg").read_text()
     assert "<!-- visual head (decides) -->" in picture
     assert "<!-- audio head -->" in picture
-    assert "<!-- best: 70.0% at epoch 2 -->" in picture
+    assert "<!-- kept: 70.0% of epoch 2 -->" in picture
     draw_curves(write_tim_log(tmp_path / "log.jsonl", "audio"), tmp_path / "b.svg")
-    assert "<!-- best: 90.0% at epoch 1 -->" in (tmp_path / "b.svg").read_text()
+    assert "<!-- kept: 90.0% of epoch 1 -->" in (tmp_path / "b.svg").read_text()
 
 
 def test_parsers_have_scores_of_segments(tmp_path):
     for name, both in (("a", 40.0), ("b", 60.0)):
         values = {"Seg-type": 50.0, "Seg-a": 50.0, "Seg-v": 60.0, "Seg-av": both, "loss": 1.0}
-        entry = {"epoch": 1, "train_loss": 2.0, "val": values}
+        entry = {"epoch": 1, "train_loss": 2.0, "val": values, "kept": True}
         (tmp_path / name).write_text(json.dumps(entry) + "\n")
         draw_curves(tmp_path / name, tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()

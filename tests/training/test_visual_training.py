@@ -122,6 +122,8 @@ def test_the_metrics_are_those_of_the_best_epoch(undisturbed):
     best = max(entry["val"]["top1"] for entry in log_entries(undisturbed))
     assert result["metrics"]["val"]["top1"] == best
     assert log_entries(undisturbed)[result["best_epoch"] - 1]["val"]["top1"] == best
+    kept = [entry["epoch"] for entry in log_entries(undisturbed) if entry["kept"]]
+    assert kept[-1] == result["best_epoch"]
 
 
 def test_of_equal_accuracies_the_more_confident_weights_are_kept(tmp_path):
