@@ -49,7 +49,7 @@ rule pack_audio_images:
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
         images=studies.image_settings,
-        dtype=lambda wildcards: studies.soundtracks(wildcards).mel.dtype,
+        packs=studies.image_packing,
         previous="results/{study}/.cache/mel/{shard}.h5",
         code=code_fingerprint("avlib.features.image_packs"),
     script:

@@ -12,7 +12,7 @@ with job_log(Path(smk.log[0])):
     pack_audio_images(
         manifest=Path(smk.input.manifest),
         sounds=Path(smk.input.pack),
-        settings=ImagePackSettings(ImageSettings(**smk.params.images), dtype=smk.params.dtype),
+        settings=ImagePackSettings(ImageSettings(**smk.params.images), **smk.params.packs),
         previous=Path(smk.params.previous),
         pack_target=Path(smk.output.pack),
         index_target=Path(smk.output.index),

@@ -43,36 +43,22 @@ def answer_metrics(answers: ArrayLike, labels: ArrayLike, num_classes: int) -> d
     }
 
 
-def sound_metrics(scores: ArrayLike, labels: ArrayLike, clips: ArrayLike) -> dict[str, Any]:
-    """Return the metrics of soundtracks; one without a clip has no answer and counts as wrong.
+def sound_metrics(scores: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
+    """Return the metrics of soundtracks.
 
     Args:
         scores: (N, K) from `pool_clips`.
         labels: (N,) true classes.
-        clips: (N,) number of clips.
 
     Returns:
-        those of `answer_metrics`; `items`; `top5` where there are more than five classes; and
-        `scored`, the same numbers of items and shares of the soundtracks that have a clip.
+        those of `answer_metrics`; and `top5` where there are more than five classes.
     """
     values, truth = np.asarray(scores), np.asarray(labels, dtype=np.int64)
-    has_clips, num_classes = np.asarray(clips) > 0, values.shape[1]
-    answers = np.where(has_clips, values.argmax(axis=1), NO_ANSWER)
-    found = answer_metrics(answers, truth, num_classes)
-    scored = answer_metrics(answers[has_clips], truth[has_clips], num_classes)
-    top5: dict[str, Any] = {}
-    scored_top5: dict[str, Any] = {}
-    if num_classes > TOP:
-        hits = top_k_hits(values, truth, TOP)[has_clips]
-        top5 = {"top5": int(hits.sum()) / len(truth) if len(truth) else None}
-        scored_top5 = {"top5": float(hits.mean()) if len(hits) else None}
-    shares = {name: scored[name] for name in ("accuracy", "mean_class_accuracy")}
-    return {
-        "items": len(truth),
-        **found,
-        **top5,
-        "scored": {"items": int(has_clips.sum()), **shares, **scored_top5},
-    }
+    num_classes = values.shape[1]
+    found = answer_metrics(values.argmax(axis=1), truth, num_classes)
+    if num_classes <= TOP:
+        return found
+    return {**found, "top5": float(top_k_hits(values, truth, TOP).mean())}
 
 
 def over_folds(accuracies: Sequence[float]) -> dict[str, float | int | None]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.features.audio_images import (
+    CLIP_S,
     CLIPS_AT_ONCE,
     N_FRAMES,
     N_MELS,
@@ -33,6 +35,7 @@ from avlib.progress import progress
 logger = logging.getLogger(__name__)
 
 TOO_SHORT = "the sound is shorter than a clip of 0.96 s; it has no image and no score of its own"
+PADDED = "the sound is shorter than a clip of 0.96 s; silence follows it in its image"
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,13 @@ class ImagePackSettings:
     Attributes:
         images: how they are made.
         native_rate: whether to take sound at any rate as it is; else it has to be at SAMPLE_RATE.
+        pads_short: whether sound that is shorter than a clip has an image, filled up with silence.
         dtype: of the stored values; float16 halves the size and rounds by up to 1/32 dB.
     """
 
     images: ImageSettings = field(default_factory=ImageSettings)
     native_rate: bool = False
+    pads_short: bool = False
     dtype: Literal["float32", "float16"] = "float32"
 
 
@@ -61,7 +66,7 @@ def pack_audio_images(
 ) -> None:
     """Pack the images of a shard's soundtracks, each as one data set (clips, N_MELS, N_FRAMES).
 
-    A soundtrack that is shorter than a clip has a data set without images.
+    A soundtrack that is shorter than a clip has a data set without images, unless it is padded.
 
     Args:
         manifest: the shard's videos.
@@ -104,6 +109,11 @@ def write_index(rows: list[dict[str, Any]], target: Path) -> None:
     index["rate_hz"] = index["rate_hz"].astype("Int64")
     for status, named in index[index["status"] != "ok"].groupby("status")["video_id"]:
         logger.warning("%d soundtracks are %s, %s the first", len(named), status, named.iloc[0])
+    padded = index[index["message"] == PADDED]
+    if len(padded):
+        logger.warning(
+            "%d soundtracks are padded, %s the first", len(padded), padded.video_id.iloc[0]
+        )
     silent = index[index["silent_clips"] > 0]
     if len(silent):
         counts = int(silent["silent_clips"].sum()), len(silent), silent["video_id"].iloc[0]
@@ -175,6 +185,9 @@ def _pack_row(
     except DataError as error:
         return index_row(name, split, rate_hz=rate, status="wrong_rate", message=str(error))
     key = _key(waveform, rate, settings)
+    note = {} if n_clips else {"status": "too_short", "message": TOO_SHORT}
+    if settings.pads_short and not n_clips and len(waveform):
+        waveform, n_clips, note = _padded(waveform, rate), 1, {"message": PADDED}
     images: Iterator[NDArray[np.floating]]
     if old is not None and name in old and old[name].attrs.get("key") == key:
         images = read_parts(old[name])
@@ -182,8 +195,13 @@ def _pack_row(
         images = audio_images(waveform, sample_rate=rate, settings=settings.images)
     silent = write_images(pack, name, n_clips, images, settings.dtype)
     pack[name].attrs.update(rate_hz=rate, variant=settings.images.variant, key=key)
-    fault = {} if n_clips else {"status": "too_short", "message": TOO_SHORT}
-    return index_row(name, split, clips=n_clips, silent_clips=silent, rate_hz=rate, **fault)
+    return index_row(name, split, clips=n_clips, silent_clips=silent, rate_hz=rate, **note)
+
+
+def _padded(waveform: h5py.Dataset, rate: int) -> NDArray[Any]:
+    """Return what is shorter than a clip as a clip, filled up with silence."""
+    lacking = math.ceil(CLIP_S * rate) - len(waveform)
+    return np.pad(waveform[:], ((0, lacking), *[(0, 0)] * (waveform.ndim - 1)))
 
 
 def _key(waveform: h5py.Dataset, rate: int, settings: ImagePackSettings) -> str:

@@ -11,7 +11,8 @@ from avlib.datasets.folds import ALL, fold_names, splits_of_fold
 from avlib.datasets.soundtrack_scores import ScoreTable, read_soundtracks
 from avlib.errors import DataError
 from avlib.evaluation.labelled_sounds import over_folds, sound_metrics
-from avlib.io.tables import LABELLED_FILES, read_table
+from avlib.features.image_packs import PADDED
+from avlib.io.tables import AUDIO_IMAGES, LABELLED_FILES, read_table
 from avlib.recognition.class_names import read_classes
 from avlib.recognition.metrics_file import Origin, weights_entry, write_metrics
 from avlib.recognition.soundtrack_counts import file_counts
@@ -36,8 +37,7 @@ def evaluate_sounds(
 ) -> None:
     """Write the metrics file of a study of labelled sounds.
 
-    A soundtrack shorter than a clip has no answer and counts as wrong; `scored` leaves it out. A
-    file without sound is in neither count, but is named.
+    A file without sound has no answer and is in no share, but is named.
 
     Args:
         study: fields that begin the file: `study` and `config_hash`.
@@ -72,9 +72,7 @@ def evaluate_sounds(
     counts = {
         "files": len(test_ids),
         "soundtracks_evaluated": sum(len(part.rows) for part in parts.values()),
-        "soundtracks_without_clips": sum(
-            int((part.rows["clips"] == 0).sum()) for part in parts.values()
-        ),
+        "soundtracks_padded": sum(_padded(path, test_ids) for path in indices),
     }
     counts["files_without_sound"] = counts["files"] - counts["soundtracks_evaluated"]
     entries = {fold: weights_entry(path, origins["soundtrack"]) for fold, path in models.items()}
@@ -97,6 +95,12 @@ def _test_ids(files: pd.DataFrame) -> list[str]:
     return files["video_id"][files["split"] == SPLIT].tolist()
 
 
+def _padded(index: Path, test_ids: set[str]) -> int:
+    """Return how many of the files are shorter than a clip."""
+    rows = read_table(index, AUDIO_IMAGES)
+    return int((rows["video_id"].isin(test_ids) & (rows["message"] == PADDED)).sum())
+
+
 def _tested(scores: Path, table: Path, num_classes: int) -> ScoreTable:
     """Return the scores of the test split of a fold."""
     found = read_soundtracks(scores, table, num_classes)
@@ -110,12 +114,12 @@ def _metrics(parts: Sequence[ScoreTable]) -> dict[str, Any]:
     """Return the metrics of soundtracks of one or more folds."""
     rows = pd.concat([part.rows for part in parts])
     scores = np.concatenate([part.scores.scores for part in parts])
-    return sound_metrics(scores, rows["class_id"].to_numpy(), rows["clips"].to_numpy())
+    return sound_metrics(scores, rows["class_id"].to_numpy())
 
 
 def _report(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Return metrics with the names of the classes."""
-    plain = {n: v for n, v in found.items() if n not in ("items", "per_class", "confusion")}
+    plain = {n: v for n, v in found.items() if n not in ("per_class", "confusion")}
     return {
         **plain,
         "class_accuracy": dict(zip(names, found["per_class"], strict=True)),

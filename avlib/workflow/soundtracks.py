@@ -29,6 +29,11 @@ class SoundtrackStages(Studies):
         recipe = SOUNDTRACK_RECIPES[self.soundtrack_recipe(wildcards)]
         return {"variant": mel.variant, "reference": mel.reference or recipe.reference}
 
+    def image_packing(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return how audio images are stored; of one's own sounds the short ones, too."""
+        study = self.soundtracks(wildcards)
+        return {"dtype": study.mel.dtype, "pads_short": isinstance(study, Sounds)}
+
     def image_packs(self, wildcards: Wildcards) -> list[str]:
         """Return the packs of audio images."""
         return self.shards(wildcards, "mel/{}.h5")

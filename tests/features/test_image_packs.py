@@ -93,6 +93,17 @@ def test_what_has_no_image_is_counted_and_named(shard, caplog):
     assert "1 soundtracks are too_short, v_short the first" in caplog.text
 
 
+def test_short_sound_can_be_filled_up_with_silence(shard, caplog):
+    path, index = pack(shard, ImagePackSettings(pads_short=True))
+    assert index.loc["v_short", ["status", "clips"]].to_list() == ["ok", 1]
+    assert "silence follows it" in index.loc["v_short", "message"]
+    assert "1 soundtracks are padded, v_short the first" in caplog.text
+    filled = np.concatenate([SOUNDS["v_short"], np.zeros((RATE, 2), np.int16)])
+    (expected,) = audio_images(filled[:RATE], sample_rate=RATE, settings=ImageSettings())
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["v_short"], expected)
+
+
 def test_images_are_read_through_a_store(shard):
     path, _ = pack(shard)
     with ImageStore([path], sample_rate=RATE) as store:

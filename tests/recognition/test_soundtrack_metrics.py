@@ -176,23 +176,22 @@ def test_the_same_files_give_the_same_bytes(tmp_path):
     assert (tmp_path / "test_metrics.json").read_bytes() == metrics
 
 
-def sounds(folder, files, *, clips=None, bad=None, drop=(), **changes):
+def sounds(folder, files, *, bad=None, drop=(), **changes):
     """Evaluate a study of sounds; scores of the folds in `drop` are missing."""
-    clips, bad = clips or {}, bad or {}
+    bad = bad or {}
     folds = sorted(set(files["fold"].dropna())) or ["all"]
     scores, tables = {}, {}
     for number, fold in enumerate(folds):
         is_test = files["fold"] == fold if fold != "all" else files["split"] == "test"
-        rows = files[is_test & ~files["video_id"].isin(list(bad))].assign(split="test")
-        rows = rows.assign(clips=[clips.get(v, 10) for v in rows["video_id"]])
-        values = drawn(rows["class_id"], 1.0, number) * (rows["clips"].to_numpy()[:, None] > 0)
+        rows = files[is_test & ~files["video_id"].isin(list(bad))].assign(split="test", clips=10)
+        values = drawn(rows["class_id"], 1.0, number)
         if fold not in drop:
             scores[fold], tables[fold] = write_scores(folder / fold, rows, values)
     arguments = {
         "study": STUDY | {"study": "sounds"},
         **write_labels(folder, files),
         "manifests": [write_manifest(folder / "manifest.parquet", files, **bad)],
-        "indices": write_images(folder / "mel", files, 1, **bad | clips)["indices"],
+        "indices": write_images(folder / "mel", files, 1, **bad)["indices"],
         "scores": scores,
         "tables": tables,
         "models": {fold: weights(folder / f"model_{fold}") for fold in scores},
@@ -208,7 +207,7 @@ def right(folder):
     """Count answers that are right, and all, from the files of a fold."""
     rows = pd.read_parquet(folder / "s.parquet")
     answers = np.load(folder / "s.npy").argmax(axis=1)
-    return int(((answers == rows["class_id"]) & (rows["clips"] > 0)).sum()), len(rows)
+    return int((answers == rows["class_id"]).sum()), len(rows)
 
 
 def test_folds_are_reported_each_together_and_on_average(tmp_path):
@@ -236,20 +235,16 @@ def test_without_folds_the_test_split_is_reported(tmp_path):
     assert not [name for name in found["metrics"] if "fold" in name]
 
 
-def test_a_sound_without_a_clip_is_wrong_and_one_without_sound_is_not_counted(tmp_path):
-    folds = ["1", "2"] * 8
-    bad, clips = {"video3": "unreadable"}, {"video4": 0}
-    found = sounds(tmp_path, labelled_files(16, folds=folds), clips=clips, bad=bad)
+def test_a_file_without_sound_is_named_and_not_counted(tmp_path):
+    found = sounds(tmp_path, labelled_files(16, folds=["1", "2"] * 8), bad={"video3": "unreadable"})
     metrics, counts = found["metrics"], found["counts"]
     hits, items = np.sum([right(tmp_path / fold) for fold in "12"], axis=0)
     assert metrics["pooled_accuracy"] == hits / items == hits / 15
-    assert metrics["scored"]["items"] == 14
-    assert metrics["scored"]["accuracy"] == hits / 14
     assert (counts["files"], counts["soundtracks_evaluated"]) == (16, 15)
-    assert (counts["soundtracks_without_clips"], counts["files_without_sound"]) == (1, 1)
+    assert counts["files_without_sound"] == 1
     assert counts["test_videos"] == {"ok": 15, "unreadable": 1}
     named = [(v["video_id"], v["left_out_by"]) for v in counts["videos_left_out"]]
-    assert sorted(named) == [("video3", "probe"), ("video4", "audio images")]
+    assert named == [("video3", "probe")]
 
 
 def test_scores_of_all_folds_are_needed(tmp_path):
