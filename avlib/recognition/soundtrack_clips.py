@@ -30,7 +30,7 @@ from avlib.models.soundtrack import (
 )
 from avlib.prefetch import prefetched
 from avlib.progress import progress
-from avlib.training.soundtrack_events import AudioImages, asked_starts, cut_image
+from avlib.training.soundtrack_events import AudioImages, asked_starts, cut_frames
 
 POOLED_AT_ONCE = 1024  # soundtracks
 
@@ -132,7 +132,7 @@ def _image_batches(
     images: AudioImages, starts: Mapping[str, NDArray[np.int64]], batch_size: int
 ) -> Iterator[NDArray[np.float32]]:
     """Yield what begins at the frames of all videos in order: (at most B, N_MELS, IMAGE_FRAMES)."""
-    cuts = (cut_image(images[v], int(start)) for v, frames in starts.items() for start in frames)
+    cuts = (cut_frames(images[v], int(start)) for v, frames in starts.items() for start in frames)
     while batch := list(islice(cuts, batch_size)):
         yield np.stack(batch)
 

@@ -6,6 +6,7 @@ Source: the published training on Kinetics-600, where each clip of 0.96 s has it
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -45,25 +46,30 @@ def audible_clips(images: Any) -> NDArray[np.int64]:
     return np.flatnonzero(is_audible)
 
 
-def cut_image(images: Any, start: int) -> NDArray[np.float32]:
-    """Return what begins at a frame of a soundtrack: (N_MELS, IMAGE_FRAMES).
+def cut_frames(images: Any, start: int, length: int = IMAGE_FRAMES) -> NDArray[np.float32]:
+    """Return what begins at a frame of a soundtrack: (N_MELS, length).
 
     The start of the soundtrack follows its end.
 
     Args:
         images: (K, N_MELS, IMAGE_FRAMES), one after the other.
         start: number of the frame, counted over all images.
+        length: number of frames.
     """
     number, offset = divmod(start, IMAGE_FRAMES)
-    first = np.asarray(images[number % len(images)], dtype=np.float32)
-    if not offset:
-        return first
-    second = np.asarray(images[(number + 1) % len(images)], dtype=np.float32)
-    return np.concatenate([first[:, offset:], second[:, :offset]], axis=1)
+    stop = -(-(start + length) // IMAGE_FRAMES)
+    parts = [images[n % len(images)] for n in range(number, stop)]
+    frames = np.concatenate(parts, axis=1, dtype=np.float32)
+    return frames[:, offset : offset + length]
+
+
+def shift_bands(image: NDArray[np.float32], shift: int) -> NDArray[np.float32]:
+    """Return an image (N_MELS, T) whose bands are `shift` higher; the one at the edge repeats."""
+    return image[np.clip(np.arange(len(image)) - shift, 0, len(image) - 1)]
 
 
 def asked_starts(images: Any, *, drops_silence: bool, half_steps: bool) -> NDArray[np.int64]:
-    """Return the first frames of what a network is asked about, for `cut_image`.
+    """Return the first frames of what a network is asked about, for `cut_frames`.
 
     Args:
         images: (K, N_MELS, IMAGE_FRAMES).
@@ -74,7 +80,7 @@ def asked_starts(images: Any, *, drops_silence: bool, half_steps: bool) -> NDArr
     starts = numbers * IMAGE_FRAMES
     if not half_steps:
         return starts
-    between = [s for s in starts + IMAGE_FRAMES // 2 if np.ptp(cut_image(images, int(s))) > 0]
+    between = [s for s in starts + IMAGE_FRAMES // 2 if np.ptp(cut_frames(images, int(s))) > 0]
     return np.sort(np.concatenate([starts, np.array(between, dtype=np.int64)]))
 
 
@@ -127,7 +133,7 @@ class SoundtrackEvents(LabelledEvents):
         sums, squares = np.zeros(N_MELS), np.zeros(N_MELS)
         for index, numbers in enumerate(self._clips):
             for number in numbers:
-                image = self._cut(index, number, 0).astype(np.float64)
+                image = self._cut(index, number).astype(np.float64)
                 sums += image.sum(axis=1)
                 squares += (image**2).sum(axis=1)
         n_values = self.n_clips * IMAGE_FRAMES
@@ -150,23 +156,40 @@ class SoundtrackEvents(LabelledEvents):
         """Return the images of pairs of event and number, augmented: (B, N_MELS, IMAGE_FRAMES)."""
         how = self.augmentation
         if how is None:
-            return np.stack([self._cut(*item, 0) for item in items])
-        shifts = rng.integers(-how.shift_frames, how.shift_frames + 1, len(items))
+            return np.stack([self._cut(*item) for item in items])
+        n = len(items)
+        shifts = rng.integers(-how.shift_frames, how.shift_frames + 1, n).tolist()
+        lengths = (IMAGE_FRAMES * np.exp(rng.uniform(-how.stretch, how.stretch, n))).round()
+        pitches = rng.integers(-how.shift_bands, how.shift_bands + 1, n).tolist()
+        drawn = zip(items, shifts, lengths.astype(int).tolist(), pitches, strict=True)
         images = np.stack(
-            [self._shifted(*item, int(s)) for item, s in zip(items, shifts, strict=True)]
+            [
+                shift_bands(self._stretched(*item, shift, length), pitch)
+                for item, shift, length, pitch in drawn
+            ]
         )
         bands, frames = (how.masks, how.mask_bands), (how.masks, how.mask_frames)
         mask_batch_with_mean(images, rng, bands=bands, frames=frames)
         return images
 
-    def _shifted(self, index: int, number: int, shift: int) -> NDArray[np.float32]:
-        """Return the image that is `shift` frames later, or itself where that one is silent."""
-        moved = self._cut(index, number, shift)
-        return moved if moved.max() > moved.min() else self._cut(index, number, 0)
+    def _stretched(self, index: int, number: int, shift: int, length: int) -> NDArray[np.float32]:
+        """Return the `length` frames about the middle of an image that is `shift` frames later.
 
-    def _cut(self, index: int, number: int, shift: int) -> NDArray[np.float32]:
-        """Return what is `shift` frames after the start of an image."""
-        return cut_image(self.images[self.video_ids[index]], number * IMAGE_FRAMES + shift)
+        They take the time of an image. Where they are silent, it is the image itself.
+        """
+        start = shift + (IMAGE_FRAMES - length) // 2
+        moved = self._cut(index, number, start, length)
+        if moved.max() == moved.min():
+            return self._cut(index, number)
+        size = (IMAGE_FRAMES, N_MELS)
+        return cv2.resize(moved, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+    def _cut(
+        self, index: int, number: int, start: int = 0, length: int = IMAGE_FRAMES
+    ) -> NDArray[np.float32]:
+        """Return what begins `start` frames after an image does: (N_MELS, length)."""
+        images = self.images[self.video_ids[index]]
+        return cut_frames(images, number * IMAGE_FRAMES + start, length)
 
     def video_fingerprint(self, video_id: str) -> bytes:
         """Return number and origin of a video's images; the middle one where no origin is noted."""

@@ -44,12 +44,16 @@ class ImageAugmentation:
         masks: stretches of bands, and as many of frames, that the mean of the image covers.
         mask_bands: number of bands that each covers less than.
         mask_frames: number of frames that each covers less than.
+        stretch: largest change of the tempo, as the logarithm of a factor.
+        shift_bands: largest shift in pitch, in bands.
     """
 
     shift_frames: int
     masks: int
     mask_bands: int
     mask_frames: int
+    stretch: float = 0.0
+    shift_bands: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,16 @@ class SoundtrackRecipe(BaseRecipe):
 
 _SMALL = SoundtrackRecipe(  # hundreds to thousands of clips
     name="small",
-    schedule=Schedule(3e-3, epochs=40, policy="cosine", warmup_epochs=2, warmup_start_rate=1e-5),
+    schedule=Schedule(3e-3, epochs=60, policy="cosine", warmup_epochs=2, warmup_start_rate=1e-5),
     batch_size=16,
     optimizer="adamw",
     weight_decay=0.05,
     label_smoothing=0.1,
     mixup=0.1,
     clips_together=4,
-    augmentation=ImageAugmentation(shift_frames=48, masks=1, mask_bands=10, mask_frames=16),
+    augmentation=ImageAugmentation(
+        shift_frames=48, masks=1, mask_bands=10, mask_frames=16, stretch=0.15, shift_bands=3
+    ),
     keeps="last",
     choice=NetworkChoice("resnet18", pool="full", width=32, stem_stride=2, standardises=True),
     reference="soundtrack",

@@ -109,6 +109,35 @@ def test_a_shifted_image_is_cut_out_of_its_soundtrack():
     assert min(firsts) < 96 < 200 < max(firsts)
 
 
+def changes(values, seeds=40, **augmentation):
+    """Yield the middle one of three images of these values, augmented in one way after another."""
+    images = np.broadcast_to(values, (64, 3 * 96)).reshape(64, 3, 96).transpose(1, 0, 2)
+    how = ImageAugmentation(0, masks=0, mask_bands=1, mask_frames=1, **augmentation)
+    events = events_of(Images(v0=images.astype(np.float32)), how)
+    for seed in range(seeds):
+        yield events.augmented_clip(0, 1, np.random.default_rng(seed)).numpy()
+
+
+def test_a_stretched_image_has_more_or_less_of_its_soundtrack_about_the_same_middle():
+    tempos = []
+    for image in changes(np.arange(3 * 96), stretch=0.2):
+        np.testing.assert_allclose(image, np.broadcast_to(image[0], (64, 96)))
+        np.testing.assert_allclose(np.diff(image[0, 2:-2]), image[0, 48] - image[0, 47], atol=1e-4)
+        tempos.append(image[0, 48] - image[0, 47])
+        assert abs(image[0].mean() - (96 + 47.5)) <= 0.5
+    assert 0.8 < min(tempos) < 0.9 < 1.1 < max(tempos) < 1.25
+
+
+def test_the_bands_of_an_image_are_shifted_and_the_one_at_the_edge_repeats():
+    shifts = set()
+    for image in changes(np.arange(64)[:, None], shift_bands=3):
+        shift = 10 - int(image[10, 0])
+        shifts.add(shift)
+        expected = np.clip(np.arange(64) - shift, 0, 63)
+        np.testing.assert_array_equal(image, np.broadcast_to(expected[:, None], (64, 96)))
+    assert shifts == set(range(-3, 4))
+
+
 def test_an_image_is_not_shifted_off_its_sound():
     """The sound is in the first frames, so that nearly all later starts miss it."""
     images = np.full((2, 64, 96), -80, dtype=np.float32)
