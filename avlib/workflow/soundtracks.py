@@ -30,7 +30,7 @@ class SoundtrackStages(Studies):
         return {"variant": mel.variant, "reference": mel.reference or recipe.reference}
 
     def image_packing(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return how audio images are stored; of one's own sounds the short ones, too."""
+        """Return how audio images are packed; sounds of one's own are padded where too short."""
         study = self.soundtracks(wildcards)
         return {"dtype": study.mel.dtype, "pads_short": isinstance(study, Sounds)}
 
