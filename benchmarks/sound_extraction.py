@@ -1,4 +1,4 @@
-"""Sound extraction: one ffmpeg process a clip, as published, against decoding in process.
+"""Sound extraction: one ffmpeg process a clip, as published, against the stage that packs sound.
 
 python benchmarks/sound_extraction.py
 """
@@ -10,17 +10,24 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import h5py
+import av
+from av.stream import Discard
 from measure import best_cpu_seconds, write_result
 
 from avlib.media import ffmpeg
-from avlib.media.sound import SoundSettings, pack_sound
+from avlib.media.decode import BLOCK_SAMPLES
+from avlib.media.pack import pack_waveforms
+from avlib.media.probe import probe_shard
+from avlib.media.scan import scan
+from avlib.media.sound import SoundSettings
+from avlib.media.videos import folder_videos
 
-SAMPLE_RATE, CLIPS, ROUNDS = 16_000, 20, 5
+SAMPLE_RATE, CLIPS, ROUNDS = 16_000, 64, 8
 
 
 def make_clips(folder: Path) -> list[Path]:
     """Render clips as YouTube gives them: H.264 at 30 fps, AAC in stereo at 44.1 kHz."""
+    folder.mkdir()
     quiet = [ffmpeg.binary(), "-v", "error", "-nostdin"]
     paths = [folder / f"{number:02}.mp4" for number in range(CLIPS)]
     for number, path in enumerate(paths):
@@ -41,34 +48,64 @@ def one_process_a_clip(command: str, paths: list[Path], folder: Path) -> None:
         subprocess.run([*source, *sound, folder / f"{path.stem}.wav"], check=True)
 
 
-def in_process(paths: list[Path], folder: Path) -> None:
-    """Write one pack of all clips."""
-    with h5py.File(folder / "pack.h5", "w") as pack:
-        for path in paths:
-            pack_sound(pack, path.stem, path, SoundSettings(SAMPLE_RATE, "ffmpeg"))
+def libraries_alone(paths: list[Path]) -> None:
+    """Open, decode and resample in process, and throw the samples away: what no code can save."""
+    for path in paths:
+        fifo = av.AudioFifo()
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+        with av.open(str(path)) as container:
+            container.streams.video[0].discard = Discard.all
+            for frame in container.decode(audio=0):
+                fifo.write(frame)
+                if fifo.samples >= BLOCK_SAMPLES:
+                    resampler.resample(fifo.read())
+        resampler.resample(fifo.read())
+
+
+def pack_clips(path_variable: str, folder: Path) -> None:
+    """Write one pack of all clips, as the workflow does with an ffmpeg on the PATH or none."""
+    os.environ["PATH"] = path_variable
+    ffmpeg.binary.cache_clear()
+    pack_waveforms(
+        videos=folder / "0.json",
+        manifest=folder / "probed.parquet",
+        settings=SoundSettings(SAMPLE_RATE, "ffmpeg"),
+        previous=folder / "none.h5",
+        pack_target=folder / "pack.h5",
+        manifest_target=folder / "manifest.parquet",
+    )
+    (folder / "none.h5").unlink()  # it would be taken for what has not changed
 
 
 def main() -> None:
     """Print and write the CPU time of a clip in each way."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ffmpeg", help="another ffmpeg to compare with")
+    parser.add_argument("--ffmpeg", help="another ffmpeg, named ffmpeg, to have on the PATH")
     other = parser.parse_args().ffmpeg
     os.environ["PATH"] = ""  # the library takes the ffmpeg of the Python packages
-    commands = [ffmpeg.binary(), *([other] if other else [])]
+    paths_of = {ffmpeg.binary(): ""} | ({other: str(Path(other).parent)} if other else {})
+    releases = {command: f"ffmpeg {ffmpeg.version(command)}" for command in paths_of}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = make_clips(folder)
-        variants = {
-            f"one process of ffmpeg {ffmpeg.version(command)}": partial(
-                one_process_a_clip, command, paths, folder
-            )
-            for command in commands
-        }
-        variants["avlib"] = partial(in_process, paths, folder)
+        paths = make_clips(folder / "clips")
+        scan(folder_videos(folder / "clips", "test"), shards=1, folder=folder)
+        probe_shard(folder / "0.json", folder / "probed.parquet")
+        variants = {"FFmpeg's libraries alone, in process": partial(libraries_alone, paths)}
+        for command, release in releases.items():
+            variants |= {
+                f"a process of {release} a clip": partial(
+                    one_process_a_clip, command, paths, folder
+                ),
+                f"avlib with {release}": partial(pack_clips, paths_of[command], folder),
+            }
         best = best_cpu_seconds(variants, ROUNDS)
     result = {f"{name}, CPU ms a clip": round(1000 * s / len(paths), 2) for name, s in best.items()}
-    for name in list(best)[:-1]:
-        result[f"times the throughput of {name}"] = round(best[name] / best["avlib"], 2)
+    result |= {
+        f"times the throughput with {release}": round(
+            best[f"a process of {release} a clip"] / best[f"avlib with {release}"], 2
+        )
+        for release in releases.values()
+    }
     result["clips"] = f"{len(paths)} of 10 s, AAC stereo at 44.1 kHz, to mono at 16 kHz"
     write_result("sound_extraction", result, "avlib", "av", "imageio-ffmpeg")
 

@@ -49,3 +49,12 @@ def cut_off(path: Path, target: Path, fraction: float) -> Path:
     content = path.read_bytes()
     target.write_bytes(content[: int(fraction * len(content))])
     return target
+
+
+def damage(path: Path) -> Path:
+    """Fill a part in the middle of a file with zeros."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000] = bytes(2000)
+    path.write_bytes(content)
+    return path

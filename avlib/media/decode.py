@@ -2,15 +2,18 @@
 
 Decoding in process is several times faster than a process a file, but two releases of FFmpeg
 need not give the same bits. So it is done only where both are shown to agree (the tests compare
-them, codec by codec); everything else goes through the command, which is the definition.
+them, codec by codec); everything else goes through the command, which is the definition, several
+short files a process.
 """
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import BinaryIO, cast
 
 import av
@@ -34,6 +37,14 @@ BLOCK_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was 
 SPOOL_BYTES = 64 << 20  # a recording up to this size stays in memory
 AAC_FRAME_SAMPLES = 1024
 LAYOUTS = {1: "mono", 2: "stereo"}
+
+
+@dataclass(frozen=True)
+class DecodedSound:
+    """Samples in an open file, as raw int16, interleaved; and their number of channels."""
+
+    raw: BinaryIO
+    channels: int
 
 
 class _CommandNeededError(Exception):
@@ -81,6 +92,37 @@ def extract_waveform(
     return target.tell() // (2 * channels), channels
 
 
+@contextmanager
+def decoded_together(
+    files: Mapping[str, Path], sample_rate: int, folder: Path, channels: int | None = 1
+) -> Iterator[dict[str, DecodedSound]]:
+    """Decode several files by one process of the command; yield their sound by name.
+
+    The samples are those of `extract_waveform`. A file without exactly one sound stream is left
+    out, and all are if the command complains: those are then to be decoded by themselves.
+
+    Args:
+        files: media files by any name.
+        sample_rate: Hz of the samples.
+        folder: where the samples lie until the end of the context, in files without names.
+        channels: one or two. None: one where the sound stream has one, else two.
+    """
+    with ExitStack() as stack:
+        jobs, decoded = [], {}
+        for name, path in files.items():
+            if own_channels := _channels_of_only_stream(path):
+                raw = cast(BinaryIO, stack.enter_context(TemporaryFile(dir=folder)))
+                decoded[name] = DecodedSound(raw, channels or min(own_channels, 2))
+                jobs.append((path, decoded[name].channels, raw))
+        try:
+            if jobs:
+                ffmpeg.write_waveforms(jobs, sample_rate=sample_rate)
+        except DataError as reason:
+            logger.debug("%s", reason)
+            decoded = {}
+        yield decoded
+
+
 def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
     """Write the sound of `path` as raw interleaved int16; return its sample rate and channels.
 
@@ -122,6 +164,16 @@ def _write_blocks(blocks: Iterator[NDArray[np.int16]], target: BinaryIO) -> None
 
 def _own_channels(container: InputContainer) -> int:
     return 1 if all(stream.channels == 1 for stream in container.streams.audio) else 2
+
+
+def _channels_of_only_stream(path: Path) -> int:
+    """Return the channels of a file's sound stream, zero if there is not exactly one."""
+    try:
+        with av.open(str(path), metadata_errors="replace") as container:
+            streams = container.streams.audio
+            return int(streams[0].channels) if len(streams) == 1 else 0
+    except (av.FFmpegError, ValueError, AttributeError):
+        return 0
 
 
 def _decode_in_process(

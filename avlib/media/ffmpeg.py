@@ -5,9 +5,10 @@ import functools
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import BinaryIO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 
 BLOCK_SAMPLES = 1 << 20
+QUEUED_PACKETS = 1024  # between reading and decoding; with few, two threads wait for each other
 
 
 @functools.cache
@@ -83,6 +85,40 @@ def command_waveform(
             stderr.seek(0)
             complaints = stderr.read().decode(errors="replace")
             raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
+
+
+def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate: int) -> None:
+    """Write the sound of several files with one process, as its start may cost more than a clip.
+
+    Args:
+        files: of each, a media file with one sound stream, the number of channels, and an empty
+            file that gets the samples of `ffmpeg -ac CHANNELS -ar RATE -c:a pcm_s16le`.
+        sample_rate: Hz of the samples.
+
+    Raises:
+        DataError: if the command complains about any of the files; what it wrote is then unsure,
+            as a share of errors that ends it for one file may pass among several.
+    """
+    outputs = [
+        ffmpeg.input(f"file:{path}", thread_queue_size=QUEUED_PACKETS)["a"].output(
+            f"pipe:{target.fileno()}",
+            acodec="pcm_s16le",
+            format="s16le",
+            ac=channels,
+            ar=sample_rate,
+        )
+        for path, channels, target in files
+    ]
+    arguments = (
+        ffmpeg.merge_outputs(*outputs)
+        .global_args("-nostdin", "-loglevel", "error")
+        .compile(cmd=binary())
+    )
+    descriptors = [target.fileno() for _, _, target in files]
+    done = subprocess.run(arguments, stderr=subprocess.PIPE, pass_fds=descriptors, check=False)
+    complaints = done.stderr.decode(errors="replace")
+    if done.returncode != 0 or complaints:
+        raise DataError(f"ffmpeg failed with {len(files)} files: {_last_line(complaints)}")
 
 
 def write_jpeg_frames(

@@ -3,8 +3,9 @@
 import hashlib
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import astuple
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import astuple, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from avlib.io.packs import copy_waveform
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import MANIFEST, read_table, write_table
 from avlib.media import ffmpeg
+from avlib.media.decode import DecodedSound, agrees_with_command, decoded_together
 from avlib.media.scan import ScannedVideo, read_scan
-from avlib.media.sound import SoundSettings, link_sound, pack_sound
+from avlib.media.sound import SoundSettings, is_decoded_by_ffmpeg, link_sound, pack_sound
 from avlib.media.videos import is_hdf5
 from avlib.memory import returning_memory
 from avlib.progress import progress
 
 logger = logging.getLogger(__name__)
 
+FILES_A_PROCESS = 16  # of ffmpeg, where it decodes
+LONGEST_TOGETHER_S = 600  # a longer recording is not worth the room among others
 FOUND = ["status", "message", "audio_duration_s"]  # columns of the manifest that decoding decides
 
 
@@ -56,11 +60,13 @@ def pack_waveforms(
         open_previous(previous) as old,
     ):
         pack.attrs["rate_hz"] = settings.sample_rate
+        shard = _Shard(sources, settings, pack, old)
         listed = returning_memory(rows.itertuples())
-        found = [
-            _pack_row(row, sources[row.video_id], pack, old, settings)
-            for row in progress(listed, "packing sound", "videos", total=len(rows))
-        ]
+        shown = progress(listed, "packing sound", "videos", total=len(rows))
+        found = []
+        while batch := list(islice(shown, FILES_A_PROCESS)):
+            with shard.decoded_together(batch, partial.parent) as decoded:
+                found += [shard.pack_row(row, decoded.get(row.video_id)) for row in batch]
     rows[FOUND] = pd.DataFrame(found, columns=FOUND, index=rows.index)
     write_table(rows, manifest_target, MANIFEST)
     keep_copy(pack_target, previous)
@@ -78,49 +84,94 @@ def open_previous(path: Path) -> Iterator[h5py.File | None]:
             yield file
 
 
-def _pack_row(
-    row: Any,
-    source: ScannedVideo,
-    pack: h5py.File,
-    old: h5py.File | None,
-    settings: SoundSettings,
-) -> tuple[str, str, float | None]:
-    """Add the sound of a row's video to the pack; return the columns FOUND of the row."""
-    is_ok = row.status == "ok" or (row.status == "no_audio" and source.sound)
-    if not is_ok:
-        return row.status, row.message, row.audio_duration_s
-    if source.sound and not Path(source.sound).exists():
-        return "no_audio", f"{source.sound} does not exist; add it", None
-    try:
-        n_samples = _pack_or_reuse(source, row.content_hash, pack, old, settings)
-    except DataError as error:
-        return "unreadable", f"{error}; replace the file", None
-    if n_samples == 0:
-        return "no_audio", "the sound stream holds no samples", None
-    return "ok", "", n_samples / settings.sample_rate
+@dataclass(frozen=True)
+class _Shard:
+    """The pack of a shard while it is written, and what goes into it.
+
+    Attributes:
+        sources: the shard's videos by id.
+        settings: rate, resampler and channels.
+        pack: file to write.
+        old: the last pack, if there is one.
+    """
+
+    sources: dict[str, ScannedVideo]
+    settings: SoundSettings
+    pack: h5py.File
+    old: h5py.File | None
+
+    def pack_row(self, row: Any, decoded: DecodedSound | None) -> tuple[str, str, float | None]:
+        """Add the sound of a row's video to the pack; return the columns FOUND of the row."""
+        source = self.sources[row.video_id]
+        is_ok = row.status == "ok" or (row.status == "no_audio" and source.sound)
+        if not is_ok:
+            return row.status, row.message, row.audio_duration_s
+        if source.sound and not Path(source.sound).exists():
+            return "no_audio", f"{source.sound} does not exist; add it", None
+        try:
+            n_samples = self._pack_or_reuse(source, row.content_hash, decoded)
+        except DataError as error:
+            return "unreadable", f"{error}; replace the file", None
+        if n_samples == 0:
+            return "no_audio", "the sound stream holds no samples", None
+        return "ok", "", n_samples / self.settings.sample_rate
+
+    def _pack_or_reuse(
+        self, source: ScannedVideo, content_hash: str, decoded: DecodedSound | None
+    ) -> int:
+        """Add a video's sound, unless it is there for another split; return its length."""
+        video_id, path = source.video_id, _sound_path(source)
+        if video_id in self.pack:
+            return len(self.pack[video_id])
+        if is_hdf5(path):
+            return link_sound(self.pack, video_id, path, self.settings)
+        key = self._key(source, content_hash)
+        if self.old is not None and self._has_old(video_id, key):
+            n_samples = len(self.old[video_id])
+            copy_waveform(self.pack, video_id, self.old[video_id])
+        else:
+            n_samples = pack_sound(self.pack, video_id, path, self.settings, decoded)
+        if n_samples:
+            self.pack[video_id].attrs.update(
+                rate_hz=self.settings.sample_rate,
+                source_hash=source.sound_hash or content_hash,
+                key=key,
+            )
+        return n_samples
+
+    def decoded_together(
+        self, rows: list[Any], folder: Path
+    ) -> AbstractContextManager[dict[str, DecodedSound]]:
+        """Decode by one command what none decodes in process; yield by id what came of it."""
+        files = {
+            row.video_id: Path(row.path)
+            for row in rows
+            if not agrees_with_command() and self._is_for_one_process(row)
+        }
+        settings = self.settings
+        return decoded_together(files, settings.sample_rate, folder, settings.n_channels)
+
+    def _is_for_one_process(self, row: Any) -> bool:
+        """Say whether a file's own sound is short, new, and to be what ffmpeg writes."""
+        source = self.sources[row.video_id]
+        path = _sound_path(source)
+        is_own = row.status == "ok" and str(path) == row.path and not is_hdf5(path)
+        is_short = row.duration_s <= LONGEST_TOGETHER_S
+        if not (is_own and is_short and is_decoded_by_ffmpeg(path, self.settings)):
+            return False
+        is_there = row.video_id in self.pack
+        return not is_there and not self._has_old(row.video_id, self._key(source, row.content_hash))
+
+    def _key(self, source: ScannedVideo, content_hash: str) -> str:
+        """Return what the samples of a video depend on, as a hash."""
+        made_by = (code_fingerprint("avlib.media.sound"), ffmpeg.version(ffmpeg.binary()))
+        parts = (astuple(self.settings), source.sound_hash or content_hash, made_by)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _has_old(self, video_id: str, key: str) -> bool:
+        old = self.old
+        return old is not None and video_id in old and old[video_id].attrs.get("key") == key
 
 
-def _pack_or_reuse(
-    source: ScannedVideo,
-    content_hash: str,
-    pack: h5py.File,
-    old: h5py.File | None,
-    settings: SoundSettings,
-) -> int:
-    """Add a video's sound to the pack, unless it is there for another split; return its length."""
-    video_id, path = source.video_id, Path(source.sound or source.path or "")
-    if video_id in pack:
-        return len(pack[video_id])
-    if is_hdf5(path):
-        return link_sound(pack, video_id, path, settings)
-    source_hash = source.sound_hash or content_hash
-    made_by = (code_fingerprint("avlib.media.sound"), ffmpeg.version(ffmpeg.binary()))
-    key = hashlib.sha256(repr((astuple(settings), source_hash, made_by)).encode()).hexdigest()
-    if old is not None and video_id in old and old[video_id].attrs.get("key") == key:
-        n_samples = len(old[video_id])
-        copy_waveform(pack, video_id, old[video_id])
-    else:
-        n_samples = pack_sound(pack, video_id, path, settings)
-    if n_samples:
-        pack[video_id].attrs.update(rate_hz=settings.sample_rate, source_hash=source_hash, key=key)
-    return n_samples
+def _sound_path(source: ScannedVideo) -> Path:
+    return Path(source.sound or source.path or "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Literal, cast
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.io.packs import as_float32, write_waveform
-from avlib.media.decode import SPOOL_BYTES, extract_channels, extract_waveform
+from avlib.media.decode import SPOOL_BYTES, DecodedSound, extract_channels, extract_waveform
 from avlib.media.resample import resample_mono
 from avlib.media.videos import SOUND_SUFFIXES
 
@@ -35,42 +36,61 @@ class SoundSettings:
     resampler: Literal["ffmpeg", "soxr"]
     channels: Literal["mono", "own"] = "mono"
 
+    @property
+    def n_channels(self) -> int | None:
+        """One, or None for those of the file."""
+        return 1 if self.channels == "mono" else None
 
-def pack_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettings) -> int:
+
+def pack_sound(
+    pack: h5py.File,
+    video_id: str,
+    path: Path,
+    settings: SoundSettings,
+    decoded: DecodedSound | None = None,
+) -> int:
     """Add the sound of a file to a pack under the video's id; return the number of samples.
 
-    A file without samples adds nothing.
+    A file without samples adds nothing. What is `decoded` already is not decoded again.
 
     Raises:
         DataError: if the file cannot be decoded.
     """
+    if decoded is not None:
+        return _pack_decoded(pack, video_id, decoded, settings)
     folder = str(Path(pack.filename).parent)
     with SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool:
         raw = cast(BinaryIO, spool)
-        if settings.channels == "own":
-            return _pack_channels(pack, video_id, path, settings.sample_rate, raw)
-        dtype: type = np.float32
+        if is_decoded_by_ffmpeg(path, settings):
+            _, channels = extract_waveform(path, settings.sample_rate, raw, settings.n_channels)
+            return _pack_decoded(pack, video_id, DecodedSound(raw, channels), settings)
         if path.suffix.lower() in SOUND_SUFFIXES:
             _write_sound_file(path, settings.sample_rate, raw)
-        elif settings.resampler == "soxr":
-            _write_soxr(path, settings.sample_rate, raw, folder)
         else:
-            dtype = np.int16
-            extract_waveform(path, settings.sample_rate, raw)
-        n_samples = raw.tell() // np.dtype(dtype).itemsize
+            _write_soxr(path, settings.sample_rate, raw, folder)
+        n_samples = raw.tell() // np.dtype(np.float32).itemsize
         if n_samples:
-            write_waveform(pack, video_id, (n_samples,), map(as_float32, _blocks(raw, dtype)))
+            write_waveform(pack, video_id, (n_samples,), _blocks(raw, np.float32))
         return n_samples
 
 
-def _pack_channels(
-    pack: h5py.File, video_id: str, path: Path, sample_rate: int, raw: BinaryIO
+def is_decoded_by_ffmpeg(path: Path, settings: SoundSettings) -> bool:
+    """Say whether the samples of a media file are those that the ffmpeg command writes."""
+    is_sound_file = path.suffix.lower() in SOUND_SUFFIXES
+    return settings.channels == "own" or (settings.resampler == "ffmpeg" and not is_sound_file)
+
+
+def _pack_decoded(
+    pack: h5py.File, video_id: str, sound: DecodedSound, settings: SoundSettings
 ) -> int:
-    """Add the sound of a file as int16 (n_samples, 1 or 2); return the number of samples."""
-    n_samples, channels = extract_waveform(path, sample_rate, raw, channels=None)
-    if n_samples:
-        blocks = (block.reshape(-1, channels) for block in _blocks(raw, np.int16, channels))
-        write_waveform(pack, video_id, (n_samples, channels), blocks, np.int16)
+    """Add sound as int16 (n_samples, 1 or 2) if it has its own channels, else as float32."""
+    n_samples = sound.raw.seek(0, SEEK_END) // (2 * sound.channels)
+    blocks = _blocks(sound.raw, np.int16, sound.channels)
+    if n_samples and settings.channels == "own":
+        shaped = (block.reshape(-1, sound.channels) for block in blocks)
+        write_waveform(pack, video_id, (n_samples, sound.channels), shaped, np.int16)
+    elif n_samples:
+        write_waveform(pack, video_id, (n_samples,), map(as_float32, blocks))
     return n_samples
 
 

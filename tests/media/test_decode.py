@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from media_files import make_video, run_ffmpeg
+from media_files import damage, make_video, run_ffmpeg
 
 from avlib.errors import DataError
 from avlib.media import decode, ffmpeg
@@ -135,11 +135,7 @@ def test_a_file_that_ffmpeg_cannot_read_is_named(tmp_path):
 
 
 def test_damaged_sound_gives_what_the_command_gives(tmp_path):
-    source = make_video(tmp_path / "a.mkv", audio_codec="libmp3lame")
-    content = bytearray(source.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 2000] = bytes(2000)
-    source.write_bytes(content)
+    source = damage(make_video(tmp_path / "a.mkv", audio_codec="libmp3lame"))
     np.testing.assert_array_equal(extracted(source, 16_000), command(source, 16_000))
 
 
@@ -167,3 +163,36 @@ def test_a_gap_in_the_sound_of_an_mp4_agrees_with_the_command(tmp_path):
     path = tmp_path / "gap.mp4"
     run_ffmpeg("-i", source, "-c:v", "copy", "-c:a", "aac", *gap, path)
     np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000))
+
+
+@pytest.mark.parametrize("channels", [1, 2, None])
+def test_several_files_by_one_process_give_the_samples_of_each_by_its_own(tmp_path, channels):
+    own = {"-i.mp4": 2, "ö ä.MKV": 2, "a:b.mkv": 1}
+    files = {
+        "-i.mp4": make_video(tmp_path / "-i.mp4"),
+        "ö ä.MKV": make_video(tmp_path / "ö ä.MKV", audio_codec="flac", channels=6),
+        "a:b.mkv": make_video(tmp_path / "a:b.mkv", audio_codec="libopus", channels=1),
+    }
+    with decode.decoded_together(files, 16_000, tmp_path, channels) as together:
+        for name, path in files.items():
+            kept = channels or own[name]
+            together[name].raw.seek(0)
+            assert together[name].raw.read() == command(path, 16_000, kept).tobytes()
+            assert together[name].raw.tell() > 30_000 * 2 * kept
+            assert together[name].channels == kept
+    assert {path.name for path in tmp_path.iterdir()} == set(files)
+
+
+def test_files_that_do_not_go_together_are_left_to_processes_of_their_own(tmp_path):
+    good = make_video(tmp_path / "good.mp4")
+    two_streams = tmp_path / "two.mkv"
+    run_ffmpeg("-i", good, "-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy", two_streams)
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    for bad in (two_streams, text):
+        files = {"good": good, "bad": bad}
+        with decode.decoded_together(files, 16_000, tmp_path) as together:
+            assert set(together) == {"good"}
+    damaged = damage(make_video(tmp_path / "damaged.mkv", audio_codec="libmp3lame"))
+    with decode.decoded_together({"good": good, "bad": damaged}, 16_000, tmp_path) as together:
+        assert together == {}

@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
-from media_files import cut_off, make_video
+from media_files import cut_off, damage, make_video
 
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import MANIFEST, read_table
@@ -29,6 +29,16 @@ def pack(videos, folder, settings=SETTINGS):
         manifest_target=folder / "manifest.parquet",
     )
     return read_table(folder / "manifest.parquet", MANIFEST).set_index("video_id")
+
+
+def of_the_command(path, settings, channels=1):
+    """Return the sound of a file as a pack holds it, from a process of its own."""
+    rate = settings.sample_rate
+    blocks = list(ffmpeg.command_waveform(path, sample_rate=rate, channels=channels))
+    samples = np.concatenate(blocks)
+    if settings.channels == "own":
+        return samples.reshape(-1, channels)
+    return samples.astype(np.float32) / 32_768
 
 
 @pytest.fixture
@@ -64,11 +74,10 @@ def test_good_videos_are_packed_and_the_manifest_tells_of_the_rest(folder):
 
 def test_samples_are_those_of_the_command(folder):
     pack(folder_videos(folder / "videos", "test"), folder)
-    path = folder / "videos" / "-good.mp4"
-    expected = np.concatenate(list(ffmpeg.command_waveform(path, sample_rate=16_000, channels=1)))
     with WaveformStore([folder / "pack.h5"], sample_rate=16_000) as store:
         waveform = store.read("-good", 0, store.n_samples("-good"))
-    np.testing.assert_array_equal(waveform, expected.astype(np.float32) / 32_768)
+    expected = of_the_command(folder / "videos" / "-good.mp4", SETTINGS)
+    np.testing.assert_array_equal(waveform, expected)
 
 
 def test_the_same_videos_give_the_same_bytes(folder):
@@ -99,6 +108,55 @@ def test_only_changed_videos_are_decoded_again(folder, monkeypatch):
 def test_a_broken_previous_pack_is_not_needed(folder):
     (folder / "previous.h5").write_bytes(b"\x89HDF torn")
     assert (pack(folder_videos(folder / "videos", "test"), folder)["status"] == "ok").sum() == 2
+
+
+@pytest.fixture
+def counted(tmp_path, monkeypatch):
+    """Put an ffmpeg of another release on the PATH; yield how often it has decoded something."""
+    starts = tmp_path / "starts"
+    starts.touch()
+    script = tmp_path / "bin" / "ffmpeg"
+    script.parent.mkdir()
+    is_asked = '[ "$1" = -version ]'
+    script.write_text(
+        f'#!/bin/sh\n{is_asked} || echo >> "{starts}"\nexec "{ffmpeg.binary()}" "$@"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent), prepend=":")
+    monkeypatch.setattr("avlib.media.decode.AGREEING_RELEASES", set())
+    ffmpeg.binary.cache_clear()
+    yield lambda: len(starts.read_text())
+    ffmpeg.binary.cache_clear()
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SoundSettings(44_100, "ffmpeg", "own")])
+def test_where_the_command_decodes_one_process_decodes_several_files(tmp_path, counted, settings):
+    for number in range(20):
+        make_video(tmp_path / "videos" / f"{number}.mkv", duration_s=0.5, channels=1 + number % 2)
+    before = counted()
+    manifest = pack(folder_videos(tmp_path / "videos", "test"), tmp_path, settings)
+    assert counted() == before + 2
+    assert set(manifest["status"]) == {"ok"}
+    with h5py.File(tmp_path / "pack.h5") as file:
+        for video_id, path in manifest["path"].items():
+            channels = 1 if settings.channels == "mono" else 1 + int(video_id) % 2
+            expected = of_the_command(path, settings, channels)
+            np.testing.assert_array_equal(file[video_id], expected)
+    make_video(tmp_path / "videos" / "21.mkv", duration_s=0.5)
+    before = counted()
+    pack(folder_videos(tmp_path / "videos", "test"), tmp_path, settings)
+    assert counted() == before + 1
+
+
+@pytest.mark.usefixtures("counted")
+def test_damaged_sound_among_other_files_gives_what_the_command_gives(folder):
+    damage(make_video(folder / "videos" / "damaged.mkv", audio_codec="libmp3lame"))
+    manifest = pack(folder_videos(folder / "videos", "test"), folder)
+    assert set(manifest.index[manifest["status"] == "ok"]) == {"-good", "gööd 2", "damaged"}
+    with h5py.File(folder / "pack.h5") as file:
+        for video_id in file:
+            expected = of_the_command(manifest["path"][video_id], SETTINGS)
+            np.testing.assert_array_equal(file[video_id], expected)
 
 
 def test_wav_files_stand_in_for_the_sound(folder):
@@ -149,8 +207,7 @@ def test_a_pack_of_own_channels_holds_what_the_command_writes(tmp_path):
     with h5py.File(tmp_path / "pack.h5") as file:
         for video_id, channels in (("five", 2), ("two", 2), ("one", 1)):
             path = next(tmp_path.rglob(f"{video_id}.*"))
-            blocks = ffmpeg.command_waveform(path, sample_rate=44_100, channels=channels)
-            expected = np.concatenate(list(blocks)).reshape(-1, channels)
+            expected = of_the_command(path, settings, channels)
             assert file[video_id].dtype == np.int16
             np.testing.assert_array_equal(file[video_id], expected)
             assert manifest["audio_duration_s"][video_id] == len(expected) / 44_100
