@@ -17,6 +17,7 @@ class Site:
     def __init__(self, video: bytes) -> None:
         self.video = video
         self.due: dict[str, list[int]] = {}
+        self.reason: str | None = None
         self.asked: list[str] = []
         self.cookies: set[str] = set()
         self.is_silent = threading.Event()
@@ -37,7 +38,7 @@ class Site:
             request.end_headers()
             request.wfile.write(self.video[: 200 if status == CUT_OFF else None])
         else:
-            request.send_error(status)
+            request.send_error(status, self.reason)
 
 
 @contextmanager

@@ -43,6 +43,8 @@ GONE = re.compile(
 PASSING = re.compile(
     r"try again later|rate-limited|content too short|^\[download\] got error", re.IGNORECASE
 )
+REFUSED = re.compile(r"not a bot", re.IGNORECASE)  # whatever the video
+MAX_FAILURES = 10  # in a row, of the network or the site rather than of a video
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def download_clips(
 
     Raises:
         ConfigError: if yt-dlp is not installed or the cookies cannot be read.
-        DataError: if an id cannot be a file name, the ledger is damaged, or no clip is there at
-            the end.
+        DataError: if an id cannot be a file name, the ledger is damaged, the network or the site
+            fails for ten videos in a row, or no clip is there at the end.
         OSError: if the disk is full.
     """
     for video_id, _ in videos:
@@ -101,12 +103,21 @@ def download_clips(
     with WholeVideos(folder / WHOLE, settings) as site:
         done = len(videos) - len(wanted)
         bar = progress(wanted, "downloading", "videos", total=len(videos), done=done)
+        failures = 0
         for number, (video_id, start_s) in enumerate(bar):
             time.sleep(settings.pause_s if number else 0)
             target = folder / f"{video_id}.mp4"
             earlier = ledger[video_id].attempts if video_id in ledger else 0
-            ledger[video_id] = _fetch(site, video_id, target, (start_s, duration_s), earlier)
+            span = (start_s, duration_s)
+            ledger[video_id], is_general = _fetch(site, video_id, target, span, earlier)
             write_ledger(folder / LEDGER, ledger.values())
+            failures = failures + 1 if is_general else 0
+            if failures == MAX_FAILURES:
+                raise DataError(
+                    f"{folder}: {failures} videos in a row could not be fetched, the last one "
+                    f"because of: {ledger[video_id].message}; check the network and the section "
+                    "download, then start again: what is there is not fetched again"
+                )
     rows = [ledger[video_id] for video_id, _ in videos]
     _say_what_is_missing(rows, folder)
     return rows
@@ -217,14 +228,17 @@ def is_gone(message: str) -> bool:
 
 def _fetch(
     site: WholeVideos, video_id: str, target: Path, span: tuple[float, float], earlier: int
-) -> LedgerRow:
-    """Make one clip and return its row; attempts of earlier runs are counted, too."""
+) -> tuple[LedgerRow, bool]:
+    """Make one clip; return its row, and whether the network or the site failed, not the video.
+
+    Attempts of earlier runs are counted, too.
+    """
     settings, attempt = site.settings, 0
     while True:
         attempt += 1
         try:
             _cut(site.fetch(video_id), target, *span)
-            return LedgerRow(video_id, "downloaded", "", earlier + attempt)
+            return LedgerRow(video_id, "downloaded", "", earlier + attempt), False
         except Exception as error:  # whatever a site answers, it must not stop the others
             for cause in _chain(error):
                 if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
@@ -232,8 +246,10 @@ def _fetch(
             message = _message(error)
             status: Status = "gone" if is_gone(message) else "failed"
             logger.info("%s, attempt %d: %s", video_id, attempt, message)
-            if status == "gone" or attempt > settings.retries or not _is_passing(error, message):
-                return LedgerRow(video_id, status, message, earlier + attempt)
+            is_passing = status == "failed" and _is_passing(error, message)
+            if attempt > settings.retries or not is_passing:
+                row = LedgerRow(video_id, status, message, earlier + attempt)
+                return row, is_passing or REFUSED.search(message) is not None
         time.sleep(settings.backoff_s * 2 ** (attempt - 1))
 
 

@@ -106,6 +106,21 @@ def test_the_network_is_tried_again(site, tmp_path):
     assert (row.status, row.attempts) == ("failed", 4)
 
 
+@pytest.mark.parametrize("answer", [(503, "Busy"), (403, "Confirm that you are not a bot")])
+def test_a_site_that_answers_no_more_is_asked_no_more(site, tmp_path, answer):
+    ids = [f"{number:02}" for number in range(16)]
+    status, site.reason = answer
+    site.due = {video_id: [status] * ALWAYS for video_id in ids[1:] if video_id != "04"}
+    with pytest.raises(DataError, match=f"10 videos in a row .* {site.reason}; check the network"):
+        fetch(site, tmp_path, *ids, retries=1)
+    ledger = read_ledger(tmp_path / LEDGER)
+    statuses = [ledger[video_id].status for video_id in ids[:15]]
+    assert statuses == ["downloaded", *["failed"] * 3, "downloaded", *["failed"] * 10]
+    assert ids[15] not in site.asked
+    site.due = {}
+    assert {row.status for row in fetch(site, tmp_path, *ids)} == {"downloaded"}
+
+
 def test_a_video_that_ends_before_the_clip_leaves_none(site, tmp_path, caplog):
     with serving(site) as settings:
         starts = [("there", 1.0), ("short", 30.0)]
