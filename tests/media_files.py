@@ -1,9 +1,12 @@
-"""Media files for tests, made by ffmpeg on the spot."""
+"""Media files for tests, made on the spot by the ffmpeg of the Python packages.
+
+The library may take another one, from the PATH; the files are the same with any.
+"""
 
 import subprocess
 from pathlib import Path
 
-from avlib.media import ffmpeg
+import imageio_ffmpeg
 
 LAYOUTS = {
     1: "mono|c0=0.5*c0+0.6*c1",
@@ -13,7 +16,14 @@ LAYOUTS = {
 
 
 def run_ffmpeg(*arguments: str | Path) -> None:
-    command = [ffmpeg.binary(), "-v", "error", "-nostdin", "-y", *map(str, arguments)]
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-nostdin",
+        "-y",
+        *map(str, arguments),
+    ]
     subprocess.run(command, check=True)
 
 

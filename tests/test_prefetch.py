@@ -31,7 +31,8 @@ def test_an_error_while_preparing_reaches_the_consumer_in_its_place():
 
 
 def test_a_consumer_may_stop_early():
+    before = threading.active_count()
     for item in prefetched(iter(range(1000))):
         if item == 3:
             break
-    assert threading.active_count() < 5
+    assert threading.active_count() <= before
