@@ -176,6 +176,7 @@ rule index_features:
         runtime=30,
     params:
         extraction=studies.extraction,
+        max_bad_fraction=settings.max_bad_fraction,
         code=code_fingerprint("avlib.features.index"),
     script:
         "../workflow_scripts/index_features.py"

@@ -14,6 +14,7 @@ with job_log(Path(smk.log[0])):
         checkpoint=next(map(Path, smk.input.checkpoint), None),
         study=smk.wildcards.study,
         extraction=smk.params.extraction,
+        max_bad_fraction=smk.params.max_bad_fraction,
         index_target=Path(smk.output.index),
         summary_target=Path(smk.output.summary),
     )

@@ -11,7 +11,7 @@ from avlib.io.checkpoints import file_hash, load_metadata
 from avlib.io.provenance import package_versions
 from avlib.io.tables import FEATURES, MANIFEST, read_table, write_table
 from avlib.media.ffmpeg import binary, version
-from avlib.media.manifest import count_statuses
+from avlib.media.manifest import check_bad_fraction, count_statuses
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ def index_features(
     checkpoint: Path | None,
     study: str,
     extraction: dict[str, object],
+    max_bad_fraction: float,
     index_target: Path,
     summary_target: Path,
 ) -> None:
@@ -34,13 +35,18 @@ def index_features(
         checkpoint: weights; None for random ones.
         study: its name.
         extraction: settings and views.
+        max_bad_fraction: share of the videos that may have no features.
         index_target: table to write.
         summary_target: JSON file to write.
+
+    Raises:
+        DataError: if more of the videos have none.
     """
     rows = pd.concat([read_table(path, FEATURES) for path in shards], ignore_index=True)
     rows = rows.sort_values(["split", "video_id"], ignore_index=True)
     for row in rows[rows["status"] != "ok"].itertuples():
         logger.warning("no features: %s: %s: %s", row.video_id, row.status, row.message)
+    check_bad_fraction(rows, f"videos for {index_target.parent}", max_bad_fraction)
     weights = {
         "path": str(checkpoint) if checkpoint else "untrained",
         "sha256": file_hash(checkpoint) if checkpoint else None,

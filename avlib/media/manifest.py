@@ -25,15 +25,23 @@ def gather_manifest(shards: Sequence[Path], target: Path, *, max_bad_fraction: f
     bad = rows[rows["status"] != "ok"]
     for row in bad.itertuples():
         logger.info("left out: %s (%s): %s: %s", row.video_id, row.path, row.status, row.message)
-    counts = ", ".join(f"{n} {status}" for status, n in count_statuses(rows).items())
-    if len(bad) > max_bad_fraction * len(rows):
-        raise DataError(
-            f"{len(bad)} of {len(rows)} videos of {target.parent.name} are left out ({counts}), "
-            f"more than max_bad_fraction: {max_bad_fraction:g}"
-        )
-    level = logging.WARNING if len(bad) else logging.INFO
-    logger.log(level, "%d of %d videos are left out (%s): %s", len(bad), len(rows), counts, target)
+    found = check_bad_fraction(rows, f"videos of {target.parent.name}", max_bad_fraction)
+    logger.log(logging.WARNING if len(bad) else logging.INFO, "%s: %s", found, target)
     write_table(rows, target, MANIFEST)
+
+
+def check_bad_fraction(rows: pd.DataFrame, what: str, max_bad_fraction: float) -> str:
+    """Return, as a sentence, how many rows have another status than ok.
+
+    Raises:
+        DataError: if they are more than `max_bad_fraction` of all.
+    """
+    n_bad = int((rows["status"] != "ok").sum())
+    counts = ", ".join(f"{n} {status}" for status, n in count_statuses(rows).items())
+    found = f"{n_bad} of {len(rows)} {what} are left out ({counts})"
+    if n_bad > max_bad_fraction * len(rows):
+        raise DataError(f"{found}, more than max_bad_fraction: {max_bad_fraction:g}")
+    return found
 
 
 def count_statuses(manifest: pd.DataFrame) -> dict[str, int]:

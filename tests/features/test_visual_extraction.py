@@ -1,5 +1,6 @@
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from media_files import cut_off, make_video, run_ffmpeg
 from PIL import Image
 
 from avlib.datasets.intervals import interval_table
+from avlib.errors import DataError
 from avlib.features import visual_extraction
 from avlib.features.extraction import Journal, ShardFiles
 from avlib.features.index import index_features
@@ -184,15 +186,19 @@ def test_the_summary_counts_what_was_left_out(tmp_path, video):
     files = make_shard(tmp_path, [video, broken])
     broken.write_bytes(b"no video")
     extract(files)
-    index_features(
+    index = partial(
+        index_features,
         shards=[files.index],
         manifest=files.manifests[0],
         checkpoint=files.checkpoint,
         study="s",
         extraction=asdict(SETTINGS),
-        index_target=tmp_path / "all.parquet",
+        index_target=tmp_path / "s" / "index.parquet",
         summary_target=tmp_path / "summary.json",
     )
+    with pytest.raises(DataError, match=r"1 of 2 videos for .*s are left out .*: 0\.4$"):
+        index(max_bad_fraction=0.4)
+    index(max_bad_fraction=0.5)
     counts = json.loads((tmp_path / "summary.json").read_text())["counts"]
     assert counts["features"] == {"ok": 1, "unreadable": 1}
     assert (counts["feature_files"], counts["intervals"]) == (1, 7)
