@@ -28,7 +28,7 @@ from avlib.progress import progress
 logger = logging.getLogger(__name__)
 
 FILES_A_PROCESS = 16  # of ffmpeg, where it decodes
-LONGEST_TOGETHER_S = 600  # a longer recording is not worth the room among others
+LONGEST_TOGETHER_S = 60  # a longer recording takes more time than the start of a process
 FOUND = ["status", "message", "audio_duration_s"]  # columns of the manifest that decoding decides
 
 
@@ -143,11 +143,9 @@ class _Shard:
         self, rows: list[Any], folder: Path
     ) -> AbstractContextManager[dict[str, DecodedSound]]:
         """Decode by one command what none decodes in process; yield by id what came of it."""
-        files = {
-            row.video_id: Path(row.path)
-            for row in rows
-            if not agrees_with_command() and self._is_for_one_process(row)
-        }
+        if agrees_with_command():
+            rows = []
+        files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_process(row)}
         settings = self.settings
         return decoded_together(files, settings.sample_rate, folder, settings.n_channels)
 
