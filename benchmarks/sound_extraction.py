@@ -83,8 +83,8 @@ def main() -> None:
     parser.add_argument("--ffmpeg", help="another ffmpeg, named ffmpeg, to have on the PATH")
     other = parser.parse_args().ffmpeg
     os.environ["PATH"] = ""  # the library takes the ffmpeg of the Python packages
-    paths_of = {ffmpeg.binary(): ""} | ({other: str(Path(other).parent)} if other else {})
-    releases = {command: f"ffmpeg {ffmpeg.version(command)}" for command in paths_of}
+    path_variables = {ffmpeg.binary(): ""} | ({other: str(Path(other).parent)} if other else {})
+    releases = {command: f"ffmpeg {ffmpeg.version(command)}" for command in path_variables}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = make_clips(folder / "clips")
@@ -96,7 +96,7 @@ def main() -> None:
                 f"a process of {release} a clip": partial(
                     one_process_a_clip, command, paths, folder
                 ),
-                f"avlib with {release}": partial(pack_clips, paths_of[command], folder),
+                f"avlib with {release}": partial(pack_clips, path_variables[command], folder),
             }
         best = best_cpu_seconds(variants, ROUNDS)
     result = {f"{name}, CPU ms a clip": round(1000 * s / len(paths), 2) for name, s in best.items()}

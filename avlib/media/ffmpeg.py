@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import ffmpeg
 import imageio_ffmpeg
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
+from avlib.media.videos import readable
 
 BLOCK_SAMPLES = 1 << 20
 QUEUED_PACKETS = 1024  # between reading and decoding; with few, two threads wait for each other
@@ -64,7 +65,7 @@ def command_waveform(
     """
     options = {"ar": sample_rate, "ac": channels, "map": "0:a:0" if first_stream else None}
     arguments = (
-        ffmpeg.input(f"file:{path}")
+        _input(path)
         .output(
             "pipe:",
             vn=None,
@@ -100,7 +101,7 @@ def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate:
             as a share of errors that ends it for one file may pass among several.
     """
     outputs = [
-        ffmpeg.input(f"file:{path}", thread_queue_size=QUEUED_PACKETS)["a"].output(
+        _input(path, thread_queue_size=QUEUED_PACKETS)["a"].output(
             f"pipe:{target.fileno()}",
             acodec="pcm_s16le",
             format="s16le",
@@ -139,7 +140,7 @@ def write_jpeg_frames(
         OSError: if the disk of `folder` is full.
     """
     arguments = (
-        ffmpeg.input(f"file:{path.absolute()}")
+        _input(path.absolute())
         .output(name, **({} if rate is None else {"r": rate}))
         .global_args("-nostdin", "-loglevel", "error")
         .compile(cmd=binary())
@@ -173,7 +174,7 @@ def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> 
         OSError: if the disk of `target` is full.
     """
     arguments = (
-        ffmpeg.input(f"file:{path}", ss=start_s)
+        _input(path, ss=start_s)
         .output(
             f"file:{target}", t=duration_s, vcodec="libx264", acodec="aac", strict=-2, format="mp4"
         )
@@ -187,6 +188,18 @@ def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> 
         raise OSError(errno.ENOSPC, "the disk is full", str(target.parent))
     if done.returncode != 0:
         raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
+
+
+def _input(path: Path, **options: float) -> Any:
+    """Return a file as the input of a command.
+
+    Raises:
+        DataError: if its path is not UTF-8, which ffmpeg-python cannot take.
+    """
+    try:
+        return ffmpeg.input(f"file:{path}", **options)
+    except UnicodeEncodeError as error:
+        raise DataError(f"{readable(str(path))}: the path is not UTF-8; rename it") from error
 
 
 def _last_line(complaints: str) -> str:

@@ -1,3 +1,7 @@
+import os
+import shutil
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -157,6 +161,17 @@ def test_damaged_sound_among_other_files_gives_what_the_command_gives(folder):
         for video_id in file:
             expected = of_the_command(manifest["path"][video_id], SETTINGS)
             np.testing.assert_array_equal(file[video_id], expected)
+
+
+@pytest.mark.usefixtures("counted")
+def test_a_path_that_the_command_cannot_take_stops_nothing(tmp_path):
+    good = make_video(tmp_path / "videos" / "good.mp4")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path / "videos") + b"/\xff"))
+    odd.mkdir()
+    shutil.copy(good, odd / "b.mp4")
+    manifest = pack(folder_videos(tmp_path / "videos", "test"), tmp_path)
+    assert manifest["status"].to_dict() == {"good": "ok", "b": "unreadable"}
+    assert r"\xff/b.mp4: the path is not UTF-8; rename it" in manifest["message"]["b"]
 
 
 def test_wav_files_stand_in_for_the_sound(folder):
