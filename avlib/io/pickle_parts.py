@@ -107,7 +107,13 @@ class Dtype(Part):
         self.dtype = self.dtype.newbyteorder(byte_order)
 
     def read(self, shape: tuple[int, ...], data: Any, order: Any = "C") -> Any:
-        """Return an array of this type, in the machine's byte order, from the bytes `data`."""
+        """Return an array of this type, in the machine's byte order, from the bytes `data`.
+
+        Raises:
+            UnsafePickleError: if the type is that of objects: their bytes are memory addresses.
+        """
+        if self.dtype.hasobject:
+            raise UnsafePickleError("asks for objects made of raw bytes")
         raw = data.encode("latin1") if isinstance(data, str) else data
         return np.ndarray(shape, self.dtype, raw, order=order).astype(self.dtype.newbyteorder("="))
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avlib.errors import AvlibError, DataError, UnsafePickleError
+from avlib.io.pickle_parts import Dtype
 from avlib.io.pickles import (
     read_array_dict,
     read_id_array,
@@ -192,6 +193,27 @@ def test_a_structured_array_type_is_refused(tmp_path):
     array.dtype = np.dtype({"names": ["a"], "formats": ["f8"], "offsets": [0], "itemsize": 8})
     with pytest.raises(UnsafePickleError, match="array type"):
         read_table_pickle(written(tmp_path / "evil.pkl", array))
+
+
+SCALAR = b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR"  # its type; no data
+RAW_OBJECTS = {
+    "scalar": SCALAR + b"S'abcdefgh'\ntR.",
+    "scalar of a list": SCALAR + b"(lI7\natR.",
+    "scalar inside a list": b"(l" + SCALAR + b"S'abcdefgh'\ntRa.",
+}
+
+
+@pytest.mark.parametrize("name", RAW_OBJECTS)
+def test_an_object_made_of_raw_bytes_is_refused(tmp_path, name):
+    # The eight bytes would be taken for the address of an object, and its methods would run.
+    with pytest.raises(UnsafePickleError, match="objects made of raw bytes"):
+        read_table_pickle(written(tmp_path / "evil.pkl", RAW_OBJECTS[name]))
+
+
+@pytest.mark.parametrize("data", [b"abcdefgh", "abcdefgh", [1]])
+def test_no_route_of_the_reader_turns_bytes_into_an_object(data):
+    with pytest.raises(UnsafePickleError, match="objects made of raw bytes"):
+        Dtype("O8").read((), data)
 
 
 def test_another_codec_than_latin1_is_refused(tmp_path):
