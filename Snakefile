@@ -11,10 +11,10 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 include: "rules/miniature.smk"
 include: "rules/media.smk"
-include: "rules/features.smk"
-include: "rules/recognition.smk"
+include: "rules/extractors.smk"
+include: "rules/tim.smk"
 include: "rules/soundtracks.smk"
-include: "rules/llp.smk"
+include: "rules/valor.smk"
 include: "rules/download.smk"
 
 

@@ -106,9 +106,10 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _export_features(options: argparse.Namespace) -> int:
-    from avlib.datasets.intervals import write_published_intervals
-    from avlib.features.arrange import export_features
-    from avlib.io.tables import FEATURES, INTERVALS, read_table
+    from avlib.extractors.arrange import export_features
+    from avlib.extractors.intervals import write_published_intervals
+    from avlib.extractors.tables import FEATURES, INTERVALS
+    from avlib.io.tables import read_table
 
     index = read_table(options.folder / "index.parquet", FEATURES)
     study = options.folder.resolve().parents[1]
@@ -125,8 +126,8 @@ def _export_features(options: argparse.Namespace) -> int:
 
 
 def _import_features(options: argparse.Namespace) -> int:
-    from avlib.datasets.intervals import read_published_ids
-    from avlib.features.arrange import import_features
+    from avlib.extractors.arrange import import_features
+    from avlib.extractors.intervals import read_published_ids
     from avlib.io.pickles import read_id_array
 
     read_ids = read_id_array if options.ids.suffix == ".npy" else read_published_ids
@@ -135,10 +136,11 @@ def _import_features(options: argparse.Namespace) -> int:
 
 
 def _export_images(options: argparse.Namespace) -> int:
-    from avlib.features.audio_images import SAMPLE_RATE
-    from avlib.features.image_tree import export_images
     from avlib.io.packs import ImageStore
-    from avlib.io.tables import LABELLED_FILES, read_table
+    from avlib.io.tables import read_table
+    from avlib.soundtracks.image_tree import export_images
+    from avlib.soundtracks.images import SAMPLE_RATE
+    from avlib.soundtracks.tables import LABELLED_FILES
 
     files = read_table(options.folder / "labels.parquet", LABELLED_FILES)
     # The published folders know no validation part: what is reported on is their val.
@@ -149,8 +151,8 @@ def _export_images(options: argparse.Namespace) -> int:
 
 
 def _import_images(options: argparse.Namespace) -> int:
-    from avlib.features.image_packs import ImagePackSettings
-    from avlib.features.image_tree import import_images
+    from avlib.soundtracks.image_packs import ImagePackSettings
+    from avlib.soundtracks.image_tree import import_images
 
     import_images(
         options.root,

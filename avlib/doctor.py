@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from avlib.config import AnyStudy, Config, load_config
-from avlib.config.ave import Ave
-from avlib.config.llp import Llp
-from avlib.config.sound import Custom
-from avlib.config.soundtracks import K600, Sounds
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
+from avlib.studies import AnyStudy, Config, load_config
+from avlib.studies.ave import Ave
+from avlib.studies.custom import Custom
+from avlib.studies.k600 import K600, Sounds
+from avlib.studies.llp import Llp
 
 GIB = 1 << 30
 LEAST_FREE_GIB = 10
@@ -157,16 +157,16 @@ def _paths(study: AnyStudy) -> dict[str, Path | None]:
 
 
 def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
-    from avlib.features.extractors import check_given_weights
-    from avlib.training.tim_checkpoint import load_tim
-    from avlib.training.tim_recipes import TIM_RECIPES
+    from avlib.extractors.registry import check_given_weights
+    from avlib.tim.checkpoint import load_tim
+    from avlib.tim.recipes import TIM_RECIPES
 
     if network.startswith("parsers."):
-        from avlib.recognition.event_parsing import open_given_parser
+        from avlib.valor.stages import open_given_parser
 
         open_given_parser(weights, network.removeprefix("parsers."))
     elif network == "soundtrack":
-        from avlib.recognition.soundtrack_clips import load_soundtrack_network
+        from avlib.soundtracks.scores import load_soundtrack_network
 
         load_soundtrack_network(weights)
     elif network == "tim":

@@ -3,9 +3,35 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.config import Config
+from avlib.datasets.tables import EVENTS
+from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.atomic import write_json
-from avlib.io.tables import ALL_TABLES
+from avlib.media.tables import MANIFEST
+from avlib.soundtracks.tables import (
+    AUDIO_IMAGES,
+    CLIPS,
+    FUSED_ANSWERS,
+    LABELLED_FILES,
+    SCORED_VIDEOS,
+    SOUNDTRACKS,
+)
+from avlib.studies import Config
+from avlib.tim.tables import PREDICTIONS, QUERIES
+
+ALL_TABLES = (
+    MANIFEST,
+    EVENTS,
+    INTERVALS,
+    FEATURES,
+    QUERIES,
+    PREDICTIONS,
+    LABELLED_FILES,
+    AUDIO_IMAGES,
+    CLIPS,
+    SOUNDTRACKS,
+    SCORED_VIDEOS,
+    FUSED_ANSWERS,
+)
 
 
 def schemas() -> dict[str, Any]:

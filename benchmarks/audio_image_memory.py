@@ -32,8 +32,8 @@ from avlib.media.probe import probe_shard
 probe_shard(shard / "videos.json", shard / "probe.parquet")
 """,
     "sound packs": """
-from avlib.media.pack import pack_waveforms
-from avlib.media.sound import SoundSettings
+from avlib.media.sound_packs import pack_waveforms
+from avlib.media.sound_sources import SoundSettings
 pack_waveforms(
     videos=shard / "videos.json",
     manifest=shard / "probe.parquet",
@@ -44,7 +44,7 @@ pack_waveforms(
 )
 """,
     "audio images": """
-from avlib.features.image_packs import ImagePackSettings, pack_audio_images
+from avlib.soundtracks.image_packs import ImagePackSettings, pack_audio_images
 pack_audio_images(
     manifest=shard / "sound.parquet",
     sounds=shard / "sound.h5",

@@ -18,8 +18,8 @@ import torch
 from measure import best_cpu_seconds, write_result
 from threadpoolctl import threadpool_limits
 
-from avlib.features.audio_images import ImageSettings, audio_images, clip_borders, frame_samples
-from avlib.features.image_packs import write_images
+from avlib.soundtracks.image_packs import write_images
+from avlib.soundtracks.images import ImageSettings, audio_images, clip_borders, frame_samples
 from avlib.verify.rule import rule_input
 
 RATE, FILES, SECONDS, ROUNDS = 44_100, 20, 10, 5

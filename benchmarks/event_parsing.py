@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 
-from avlib.datasets.feature_folders import FEATURES, FeatureFolder
 from avlib.datasets.llp import CLASSES, SECONDS, dense_labels, read_dense
-from avlib.evaluation.event_parsing import (
+from avlib.valor.feature_folders import FEATURES, FeatureFolder
+from avlib.valor.metrics import (
     TABLE,
     Events,
     data_set_scores,
@@ -34,10 +34,10 @@ from avlib.evaluation.event_parsing import (
     find_events,
     segment_scores,
 )
-from avlib.models.event_parsing import EventParser
-from avlib.training.event_parsing import ask, network_sizes, new_event_parser
-from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES, MODALITIES
-from avlib.training.parsing_videos import ParsingVideos
+from avlib.valor.network import EventParser
+from avlib.valor.objective import ask, network_sizes, new_event_parser
+from avlib.valor.recipes import EVENT_PARSING_RECIPES, MODALITIES
+from avlib.valor.videos import ParsingVideos
 
 RECIPE = EVENT_PARSING_RECIPES["valor"]
 KINDS = dict(zip(MODALITIES, (RECIPE.audio, RECIPE.visual, RECIPE.motion), strict=True))

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from measure import run_workflow, write_result
 
-from avlib.datasets.feature_folders import FEATURES, PSEUDO_LABELS
 from avlib.datasets.llp import DENSE_COLUMNS, LABEL_FILES, WEAK_COLUMNS
+from avlib.valor.feature_folders import FEATURES, PSEUDO_LABELS
 
 VIDEOS = {"train": 10_000, "val": 649, "test": 1_200}
 DISTINCT = 40

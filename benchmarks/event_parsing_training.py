@@ -21,16 +21,16 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avlib.datasets.feature_folders import FEATURES
-from avlib.models.event_parsing import CLASSES, DROPOUT, SEGMENTS, pool_to_segments
-from avlib.training.event_parsing import (
+from avlib.valor.feature_folders import FEATURES
+from avlib.valor.network import CLASSES, DROPOUT, SEGMENTS, pool_to_segments
+from avlib.valor.objective import (
     ParsingBatch,
     build_optimizer,
     network_sizes,
     new_event_parser,
     train_step,
 )
-from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
+from avlib.valor.recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
 
 VARIANTS = ("valor", "valor+", "valor++")
 BATCHES, ROUNDS = 2, 8

@@ -9,8 +9,8 @@ import torch
 from measure import best_cpu_seconds, write_result
 from threadpoolctl import threadpool_limits
 
-from avlib.features.auditory_slowfast import BATCH_SIZE
-from avlib.models.auditory_slowfast import AuditorySlowFast, fold_batch_norm
+from avlib.extractors.auditory_slowfast.extraction import BATCH_SIZE
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast, fold_batch_norm
 from avlib.verify.rule import fill_by_rule, rule_input
 
 ROUNDS = 10

@@ -18,8 +18,8 @@ from measure import best_cpu_seconds, write_result
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from avlib.features.log_mel import interval_log_mels
-from avlib.features.windows import view_slices
+from avlib.extractors.auditory_slowfast.log_mel import interval_log_mels
+from avlib.extractors.auditory_slowfast.views import view_slices
 from avlib.verify.rule import rule_input
 
 RATE, FILES, INTERVALS, ROUNDS = 16_000, 8, 45, 5

@@ -55,7 +55,7 @@ def save_narrow_checkpoint(target: Path) -> None:
     """Write a network of the published form, 8 channels wide, with random weights."""
     import torch
 
-    from avlib.models.auditory_slowfast import AuditorySlowFast
+    from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 
     torch.manual_seed(0)
     model = AuditorySlowFast(num_classes=(2,), width=8)

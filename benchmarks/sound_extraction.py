@@ -16,10 +16,10 @@ from measure import best_cpu_seconds, write_result
 
 from avlib.media import ffmpeg
 from avlib.media.decode import BLOCK_SAMPLES
-from avlib.media.pack import pack_waveforms
 from avlib.media.probe import probe_shard
 from avlib.media.scan import scan
-from avlib.media.sound import SoundSettings
+from avlib.media.sound_packs import pack_waveforms
+from avlib.media.sound_sources import SoundSettings
 from avlib.media.videos import folder_videos
 
 SAMPLE_RATE, CLIPS, ROUNDS = 16_000, 64, 8

@@ -20,10 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.packs import ImageStore
-from avlib.models.soundtrack import soundtrack_network
-from avlib.training.soundtrack_events import SoundtrackEvents
-from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES
-from avlib.training.soundtrack_recognition import HEADS, SoundtrackRecognition
+from avlib.soundtracks.clips import SoundtrackEvents
+from avlib.soundtracks.network import soundtrack_network
+from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES
+from avlib.soundtracks.task import HEADS, SoundtrackRecognition
 
 RATE, PACKS, SOUNDTRACKS, CLIPS, CLASSES, ROUNDS = 44_100, 16, 400, 10, 600, 5
 

@@ -25,13 +25,13 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avlib.datasets.intervals import interval_rows
-from avlib.datasets.query_windows import WindowSettings, build_windows
-from avlib.evaluation.tim_scores import QueryScores
-from avlib.features.window_batches import WindowDataset
-from avlib.training.tim_checkpoint import new_tim
-from avlib.training.tim_objective import LossSettings, build_optimizer, draw_step, train_step
-from avlib.training.tim_recipes import TIM_RECIPES
+from avlib.extractors.intervals import interval_rows
+from avlib.tim.batches import WindowDataset
+from avlib.tim.checkpoint import new_tim
+from avlib.tim.objective import LossSettings, build_optimizer, draw_step, train_step
+from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.scores import QueryScores
+from avlib.tim.windows import WindowSettings, build_windows
 
 RECIPE = TIM_RECIPES["ave"]
 CLASSES, QUERIES, SLOTS, ROUNDS = 29, 10, 20, 6

@@ -20,9 +20,9 @@ from measure import best_cpu_seconds, write_result
 from threadpoolctl import threadpool_limits
 
 from avlib.datasets import epic_kitchens, epic_sounds
-from avlib.datasets.intervals import interval_table
-from avlib.datasets.queries import join_queries, queries_of_events, read_durations
-from avlib.datasets.query_windows import WindowIndex, WindowSettings, build_windows
+from avlib.extractors.intervals import interval_table
+from avlib.tim.queries import join_queries, queries_of_events, read_durations
+from avlib.tim.windows import WindowIndex, WindowSettings, build_windows
 
 SUBSET = ["P32_05", "P32_06", "P32_07", "P32_08", "P32_09", "P32_10"]
 SETTINGS = WindowSettings(num_feats=50, feat_stride=3, feat_gap_s=0.2)

@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from avlib.datasets.intervals import interval_rows
-from avlib.features.extraction import Video
-from avlib.features.omnivore import ClipSize, OmnivoreClips
-from avlib.features.rand_augment import OMNIVORE, augment
-from avlib.features.video_clips import MEAN, STD, omnivore_frames
-from avlib.features.visual_extraction import VisualExtractor, VisualSettings
+from avlib.extractors.clips import VisualExtractor, VisualSettings
+from avlib.extractors.extraction import Video
+from avlib.extractors.intervals import interval_rows
+from avlib.extractors.omnivore.clips import omnivore_frames
+from avlib.extractors.omnivore.network import SWIN_B, TrunkSizes, omnivore_trunk
+from avlib.extractors.omnivore.weights import ClipSize, OmnivoreClips
+from avlib.extractors.omnivore.window_attention import fuse_attention
+from avlib.extractors.pictures import MEAN, STD
+from avlib.extractors.rand_augment import OMNIVORE, augment
 from avlib.media import ffmpeg
 from avlib.media.frames import FrameMode
-from avlib.models.fused_window_attention import fuse_attention
-from avlib.models.omnivore import SWIN_B, TrunkSizes, omnivore_trunk
 from avlib.seeds import generator
 
 FRAMES, FPS, WIDTH, HEIGHT = 300, 30, 480, 360

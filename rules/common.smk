@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from avlib.config import load_config
-from avlib.config.ave import Ave
-from avlib.config.base import SPLITS
-from avlib.config.llp import Llp
-from avlib.config.sound import Custom
-from avlib.config.soundtracks import K600, Sounds
+from avlib.studies import load_config
+from avlib.studies.ave import Ave
+from avlib.datasets.tables import SPLITS
+from avlib.studies.llp import Llp
+from avlib.studies.custom import Custom
+from avlib.studies.k600 import K600, Sounds
 from avlib.datasets.llp import LABEL_FILES
 from avlib.io.provenance import code_fingerprint
 from avlib.workflow import Workflow

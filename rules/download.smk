@@ -21,6 +21,6 @@ rule download_llp:
     params:
         folder=studies.download_folder,
         settings=studies.download_settings,
-        code=code_fingerprint("avlib.datasets.llp_download"),
+        code=code_fingerprint("avlib.valor.download"),
     script:
         "../workflow_scripts/download_videos.py"

@@ -48,7 +48,7 @@ rule pack_waveforms:
         fingerprint=studies.fingerprint,
         sound=studies.sound_settings,
         previous="results/{study}/.cache/audio/{shard}.h5",
-        code=code_fingerprint("avlib.media.pack"),
+        code=code_fingerprint("avlib.media.sound_packs"),
     script:
         "../workflow_scripts/pack_waveforms.py"
 
@@ -95,7 +95,7 @@ rule convert_intervals:
         mem_mb=6_000,
         runtime=30,
     params:
-        code=code_fingerprint("avlib.datasets.interval_shards"),
+        code=code_fingerprint("avlib.extractors.interval_shards"),
     script:
         "../workflow_scripts/convert_intervals.py"
 
@@ -120,7 +120,7 @@ rule make_intervals:
         runtime=30,
     params:
         rule=studies.interval_rule,
-        code=code_fingerprint("avlib.datasets.interval_shards"),
+        code=code_fingerprint("avlib.extractors.interval_shards"),
     script:
         "../workflow_scripts/make_intervals.py"
 
@@ -169,7 +169,7 @@ rule gather_intervals:
         mem_mb=4_000,
         runtime=30,
     params:
-        code=code_fingerprint("avlib.datasets.interval_shards"),
+        code=code_fingerprint("avlib.extractors.interval_shards"),
     script:
         "../workflow_scripts/gather_intervals.py"
 

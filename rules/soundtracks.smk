@@ -24,7 +24,7 @@ rule label_files:
     params:
         source=studies.label_source,
         fingerprints=studies.fingerprints,
-        code=code_fingerprint("avlib.datasets.labels"),
+        code=code_fingerprint("avlib.soundtracks.labels"),
     script:
         "../workflow_scripts/label_files.py"
 
@@ -51,7 +51,7 @@ rule pack_audio_images:
         images=studies.image_settings,
         packs=studies.image_packing,
         previous="results/{study}/.cache/mel/{shard}.h5",
-        code=code_fingerprint("avlib.features.image_packs"),
+        code=code_fingerprint("avlib.soundtracks.image_packs"),
     script:
         "../workflow_scripts/pack_audio_images.py"
 
@@ -74,7 +74,7 @@ rule check_soundtrack:
         mem_mb=4_000,
         runtime=10,
     params:
-        code=code_fingerprint("avlib.recognition.given_soundtrack"),
+        code=code_fingerprint("avlib.soundtracks.scores_given_soundtrack"),
     script:
         "../workflow_scripts/check_soundtrack.py"
 
@@ -107,7 +107,8 @@ rule train_soundtrack:
         training=studies.soundtrack_training,
         state="results/{study}/.cache/train_soundtrack/{fold}",
         code=code_fingerprint(
-            "avlib.training.soundtrack_study", "avlib.evaluation.recognition"
+            "avlib.soundtracks.training_soundtrack_study",
+            "avlib.evaluation.recognition",
         ),
     script:
         "../workflow_scripts/train_soundtrack.py"
@@ -144,7 +145,7 @@ rule score_soundtracks:
         space=lambda wildcards: studies.soundtracks(wildcards).pooling,
         batch_size=64,
         device=settings.device,
-        code=code_fingerprint("avlib.recognition.soundtracks"),
+        code=code_fingerprint("avlib.soundtracks.scoring"),
     script:
         "../workflow_scripts/score_soundtracks.py"
 
@@ -169,7 +170,7 @@ rule span_events:
         mem_mb=2_000,
         runtime=30,
     params:
-        code=code_fingerprint("avlib.datasets.labels"),
+        code=code_fingerprint("avlib.soundtracks.labels"),
     script:
         "../workflow_scripts/span_events.py"
 
@@ -198,7 +199,7 @@ rule score_pictures:
     params:
         rate_fps=studies.frame_settings()["rate_fps"],
         device=settings.device,
-        code=code_fingerprint("avlib.recognition.picture_scores"),
+        code=code_fingerprint("avlib.soundtracks.picture_scores"),
     script:
         "../workflow_scripts/score_pictures.py"
 
@@ -226,7 +227,7 @@ rule fuse_scores:
         runtime=60,
     params:
         fusion=studies.fusion_settings,
-        code=code_fingerprint("avlib.recognition.fusion_study"),
+        code=code_fingerprint("avlib.soundtracks.fusion_fusion_study"),
     script:
         "../workflow_scripts/fuse_scores.py"
 
@@ -263,7 +264,7 @@ rule evaluate_k600:
         study=studies.summary,
         origins=studies.soundtrack_origins,
         inputs=studies.outside_files,
-        code=code_fingerprint("avlib.recognition.k600"),
+        code=code_fingerprint("avlib.soundtracks.k600_metrics"),
     script:
         "../workflow_scripts/evaluate_k600.py"
 
@@ -297,7 +298,7 @@ rule evaluate_sounds:
         folds=studies.folds,
         origins=studies.soundtrack_origins,
         inputs=studies.outside_files,
-        code=code_fingerprint("avlib.recognition.sounds"),
+        code=code_fingerprint("avlib.soundtracks.sounds_metrics"),
     script:
         "../workflow_scripts/evaluate_sounds.py"
 

@@ -6,7 +6,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from avlib.io.tables import AUDIO_IMAGES, LABELLED_FILES, MANIFEST, write_table
+from avlib.io.tables import write_table
+from avlib.media.tables import MANIFEST
+from avlib.soundtracks.tables import AUDIO_IMAGES, LABELLED_FILES
 
 CLASSES = ["low", "high"]
 SHARDS = 2

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from avlib.__main__ import main
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.io.pickles import write_id_array
-from avlib.io.tables import LABELLED_FILES, write_table
-from avlib.models.auditory_slowfast import AuditorySlowFast
+from avlib.io.tables import write_table
+from avlib.soundtracks.tables import LABELLED_FILES
 
 ROOT = Path(__file__).parents[1]
 

@@ -3,11 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from avlib.config import config_hash, load_config
 from avlib.errors import ConfigError
-from avlib.recognition.training import TimSettings
-from avlib.training.soundtrack_study import SoundtrackTrainingSettings
-from avlib.training.visual_study import VisualTrainingSettings
+from avlib.extractors.omnivore.training_visual_study import VisualTrainingSettings
+from avlib.soundtracks.training_soundtrack_study import SoundtrackTrainingSettings
+from avlib.studies import config_hash, load_config
+from avlib.tim.training import TimSettings
 from avlib.workflow import Workflow
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from avlib.config.base import SPLITS
 from avlib.datasets.llp import DENSE
-from avlib.datasets.llp_check import check_study
+from avlib.datasets.tables import SPLITS
 from avlib.joblog import job_log
+from avlib.valor.check import check_study
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.recognition.given_soundtrack import check_given_soundtrack
+from avlib.soundtracks.scores_given_soundtrack import check_given_soundtrack
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

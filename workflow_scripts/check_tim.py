@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.recognition.given_model import check_given_tim
+from avlib.tim.models_given_model import check_given_tim
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

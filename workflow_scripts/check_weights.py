@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avlib.features.extractors import check_given_weights
+from avlib.extractors.registry import check_given_weights
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avlib.datasets.ave_vgg import convert_published
+from avlib.extractors.ave_features import convert_published
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avlib.datasets.llp_download import download_llp
 from avlib.joblog import job_log
 from avlib.media.download import DownloadSettings
+from avlib.valor.download import download_llp
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.recognition.k600 import evaluate_k600
+from avlib.soundtracks.k600_metrics import evaluate_k600
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.recognition.llp import ParsingModels, evaluate_llp
+from avlib.valor.evaluation import ParsingModels, evaluate_llp
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from avlib.features.extraction import ShardFiles
-from avlib.features.extractors import extract_shard
+from avlib.extractors.extraction import ShardFiles
+from avlib.extractors.registry import extract_shard
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avlib.features.extraction import ShardFiles
-from avlib.features.segment_extraction import SegmentSettings, extract_segments
+from avlib.extractors.extraction import ShardFiles
 from avlib.joblog import job_log
+from avlib.valor.extraction import SegmentSettings, extract_segments
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

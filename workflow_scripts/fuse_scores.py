@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.recognition.fusion_study import fuse_study
-from avlib.recognition.soundtrack_fusion import FusionSettings
+from avlib.soundtracks.fusion import FusionSettings
+from avlib.soundtracks.fusion_fusion_study import fuse_study
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

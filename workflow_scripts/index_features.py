@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avlib.features.index import index_features
+from avlib.extractors.index import index_features
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)

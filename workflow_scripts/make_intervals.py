@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avlib.datasets.interval_shards import make_shard_intervals
+from avlib.extractors.interval_shards import make_shard_intervals
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from avlib.config.base import SPLITS
 from avlib.datasets.llp import read_videos
-from avlib.datasets.pseudo_labels import THRESHOLDS, make_pseudo_labels
+from avlib.datasets.tables import SPLITS
 from avlib.joblog import job_log
+from avlib.valor.pseudo_labels import THRESHOLDS, make_pseudo_labels
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avlib.features.audio_images import ImageSettings
-from avlib.features.image_packs import ImagePackSettings, pack_audio_images
 from avlib.joblog import job_log
+from avlib.soundtracks.image_packs import ImagePackSettings, pack_audio_images
+from avlib.soundtracks.images import ImageSettings
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.media.pack import pack_waveforms
-from avlib.media.sound import SoundSettings
+from avlib.media.sound_packs import pack_waveforms
+from avlib.media.sound_sources import SoundSettings
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

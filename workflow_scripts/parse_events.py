@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from avlib.config.base import SPLITS
 from avlib.datasets.llp import DENSE
+from avlib.datasets.tables import SPLITS
 from avlib.joblog import job_log
-from avlib.recognition.event_parsing import predict_parser, study_files, variant_recipe
+from avlib.valor.stages import predict_parser, study_files, variant_recipe
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.recognition.tables import PredictionFiles, predict_tim
+from avlib.tim.prediction import PredictionFiles, predict_tim
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

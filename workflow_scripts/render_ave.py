@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avlib.config.ave import Miniature
 from avlib.datasets.miniature.ave import render_miniature
 from avlib.joblog import job_log
+from avlib.studies.ave import Miniature
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avlib.config.soundtracks import K600Miniature
 from avlib.datasets.miniature.k600 import render_miniature
 from avlib.joblog import job_log
+from avlib.studies.k600 import K600Miniature
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avlib.config.llp import LlpMiniature
 from avlib.datasets.miniature.llp import render_miniature
 from avlib.joblog import job_log
+from avlib.studies.llp import LlpMiniature
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from avlib.config.base import SPLITS
-from avlib.datasets.feature_folders import open_features
 from avlib.datasets.llp import read_videos
-from avlib.features.caption_logits import score_captions
+from avlib.datasets.tables import SPLITS
 from avlib.joblog import job_log
+from avlib.valor.feature_folders import open_features
+from avlib.valor.teachers import score_captions
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

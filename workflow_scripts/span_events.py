@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from avlib.datasets.labels import span_events
 from avlib.joblog import job_log
+from avlib.soundtracks.labels import span_events
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from avlib.evaluation.recognition import recognition_metrics
+from avlib.extractors.auditory_slowfast.training_study import TrainingSettings, train_study
 from avlib.joblog import job_log
-from avlib.training.study import TrainingSettings, train_study
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from avlib.evaluation.recognition import recognition_metrics
+from avlib.extractors.omnivore.training_visual_study import (
+    VisualTrainingSettings,
+    train_visual_study,
+)
 from avlib.joblog import job_log
-from avlib.training.visual_study import VisualTrainingSettings, train_visual_study
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from avlib.config.base import SPLITS
 from avlib.datasets.llp import DENSE
+from avlib.datasets.tables import SPLITS
 from avlib.joblog import job_log
-from avlib.recognition.event_parsing import study_files, train_parser, variant_recipe
-from avlib.training.event_parsing_training import ParsingOutputs
+from avlib.valor.stages import study_files, train_parser, variant_recipe
+from avlib.valor.training import ParsingOutputs
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

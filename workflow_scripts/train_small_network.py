@@ -4,7 +4,7 @@ from pathlib import Path
 
 from avlib.datasets.miniature.scenes import LLP_THINGS
 from avlib.joblog import job_log
-from avlib.training.small_networks import train_small_network
+from avlib.valor.small_networks import train_small_network
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

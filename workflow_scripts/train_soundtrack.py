@@ -4,7 +4,10 @@ from pathlib import Path
 
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.joblog import job_log
-from avlib.training.soundtrack_study import SoundtrackTrainingSettings, train_soundtrack_study
+from avlib.soundtracks.training_soundtrack_study import (
+    SoundtrackTrainingSettings,
+    train_soundtrack_study,
+)
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

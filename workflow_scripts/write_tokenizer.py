@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avlib.features.text_tokens import write_byte_tokenizer
+from avlib.io.text_tokens import write_byte_tokenizer
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from avlib.datasets import ave, custom, epic_kitchens, epic_sounds, vggsound
+from avlib.datasets.tables import EVENTS
 from avlib.errors import ConfigError, DataError
 from avlib.io.atomic import write_json
-from avlib.io.tables import EVENTS, write_table
+from avlib.io.tables import write_table
 
 PUBLISHED = {"vggsound": vggsound, "epic_sounds": epic_sounds, "epic_kitchens": epic_kitchens}
 # Classes of the published tables, by column; a table need not hold the last ones.

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from avlib.datasets.queries import Part, queries_of_events
 from avlib.errors import DataError
+from avlib.tim.queries import Part, queries_of_events
 
 # The annotations that become queries: their key in the file, and the column of their class.
 TRACKS = {

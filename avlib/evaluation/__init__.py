@@ -1,1 +1,1 @@
-"""Metrics: pure functions on arrays."""
+"""What every metrics file shares: accuracies, class names, the file itself."""

@@ -9,13 +9,25 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from avlib.errors import DataError
+
+
+class Waveform(Protocol):
+    """A mono recording that is read by slices: a numpy array or an HDF5 dataset.
+
+    Its samples are float32 in [-1, 1], or int16 where 32768 stands for 1.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, samples: slice, /) -> Any: ...
+
 
 INT16_SCALE = 32_768
 BLOCK_SAMPLES = 1 << 20

@@ -17,10 +17,11 @@ import numpy as np
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, keep_copy
 from avlib.io.provenance import code_fingerprint
-from avlib.io.tables import MANIFEST, read_table
+from avlib.io.tables import read_table
 from avlib.media.frames import Picture, read_frames
-from avlib.media.pack import open_previous
 from avlib.media.scan import video_paths
+from avlib.media.sound_packs import open_previous
+from avlib.media.tables import MANIFEST
 from avlib.progress import progress
 
 logger = logging.getLogger(__name__)

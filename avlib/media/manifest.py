@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from avlib.errors import DataError
-from avlib.io.tables import MANIFEST, read_table, write_table
+from avlib.io.tables import read_table, write_table
+from avlib.media.tables import MANIFEST
 
 logger = logging.getLogger(__name__)
 

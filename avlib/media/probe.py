@@ -12,8 +12,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from avlib.io.tables import MANIFEST, write_table
+from avlib.io.tables import write_table
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
+from avlib.media.tables import MANIFEST
 from avlib.media.truncation import missing_bytes
 from avlib.media.videos import is_hdf5, is_safe_id, readable
 from avlib.progress import progress

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from avlib.datasets.llp import CLASSES, SECONDS, dense_labels, read_dense, read_videos
 from avlib.errors import DataError
-from avlib.evaluation.event_parsing import SCORES, Events, find_events, segment_scores
 from avlib.io.arrays import read_arrays
 from avlib.report.svg import svg_figure
 from avlib.seeds import generator
+from avlib.valor.metrics import SCORES, Events, find_events, segment_scores
 
 N_VIDEOS = 6
 COLUMNS = 2  # of videos

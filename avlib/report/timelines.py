@@ -15,10 +15,12 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
-from avlib.io.tables import MANIFEST, PREDICTIONS, read_table
+from avlib.io.tables import read_table
 from avlib.media.frames import read_frames
-from avlib.recognition.ave import DECISIVE
+from avlib.media.tables import MANIFEST
 from avlib.report.svg import svg_figure
+from avlib.tim.ave_metrics import DECISIVE
+from avlib.tim.tables import PREDICTIONS
 
 BACKGROUND = "background"
 ROWS = {"audio_visual": "sound + picture", "audio": "sound", "visual": "picture"}

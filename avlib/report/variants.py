@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from avlib.evaluation.event_parsing import TABLE
 from avlib.io.atomic import atomic_path
+from avlib.valor.metrics import TABLE
 
 GROUPS = {"Seg": "F of segments", "Event": "F of events"}
 COLUMNS = {"a": "sound", "v": "picture", "av": "both", "type": "Type", "event": "Event"}

@@ -1,1 +1,1 @@
-"""Training: loops, schedules, checkpoints, seeds."""
+"""What any training shares: the loop, its state, its processes, schedules, recipes."""

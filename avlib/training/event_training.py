@@ -12,8 +12,8 @@ import torch
 from avlib.errors import ConfigError, DataError
 from avlib.io.atomic import write_json
 from avlib.io.weights import save_weights
-from avlib.training.event_recognition import EventRecognition
-from avlib.training.labelled_events import LabelledEvents
+from avlib.training.event_task import EventRecognition
+from avlib.training.events import LabelledEvents
 from avlib.training.loop import fit
 from avlib.training.state import remove_states, state_key
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import torch
 
 from avlib.errors import AvlibError, ConfigError, DataError
-from avlib.features.clap import Backend
-from avlib.features.laion_clap import require_package
-from avlib.verify import auditory_slowfast, k600, tim_recognition, valor, visual
+from avlib.extractors.clap.embeddings import Backend
+from avlib.extractors.clap.laion import require_package
+from avlib.verify import auditory_slowfast, valor, visual
+from avlib.verify import soundtracks as k600
+from avlib.verify import tim as tim_recognition
 from avlib.verify.golden import Comparison, Numerics, read_cases
 
 # In this order: the keys that tell the cases of the first two are in no case of another system.

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from avlib.errors import DataError
-from avlib.features.clap import Backend
+from avlib.extractors.clap.embeddings import Backend
 from avlib.verify.tolerance import EXACT, Tolerance, find_tolerance
 
 

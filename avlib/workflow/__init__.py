@@ -4,11 +4,11 @@ The methods take the wildcards of a job (`study`, and others where the rule has 
 rules can name them as input and parameter functions.
 """
 
-from avlib.workflow.download import DownloadStages
-from avlib.workflow.llp import ParsingStages
 from avlib.workflow.media import MediaStages
-from avlib.workflow.recognition import RecognitionStages
 from avlib.workflow.soundtracks import SoundtrackStages
+from avlib.workflow.tim import RecognitionStages
+from avlib.workflow.valor import ParsingStages
+from avlib.workflow.valor_download import DownloadStages
 
 
 class Workflow(MediaStages, RecognitionStages, SoundtrackStages, ParsingStages, DownloadStages):

@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.config.ave import Ave
-from avlib.config.llp import Llp
-from avlib.config.sound import Custom
-from avlib.config.soundtracks import K600, Sounds
 from avlib.datasets.ave import SECONDS
 from avlib.datasets.llp import LABEL_FILES
 from avlib.datasets.miniature.k600 import LABEL_LIST
-from avlib.datasets.study import annotation_files, is_rendered
 from avlib.media.scan import fingerprint, read_scan, shard_list
-from avlib.workflow.studies import Studies, Wildcards
+from avlib.studies.ave import Ave
+from avlib.studies.base import annotation_files, is_rendered
+from avlib.studies.custom import Custom
+from avlib.studies.k600 import K600, Sounds
+from avlib.studies.llp import Llp
+from avlib.workflow.study_files import Studies, Wildcards
 
 VGG_SAMPLE_RATE = 44_100  # Hz of the sound that VGGish's front end resamples, as published
 IMAGE_RATE = 44_100  # Hz of the sound that audio images are made of, as published

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from avlib.config.soundtracks import K600, Sounds
-from avlib.datasets.folds import ALL
-from avlib.datasets.labelled_study import label_source, label_tables, study_folds
 from avlib.errors import ConfigError
-from avlib.training.soundtrack_recipes import SOUNDTRACK_RECIPES
-from avlib.workflow.studies import Studies, Wildcards
+from avlib.soundtracks.folds import ALL
+from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES
+from avlib.studies.k600 import K600, Sounds
+from avlib.studies.k600_labelled_study import label_source, label_tables, study_folds
+from avlib.workflow.study_files import Studies, Wildcards
 
 
 class SoundtrackStages(Studies):

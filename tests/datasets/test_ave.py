@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from avlib.datasets import ave
+from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
-from avlib.io.tables import EVENTS, read_table, write_table
+from avlib.io.tables import read_table, write_table
 
 NAMES = [column.name for column in EVENTS.columns]
 

@@ -1,8 +1,9 @@
 import pytest
 
 from avlib.datasets.custom import read_events
+from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
-from avlib.io.tables import EVENTS, read_table, write_table
+from avlib.io.tables import read_table, write_table
 
 NAMES = [column.name for column in EVENTS.columns]
 

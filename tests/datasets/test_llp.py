@@ -17,8 +17,8 @@ from avlib.datasets.llp import (
     video_id_of,
     weak_labels,
 )
-from avlib.datasets.llp_check import check_labels
 from avlib.errors import DataError
+from avlib.valor.check import check_labels
 
 LISTS = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 WEAK = "filename\tevent_labels\n"

@@ -3,9 +3,10 @@ import json
 import pytest
 
 from avlib.datasets import perception_test
-from avlib.datasets.queries import CLASSES, check_queries, join_queries, read_published_queries
 from avlib.errors import DataError
-from avlib.io.tables import QUERIES, write_table
+from avlib.io.tables import write_table
+from avlib.tim.queries import CLASSES, check_queries, join_queries, read_published_queries
+from avlib.tim.tables import QUERIES
 
 
 def segment(number, label_id, start, stop):

@@ -2,8 +2,9 @@ import pandas as pd
 import pytest
 
 from avlib.datasets import epic_kitchens, epic_sounds, vggsound
+from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError, UnsafePickleError
-from avlib.io.tables import EVENTS, write_table
+from avlib.io.tables import write_table
 
 NAMES = [column.name for column in EVENTS.columns]
 

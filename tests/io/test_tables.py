@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from avlib.errors import DataError
-from avlib.io.tables import INTERVALS, read_table, write_table
+from avlib.extractors.tables import INTERVALS
+from avlib.io.tables import read_table, write_table
 
 
 def rows(**changes):

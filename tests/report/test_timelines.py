@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from media_files import make_video
 
-from avlib.io.tables import MANIFEST, PREDICTIONS, read_table, write_table
+from avlib.io.tables import read_table, write_table
+from avlib.media.tables import MANIFEST
 from avlib.report.timelines import draw_timelines
+from avlib.tim.tables import PREDICTIONS
 
 CLASSES = ["bell", "dog & cat", "flute", "background"]
 HEADS = {"audio_visual": "combined", "audio": "audio", "visual": "action"}

@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from avlib.evaluation.event_parsing import TABLE
 from avlib.report.variants import draw_variants
+from avlib.valor.metrics import TABLE
 
 PUBLISHED = {name: 60.0 + i for i, name in enumerate(TABLE)}
 

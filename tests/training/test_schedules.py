@@ -5,12 +5,7 @@ from pathlib import Path
 import pytest
 
 from avlib.errors import ConfigError
-from avlib.training.schedules import (
-    Schedule,
-    learning_rate,
-    schedule_from_solver,
-    warm_cosine_rate,
-)
+from avlib.training.schedules import Schedule, learning_rate, schedule_from_solver, warm_cosine_rate
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/asf/lr_schedule.json").read_text())
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from golden.fill import rule_input
 
-from avlib.features.audio_images import ImageSettings, audio_images
+from avlib.soundtracks.images import ImageSettings, audio_images
 from avlib.verify import verify
 from avlib.verify.rule import rule_wave
 

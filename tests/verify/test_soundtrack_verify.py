@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from avlib.verify import verify
-from avlib.verify.k600.expressions import evaluate
 from avlib.verify.rule import rule_input
+from avlib.verify.soundtracks.expressions import evaluate
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "k600"
 

@@ -1,4 +1,4 @@
-from avlib.verify.tim_recognition.records import RECORDS, BestRecords
+from avlib.verify.tim.records import RECORDS, BestRecords
 
 
 def test_records_are_strictly_greater_and_kept_for_each_measure():

@@ -8,7 +8,7 @@ import torch
 from golden.fill import fill_by_rule, rule_input
 
 from avlib.errors import ConfigError
-from avlib.models.auditory_slowfast import AuditorySlowFast
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.verify import verify
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "asf"

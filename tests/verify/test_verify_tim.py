@@ -7,7 +7,7 @@ import pytest
 import torch
 from golden.fill import fill_by_rule, rule_input
 
-from avlib.models.tim import TIM
+from avlib.tim.network import TIM
 from avlib.verify import verify
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tim_recognition"

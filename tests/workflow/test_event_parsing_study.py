@@ -8,14 +8,14 @@ import pytest
 import torch
 from workflow_checkout import Checkout
 
-from avlib.datasets.feature_folders import FEATURES
 from avlib.datasets.miniature.llp import miniature_plan
-from avlib.evaluation.event_parsing import TABLE
-from avlib.features.clap_network import ClapSizes, untrained_clap
-from avlib.features.clip_network import ClipSizes, TowerSizes, untrained_clip
-from avlib.features.text_tokens import write_byte_tokenizer
-from avlib.training.event_parsing import network_sizes, new_event_parser
-from avlib.training.event_parsing_recipes import EVENT_PARSING_RECIPES
+from avlib.extractors.clap.network import ClapSizes, untrained_clap
+from avlib.extractors.clip.network import ClipSizes, TowerSizes, untrained_clip
+from avlib.io.text_tokens import write_byte_tokenizer
+from avlib.valor.feature_folders import FEATURES
+from avlib.valor.metrics import TABLE
+from avlib.valor.objective import network_sizes, new_event_parser
+from avlib.valor.recipes import EVENT_PARSING_RECIPES
 
 VIDEOS = {"train": 4, "val": 2, "test": 3}
 TOWER = TowerSizes(width=64, depth=1, feedforward=32)

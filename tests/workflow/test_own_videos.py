@@ -14,7 +14,7 @@ import torch
 from media_files import cut_off, make_video
 from workflow_checkout import Checkout
 
-from avlib.models.auditory_slowfast import AuditorySlowFast
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 
 INDEX = "results/custom/features/asf/index.parquet"
 OVERLAY = """

@@ -9,7 +9,7 @@ import pytest
 import torch
 from media_files import make_video
 
-from avlib.models.auditory_slowfast import AuditorySlowFast
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT.parent / "shared" / "tools"

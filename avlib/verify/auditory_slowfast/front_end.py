@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avlib.features.log_mel import interval_log_mels, log_mel, pad_frames
-from avlib.features.spec_augment import frequency_mask, time_mask, time_warp, warp_flow
-from avlib.features.windows import interval_samples, view_slices, window_samples
+from avlib.extractors.auditory_slowfast.log_mel import interval_log_mels, log_mel, pad_frames
+from avlib.extractors.auditory_slowfast.views import view_slices, window_samples
+from avlib.extractors.intervals import interval_samples
 from avlib.media.resample import resample_mono
+from avlib.training.spec_augment import frequency_mask, time_mask, time_warp, warp_flow
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 from avlib.verify.tolerance import EXACT

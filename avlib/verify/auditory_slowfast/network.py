@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avlib.features.log_mel import interval_log_mels
-from avlib.features.windows import view_slices
-from avlib.models.auditory_slowfast import (
+from avlib.extractors.auditory_slowfast.log_mel import interval_log_mels
+from avlib.extractors.auditory_slowfast.network import (
     AuditorySlowFast,
     feature_width,
     fold_batch_norm,
     pack_pathways,
     slow_frame_indices,
 )
+from avlib.extractors.auditory_slowfast.views import view_slices
 from avlib.verify.auditory_slowfast.front_end import recording
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_input

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from avlib.datasets.intervals import interval_rows
-from avlib.features.arrange import arrange as arrange_features
-from avlib.features.arrange import rows_by_video
+from avlib.extractors.arrange import arrange as arrange_features
+from avlib.extractors.arrange import rows_by_video
+from avlib.extractors.intervals import interval_rows
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 
 # Columns of the published tables, the id first, and what we call them.

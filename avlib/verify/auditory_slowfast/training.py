@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from avlib.evaluation.recognition import recognition_metrics
-from avlib.models.auditory_slowfast import AuditorySlowFast
-from avlib.training.auditory_slowfast import build_optimizer, train_step
-from avlib.training.batch_norm import (
+from avlib.extractors.auditory_slowfast.batch_norm import (
     batch_norms,
     freeze_batch_norm,
     train_mode,
     update_precise_statistics,
 )
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
+from avlib.extractors.auditory_slowfast.steps import build_optimizer, train_step
 from avlib.training.schedules import learning_rate, schedule_from_solver
 from avlib.verify.auditory_slowfast.network import PUBLISHED_WIDTH, case_classes, case_input
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly

@@ -12,8 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avlib.features.clap import ClapNetwork, clap_logits, clap_map, clap_segments, text_embeddings
-from avlib.features.clap_mel import (
+from avlib.extractors.clap.embeddings import (
+    ClapNetwork,
+    clap_logits,
+    clap_map,
+    clap_segments,
+    text_embeddings,
+)
+from avlib.extractors.clap.laion import LaionClap
+from avlib.extractors.clap.log_mel import (
     SAMPLE_RATE,
     chunk_ranges,
     fused_mels,
@@ -22,8 +29,7 @@ from avlib.features.clap_mel import (
     segment_mels,
     stretched_mel,
 )
-from avlib.features.clap_network import HTSAT_TINY, Clap, published_names, untrained_clap
-from avlib.features.laion_clap import LaionClap
+from avlib.extractors.clap.network import HTSAT_TINY, Clap, published_names, untrained_clap
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 from avlib.verify.tolerance import Tolerance

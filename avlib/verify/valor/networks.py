@@ -9,13 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.models.event_parsing import (
-    BaselineParser,
-    EventParser,
-    clap_time_map,
-    pool_to_segments,
-)
-from avlib.training.event_parsing import EpochOrders, new_event_parser
+from avlib.valor.network import BaselineParser, EventParser, clap_time_map, pool_to_segments
+from avlib.valor.objective import EpochOrders, new_event_parser
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_input
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from avlib.features.renaming import Renaming
+from avlib.io.renaming import Renaming
 from avlib.verify.rule import rule_values
 
 STATISTICS = ("running_mean", "running_var")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.datasets.llp import CLASSES
-from avlib.evaluation.event_parsing import (
+from avlib.valor.metrics import (
     Events,
     Scores,
     count_events,

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avlib.features import clap_network, clip_network
-from avlib.models.vggish import VGGish
+from avlib.extractors.clap import network as clap_network
+from avlib.extractors.clip import network as clip_network
+from avlib.extractors.vggish.network import VGGish
 from avlib.verify.golden import Case, Comparison, Numerics, compare_exactly
 
 OPENAI, HF, CLAP, VGGISH = (

@@ -9,15 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.datasets.feature_folders import FEATURES
-from avlib.models.event_parsing import (
-    CLASSES,
-    MOTION_DIM,
-    SEGMENTS,
-    ParsedEvents,
-    pool_to_segments,
-)
-from avlib.training.event_parsing import (
+from avlib.valor.feature_folders import FEATURES
+from avlib.valor.network import CLASSES, MOTION_DIM, SEGMENTS, ParsedEvents, pool_to_segments
+from avlib.valor.objective import (
     ParsingBatch,
     ask,
     baseline_losses,
@@ -27,10 +21,7 @@ from avlib.training.event_parsing import (
     train_step,
     valor_losses,
 )
-from avlib.training.event_parsing_recipes import (
-    EVENT_PARSING_RECIPES,
-    EventParsingRecipe,
-)
+from avlib.valor.recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_input
 from avlib.verify.tolerance import NUMBER, Tolerance

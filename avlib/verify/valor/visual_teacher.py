@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import torch
 
-from avlib.features.clip_network import VIT_L_14, Clip, openai_names
-from avlib.features.clip_text import KNOWN, caption_tokens
-from avlib.features.renaming import Renaming, without_weights
+from avlib.extractors.clip.network import VIT_L_14, Clip, openai_names
+from avlib.io.renaming import Renaming, without_weights
+from avlib.valor.captions import KNOWN, caption_tokens
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 from avlib.verify.valor.rule_network import fill_published

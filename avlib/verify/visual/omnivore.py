@@ -13,25 +13,8 @@ from PIL.Image import Resampling
 from torch import Tensor
 from torchvision.models.video.swin_transformer import SwinTransformer3d
 
-from avlib.features.rand_augment import (
-    ENHANCERS,
-    OMNIVORE,
-    OPERATIONS,
-    PLAIN,
-    Operation,
-    augment,
-    operation,
-)
-from avlib.features.video_clips import (
-    centre_crop,
-    normalise,
-    omnivore_frames,
-    resize,
-    short_side_scale,
-)
-from avlib.media.frames import Picture
-from avlib.models.fused_window_attention import fuse_attention
-from avlib.models.omnivore import (
+from avlib.extractors.omnivore.clips import centre_crop, omnivore_frames, resize, short_side_scale
+from avlib.extractors.omnivore.network import (
     DEPTH_INPUT,
     POSITION_INDEX,
     SWIN_B,
@@ -40,6 +23,18 @@ from avlib.models.omnivore import (
     position_index,
     published_name,
 )
+from avlib.extractors.omnivore.window_attention import fuse_attention
+from avlib.extractors.pictures import normalise
+from avlib.extractors.rand_augment import (
+    ENHANCERS,
+    OMNIVORE,
+    OPERATIONS,
+    PLAIN,
+    Operation,
+    augment,
+    operation,
+)
+from avlib.media.frames import Picture
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import described_input, rule_frames, rule_values
 from avlib.verify.visual.stored import stored_part

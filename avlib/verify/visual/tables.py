@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from avlib.datasets.intervals import interval_rows
-from avlib.features.arrange import arrange
-from avlib.features.video_clips import omnivore_frames
+from avlib.extractors.arrange import arrange
+from avlib.extractors.intervals import interval_rows
+from avlib.extractors.omnivore.clips import omnivore_frames
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import described_input
 from avlib.verify.visual import omnivore, vggish, videomae

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from avlib.features.vgg19 import sampled_frames, second_maps
+from avlib.extractors.vgg19.maps import sampled_frames, second_maps
+from avlib.extractors.vgg19.network import PUBLISHED_WIDTH, VGG19
 from avlib.media.frames import Picture
-from avlib.models.vgg19 import PUBLISHED_WIDTH, VGG19
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_frames
 from avlib.verify.visual.stored import stored_part

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avlib.features.vggish import embed, patches, quantise, read_pca, second_patches
-from avlib.models.vggish import EMBEDDING, VGGish
+from avlib.extractors.vggish.network import EMBEDDING, VGGish
+from avlib.extractors.vggish.patches import embed, patches, quantise, read_pca, second_patches
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import described_input, fill_by_rule, rule_wave
 from avlib.verify.tolerance import NUMBER, Tolerance

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from avlib.features.rand_augment import MAX_LEVEL, OPERATIONS, VIDEOMAE, Operation, operation
-from avlib.features.video_clips import normalise
-from avlib.features.videomae import VIT_L, VideoMAE, infer_sizes
-from avlib.features.videomae_clips import augmented_square, plain_square, videomae_frames
+from avlib.extractors.pictures import normalise
+from avlib.extractors.rand_augment import MAX_LEVEL, OPERATIONS, VIDEOMAE, Operation, operation
+from avlib.extractors.videomae.clips import augmented_square, plain_square, videomae_frames
+from avlib.extractors.videomae.network import VIT_L, VideoMAE, infer_sizes
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import described_input, rule_frames, rule_values
 from avlib.verify.visual.stored import stored_part

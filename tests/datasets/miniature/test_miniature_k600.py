@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from avlib.datasets.kinetics import match_key, read_class_names, soundtrack_name
-from avlib.datasets.labelled_files import kinetics_files, kinetics_split
 from avlib.datasets.miniature.k600 import (
     FOLDERS,
     LABEL_LIST,
@@ -15,6 +14,7 @@ from avlib.datasets.miniature.k600 import (
 )
 from avlib.datasets.miniature.video import FPS, SAMPLE_RATE, SIZE
 from avlib.errors import ConfigError
+from avlib.soundtracks.labelled_files import kinetics_files, kinetics_split
 
 ONE_EACH = {"train": 1, "val": 1}
 STANDARD = {"train": 16, "val": 8}

@@ -14,10 +14,10 @@ from avlib.datasets.llp import (
     read_splits,
     read_videos,
 )
-from avlib.datasets.llp_check import check_labels
 from avlib.datasets.miniature.llp import SPLITS, VIDEO_FOLDER, miniature_plan, render_miniature
 from avlib.datasets.miniature.video import FPS, SAMPLE_RATE, SIZE
 from avlib.errors import ConfigError
+from avlib.valor.check import check_labels
 
 ONE_EACH = {"train": 1, "val": 1, "test": 1}
 STANDARD = {"train": 96, "val": 24, "test": 48}

@@ -1,0 +1,1 @@
+"""Networks that make features, a folder each, and what they share."""

@@ -1,0 +1,83 @@
+"""Labelled events as spectrograms.
+
+Source: Kazakos et al., ICASSP 2021, and the training of EPIC-SOUNDS (Huh et al., ICASSP 2023).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avlib.extractors.auditory_slowfast.log_mel import log_mel
+from avlib.training.events import LabelledEvents
+from avlib.training.spec_augment import augment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from avlib.io.packs import WaveformStore
+
+
+class SoundEvents(LabelledEvents):
+    """The events of one split whose video has sound; an input is (1, T, F).
+
+    Args:
+        events: as in `LabelledEvents`.
+        waveforms: sound of the videos.
+        heads: as in `LabelledEvents`.
+        clip_s: length of one input of the network, in seconds.
+        n_frames: frames of one input; shorter spectrograms repeat their last frame.
+        specaug: augmentation of the crops.
+        truncates_samples: whether seconds become samples by cutting rather than by rounding.
+    """
+
+    def __init__(
+        self,
+        events: "pd.DataFrame",
+        waveforms: "WaveformStore",
+        *,
+        heads: Sequence[str],
+        clip_s: float,
+        n_frames: int,
+        specaug: Literal["reference", "standard"],
+        truncates_samples: bool = False,
+    ) -> None:
+        super().__init__(
+            events,
+            {v: waveforms.n_samples(v) for v in set(events.video_id) if v in waveforms},
+            rate=waveforms.sample_rate,
+            heads=heads,
+            clip_ticks=round(waveforms.sample_rate * clip_s),
+            truncates=truncates_samples,
+        )
+        self.waveforms, self.n_frames, self.specaug = waveforms, n_frames, specaug
+
+    def clip(self, index: int, first: float) -> Tensor:
+        """Return the spectrogram from a sample on: (1, T, F)."""
+        return self._spectrogram(index, first)[None]
+
+    def augmented_clip(self, index: int, first: float, rng: np.random.Generator) -> Tensor:
+        """Return the augmented spectrogram from a sample on: (1, T, F)."""
+        return augment(self._spectrogram(index, first), rng, self.specaug)[None]
+
+    def video_fingerprint(self, video_id: str) -> bytes:
+        """Return length and origin of a video's sound.
+
+        Where a pack does not note what a waveform was made from, a second of it has to do.
+        """
+        length = self.waveforms.n_samples(video_id)
+        middle = length // 2
+        second = self.waveforms.read(video_id, middle, middle + self.waveforms.sample_rate)
+        return repr((length, self.waveforms.origin(video_id))).encode() + second.tobytes()
+
+    def _spectrogram(self, index: int, first: float) -> Tensor:
+        """Return (T, F) from sample `first` on, the last frame repeated where sound is missing.
+
+        The published clip is one sample shorter than its nominal length.
+        """
+        last = min(int(first + self.clip_ticks - 1), self.stops[index])
+        waveform = self.waveforms.read(self.video_ids[index], int(first), last)
+        spectrogram = log_mel(torch.from_numpy(waveform), sample_rate=self.waveforms.sample_rate)
+        return spectrogram[torch.arange(self.n_frames).clamp(max=len(spectrogram) - 1)]

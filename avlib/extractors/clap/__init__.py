@@ -1,0 +1,1 @@
+"""LAION-CLAP: embeddings of sound and of text in one space."""

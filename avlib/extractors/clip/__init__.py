@@ -1,0 +1,1 @@
+"""CLIP: embeddings of images and of text in one space."""

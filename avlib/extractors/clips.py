@@ -1,0 +1,192 @@
+"""Stages extract_<visual extractor>: features of the picture of one shard's videos.
+
+Every frame is decoded once, and prepared for the unaugmented view once, however many intervals
+see it. The clips of a batch are made while the network works on the batch before. Batches have a
+fixed size and the last one is filled up by repetition, so the bytes of a feature do not depend on
+shards, on other videos or on interruptions.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+import pandas as pd
+import PIL
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from avlib.errors import DataError
+from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.extractors.omnivore.weights import OmnivoreClips, load_omnivore, untrained_omnivore
+from avlib.extractors.pictures import PictureExtractor, PictureSettings
+from avlib.extractors.videomae.clips import VideoMAEClips
+from avlib.extractors.videomae.network import load_videomae, untrained_videomae
+from avlib.media.frames import ClipReader, Picture
+from avlib.media.scan import video_paths
+from avlib.prefetch import prefetched
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 4  # clips
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisualSettings(PictureSettings):
+    """What decides the bytes of the features, beside the videos and the weights.
+
+    Attributes:
+        extractor: the network and its front end.
+        first_frame: whether the first frame of an augmented clip is treated as the others, or as
+            in the published features; for omnivore only.
+    """
+
+    extractor: Literal["omnivore", "videomae"]
+    first_frame: Literal["consistent", "reference"]
+
+
+class ClipModel(Protocol):
+    """A network that sees clips, and its front end."""
+
+    channels: int
+    network: nn.Module
+
+    def frames(self, rows: pd.DataFrame) -> NDArray[np.int64]:
+        """Return the frames of each interval, counted from 0: (N, T)."""
+
+    def picture(self, picture: Picture) -> Picture:
+        """Return what the network sees of a picture without augmentation: (crop, crop, 3)."""
+
+    def augmented(
+        self, pictures: Sequence[Picture], item: tuple[str, int], before: tuple[str, int]
+    ) -> Iterator[Picture]:
+        """Yield what it sees of a clip's pictures in a view.
+
+        Args:
+            pictures: the clip's, in the video's own size.
+            item: interval and view.
+            before: those of the augmented clip before.
+        """
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Return the features (B, C) of clips (B, T, crop, crop, 3) of 8 bits."""
+
+
+class _Prepared(NamedTuple):
+    """What the network sees, (3, crop, crop), and the whole picture if it is to be augmented."""
+
+    seen: NDArray[np.uint8]
+    whole: Picture | None
+
+
+def extract_visual_shard(
+    files: ShardFiles, settings: VisualSettings, *, views: dict[str, int]
+) -> None:
+    """Write the visual features of every usable video of a shard, and their index.
+
+    A video whose picture cannot be decoded is left out; the index says why.
+
+    Args:
+        files: inputs and outputs; the sources are lists of videos, as `scan` writes them.
+        settings: what decides the bytes.
+        views: views of each interval, by split; view 0 is not augmented.
+
+    Raises:
+        CheckpointError: if the weights do not fit the network.
+    """
+    cv2.setNumThreads(1)
+    extractor = VisualExtractor(files.checkpoint, settings, video_paths(files.sources))
+    extract_videos(files, extractor, views)
+
+
+class VisualExtractor(PictureExtractor[VisualSettings]):
+    """Makes the features of videos."""
+
+    module = "avlib.extractors.clips"
+    libraries = (cv2.__version__, PIL.__version__)  # the second augments
+
+    @cached_property
+    def _model(self) -> ClipModel:
+        if self._checkpoint is None:
+            logger.warning("random weights: these features carry nothing learned")
+        load = {"omnivore": _load_omnivore, "videomae": _load_videomae}[self._settings.extractor]
+        model = load(self._checkpoint, self._settings)
+        model.network.to(self._device, getattr(torch, self._settings.dtype))
+        return model
+
+    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+        """Return the features of a video's intervals.
+
+        Raises:
+            DataError: if the intervals have no frame numbers.
+        """
+        if rows[["start_frame", "stop_frame"]].isna().any(axis=None):
+            raise DataError(
+                "no picture, or none of a known frame rate, in the file; drop the id or convert it"
+            )
+        model = self._model
+        numbers = model.frames(rows)
+        reader = ClipReader(
+            self._paths[video.video_id, video.split],
+            self._settings.frames,
+            lambda p: _Prepared(_planes(model.picture(p)), p if views > 1 else None),
+            numbers,
+        )
+        clips = _clips(reader, model, rows["interval_id"].to_list(), views)
+        return Features(
+            (len(rows), views, model.channels),
+            self._blocks(clips),
+            lambda: int((numbers[:, 0] >= reader.frames).sum()),
+        )
+
+    def _blocks(self, clips: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """Yield the features of clips in batches: (at most BATCH_SIZE, C)."""
+        for batch in prefetched(_batches(clips)):
+            missing = BATCH_SIZE - len(batch)
+            filled = torch.from_numpy(np.concatenate([batch, batch[-1:].repeat(missing, axis=0)]))
+            yield self._features(filled.permute(0, 2, 3, 4, 1))[: len(batch)]
+
+    @torch.inference_mode()
+    def _features(self, clips: Tensor) -> NDArray[np.float32]:
+        return self._model.features(clips.to(self._device)).float().cpu().numpy()
+
+
+def _clips(
+    reader: ClipReader[_Prepared], model: ClipModel, interval_ids: Sequence[str], views: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield what the network sees of each view of each interval: (3, T, crop, crop)."""
+    before = (interval_ids[0], 0)
+    for interval_id, pictures in zip(interval_ids, reader, strict=True):
+        yield np.stack([picture.seen for picture in pictures], axis=1)
+        whole = [picture.whole for picture in pictures if picture.whole is not None]
+        for view in range(1, views):
+            augmented = model.augmented(whole, (interval_id, view), before)
+            yield np.stack([_planes(picture) for picture in augmented], axis=1)
+            before = (interval_id, view)
+
+
+def _planes(picture: Picture) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) as (3, H, W); for whole clips at once that is slower."""
+    return np.stack(cv2.split(picture)).astype(np.uint8, copy=False)
+
+
+def _batches(clips: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    while batch := list(itertools.islice(clips, BATCH_SIZE)):
+        yield np.stack(batch)
+
+
+def _load_omnivore(checkpoint: Path | None, settings: VisualSettings) -> ClipModel:
+    seed = settings.seed
+    trunk, clip = load_omnivore(checkpoint) if checkpoint else untrained_omnivore(seed)
+    return OmnivoreClips(trunk, clip, seed=seed, first_frame=settings.first_frame)
+
+
+def _load_videomae(checkpoint: Path | None, settings: VisualSettings) -> ClipModel:
+    network = load_videomae(checkpoint) if checkpoint else untrained_videomae(settings.seed)
+    return VideoMAEClips(network, seed=settings.seed)

@@ -1,0 +1,71 @@
+"""The index of all feature files of a study, and a summary of how they were made."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from avlib.extractors.tables import FEATURES
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash, load_metadata
+from avlib.io.provenance import package_versions
+from avlib.io.tables import read_table, write_table
+from avlib.media.ffmpeg import binary, version
+from avlib.media.manifest import check_bad_fraction, count_statuses
+from avlib.media.tables import MANIFEST
+
+logger = logging.getLogger(__name__)
+
+
+def index_features(
+    *,
+    shards: Sequence[Path],
+    manifest: Path,
+    checkpoint: Path | None,
+    study: str,
+    extraction: dict[str, object],
+    max_bad_fraction: float,
+    index_target: Path,
+    summary_target: Path,
+) -> None:
+    """Join the indices of all shards, and write what went in beside counts of what came out.
+
+    Args:
+        shards: feature indices of the shards.
+        manifest: all videos of the study.
+        checkpoint: weights; None for random ones.
+        study: its name.
+        extraction: settings and views.
+        max_bad_fraction: share of the videos that may have no features.
+        index_target: table to write.
+        summary_target: JSON file to write.
+
+    Raises:
+        DataError: if more of the videos have none.
+    """
+    rows = pd.concat([read_table(path, FEATURES) for path in shards], ignore_index=True)
+    rows = rows.sort_values(["split", "video_id"], ignore_index=True)
+    for row in rows[rows["status"] != "ok"].itertuples():
+        logger.warning("no features: %s: %s: %s", row.video_id, row.status, row.message)
+    check_bad_fraction(rows, f"videos for {index_target.parent}", max_bad_fraction)
+    weights = {
+        "path": str(checkpoint) if checkpoint else "untrained",
+        "sha256": file_hash(checkpoint) if checkpoint else None,
+        "metadata": load_metadata(checkpoint) if checkpoint else {},
+    }
+    summary = {
+        "study": study,
+        "counts": {
+            "videos": count_statuses(read_table(manifest, MANIFEST)),
+            "feature_files": int((rows["status"] == "ok").sum()),
+            "features": count_statuses(rows),
+            "intervals": int(rows["intervals"].sum()),
+            "padded_intervals": int(rows["padded_intervals"].sum()),
+        },
+        "extraction": extraction,
+        "inputs": {"manifest": file_hash(manifest), "weights": weights},
+        "versions": package_versions() | {"ffmpeg": version(binary())},
+    }
+    write_table(rows, index_target, FEATURES)
+    write_json(summary_target, summary)

@@ -1,0 +1,60 @@
+"""Clips for Omnivore: which frames of an interval, and what becomes of a picture.
+
+Source: Chalk et al., "TIM", CVPR 2024, and its published extraction code. The resize is OpenCV's
+of 8 bits, whose rounding the published features hold.
+"""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avlib.media.frames import Picture
+
+
+def omnivore_frames(
+    start_frame: ArrayLike, stop_frame: ArrayLike, *, num_frames: int
+) -> NDArray[np.int64]:
+    """Return the frames of each interval's clip: the middles of `num_frames` equal parts.
+
+    The published loader takes frame numbers, which count from 0, for the numbers of files, which
+    count from 1. So clips are taken one frame early and a first clip repeats the first frame; the
+    weights' published features depend on it.
+
+    Args:
+        start_frame: (N,) first frame of each interval, counted from 0.
+        stop_frame: (N,) last frame of each interval.
+        num_frames: frames T of a clip.
+
+    Returns:
+        (N, T) frames counted from 0, at least 0; some may be beyond the end of the video.
+    """
+    start = np.asarray(start_frame, np.int64)[:, None]
+    step = (np.asarray(stop_frame, np.int64)[:, None] - start - 1) / num_frames
+    bounds = np.rint(step * np.arange(num_frames + 1)).astype(np.int64)  # (N, T + 1)
+    middles = (bounds[:, :-1] + bounds[:, 1:]) // 2
+    return np.maximum(start + middles - 1, 0)
+
+
+def short_side_scale(picture: Picture, crop: int) -> float:
+    """Return the factor that makes the short side of a picture as long as `crop`."""
+    return crop / min(picture.shape[:2])
+
+
+def resize(picture: Picture, scale: float) -> Picture:
+    """Return a picture (H, W, 3) of round(scale * H) x round(scale * W) pixels, bilinear."""
+    return cv2.resize(  # type: ignore[return-value]
+        picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
+    )
+
+
+def centre_crop(picture: Picture, crop: int) -> Picture:
+    """Return the middle (crop, crop, 3) of a picture; an odd rest is left at its end."""
+    top, left = (math.ceil((size - crop) / 2) for size in picture.shape[:2])
+    return picture[top : top + crop, left : left + crop]
+
+
+def omnivore_picture(picture: Picture, crop: int) -> Picture:
+    """Return what the network sees of a picture, (crop, crop, 3)."""
+    return centre_crop(resize(picture, short_side_scale(picture, crop)), crop)

@@ -1,0 +1,73 @@
+"""Recipes for a narrow Omnivore on small data, where no published weights are given."""
+
+from dataclasses import dataclass
+
+from avlib.extractors.omnivore.clip_augment import ClipAugmentation
+from avlib.extractors.omnivore.network import TrunkSizes
+from avlib.training.recipes import BaseRecipe
+from avlib.training.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class VisualRecipe(BaseRecipe):
+    """What is trained, and how.
+
+    Args:
+        sizes: of the network.
+        num_frames: pictures of one input.
+        crop: their width and height in pixels.
+        clip_s: length of one input in seconds, that of TIM's features.
+        epoch_items: least items an epoch; a smaller set is gone through more than once.
+        views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
+        validate_every: epochs from one validation to the next.
+        weight_decay: of AdamW, for weights that are matrices or kernels.
+        dropout: rate before the classifier.
+        stochastic_depth: rate at which the last block is skipped.
+        label_smoothing: share of a label that is spread over all classes.
+        pasting: chance of a batch whose clips get a rectangle of another clip, and its share of
+            the label (Yun et al., "CutMix", ICCV 2019).
+        augmentation: of the single clips.
+        heads: columns with the class numbers, one a classifier.
+    """
+
+    sizes: TrunkSizes
+    num_frames: int
+    crop: int
+    clip_s: float
+    epoch_items: int
+    views: int
+    validate_every: int
+    weight_decay: float
+    dropout: float
+    stochastic_depth: float
+    label_smoothing: float
+    pasting: float
+    augmentation: ClipAugmentation
+    heads: tuple[str, ...] = ("class_id",)
+
+
+VISUAL_RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        VisualRecipe(  # tens to thousands of events, minutes on two cores
+            name="miniature",
+            sizes=TrunkSizes(width=32, depths=(1, 1, 2), heads=(2, 4, 8), window=(1, 4, 4)),
+            num_frames=2,
+            crop=64,
+            clip_s=1.1,
+            schedule=Schedule(
+                1.5e-3, epochs=48, policy="cosine", warmup_epochs=2, warmup_start_rate=1.5e-5
+            ),
+            batch_size=16,
+            epoch_items=512,
+            views=3,
+            validate_every=4,
+            weight_decay=0.05,
+            dropout=0.2,
+            stochastic_depth=0.1,
+            label_smoothing=0.1,
+            pasting=0.5,
+            augmentation=ClipAugmentation(area=0.3, colour=0.4, grey=0.1, covered=0.25),
+        ),
+    )
+}

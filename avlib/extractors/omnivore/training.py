@@ -1,0 +1,122 @@
+"""Training of a narrow Omnivore on labelled clips."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from avlib.extractors.omnivore.network import Omnivore
+from avlib.extractors.omnivore.recipes import VisualRecipe
+from avlib.extractors.omnivore.steps import initialise
+from avlib.extractors.omnivore.task import VisualEvents
+from avlib.extractors.omnivore.task_visual_recognition import VisualRecognition
+from avlib.io.provenance import code_fingerprint
+from avlib.training.event_task import Metrics
+from avlib.training.event_training import (
+    Outputs,
+    check_classes,
+    held_out,
+    split_events,
+    train_on_events,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from avlib.io.packs import FrameStore
+
+
+def train_visual(
+    events: "pd.DataFrame",
+    frames: "FrameStore",
+    *,
+    recipe: VisualRecipe,
+    classes: Mapping[str, Sequence[str]],
+    seed: int,
+    metrics: Metrics,
+    device: torch.device,
+    outputs: Outputs,
+) -> None:
+    """Train the network on the events of split `train` and write its best weights.
+
+    The best weights are those with the highest top-1 accuracy on split `val` (the more confident
+    ones of equals), or on `train` itself where no event of `val` has pictures. The result is the
+    same bytes after any interruption, and for the same number of torch threads on the same
+    machine.
+
+    Args:
+        events: table of events; the class numbers are in the column `recipe.heads`.
+        frames: pictures of the videos; an event without is left out and counted.
+        recipe: what is trained, and how.
+        classes: names of the classes, by column; position = class number.
+        seed: of initial weights, orders, crops, augmentations and dropout.
+        metrics: computes metrics from probabilities (N, K) and labels (N,).
+        device: torch device.
+        outputs: files to write. The weights have the published names, and as metadata classes,
+            recipe, sizes, num_frames and crop.
+
+    Raises:
+        ConfigError: if recipe and classes do not go together, or the loss is no longer finite.
+        DataError: if a class number is out of range or no event of `train` has pictures.
+    """
+    check_classes(events, recipe.heads, classes, recipe.name)
+    splits = split_events(
+        events, lambda part: _clips_of_events(part, frames, recipe), needed="picture"
+    )
+    task = VisualRecognition(
+        _build_model(recipe, classes, seed).to(device),
+        recipe,
+        training=splits["train"],
+        validation=splits[held_out(splits)],
+        seed=seed,
+        metrics=metrics,
+    )
+    train_on_events(
+        task,
+        splits,
+        outputs,
+        settings=(recipe, code_fingerprint("avlib.extractors.omnivore.training")),
+        classes=classes,
+        description=_description(recipe),
+    )
+
+
+def _clips_of_events(
+    events: "pd.DataFrame", frames: "FrameStore", recipe: VisualRecipe
+) -> VisualEvents:
+    return VisualEvents(
+        events,
+        frames,
+        heads=recipe.heads,
+        clip_s=recipe.clip_s,
+        num_frames=recipe.num_frames,
+        crop=recipe.crop,
+        augmentation=recipe.augmentation,
+    )
+
+
+def _description(recipe: VisualRecipe) -> dict[str, Any]:
+    """Return what an extractor must know of the weights: sizes of the network and its input."""
+    sizes = {
+        name: ",".join(map(str, size)) if isinstance(size, tuple) else size
+        for name, size in asdict(recipe.sizes).items()
+    }
+    return {
+        **sizes,
+        "num_frames": recipe.num_frames,
+        "crop": recipe.crop,
+        "recipe": recipe.name,
+    }
+
+
+def _build_model(recipe: VisualRecipe, classes: Mapping[str, Sequence[str]], seed: int) -> Omnivore:
+    """Return the network with its first weights."""
+    model = Omnivore(
+        recipe.sizes,
+        num_classes=len(classes[recipe.heads[0]]),
+        dropout=recipe.dropout,
+        stochastic_depth=recipe.stochastic_depth,
+    )
+    initialise(model, seed)
+    return model

@@ -1,0 +1,1 @@
+"""VGGish: embeddings of a second of sound."""

@@ -1,0 +1,104 @@
+"""Stage extract_vggish: VGGish embeddings of one shard, from its packs of waveforms."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from avlib.device import resolve_device
+from avlib.extractors.extraction import Features, NetworkSettings, ShardFiles, Video, extract_videos
+from avlib.extractors.intervals import interval_samples
+from avlib.extractors.vggish.network import EMBEDDING, VGGish
+from avlib.extractors.vggish.patches import embed, interval_patch, load_vggish, untrained_vggish
+from avlib.io.checkpoints import file_hash
+from avlib.io.packs import WaveformStore
+from avlib.io.provenance import code_fingerprint
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 32  # patches
+BLOCK_SAMPLES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class VggishSettings(NetworkSettings):
+    """What decides the bytes of the features, beside the sound and the weights.
+
+    Attributes:
+        sample_rate: Hz of the packs; the published features were resampled from 44,100.
+    """
+
+    sample_rate: int
+
+
+def extract_vggish_shard(files: ShardFiles, settings: VggishSettings) -> None:
+    """Write the VGGish embeddings of every usable video of a shard, and their index.
+
+    There is one view.
+
+    Args:
+        files: inputs and outputs; the sources are packs.
+        settings: what decides the bytes.
+
+    Raises:
+        CheckpointError: if the weights do not fit the network.
+    """
+    with WaveformStore(files.sources, sample_rate=settings.sample_rate) as waveforms:
+        extractor = VggishExtractor(files.checkpoint, settings, waveforms)
+        extract_videos(files, extractor, dict.fromkeys(("train", "val", "test"), 1))
+
+
+class VggishExtractor:
+    """Makes the embeddings of videos whose waveforms are in a store.
+
+    Args:
+        checkpoint: weights, which are read when the first video needs them; None for random ones.
+        settings: what decides the bytes.
+        waveforms: sound at the settings' rate.
+    """
+
+    def __init__(
+        self, checkpoint: Path | None, settings: VggishSettings, waveforms: WaveformStore
+    ) -> None:
+        self._checkpoint, self._settings, self._waveforms = checkpoint, settings, waveforms
+        self._device = resolve_device(settings.device)
+        self.made_by = (
+            astuple(settings),
+            file_hash(checkpoint) if checkpoint else "untrained",
+            code_fingerprint("avlib.extractors.vggish.extraction"),
+            self._device,
+        )
+        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
+        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+
+    @cached_property
+    def _network(self) -> VGGish:
+        if self._checkpoint is None:
+            logger.warning("random weights: these features carry nothing learned")
+            network = untrained_vggish(self._settings.seed)
+        else:
+            network = load_vggish(self._checkpoint)
+        return network.to(self._device, getattr(torch, self._settings.dtype))
+
+    def content(self, video: Video) -> Iterator[bytes]:
+        """Yield a video's waveform."""
+        waveform = self._waveforms[video.video_id]
+        for first in range(0, len(waveform), BLOCK_SAMPLES):
+            yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()
+
+    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+        """Return the embeddings of a video's intervals: (intervals, 1, EMBEDDING)."""
+        waveform, rate = self._waveforms[video.video_id], self._settings.sample_rate
+        spans = list(zip(rows["start_s"], rows["stop_s"], strict=True))
+        starts = [interval_samples(*span, sample_rate=rate)[0] for span in spans]
+        patches = np.stack([interval_patch(waveform, *span, rate) for span in spans])
+        return Features(
+            (len(rows), views, EMBEDDING),
+            embed(self._network, patches, BATCH_SIZE),
+            lambda: sum(start >= len(waveform) for start in starts),
+        )

@@ -1,0 +1,182 @@
+"""VGGish features: log-mel patches of 0.96 s, the network's embeddings, and their 8-bit form.
+
+Source: Hershey et al., "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017, and
+the AVE features of Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV
+2018, which cut every second on its own and resample it with resampy.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avlib.errors import CheckpointError, DataError
+from avlib.extractors.intervals import interval_samples
+from avlib.extractors.vggish.kaiser_resample import resample_kaiser_best
+from avlib.extractors.vggish.network import EMBEDDING, N_MELS, PATCH_FRAMES, VGGish
+from avlib.io.arrays import read_arrays
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
+from avlib.io.packs import Waveform, as_float32
+
+FloatArray = NDArray[np.float64]
+
+SAMPLE_RATE = 16_000  # Hz
+FRAME_SAMPLES = 400  # 25 ms
+HOP_SAMPLES = 160  # 10 ms
+N_FFT = 512
+LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
+LOG_OFFSET = 0.01
+PATCH_SAMPLES = FRAME_SAMPLES + (PATCH_FRAMES - 1) * HOP_SAMPLES  # 0.975 s; shorter gives no patch
+QUANTISED_RANGE = 2.0  # the 8-bit form holds -2 to 2
+FIRST_CONVOLUTION, FIRST_LINEAR = "features.0.weight", "embeddings.0.weight"
+
+
+@cache
+def mel_filters() -> FloatArray:
+    """Return triangles that are linear in HTK mel: (N_FFT // 2 + 1, N_MELS), not normalised."""
+
+    def mel(frequency_hz: FloatArray) -> FloatArray:
+        return 1127.0 * np.log1p(frequency_hz / 700.0)
+
+    lowest, highest = mel(np.array([LOWEST_HZ, HIGHEST_HZ]))
+    corners = np.linspace(lowest, highest, N_MELS + 2)
+    bins = mel(np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1))[:, None]
+    width = np.diff(corners)
+    rising, falling = (bins - corners[:-2]) / width[:-1], (corners[2:] - bins) / width[1:]
+    filters = np.maximum(0.0, np.minimum(rising, falling))
+    filters[0] = 0.0
+    return np.asarray(filters)
+
+
+def log_mel(waveform: FloatArray) -> FloatArray:
+    """Return log-mel bands (T, N_MELS) of a signal (n_samples,) at SAMPLE_RATE, without padding."""
+    if len(waveform) < FRAME_SAMPLES:
+        return np.empty((0, N_MELS))
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME_SAMPLES)[::HOP_SAMPLES]
+    window = np.hanning(FRAME_SAMPLES + 1)[:-1]  # the periodic form
+    amplitude = np.abs(np.fft.rfft(frames * window, N_FFT))  # (T, N_FFT / 2 + 1)
+    return np.asarray(np.log(amplitude @ mel_filters() + LOG_OFFSET))
+
+
+def patches(waveform: FloatArray, sample_rate: int) -> NDArray[np.float32]:
+    """Return the successive patches of a signal (n_samples,) in [-1, 1], the rest dropped.
+
+    Returns:
+        (P, PATCH_FRAMES, N_MELS) float32; P is 0 below PATCH_SAMPLES at SAMPLE_RATE.
+    """
+    bands = log_mel(resample_kaiser_best(waveform, sample_rate, SAMPLE_RATE))
+    n_patches = len(bands) // PATCH_FRAMES
+    cut = bands[: n_patches * PATCH_FRAMES].astype(np.float32)
+    return cut.reshape(n_patches, PATCH_FRAMES, N_MELS)
+
+
+def interval_patch(
+    waveform: Waveform, start_s: float, stop_s: float, sample_rate: int
+) -> NDArray[np.float32]:
+    """Return the first patch of an interval, which is cut out before it is resampled.
+
+    Args:
+        waveform: a recording; beyond its end the interval is silent.
+        start_s: start of the interval in seconds.
+        stop_s: end of the interval in seconds.
+        sample_rate: samples per second of `waveform`, in Hz.
+
+    Returns:
+        (PATCH_FRAMES, N_MELS) float32.
+
+    Raises:
+        DataError: if the interval is shorter than a patch.
+    """
+    first, last = interval_samples(start_s, stop_s, sample_rate=sample_rate)
+    sound = as_float32(np.asarray(waveform[first:last])).astype(np.float64)
+    found = patches(np.pad(sound, (0, last - first - len(sound))), sample_rate)
+    if not len(found):
+        raise DataError(
+            f"an interval from {start_s} s to {stop_s} s is shorter than a patch of VGGish, "
+            f"{PATCH_SAMPLES / SAMPLE_RATE} s"
+        )
+    return np.asarray(found[0])
+
+
+def second_patches(waveform: Waveform, sample_rate: int) -> NDArray[np.float32]:
+    """Return one patch for every whole second of a recording: (seconds, PATCH_FRAMES, N_MELS)."""
+    seconds = len(waveform) // sample_rate
+    found = [interval_patch(waveform, s, s + 1, sample_rate) for s in range(seconds)]
+    return np.stack(found) if found else np.empty((0, PATCH_FRAMES, N_MELS), np.float32)
+
+
+def load_vggish(checkpoint: Path) -> VGGish:
+    """Return the network of a checkpoint, at the file's own width.
+
+    Raises:
+        CheckpointError: if the file cannot be read or does not fit.
+    """
+    state = load_state_dict(checkpoint)
+    if not {FIRST_CONVOLUTION, FIRST_LINEAR} <= state.keys():
+        raise CheckpointError(f"{checkpoint}: no {FIRST_LINEAR}; not a VGGish file")
+    network = VGGish(width=len(state[FIRST_CONVOLUTION]), hidden=len(state[FIRST_LINEAR]))
+    fit_state_dict(network, state, checkpoint)
+    return network.eval()
+
+
+def untrained_vggish(seed: int) -> VGGish:
+    """Return the published network with random weights, whose features carry nothing learned."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return VGGish(width=64, hidden=4096).eval()
+
+
+def check_vggish(checkpoint: Path, target: Path) -> None:
+    """Write what a checkpoint is, if it is a VGGish network.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    state = load_vggish(checkpoint).state_dict()
+    sizes = {"width": len(state[FIRST_CONVOLUTION]), "hidden": len(state[FIRST_LINEAR])}
+    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint)} | sizes
+    write_json(target, report | {"metadata": load_metadata(checkpoint)})
+
+
+class Pca(NamedTuple):
+    """The published parameters of the 8-bit form."""
+
+    eigenvectors: FloatArray  # (EMBEDDING, EMBEDDING), a component in each row
+    means: FloatArray  # (EMBEDDING,)
+
+
+def read_pca(path: Path) -> Pca:
+    """Return the parameters in `vggish_pca_params.npz`.
+
+    Raises:
+        DataError: if the file cannot be read or holds other arrays.
+    """
+    arrays = read_arrays(path)
+    shapes = {"pca_eigen_vectors": (EMBEDDING, EMBEDDING), "pca_means": (EMBEDDING,)}
+    for name, shape in shapes.items():
+        if name not in arrays or arrays[name].size != np.prod(shape):
+            raise DataError(f"{path}: no array {name} {shape}")
+    return Pca(*(arrays[name].astype(np.float64).reshape(s) for name, s in shapes.items()))
+
+
+def quantise(embeddings: NDArray[np.floating], pca: Pca) -> NDArray[np.uint8]:
+    """Return the 8-bit form (N, EMBEDDING) of embeddings, cut to integers as TensorFlow has it."""
+    components = (embeddings - pca.means) @ pca.eigenvectors.T
+    clipped = np.clip(components, -QUANTISED_RANGE, QUANTISED_RANGE)
+    return ((clipped + QUANTISED_RANGE) * (255.0 / (2 * QUANTISED_RANGE))).astype(np.uint8)
+
+
+@torch.inference_mode()
+def embed(
+    network: VGGish, spectrograms: NDArray[np.float32], batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield embeddings of patches (N, PATCH_FRAMES, N_MELS) in batches: (at most B, EMBEDDING)."""
+    parameter = next(network.parameters())
+    for first in range(0, len(spectrograms), batch_size):
+        x = torch.from_numpy(spectrograms[first : first + batch_size])
+        yield network(x.to(parameter.device, parameter.dtype)).float().cpu().numpy()

@@ -1,0 +1,1 @@
+"""VideoMAE (Tong et al., NeurIPS 2022): features of video clips."""

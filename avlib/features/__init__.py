@@ -1,1 +1,0 @@
-"""Spectrograms, windows and extraction loops."""

@@ -1,1 +1,0 @@
-"""Networks, one file each, under their published parameter names."""

@@ -1,1 +1,0 @@
-"""TIM from its windows to its metrics: training, prediction, evaluation."""

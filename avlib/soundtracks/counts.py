@@ -1,0 +1,48 @@
+"""How many labelled files of a study have which status, and which are left out and why."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from avlib.evaluation.metrics_file import videos_left_out
+from avlib.io.tables import read_table
+from avlib.media.manifest import count_statuses
+from avlib.media.tables import MANIFEST
+from avlib.soundtracks.tables import AUDIO_IMAGES
+
+
+def file_counts(
+    manifests: Sequence[Path],
+    indices: Sequence[Path],
+    test_ids: Collection[str],
+    unseen: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return what the metrics file says of a study's files.
+
+    Args:
+        manifests: tables of kind MANIFEST.
+        indices: tables of kind AUDIO_IMAGES.
+        test_ids: names of the files that are evaluated in some fold, or would be.
+        unseen: those of them that have sound and should have scores by eye, but have none.
+
+    Returns:
+        `videos` and `test_videos` by the status of the manifest; `audio_images` by that of the
+        images; and `videos_left_out`, each file once, by what first leaves it out.
+    """
+    manifest = pd.concat([read_table(path, MANIFEST) for path in manifests], ignore_index=True)
+    index = pd.concat([read_table(path, AUDIO_IMAGES) for path in indices], ignore_index=True)
+    # The images repeat what the manifest says of a file.
+    probed = set(manifest["video_id"][manifest["status"] != "ok"])
+    tables = {"probe": manifest, "audio images": index[~index["video_id"].isin(probed)]}
+    if unseen:
+        tables["pictures"] = pd.DataFrame({"video_id": sorted(unseen)}).assign(
+            split="test", status="no_scores", message="the video has no scores by eye"
+        )
+    return {
+        "videos": count_statuses(manifest),
+        "test_videos": count_statuses(manifest[manifest["video_id"].isin(test_ids)]),
+        "audio_images": count_statuses(index),
+        "videos_left_out": videos_left_out(tables),
+    }

@@ -1,0 +1,141 @@
+"""Stage evaluate_sounds: how many labelled sounds are right, of a test split or over folds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from avlib.errors import DataError
+from avlib.evaluation.class_names import read_classes
+from avlib.evaluation.metrics_file import Origin, weights_entry, write_metrics
+from avlib.io.tables import read_table
+from avlib.soundtracks.counts import file_counts
+from avlib.soundtracks.folds import ALL, fold_names, splits_of_fold
+from avlib.soundtracks.image_packs import PADDED
+from avlib.soundtracks.metrics import over_folds, sound_metrics
+from avlib.soundtracks.score_files import ScoreTable, read_soundtracks
+from avlib.soundtracks.tables import AUDIO_IMAGES, LABELLED_FILES
+
+SPLIT = "test"
+TRAINED = "The soundtrack network was trained here, on files that are not evaluated."
+
+
+def evaluate_sounds(
+    *,
+    study: Mapping[str, str],
+    labels: Path,
+    classes: Path,
+    manifests: Sequence[Path],
+    indices: Sequence[Path],
+    scores: Mapping[str, Path],
+    tables: Mapping[str, Path],
+    models: Mapping[str, Path],
+    origins: Mapping[str, Origin],
+    inputs: Mapping[str, Path],
+    target: Path,
+) -> None:
+    """Write the metrics file of a study of labelled sounds.
+
+    A file without sound has no answer and is in no share, but is named.
+
+    Args:
+        study: fields that begin the file: `study` and `config_hash`.
+        labels: table of kind LABELLED_FILES.
+        classes: JSON with the names of the classes, as `class_id`.
+        manifests: tables of kind MANIFEST.
+        indices: tables of kind AUDIO_IMAGES.
+        scores: `.npy` file of the soundtracks of each fold; of ALL where there are none.
+        tables: their tables, of kind SOUNDTRACKS.
+        models: weights that made them, by fold.
+        origins: how the weights of `soundtrack` were made.
+        inputs: further files whose hashes are noted, by name.
+        target: JSON file to write. Of several folds, `accuracy` is the mean of the accuracies of
+            the folds; other shares are those of all files together.
+
+    Raises:
+        DataError: if the folds are not those of the files, or a fold has no scores.
+    """
+    names, files = read_classes(classes), read_table(labels, LABELLED_FILES)
+    folds = fold_names(files)
+    if set(folds) != set(scores):
+        raise DataError(
+            f"{labels}: has the folds {', '.join(folds)}, but there are scores of "
+            f"{', '.join(sorted(scores)) or 'none'}; score every fold"
+        )
+    parts = {fold: _tested(scores[fold], tables[fold], len(names)) for fold in folds}
+    test_ids = {v for fold in folds for v in _test_ids(splits_of_fold(files, fold))}
+    found = {fold: _metrics([part]) for fold, part in parts.items()}
+    metrics = _report(_metrics(list(parts.values())), names)
+    if folds != [ALL]:
+        metrics = _with_folds(metrics, found)
+    counts = {
+        "files": len(test_ids),
+        "soundtracks_evaluated": sum(len(part.rows) for part in parts.values()),
+        "soundtracks_padded": sum(_padded(path, test_ids) for path in indices),
+    }
+    counts["files_without_sound"] = counts["files"] - counts["soundtracks_evaluated"]
+    entries = {fold: weights_entry(path, origins["soundtrack"]) for fold, path in models.items()}
+    write_metrics(
+        target,
+        {**study, "split": SPLIT},
+        metrics=metrics,
+        counts=counts | file_counts(manifests, indices, test_ids),
+        models={"soundtrack": entries},
+        notes=[TRAINED] if origins["soundtrack"] == "trained" else [],
+        inputs={"labels": labels, "classes": classes, **_by_fold(scores), **inputs},
+    )
+
+
+def _by_fold(scores: Mapping[str, Path]) -> dict[str, Path]:
+    return {f"scores_{fold}": path for fold, path in scores.items()}
+
+
+def _test_ids(files: pd.DataFrame) -> list[str]:
+    return files["video_id"][files["split"] == SPLIT].tolist()
+
+
+def _padded(index: Path, test_ids: set[str]) -> int:
+    """Return how many of the files are shorter than a clip."""
+    rows = read_table(index, AUDIO_IMAGES)
+    return int((rows["video_id"].isin(test_ids) & (rows["message"] == PADDED)).sum())
+
+
+def _tested(scores: Path, table: Path, num_classes: int) -> ScoreTable:
+    """Return the scores of the test split of a fold."""
+    found = read_soundtracks(scores, table, num_classes)
+    tested = found.part((found.rows["split"] == SPLIT).to_numpy())
+    if not len(tested.rows):
+        raise DataError(f"{table}: no soundtrack of split {SPLIT}")
+    return tested
+
+
+def _metrics(parts: Sequence[ScoreTable]) -> dict[str, Any]:
+    """Return the metrics of soundtracks of one or more folds."""
+    rows = pd.concat([part.rows for part in parts])
+    scores = np.concatenate([part.scores.scores for part in parts])
+    return sound_metrics(scores, rows["class_id"].to_numpy())
+
+
+def _report(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Return metrics with the names of the classes."""
+    plain = {n: v for n, v in found.items() if n not in ("per_class", "confusion")}
+    return {
+        **plain,
+        "class_accuracy": dict(zip(names, found["per_class"], strict=True)),
+        "confusion": {"classes": list(names), "audio": found["confusion"]},
+    }
+
+
+def _with_folds(pooled: Mapping[str, Any], folds: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return the metrics of all files together, with those of the folds."""
+    accuracies = {fold: found["accuracy"] for fold, found in folds.items()}
+    summary = over_folds(list(accuracies.values()))
+    return {
+        **pooled,
+        "accuracy": summary["mean"],
+        "accuracy_by_fold": accuracies,
+        "accuracy_over_folds": summary,
+        "pooled_accuracy": pooled["accuracy"],
+    }

@@ -1,0 +1,164 @@
+"""Training of a soundtrack network on labelled audio images, after one of the recipes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from avlib.errors import ConfigError, DataError
+from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.provenance import code_fingerprint
+from avlib.soundtracks.clips import AudioImages, SoundtrackEvents
+from avlib.soundtracks.network import (
+    IMAGE_FRAMES,
+    N_MELS,
+    NETWORKS,
+    BandScale,
+    ResNet,
+    SoundtrackNetwork,
+    published_name,
+    soundtrack_network,
+)
+from avlib.soundtracks.recipes import NetworkChoice, SoundtrackRecipe
+from avlib.soundtracks.steps import initialise
+from avlib.soundtracks.task import HEADS, SoundtrackRecognition
+from avlib.training.event_task import Metrics
+from avlib.training.event_training import (
+    Outputs,
+    check_classes,
+    held_out,
+    split_events,
+    train_on_events,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST_DEVIATION_DB = 10.0  # of a band, added so that rare sound in a silent one is not blown up
+
+
+def train_soundtrack(
+    soundtracks: "pd.DataFrame",
+    images: AudioImages,
+    *,
+    choice: NetworkChoice,
+    recipe: SoundtrackRecipe,
+    classes: Mapping[str, Sequence[str]],
+    seed: int,
+    metrics: Metrics,
+    initial_weights: Path | None,
+    device: torch.device,
+    outputs: Outputs,
+) -> None:
+    """Train the network on the clips of split `train` and write the weights that count.
+
+    Where the recipe keeps the best ones, they are those with the highest top-1 accuracy of whole
+    soundtracks on split `val` (the more confident ones of equals), or on `train` itself where no
+    soundtrack of `val` has a clip. The result is the same bytes after any interruption, and for the
+    same number of torch threads on the same machine.
+
+    Args:
+        soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
+            clip is left out and counted.
+        images: audio images of the videos.
+        choice: what is trained.
+        recipe: how.
+        classes: names of the classes, by column `class_id`; position = class number.
+        seed: of first weights, orders, augmentations, mixing and dropout.
+        metrics: computes metrics from probabilities (N, K) and labels (N,).
+        initial_weights: checkpoint of the same network to begin with, whatever its classes; None
+            begins with random weights.
+        device: torch device.
+        outputs: files to write. The weights have the published names, and as metadata the classes,
+            the choice, the recipe's name and what the network is to be asked about.
+
+    Raises:
+        ConfigError: if network, recipe and classes do not go together, or the loss is no longer
+            finite.
+        DataError: if a class number is out of range, no soundtrack of `train` has a clip, or one is
+            listed twice.
+        CheckpointError: if the initial weights do not fit.
+    """
+    twice = soundtracks["video_id"][soundtracks["video_id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{twice.iloc[0]}: listed twice; a soundtrack has one class and one split")
+    events = soundtracks.assign(event_id=soundtracks["video_id"])
+    check_classes(events, HEADS, classes, recipe.name)
+    choose = partial(
+        SoundtrackEvents,
+        images=images,
+        heads=HEADS,
+        augmentation=recipe.augmentation,
+        drops_silence=recipe.drops_silence,
+    )
+    splits = split_events(events, choose, needed="clip of sound")
+    model = _build_model(choice, len(classes[HEADS[0]]), seed, splits["train"], initial_weights)
+    chooses_nothing = recipe.keeps == "last" and not len(splits["val"])
+    task = SoundtrackRecognition(
+        _placed(model, torch.device(device)),
+        recipe,
+        training=splits["train"],
+        validation=splits[held_out(splits)],
+        seed=seed,
+        metrics=metrics,
+        validate_every=recipe.schedule.epochs if chooses_nothing else 1,
+    )
+    train_on_events(
+        task,
+        splits,
+        outputs,
+        settings=(choice, recipe, code_fingerprint("avlib.soundtracks.training")),
+        classes=classes,
+        description=_description(choice, recipe),
+    )
+
+
+def _description(choice: NetworkChoice, recipe: SoundtrackRecipe) -> dict[str, Any]:
+    """Return what scoring must know of the weights."""
+    asked = {"drops_silence": recipe.drops_silence, "half_steps": recipe.half_steps}
+    return asdict(choice) | asked | {"recipe": recipe.name}
+
+
+def _build_model(
+    choice: NetworkChoice,
+    num_classes: int,
+    seed: int,
+    training: SoundtrackEvents,
+    initial_weights: Path | None,
+) -> SoundtrackNetwork:
+    """Return the network with its first weights."""
+    model = _build_network(choice, num_classes)
+    initialise(model, seed)
+    if isinstance(model, ResNet) and isinstance(model.bands, BandScale):
+        mean, deviation = training.band_statistics()
+        model.bands.note(mean, deviation + LEAST_DEVIATION_DB)
+    if initial_weights is not None:
+        weights = load_state_dict(initial_weights)
+        skipped = model.classifier_name
+        fit_state_dict(model, weights, initial_weights, skip=skipped, names=published_name)
+    return model
+
+
+def _placed(model: SoundtrackNetwork, device: torch.device) -> SoundtrackNetwork:
+    """Return the network on a device, its kernels in the order that is quicker there."""
+    if device.type == "cpu":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(device)
+
+
+def _build_network(choice: NetworkChoice, num_classes: int) -> SoundtrackNetwork:
+    """Return the network with random weights; refuse a name that there is not."""
+    if choice.network not in NETWORKS:
+        raise ConfigError(
+            f"network.name: {choice.network!r} is unknown; use one of {', '.join(NETWORKS)}"
+        )
+    options: dict[str, Any] = {"num_classes": num_classes}
+    if choice.network.startswith("resnet"):
+        sizes = asdict(choice)
+        options |= {name: value for name, value in sizes.items() if name != "network"}
+    if choice.network == "logistic":
+        options["in_features"] = N_MELS * IMAGE_FRAMES
+    return soundtrack_network(choice.network, **options)

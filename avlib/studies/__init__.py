@@ -1,0 +1,121 @@
+"""Schema of config.yaml. Every key has a default, a unit and a reason; no others exist."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from avlib.errors import ConfigError
+from avlib.sections import Strict
+from avlib.studies.ave import Ave
+from avlib.studies.custom import Custom
+from avlib.studies.k600 import K600, Sounds
+from avlib.studies.llp import Llp
+
+AnyStudy = Ave | Custom | K600 | Llp | Sounds
+
+
+class Config(Strict):
+    """The whole of config.yaml."""
+
+    seed: int = Field(0, ge=0, description="Every random draw comes from it and the item's id")
+    max_bad_fraction: float = Field(
+        0.9, ge=0, le=1, description="Share of videos left out at which the run stops"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if there is one")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Arithmetic of feature extraction; bfloat16 needs cuda"
+    )
+    allow_tf32: bool = Field(False, description="Faster float32 on cuda, features differ by 1e-3")
+    mel_on_device: bool = Field(False, description="Log-mel on the GPU rather than on the CPU")
+    ave: Ave = Ave()
+    k600: K600 = K600()
+    llp: Llp = Llp()
+    custom: Custom = Custom()
+    sounds: Sounds = Sounds()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        taken = {"ave", "k600", "llp"}
+        for section in ("custom", "sounds"):
+            name = getattr(self, section).name
+            if name in taken:
+                raise ValueError(f"{section}.name may not be the name of another study, {name!r}")
+            taken.add(name)
+        return self
+
+    @property
+    def studies(self) -> dict[str, AnyStudy]:
+        """The sections of the studies by the names of their folders of results."""
+        return {
+            "ave": self.ave,
+            "k600": self.k600,
+            "llp": self.llp,
+            self.custom.name: self.custom,
+            self.sounds.name: self.sounds,
+        }
+
+    def study(self, name: str) -> AnyStudy:
+        """Return the section of `results/<name>`.
+
+        Raises:
+            ConfigError: if no study has that name.
+        """
+        if name not in self.studies:
+            raise ConfigError(f"no study is called {name!r}; there are {', '.join(self.studies)}")
+        return self.studies[name]
+
+
+def load_config(values: Mapping[str, Any]) -> Config:
+    """Return the checked configuration.
+
+    Raises:
+        ConfigError: one line for the first wrong key: its name, the value, what is expected.
+    """
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(_describe(error)) from None
+
+
+def config_hash(config: Config, study: str) -> str:
+    """Return a digest of the section of a study and of what all studies share, as the seed.
+
+    Raises:
+        ConfigError: if no study has that name.
+    """
+    shared = config.model_dump(mode="json", exclude={"ave", "k600", "llp", "custom", "sounds"})
+    section = config.study(study).model_dump(mode="json")
+    text = json.dumps(shared | {"study": section}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _describe(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        valid = list(_section(path[:-1]).model_fields)
+        nearest = difflib.get_close_matches(path[-1], valid, n=1, cutoff=0)[0]
+        known = ".".join([*path[:-1], nearest])
+        return f"config key {'.'.join(path)} does not exist; did you mean {known}?"
+    while path and path[-1] not in _section(path[:-1]).model_fields:
+        path.pop()  # pydantic adds the members of unions, which are no keys
+    message = problem["msg"].removeprefix("Value error, ")
+    # The values of a whole section would hide what is wrong.
+    found = "" if isinstance(problem["input"], Mapping) else f", got {problem['input']!r}"
+    return f"config key {'.'.join(path)}: {message}{found}" if path else f"config: {message}"
+
+
+def _section(path: list[str]) -> type[BaseModel]:
+    """Return the class of the section at `path`."""
+    section: type[BaseModel] = Config
+    for name in path:
+        if name in section.model_fields:
+            annotation = section.model_fields[name].annotation
+            candidates = [annotation, *get_args(annotation)]
+            models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+            section = models[0] if models else section
+    return section

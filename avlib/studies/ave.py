@@ -1,0 +1,145 @@
+"""Section of the study of TIM on the Audio-Visual Event data set."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from avlib.sections import Positive, SplitPaths, Strict, Training
+from avlib.studies.custom import Checkpoints, Study
+from avlib.tim.recipes import TimRecipeName
+
+
+class AveCheckpoints(Checkpoints):
+    """Weights from outside, of all networks of the study."""
+
+    omnivore: Path | Literal["untrained"] | None = Field(
+        None,
+        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
+        "train split; untrained: random, to try the pipeline",
+    )
+    vgg19: Path | Literal["untrained"] | None = Field(
+        None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
+    )
+    vggish: Path | Literal["untrained"] | None = Field(
+        None, description="VGGish weights (.pth), for features: vgg"
+    )
+    tim: Path | None = Field(
+        None, description="TIM weights (.pth.tar or .safetensors) to evaluate; null: trained"
+    )
+
+
+class Miniature(Strict):
+    """Size of a rendered data set."""
+
+    classes: Annotated[int, Field(ge=2, le=12)] = 8
+    train_videos: Positive = Field(8, description="Videos a class")
+    val_videos: Positive = Field(2, description="Videos a class")
+    test_videos: Positive = Field(2, description="Videos a class")
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the sizes as `miniature_plan` takes them."""
+        videos = {"train": self.train_videos, "val": self.val_videos, "test": self.test_videos}
+        return {"classes": self.classes, "videos_per_class": videos}
+
+
+class Visual(Strict):
+    """Features of the picture."""
+
+    frames: Literal["decoded", "jpeg"] = Field(
+        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
+    )
+    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        None,
+        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
+    )
+    first_frame: Literal["consistent", "reference"] = Field(
+        "consistent", description="reference: a view's first frame is augmented differently"
+    )
+    pretraining: Training = Field(
+        Training(), description="Training of a narrow Omnivore on the train split"
+    )
+
+
+class Tim(Training):
+    """Training and evaluation of TIM."""
+
+    recipe: TimRecipeName | None = Field(
+        None, description="null: ave_vgg with features: vgg, ave with given backbones, else small"
+    )
+    early_stop_epochs: Positive | None = Field(
+        None, description="Epochs without a better validation after which training ends"
+    )
+    select_by: Literal["combined", "action", "audio"] | None = Field(
+        None, description="Head whose validation accuracy decides; null: combined or only"
+    )
+    mixed_precision: Literal["training", "always"] | None = Field(
+        None,
+        description="Train in float16 on cuda, as published, in bfloat16 on the CPU; always: "
+        "evaluate so, too",
+    )
+    parts: Positive = Field(1, description="Parts in which a batch is computed")
+    processes: Positive = Field(
+        1, description="Processes that share the parts; each has a GPU where there are GPUs"
+    )
+    tensorboard: bool = Field(
+        False, description="Also log for TensorBoard (pip extra); a change trains again"
+    )
+    checkpoint: Path | None = Field(
+        None,
+        description="TIM weights (.pth.tar or .safetensors) that the model of sound and picture "
+        "starts from; null: random",
+    )
+
+    @model_validator(mode="after")
+    def _processes_share_the_parts(self) -> Self:
+        if self.parts % self.processes:
+            raise ValueError(f"processes ({self.processes}) must divide parts ({self.parts})")
+        return self
+
+
+class VggFeatures(Strict):
+    """The official feature files of AVE, in place of videos."""
+
+    visual: Path | None = Field(None, description="visual_feature.h5")
+    audio: Path | None = Field(None, description="audio_feature.h5")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if (self.visual is None) != (self.audio is None):
+            raise ValueError("give both files, visual and audio, or none")
+        return self
+
+
+class Ave(Study):
+    """TIM on the Audio-Visual Event data set."""
+
+    source: Literal["miniature", "official"] = Field(
+        "miniature", description="Rendered by the workflow, or the paths below"
+    )
+    annotations: Path | None = Field(None, description="Annotations.txt")
+    splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
+    features: Literal["omnivore_asf", "vgg"] = Field(
+        "omnivore_asf", description="Omnivore and Auditory SlowFast, or VGG-19 and VGGish"
+    )
+    vgg_features: VggFeatures = VggFeatures()
+    checkpoints: AveCheckpoints = AveCheckpoints()
+    visual: Visual = Visual()
+    tim: Tim = Tim()
+    miniature: Miniature = Miniature()
+
+    @model_validator(mode="after")
+    def _settings_suit_the_features(self) -> Self:
+        if self.vgg_features.visual is not None and self.features != "vgg":
+            raise ValueError(
+                f"vgg_features are given, but features is {self.features}; set ave.features: vgg, "
+                "or remove ave.vgg_features"
+            )
+        recipe = self.tim.recipe
+        if recipe is not None and (recipe == "ave_vgg") != (self.features == "vgg"):
+            other = "vgg" if recipe == "ave_vgg" else "omnivore_asf"
+            raise ValueError(
+                f"tim.recipe {recipe} is for features: {other}, but features is {self.features}; "
+                f"set ave.tim.recipe: null, or ave.features: {other}"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""TIM: recognition of queried time intervals, from its windows to its metrics."""

@@ -1,0 +1,166 @@
+"""Stage evaluate_ave: how many one-second segments of AVE's test videos are right, and of what.
+
+Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018, section
+6: the share of segments with the right class, background included.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from avlib.errors import DataError
+from avlib.evaluation.metrics_file import (
+    Origin,
+    origin_notes,
+    videos_left_out,
+    weights_entry,
+    write_metrics,
+)
+from avlib.extractors.tables import FEATURES
+from avlib.io.tables import read_table
+from avlib.media.manifest import count_statuses
+from avlib.media.tables import MANIFEST
+from avlib.tim.network import Modality
+from avlib.tim.scores import segment_metrics
+from avlib.tim.splits import read_class_names
+from avlib.tim.tables import PREDICTIONS, QUERIES
+
+SPLIT = "test"
+# Whose answer counts, by what the model sees.
+DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
+NETWORKS = {
+    "asf": "Auditory SlowFast",
+    "omnivore": "Omnivore",
+    "vgg19": "VGG-19",
+    "vggish": "VGGish",
+    "tim": "TIM",
+}
+TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."
+
+
+def evaluate_ave(
+    *,
+    study: Mapping[str, str],
+    predictions: Path,
+    queries: Path,
+    classes: Path,
+    manifest: Path | None,
+    features: Mapping[str, Path],
+    models: Mapping[Modality, Path],
+    backbones: Mapping[str, Path | None],
+    origins: Mapping[str, Origin],
+    inputs: Mapping[str, Path],
+    target: Path,
+) -> None:
+    """Write the metrics file of the study.
+
+    Args:
+        study: fields that begin the file: `study` and `config_hash`.
+        predictions: table of kind PREDICTIONS, of the test split.
+        queries: table of kind QUERIES.
+        classes: JSON with the names of the classes.
+        manifest: table of kind MANIFEST; None where features came without videos.
+        features: tables of kind FEATURES by the networks that made them.
+        models: weights of TIM by what the model sees.
+        backbones: weights of the networks that made the features, by their names; None for random
+            ones, or where the features came without them.
+        origins: how the weights of each backbone, and of `tim`, were made.
+        inputs: further files whose hashes are noted, by name.
+        target: JSON file to write.
+
+    Raises:
+        DataError: if no segment of the test split has a prediction.
+    """
+    names = read_class_names(classes)["action"]
+    table = read_table(predictions, PREDICTIONS)
+    answers = {
+        (m, head): rows.sort_values("annotation_id")
+        for (m, head), rows in table[table["split"] == SPLIT].groupby(["modality", "head"])
+    }
+    if not answers:
+        raise DataError(f"{predictions}: no predictions; no test video has features")
+    metrics = {key: _metrics(rows) for key, rows in answers.items()}
+    files = {"predictions": predictions, "queries": queries, "classes": classes, **inputs}
+    if manifest is not None:
+        files["manifest"] = manifest
+    write_metrics(
+        target,
+        study,
+        metrics=_report(metrics, names),
+        counts=_counts(table, read_table(queries, QUERIES)) | _videos(manifest, features),
+        models={
+            "tim": {m: weights_entry(path, origins["tim"]) for m, path in models.items()},
+            **{name: weights_entry(path, origins[name]) for name, path in backbones.items()},
+        },
+        notes=_notes(origins),
+        inputs=files,
+    )
+
+
+def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
+    return segment_metrics(np.stack(rows["probs"].to_list()), rows["class_id"].to_numpy())
+
+
+def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[str]) -> Any:
+    """Return the numbers of each model by what it sees, and those of the joint model's heads."""
+    decisive = {m: metrics[m, head] for m, head in DECISIVE.items() if (m, head) in metrics}
+    heads = {"action": "visual_head", "audio": "audio_head", "combined": "combined"}
+    per_class = {
+        m: dict(zip(names, found["per_class"], strict=True)) for m, found in decisive.items()
+    }
+    return {
+        "segment_accuracy": {m: found["accuracy"] for m, found in decisive.items()},
+        "segment_accuracy_top5": {m: found["top5"] for m, found in decisive.items()},
+        "mean_class_accuracy": {
+            m: float(np.mean([a for a in accuracies.values() if a is not None]))
+            for m, accuracies in per_class.items()
+        },
+        "joint_model": {
+            title: metrics["audio_visual", head]["accuracy"]
+            for head, title in heads.items()
+            if ("audio_visual", head) in metrics
+        },
+        "class_accuracy": per_class,
+        "confusion": {
+            "classes": names,
+            **{m: found["confusion"] for m, found in decisive.items()},
+        },
+    }
+
+
+def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
+    """Return how many segments there are; one is asked about in both label spaces."""
+    asked = queries[(queries["split"] == SPLIT) & (queries["modality"] == "visual")]
+    has_features = asked["annotation_id"].isin(predictions["annotation_id"])
+    return {
+        "segments_evaluated": int(has_features.sum()),
+        "segments_without_features": int((~has_features).sum()),
+    }
+
+
+def _videos(manifest: Path | None, features: Mapping[str, Path]) -> dict[str, Any]:
+    """Return how many videos have which status, and which are left out, by what and why.
+
+    A video that the manifest finds good may still have no features: a sound track is enough for
+    the manifest, but not for a network of the picture.
+    """
+    indices = {name: read_table(path, FEATURES) for name, path in features.items()}
+    counts: dict[str, Any] = {"features": {n: count_statuses(rows) for n, rows in indices.items()}}
+    found = {NETWORKS[name]: rows for name, rows in indices.items()}
+    if manifest is not None:
+        rows = read_table(manifest, MANIFEST)
+        counts["videos"] = count_statuses(rows)
+        counts["test_videos"] = count_statuses(rows[rows["split"] == SPLIT])
+        found = {"probe": rows, **found}
+    return counts | {"videos_left_out": videos_left_out(found)}
+
+
+def _notes(origins: Mapping[str, Origin]) -> list[str]:
+    """Return what a reader must know before comparing the numbers with others."""
+    notes = origin_notes(origins, NETWORKS)
+    if origins["tim"] == "trained":
+        notes["tim"] = TRAINED_TIM
+    return list(notes.values())

@@ -1,0 +1,281 @@
+"""Windows as TIM takes them: features, normalised times and labels, collated into batches.
+
+Source: Chalk et al., "TIM", CVPR 2024, section 3.1. Features stay on disk and are memory-mapped;
+a window reads only its own rows.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avlib.errors import DataError
+from avlib.tim.windows import WindowIndex, WindowSettings
+
+FILES_OPEN = 64  # of each modality: far below the limits of operating systems
+PADDING = -1  # label and query of a slot without a query
+VISUAL_LABELS = ["verb_class", "noun_class", "action_class"]
+AUDIO_LABEL = "class_id"
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class WindowBatch(NamedTuple):
+    """B windows with F features of each of M modalities.
+
+    Slots are padded to the largest number of queries in the batch.
+
+    Shape:
+        visual: (B, F, Dv) or (B, F, 7, 7, Dv) float32; None without visual features.
+        audio: (B, F, Da) float32; None without audio features.
+        times: (B, M * F + Nv + Na, 2) float32, starts and stops of visual features, audio
+            features, visual queries and audio queries as fractions of the window, from 0.
+        visual_labels: (B, Nv, 3) int64, verb, noun and action; -1 where padded or unknown.
+        audio_labels: (B, Na) int64; -1 where padded or unknown.
+        visual_queries: (B, Nv) int64, `query_id`; -1 where padded.
+        audio_queries: (B, Na) int64.
+    """
+
+    visual: Tensor | None
+    audio: Tensor | None
+    times: Tensor
+    visual_labels: Tensor
+    audio_labels: Tensor
+    visual_queries: Tensor
+    audio_queries: Tensor
+
+
+class Draws(Protocol):
+    """What views are drawn with: a generator of numpy."""
+
+    def integers(self, low: int, high: int, size: tuple[int, int]) -> Any:
+        """Return integers from `low` to below `high`."""
+
+
+class FeatureFiles:
+    """The features of one modality and split: `<folder>/<video_id>.npy`, (N, views, ...) each.
+
+    At most FILES_OPEN files are mapped at once.
+
+    Args:
+        folder: holds a file for each video.
+        n_intervals: N of each video.
+
+    Raises:
+        DataError: naming the video, if its file is missing or damaged, has another number of rows
+            than the video has intervals, or other views or channels than the first one.
+    """
+
+    def __init__(self, folder: Path, n_intervals: Mapping[str, int]) -> None:
+        self.folder = folder
+        self._open: OrderedDict[str, Floats] = OrderedDict()
+        self.shape: tuple[int, ...] = ()  # of one row: views, then channels or grid and channels
+        for video_id, n_rows in n_intervals.items():
+            self._check(video_id, self._map(video_id), n_rows)
+
+    @property
+    def views(self) -> int:
+        """Number of views of each interval; view 0 is unaugmented."""
+        return self.shape[0]
+
+    def __getitem__(self, video_id: str) -> Floats:
+        """Return the memory map of a video's features."""
+        if video_id not in self._open:
+            if len(self._open) >= FILES_OPEN:
+                self._open.popitem(last=False)
+            self._open[video_id] = self._map(video_id)
+        self._open.move_to_end(video_id)
+        return self._open[video_id]
+
+    def _map(self, video_id: str) -> Floats:
+        path = self.folder / f"{video_id}.npy"
+        try:
+            features: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise DataError(f"{video_id}: has queries, but no features {path}") from None
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path}: not a readable .npy file ({error})") from error
+        if features.dtype != np.float32 or features.ndim not in (3, 5):
+            raise DataError(
+                f"{path}: an array {features.shape} of {features.dtype}, expected float32 "
+                "(rows, views, channels) or (rows, views, 7, 7, channels)"
+            )
+        return features
+
+    def _check(self, video_id: str, features: Floats, n_rows: int) -> None:
+        if len(features) != n_rows:
+            raise DataError(
+                f"{video_id}: {self.folder / video_id}.npy has {len(features)} rows, but the "
+                f"video has {n_rows} feature intervals; extract the features again"
+            )
+        self.shape = self.shape or features.shape[1:]
+        if features.shape[1:] != self.shape:
+            raise DataError(
+                f"{video_id}: {self.folder / video_id}.npy has rows of {features.shape[1:]}, "
+                f"those of the other videos are {self.shape} (views, channels)"
+            )
+
+
+class WindowDataset:
+    """The windows of a split with their features, times and labels.
+
+    Args:
+        index: the windows.
+        queries: table of kind QUERIES that they were made from.
+        intervals: table of kind INTERVALS that they were made from.
+        visual: folder of the split's visual features; None if they are not used.
+        audio: folder of the split's audio features; None if they are not used.
+        settings: how the windows were made.
+
+    Raises:
+        ValueError: if neither modality is used, or the windows were made with other settings.
+        DataError: as FeatureFiles.
+    """
+
+    def __init__(
+        self,
+        index: WindowIndex,
+        queries: pd.DataFrame,
+        intervals: pd.DataFrame,
+        *,
+        visual: Path | None,
+        audio: Path | None,
+        settings: WindowSettings,
+    ) -> None:
+        if visual is None and audio is None:
+            raise ValueError("windows need visual features, audio features or both")
+        if index.rows.shape[1] != settings.num_feats:
+            raise ValueError(
+                f"windows of {index.rows.shape[1]} features, expected {settings.num_feats}"
+            )
+        self.index, self.window_s = index, settings.window_s
+        self._positions = pd.Index(queries["query_id"])
+        self._visual_labels = _labels(queries[VISUAL_LABELS])
+        self._audio_labels = _labels(queries[AUDIO_LABEL])
+        rows_of = intervals.groupby("video_id", sort=False).indices
+        video_ids = index.video_ids.tolist()
+        members = [rows_of.get(video_id, np.zeros(0, np.int64)) for video_id in video_ids]
+        n_rows = np.array([len(rows) for rows in members], dtype=np.int64)
+        self._check_tables(n_rows)
+        bounds = intervals[["start_s", "stop_s"]].to_numpy(np.float32)
+        self._bounds = bounds[np.concatenate([np.zeros(0, np.int64), *members])]
+        self._first_bound = np.cumsum(n_rows) - n_rows
+        n_intervals = dict(zip(video_ids, n_rows.tolist(), strict=True))
+        self.visual = FeatureFiles(visual, n_intervals) if visual is not None else None
+        self.audio = FeatureFiles(audio, n_intervals) if audio is not None else None
+
+    def _check_tables(self, n_rows: Integers) -> None:
+        """Check that the windows were made from tables like these."""
+        if (self._positions.get_indexer(self.index.query) < 0).any():
+            raise ValueError("the windows hold queries that the table of queries lacks")
+        is_out = self.index.rows.max(axis=1, initial=0) >= n_rows[self.index.video]
+        if is_out.any():
+            video_id = self.index.video_ids[self.index.video[np.argmax(is_out)]]
+            raise ValueError(f"{video_id}: its windows were made from other feature intervals")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def batch(self, items: Sequence[int], views: Draws | None = None) -> WindowBatch:
+        """Return windows as a batch.
+
+        Args:
+            items: numbers of windows.
+            views: generator that draws a view for each feature, those of the visual features
+                first; None takes the unaugmented view.
+        """
+        chosen = np.asarray(items, dtype=np.int64)
+        visual = self._features(self.visual, chosen, views)
+        audio = self._features(self.audio, chosen, views)
+        slots = self._slots(chosen)
+        queries = [self._queries(slots, is_visual=is_visual) for is_visual in (True, False)]
+        feature_times = self._feature_times(chosen)
+        n_modalities = (visual is not None) + (audio is not None)
+        times = [feature_times] * n_modalities + [found.times for found in queries]
+        return WindowBatch(
+            visual=visual,
+            audio=audio,
+            times=torch.from_numpy(np.concatenate(times, axis=1)),
+            visual_labels=torch.from_numpy(queries[0].labels),
+            audio_labels=torch.from_numpy(queries[1].labels),
+            visual_queries=torch.from_numpy(queries[0].query_ids),
+            audio_queries=torch.from_numpy(queries[1].query_ids),
+        )
+
+    def _features(
+        self, files: FeatureFiles | None, items: Integers, views: Draws | None
+    ) -> Tensor | None:
+        """Return the features of one modality: (B, F, ...)."""
+        if files is None:
+            return None
+        rows = self.index.rows[items]  # (B, F)
+        chosen = (
+            np.zeros_like(rows) if views is None else views.integers(0, files.views, rows.shape)
+        )
+        features = np.empty((*rows.shape, *files.shape[1:]), dtype=np.float32)
+        for i, video in enumerate(self.index.video[items]):
+            features[i] = files[str(self.index.video_ids[video])][rows[i], chosen[i]]
+        return torch.from_numpy(features)
+
+    def _feature_times(self, items: Integers) -> Floats:
+        """Return the intervals of the features as fractions of their windows: (B, F, 2)."""
+        first = self._first_bound[self.index.video[items]]
+        seconds = self._bounds[first[:, None] + self.index.rows[items]]
+        return self._normalised(seconds, self.index.start_s[items][:, None, None])
+
+    def _slots(self, items: Integers) -> "_Slots":
+        lengths = np.diff(self.index.offsets)[items]
+        ends = np.cumsum(lengths)
+        within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
+        item = np.repeat(np.arange(len(items)), lengths)
+        return _Slots(items, item, self.index.offsets[items][item] + within)
+
+    def _queries(self, slots: "_Slots", *, is_visual: bool) -> "_Queries":
+        """Return the queries of one label space, padded."""
+        of_modality = self.index.is_visual[slots.flat] == is_visual
+        item, flat = slots.item[of_modality], slots.flat[of_modality]
+        lengths = np.bincount(item, minlength=len(slots.items))
+        slot = np.arange(len(item)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        shape = (len(slots.items), int(lengths.max(initial=0)))
+        query = self.index.query[flat]
+        known = self._visual_labels if is_visual else self._audio_labels
+        labels = np.full((*shape, *known.shape[1:]), PADDING, dtype=np.int64)
+        labels[item, slot] = known[self._positions.get_indexer(query)]
+        query_ids = np.full(shape, PADDING, dtype=np.int64)
+        query_ids[item, slot] = query
+        seconds = np.stack([self.index.query_start_s[flat], self.index.query_stop_s[flat]], axis=1)
+        start_s = self.index.start_s[slots.items][item][:, None]
+        times = np.zeros((*shape, 2), dtype=np.float32)
+        times[item, slot] = self._normalised(seconds.astype(np.float32), start_s)
+        return _Queries(labels, query_ids, times)
+
+    def _normalised(self, seconds: Floats, start_s: NDArray[np.float64]) -> Floats:
+        """Return times as fractions of their windows, at least 0, in single precision."""
+        since_start = seconds - start_s.astype(np.float32)
+        return np.maximum(since_start / np.float32(self.window_s), np.float32(0))
+
+
+class _Slots(NamedTuple):
+    """The queries of some windows: which window each is of, and its place in the index."""
+
+    items: Integers
+    item: Integers
+    flat: Integers
+
+
+class _Queries(NamedTuple):
+    labels: Integers
+    query_ids: Integers
+    times: Floats
+
+
+def _labels(columns: Any) -> Integers:
+    """Return labels as integers, -1 where unknown."""
+    return columns.astype("Int64").to_numpy(dtype=np.int64, na_value=PADDING)

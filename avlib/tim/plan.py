@@ -1,0 +1,74 @@
+"""Stages make_queries and make_windows: what TIM is asked about AVE's videos, and in which windows.
+
+Source: Chalk et al., "TIM", CVPR 2024: every second of every annotation is a query in both label
+spaces, background included, and a video is one window of ten seconds.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from avlib.datasets import ave
+from avlib.extractors.tables import FEATURES, INTERVALS
+from avlib.io.tables import read_table, write_table
+from avlib.tim.models import window_settings
+from avlib.tim.queries import join_queries, queries_of_segments
+from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.tables import QUERIES
+from avlib.tim.windows import build_windows
+
+logger = logging.getLogger(__name__)
+
+
+def make_queries(files: Mapping[str, Path], target: Path) -> None:
+    """Write the queries of all splits as a table.
+
+    Args:
+        files: `annotations`, and a list for each split.
+        target: table of kind QUERIES to write.
+
+    Raises:
+        DataError: if a file is wrong; the message names its row.
+    """
+    annotations = ave.read_annotations(files["annotations"])
+    lists = {split: path for split, path in files.items() if split != "annotations"}
+    segments = ave.segments(ave.read_splits(lists, annotations), ave.class_names(annotations))
+    write_table(join_queries(queries_of_segments(segments)), target, QUERIES)
+
+
+def make_windows(
+    *,
+    queries: Path,
+    intervals: Path,
+    indices: Sequence[Path],
+    split: str,
+    recipe: str,
+    target: Path,
+) -> None:
+    """Write the windows of a split, of the videos that have features of sound and picture.
+
+    Args:
+        queries: table of kind QUERIES.
+        intervals: table of kind INTERVALS of the split.
+        indices: tables of kind FEATURES, one an extractor.
+        split: train, val or test.
+        recipe: name of the recipe, which says how videos are cut.
+        target: `.npz` of a WindowIndex to write; without windows where no video has features.
+
+    Raises:
+        DataError: if a video with features has no intervals.
+    """
+    table = read_table(queries, QUERIES).query("split == @split")
+    usable = set(table["video_id"])
+    for path in indices:
+        index = read_table(path, FEATURES)
+        usable &= set(index[(index["split"] == split) & (index["status"] == "ok")]["video_id"])
+    without = table["video_id"].nunique() - len(usable)
+    logger.info("%s: %d videos; %d more have no features", split, len(usable), without)
+    windows = build_windows(
+        table[table["video_id"].isin(usable)],
+        read_table(intervals, INTERVALS),
+        dict.fromkeys(sorted(usable), float(ave.SECONDS)),
+        window_settings(TIM_RECIPES[recipe]),
+    )
+    windows.save(target)

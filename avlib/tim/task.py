@@ -1,0 +1,182 @@
+"""TIM on the windows of a split, as the training loop sees it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
+from torch.optim import Optimizer
+
+from avlib.errors import DataError
+from avlib.seeds import generator
+from avlib.tim.answers import classes_of, on_device, predict
+from avlib.tim.batches import WindowBatch
+from avlib.tim.network import TIM
+from avlib.tim.objective import (
+    Losses,
+    LossSettings,
+    StepDraws,
+    build_optimizer,
+    draw_step,
+    train_step,
+)
+from avlib.tim.recipes import TimRecipe
+from avlib.tim.splits import Split
+from avlib.training.schedules import warm_cosine_rate
+from avlib.training.team import ALONE, Team
+
+
+class Step(NamedTuple):
+    """All that a step needs: the windows, and its random numbers.
+
+    Attributes:
+        batch: windows of the whole step.
+        draws: mixup and pairs of positions.
+        dropout_seeds: one for each part of the batch.
+    """
+
+    batch: WindowBatch
+    draws: StepDraws
+    dropout_seeds: list[int]
+
+
+class TimTask:
+    """What `avlib.training.loop.fit` trains.
+
+    A batch is computed in `parts`, each with dropout of its own. The processes of a team share the
+    parts; each of them reads the whole batch, since mixup mixes windows of different parts. So
+    the result does not depend on how many they are, but for rounding.
+
+    Args:
+        model: the network.
+        recipe: how to train it.
+        training: windows to learn from.
+        validation: windows that tell which epoch is best.
+        select_by: the head whose top-1 accuracy decides, or `verb_noun` or `combined`.
+        seed: of all draws.
+        parts: of a batch; a multiple of the size of the team.
+        team: the processes that train together.
+        precision: in which steps compute where that is safe; float16 behind a loss scale.
+        eval_precision: in which answers are computed where that is safe.
+    """
+
+    validate_every = 1
+
+    def __init__(
+        self,
+        model: TIM,
+        recipe: TimRecipe,
+        *,
+        training: Split,
+        validation: Split,
+        select_by: str,
+        seed: int,
+        parts: int = 1,
+        team: Team = ALONE,
+        precision: torch.dtype = torch.float32,
+        eval_precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.model, self.recipe, self.select_by, self.seed = model, recipe, select_by, seed
+        self.training, self.validation = training, validation
+        self.parts, self.team = parts, team
+        self.device = next(model.parameters()).device
+        self.optimizer = build_optimizer(model, rate=recipe.lr, weight_decay=recipe.weight_decay)
+        self.precision, self.eval_precision = precision, eval_precision
+        self.scaler = GradScaler(self.device.type, enabled=precision == torch.float16)
+        keep_scale(self.optimizer, self.scaler)
+        self.epochs = recipe.epochs
+        self.steps = -(-len(training.items) // recipe.batch_size)  # the last may be smaller
+        self.losses = LossSettings(
+            lambda_audio=recipe.lambda_audio,
+            lambda_drloc=recipe.lambda_drloc,
+            label_smoothing=recipe.label_smoothing,
+            data_modality=recipe.data_modality,
+        )
+
+    def learning_rate(self, epoch: float) -> float:
+        """Return the rate at a fractional epoch; it changes from step to step."""
+        return warm_cosine_rate(
+            round(epoch * self.steps),
+            base_rate=self.recipe.lr,
+            end_rate=self.recipe.end_lr,
+            total_steps=self.epochs * self.steps,
+            warmup_steps=round(self.recipe.warmup_epochs * self.steps),
+        )
+
+    def batches(self, epoch: int, first_step: int) -> Iterator[Step]:
+        """Yield the steps of an epoch from `first_step` on."""
+        order = generator(self.seed, "order", epoch).permutation(len(self.training.items))
+        size = self.recipe.batch_size
+        for step in range(first_step, self.steps):
+            items = self.training.items[order[step * size : (step + 1) * size]]
+            rng = generator(self.seed, "windows", epoch, step)
+            batch = self.training.dataset.batch(items.tolist(), rng)
+            draws = draw_step(
+                rng,
+                len(items),
+                mixup_alpha=self.recipe.mixup_alpha,
+                m_drloc=self.recipe.m_drloc,
+                num_feats=self.recipe.num_feats,
+            )
+            yield Step(batch, draws, rng.integers(2**63, size=self.parts).tolist())
+
+    def train_step(self, step: Step) -> dict[str, float]:
+        """Update the network once and return the losses."""
+        self.model.train()
+        sums = train_step(
+            self.model,
+            self.optimizer,
+            on_device(step.batch, self.model),
+            step.draws,
+            self.losses,
+            clip_norm=self.recipe.clip_norm,
+            dropout_seeds=step.dropout_seeds,
+            scaler=self.scaler,
+            precision=self.precision,
+            team=self.team,
+        )
+        return self._named(sums)
+
+    def _named(self, sums: Tensor) -> dict[str, float]:
+        """Return `loss`, the total, and the parts that the model has."""
+        names = [f"{name}_loss" for name in Losses._fields]
+        values = dict(zip(names, sums.tolist(), strict=True))
+        has = {f"{head}_loss" for head in classes_of(self.model)}
+        if self.losses.lambda_drloc > 0:
+            has.add("drloc_loss")
+        return {"loss": values["total_loss"]} | {n: v for n, v in values.items() if n in has}
+
+    def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
+        """Evaluate; the score is the top-1 accuracy by which epochs are chosen."""
+        metrics = self.evaluate(self.validation, check)
+        score = metrics[self.select_by]["top1"]
+        if score is None:
+            raise DataError(f"no query that is validated on has a label for {self.select_by}")
+        return score, {"select_by": self.select_by, **metrics}
+
+    def evaluate(self, split: Split, check: Callable[[], None]) -> dict[str, Any]:
+        """Return the metrics and the losses of a split."""
+        answers = predict(
+            self.model,
+            split,
+            batch_size=self.recipe.batch_size,
+            label_smoothing=self.recipe.label_smoothing,
+            precision=self.eval_precision,
+            team=self.team,
+            check=check,
+        )
+        return answers.metrics()
+
+
+def keep_scale(optimizer: Optimizer, scaler: GradScaler) -> None:
+    """Make the state of `scaler` a part of that of `optimizer`, so that both are resumed."""
+    optimizer.register_state_dict_post_hook(
+        lambda _, state: state | {"scaler": scaler.state_dict()}
+    )
+
+    def load(_: Optimizer, state: dict[str, Any]) -> None:
+        if scaler.is_enabled():
+            scaler.load_state_dict(state["scaler"])
+
+    optimizer.register_load_state_dict_pre_hook(load)

@@ -1,0 +1,139 @@
+"""Recognition of labelled events, as the training loop sees it, whatever the network."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from avlib.prefetch import prefetched
+from avlib.training.events import LabelledEvents
+from avlib.training.schedules import Schedule, learning_rate
+
+Metrics = Callable[[NDArray[np.float64], NDArray[np.int64]], dict[str, Any]]
+
+
+class EventRecognition(ABC):
+    """What `avlib.training.loop.fit` trains: a network, on the events of two splits.
+
+    Args:
+        model: maps inputs (B, ...) to logits (B, K), or to a tuple of them, one a head.
+        optimizer: what updates it.
+        schedule: learning rates; also the number of epochs.
+        heads: columns with the class numbers, one a classifier.
+        training: events to learn.
+        validation: events that decide which weights are best.
+        batch_size: items a step; all of them where a set is smaller.
+        epoch_items: least items an epoch; a smaller set is gone through more than once.
+        views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
+        validate_every: epochs from one validation to the next.
+        seed: of all draws.
+        metrics: computes metrics from probabilities (N, K) and labels (N,).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        *,
+        heads: Sequence[str],
+        training: LabelledEvents,
+        validation: LabelledEvents,
+        batch_size: int,
+        epoch_items: int,
+        views: int,
+        validate_every: int,
+        seed: int,
+        metrics: Metrics,
+    ) -> None:
+        self.model, self.optimizer, self.schedule = model, optimizer, schedule
+        self.heads, self.views, self.seed, self.metrics = heads, views, seed, metrics
+        self.training, self.validation = training, validation
+        self.device = next(model.parameters()).device
+        self.epochs, self.validate_every = schedule.epochs, validate_every
+        turns = math.ceil(epoch_items / len(training)) or 1
+        self.eval_batch_size = batch_size
+        self.batch_size = min(batch_size, turns * len(training))
+        self.steps = turns * len(training) // self.batch_size  # an incomplete batch is dropped
+
+    def learning_rate(self, epoch: float) -> float:
+        """Return the rate at a fractional epoch."""
+        return learning_rate(epoch, self.schedule)
+
+    def batches(self, epoch: int, first_step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch from `first_step` on."""
+        steps = range(first_step, self.steps)
+        return self.training.crop_batches(
+            self.seed, "train", epoch, batch_size=self.batch_size, steps=steps
+        )
+
+    @abstractmethod
+    def train_step(self, batch: tuple[Tensor, Tensor]) -> float | Mapping[str, float]:
+        """Update the network once and return the loss, or `loss` and others by their names."""
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the network's weights under the names that they are saved by."""
+        return {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
+
+    def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
+        """Return the accuracy on the validation events, and all that is to be logged.
+
+        Of equal accuracies, which a small split often has, the one with the higher mean
+        probability of the true class is better: it adds less to the score than one event does.
+        """
+        labels = self.validation.labels
+        probs = self.predict(self.validation, check)
+        values = self._metrics(probs, self.validation)
+        true_class = [np.take_along_axis(p, labels[:, [i]], axis=1) for i, p in enumerate(probs)]
+        confidence = float(np.mean(true_class))
+        return values["top1"] + confidence / len(labels), overall(values)
+
+    def evaluate(self, events: LabelledEvents, check: Callable[[], None]) -> dict[str, Any]:
+        """Return the metrics of a split; those of each head, and `top1` of all, if there are two.
+
+        An event counts for `top1` when every head is right.
+        """
+        return self._metrics(self.predict(events, check), events)
+
+    def _metrics(
+        self, probs: tuple[NDArray[np.float64], ...], events: LabelledEvents
+    ) -> dict[str, Any]:
+        by_head = [self.metrics(p, events.labels[:, i]) for i, p in enumerate(probs)]
+        if len(by_head) == 1:
+            return by_head[0]
+        right = [p.argmax(axis=1) == events.labels[:, i] for i, p in enumerate(probs)]
+        joint = float(np.all(right, axis=0).mean())
+        return {"top1": joint, **dict(zip(self.heads, by_head, strict=True))}
+
+    @torch.inference_mode()
+    def predict(
+        self, events: LabelledEvents, check: Callable[[], None]
+    ) -> tuple[NDArray[np.float64], ...]:
+        """Return the probabilities of each head, averaged over the views: ((N, K), ...)."""
+        self.model.eval()
+        sums: list[NDArray[np.float64]] = []
+        n_views = np.zeros((len(events), 1))
+        for indices, inputs in prefetched(events.view_batches(self.views, self.eval_batch_size)):
+            logits = self.model(inputs.to(self.device))
+            logits = (logits,) if isinstance(logits, Tensor) else logits
+            sums = sums or [np.zeros((len(events), x.shape[1])) for x in logits]
+            for total, x in zip(sums, logits, strict=True):
+                np.add.at(total, indices, x.softmax(dim=1).cpu().numpy())
+            np.add.at(n_views, indices, 1)
+            check()
+        return tuple(total / n_views for total in sums)
+
+
+def overall(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics, of all heads, without the figures of single classes."""
+    return {
+        name: overall(value) if isinstance(value, dict) else value
+        for name, value in metrics.items()
+        if name != "per_class"
+    }

@@ -1,0 +1,149 @@
+"""What the small networks are, and how they are asked about classes while they are trained."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from avlib.datasets.llp import CLASSES
+from avlib.extractors.clap.network import Clap, ClapSizes
+from avlib.extractors.clip.network import ClipSizes, TowerSizes, untrained_clip
+from avlib.extractors.vggish.network import EMBEDDING, VGGish
+from avlib.io.text_tokens import BYTE_VOCABULARY
+from avlib.valor.captions import caption_tokens
+from avlib.valor.features import untrained
+from avlib.valor.pooled_networks import R2Plus1d, ResNet
+from avlib.valor.pseudo_labels import CLAP_THRESHOLDS, CLIP_THRESHOLDS
+from avlib.valor.sound_texts import TEXTS, text_tokens
+
+ONE_EACH = (1, 1, 1, 1)
+WIDTH = 8
+SMALL_CLIP = ClipSizes(
+    vision=TowerSizes(width=64, depth=2, feedforward=256),
+    text=TowerSizes(width=64, depth=1, feedforward=64),
+    image_size=224,
+    patch_size=32,
+    vocabulary=49_408,  # the captions' tokens are the published ones
+    positions=77,
+    embedding=64,
+)
+SMALL_CLAP = ClapSizes(  # with patches twice as long, three stages end in a map of the same size
+    audio_width=16,
+    audio_depths=(1, 1, 1),
+    audio_heads=(1, 1, 1),
+    text_width=64,
+    text_depth=1,
+    text_feedforward=64,
+    vocabulary=BYTE_VOCABULARY,
+    positions=79,
+    embedding=64,
+    patch_size=8,
+)
+
+
+class Learner(nn.Module):
+    """A network and how it is asked: (B, ...) -> logits (B, K), positive for what is there.
+
+    Args:
+        network: that learns.
+        kept: the part of it whose weights are kept.
+        ask: returns the logits of inputs.
+    """
+
+    def __init__(
+        self, network: nn.Module, kept: nn.Module, ask: Callable[[Tensor], Tensor]
+    ) -> None:
+        super().__init__()
+        self.network, self._kept, self._ask = network, [kept], ask
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        return self._ask(inputs)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return what is kept, under names that the loaders of published files know."""
+        return self._kept[0].state_dict()
+
+
+def build_learner(
+    kind: str, classes: Sequence[str], seed: int, scale: float, tokenizer: Path | None
+) -> Learner:
+    """Return a network with random first weights.
+
+    Args:
+        kind: key of `avlib.valor.small_networks_small_recipes.SMALL_NETWORK_RECIPES`.
+        classes: names of K classes of LLP.
+        seed: of the weights.
+        scale: by which CLIP and CLAP multiply cosines.
+        tokenizer: folder of the tokenizer of CLAP.
+    """
+    if kind == "clip":
+        return _clip(classes, seed, scale)
+    if kind == "clap":
+        assert tokenizer is not None
+        return _clap(classes, seed, scale, tokenizer)
+    build, width = _POOLED[kind]
+    network = untrained(build, seed)
+    classifier = untrained(lambda: nn.Linear(width, len(classes)), seed)
+    whole = nn.Sequential(network, classifier)
+    return Learner(whole, network, whole)
+
+
+_POOLED: dict[str, tuple[Callable[[], nn.Module], int]] = {  # and the width of the features
+    "vggish": (lambda: VGGish(width=WIDTH // 2, hidden=64), EMBEDDING),
+    "res152": (lambda: ResNet(blocks=ONE_EACH, width=WIDTH), 32 * WIDTH),
+    "r2plus1d_18": (lambda: R2Plus1d(blocks=ONE_EACH, width=WIDTH, middle=WIDTH), 8 * WIDTH),
+}
+
+
+def _clip(classes: Sequence[str], seed: int, scale: float) -> Learner:
+    network = untrained_clip(SMALL_CLIP, seed)
+    nn.init.constant_(network.model.logit_scale, math.log(scale))
+    # Random tokens tell captions apart, and most of the weights would be those of other words.
+    network.model.text_model.embeddings.token_embedding.requires_grad_(False)
+    captions = torch.from_numpy(caption_tokens()[_ids(classes)])
+    limits = _limits(CLIP_THRESHOLDS, classes)
+
+    def ask(images: Tensor) -> Tensor:
+        texts = network.text_embeddings(captions)
+        return network.logits(network.image_embeddings(images), texts) - limits
+
+    return Learner(network, network.model, ask)
+
+
+def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> Learner:
+    network = untrained(lambda: _scaled_by_fan_in(Clap(SMALL_CLAP)), seed)
+    nn.init.constant_(network.model.logit_scale_a, math.log(scale))
+    # What is learned here could as well be learned after it, where gradients cost half as much.
+    network.model.audio_model.audio_encoder.batch_norm.requires_grad_(False)
+    tokens = [
+        torch.from_numpy(array)
+        for array in text_tokens([TEXTS[i] for i in _ids(classes)], tokenizer)
+    ]
+    limits = _limits(CLAP_THRESHOLDS, classes)
+
+    def ask(log_mels: Tensor) -> Tensor:
+        texts = network.text_embeddings(*tokens)
+        is_longer = torch.zeros(len(log_mels), dtype=torch.bool)
+        sounds, _ = network.listen(log_mels[:, None], is_longer)  # one of the equal copies does
+        return network.logits(sounds, texts) - limits
+
+    return Learner(network, network.model, ask)
+
+
+def _scaled_by_fan_in(network: Clap) -> Clap:
+    """Draw first weights anew; the package's, of deviation 0.02, suit layers of 768 channels."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.normal_(module.weight, 0.0, module.weight[0].numel() ** -0.5)
+    return network
+
+
+def _ids(classes: Sequence[str]) -> list[int]:
+    return [CLASSES.index(name) for name in classes]
+
+
+def _limits(thresholds: Sequence[float], classes: Sequence[str]) -> Tensor:
+    return torch.tensor([thresholds[i] for i in _ids(classes)], dtype=torch.float32)

@@ -1,0 +1,54 @@
+"""The visual teacher of LLP: CLIP features of ten pictures, and what they have of each class.
+
+Source: Lai et al., "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual Event
+Parser" (VALOR), NeurIPS 2023, and its published code: one picture stands for one second.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avlib.extractors.clip.network import Clip
+from avlib.media.frames import Picture
+from avlib.valor.pictures import clip_input, spread_indices
+
+SECONDS = 10
+
+
+@torch.inference_mode()
+def text_embeddings(network: Clip, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the embeddings (N, embedding) of captions from `caption_tokens`."""
+    device = next(network.parameters()).device
+    embeddings = network.text_embeddings(torch.from_numpy(tokens).to(device))
+    return embeddings.float().cpu().numpy()
+
+
+@torch.inference_mode()
+def clip_features(
+    network: Clip, pictures: Sequence[Picture], *, antialias: bool = False
+) -> NDArray[np.float32]:
+    """Return the features of a video: (SECONDS, embedding), each of length 1.
+
+    Args:
+        network: on the device and in the precision that it runs in.
+        pictures: all frames of the video, one or more, of which SECONDS are looked at.
+        antialias: see `clip_input`.
+    """
+    parameter = next(network.parameters())
+    chosen = [pictures[i] for i in spread_indices(len(pictures), SECONDS)]
+    images = clip_input(chosen, antialias=antialias).to(parameter.device, parameter.dtype)
+    return network.image_embeddings(images).float().cpu().numpy()
+
+
+@torch.inference_mode()
+def clip_logits(
+    network: Clip, features: NDArray[np.float32], texts: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the scaled cosines (SECONDS, N) of features and of captions' embeddings."""
+    parameter = next(network.parameters())
+    images, captions = (
+        torch.from_numpy(a).to(parameter.device, parameter.dtype) for a in (features, texts)
+    )
+    return network.logits(images, captions).float().cpu().numpy()

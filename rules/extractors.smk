@@ -1,0 +1,186 @@
+"""Networks that make features: weights trained on the study where none are given; extraction."""
+
+
+rule check_weights:
+    """Given weights fit their network; seen before any video is."""
+    input:
+        studies.given_weights,
+    output:
+        "results/{study}/model/{network}/given.json",
+    log:
+        "logs/{study}/check_weights/{network}.log",
+    benchmark:
+        "logs/{study}/check_weights/{network}.tsv"
+    wildcard_constraints:
+        network="asf|omnivore|vgg19|vggish|res152|r2plus1d_18|clip|clap",
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=10,
+    params:
+        preset=studies.preset,
+        clap_backend=settings.llp.teachers.audio.backend,
+        code=code_fingerprint("avlib.extractors.registry"),
+    script:
+        "../workflow_scripts/check_weights.py"
+
+
+rule train_asf:
+    """Auditory SlowFast on the study's labelled sound; resumes where it was interrupted."""
+    input:
+        events="results/{study}/events.parquet",
+        classes="results/{study}/classes.json",
+        packs=studies.packs,
+        initial=studies.initial_checkpoint,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        model="results/{study}/model/asf/model.safetensors",
+        log="results/{study}/model/asf/log.jsonl",
+        metrics="results/{study}/model/asf/metrics.json",
+    log:
+        "logs/{study}/train_asf.log",
+    benchmark:
+        "logs/{study}/train_asf.tsv"
+    priority: 10
+    retries: 2
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8_000 * attempt,
+        runtime=lambda wildcards, attempt: 1_440 * attempt,
+        gpu=studies.gpus,
+    params:
+        training=studies.asf_training,
+        state="results/{study}/.cache/train_asf",
+        code=code_fingerprint(
+            "avlib.extractors.auditory_slowfast.training_study",
+            "avlib.evaluation.recognition",
+        ),
+    script:
+        "../workflow_scripts/train_asf.py"
+
+
+rule train_omnivore:
+    """A narrow Omnivore on the study's labelled pictures; resumes where it was interrupted."""
+    input:
+        events="results/{study}/events.parquet",
+        classes="results/{study}/classes.json",
+        packs=studies.frame_packs,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        model="results/{study}/model/omnivore/model.safetensors",
+        log="results/{study}/model/omnivore/log.jsonl",
+        metrics="results/{study}/model/omnivore/metrics.json",
+    log:
+        "logs/{study}/train_omnivore.log",
+    benchmark:
+        "logs/{study}/train_omnivore.tsv"
+    priority: 10
+    retries: 2
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 1_440 * attempt,
+        gpu=studies.gpus,
+    params:
+        training=studies.omnivore_training,
+        state="results/{study}/.cache/train_omnivore",
+        code=code_fingerprint(
+            "avlib.extractors.omnivore.training_visual_study",
+            "avlib.evaluation.recognition",
+        ),
+    script:
+        "../workflow_scripts/train_omnivore.py"
+
+
+rule draw_curves:
+    """Loss and accuracy of the training of a network against its epochs."""
+    input:
+        "results/{study}/model/{network}/log.jsonl",
+    output:
+        report(
+            "results/{study}/model/{network}/curves.svg",
+            category="Training",
+            labels={"study": "{study}", "network": "{network}"},
+        ),
+    log:
+        "logs/{study}/draw_curves/{network}.log",
+    benchmark:
+        "logs/{study}/draw_curves/{network}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.report.curves"),
+    script:
+        "../workflow_scripts/draw_curves.py"
+
+
+rule extract_features:
+    """Features of every interval of one shard of videos, one file a video."""
+    input:
+        packs=studies.sources,
+        manifests=studies.member_manifests,
+        intervals=studies.member_intervals,
+        checkpoint=studies.weights,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        "results/{study}/features/{extractor}/shards/{shard}.parquet",
+    log:
+        "logs/{study}/extract_features/{extractor}/{shard}.log",
+    benchmark:
+        "logs/{study}/extract_features/{extractor}/{shard}.tsv"
+    wildcard_constraints:
+        study=studies.named(Ave, Custom),
+    retries: 1
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+        gpu=studies.gpus,
+    params:
+        extraction=studies.extraction,
+        videos=studies.video_lists,
+        journal=studies.feature_journal,
+        folder="results/{study}/features/{extractor}",
+        code=studies.extractor_code,
+    script:
+        "../workflow_scripts/extract_features.py"
+
+
+rule index_features:
+    """Which videos have features, and how they were made."""
+    input:
+        shards=studies.feature_indices,
+        manifest="results/{study}/manifest.parquet",
+        intervals=[f"results/{{study}}/intervals/{split}.parquet" for split in SPLITS],
+        checkpoint=studies.weights,
+    output:
+        index="results/{study}/features/{extractor}/index.parquet",
+        summary="results/{study}/features/{extractor}/summary.json",
+    log:
+        "logs/{study}/index_features/{extractor}.log",
+    benchmark:
+        "logs/{study}/index_features/{extractor}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=30,
+    params:
+        extraction=studies.extraction,
+        max_bad_fraction=settings.max_bad_fraction,
+        code=code_fingerprint("avlib.extractors.index"),
+    script:
+        "../workflow_scripts/index_features.py"

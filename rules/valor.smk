@@ -1,0 +1,377 @@
+"""Event parsing: segment features, teachers and their labels, parsers, metrics and pictures."""
+
+
+rule check_llp:
+    """The labels and all given folders can be used; what disagrees in them is counted."""
+    input:
+        unpack(studies.label_files),
+    output:
+        "results/{study}/labels.json",
+    log:
+        "logs/{study}/check_llp.log",
+    benchmark:
+        "logs/{study}/check_llp.tsv"
+    wildcard_constraints:
+        study=studies.named(Llp),
+    priority: 20
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=60,
+    params:
+        given=studies.given_folders,
+        stamps=studies.given_stamps,
+        skips_missing=settings.llp.missing == "skip",
+        code=code_fingerprint("avlib.valor.check"),
+    script:
+        "../workflow_scripts/check_llp.py"
+
+
+rule check_parser:
+    """Given weights of a variant fit its network; among the first jobs of a run."""
+    input:
+        studies.given_parser,
+    output:
+        "results/{study}/model/parser/{variant}/given.json",
+    log:
+        "logs/{study}/check_parser/{variant}.log",
+    benchmark:
+        "logs/{study}/check_parser/{variant}.tsv"
+    priority: 20
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.valor.stages"),
+    script:
+        "../workflow_scripts/check_parser.py"
+
+
+rule write_tokenizer:
+    """Tokens of single bytes, for the narrow CLAP."""
+    output:
+        vocabulary="results/{study}/model/clap/tokenizer/vocab.json",
+        merges="results/{study}/model/clap/tokenizer/merges.txt",
+    log:
+        "logs/{study}/write_tokenizer.log",
+    benchmark:
+        "logs/{study}/write_tokenizer.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.io.text_tokens"),
+    script:
+        "../workflow_scripts/write_tokenizer.py"
+
+
+rule train_small_network:
+    """A narrow network on rendered examples, in place of weights for the miniature."""
+    input:
+        tokenizer=studies.small_tokenizer,
+    output:
+        model="results/{study}/model/{network}/model.safetensors",
+        metrics="results/{study}/model/{network}/metrics.json",
+    log:
+        "logs/{study}/train_small_network/{network}.log",
+    benchmark:
+        "logs/{study}/train_small_network/{network}.tsv"
+    wildcard_constraints:
+        study=studies.named(Llp),
+        network="vggish|res152|r2plus1d_18|clip|clap",
+    priority: 10
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=60,
+    params:
+        classes=settings.llp.miniature.classes,
+        seed=settings.seed,
+        code=code_fingerprint("avlib.valor.small_networks"),
+    script:
+        "../workflow_scripts/train_small_network.py"
+
+
+rule extract_segments:
+    """Features of one kind of a shard's videos in LLP's layout, one file a video."""
+    input:
+        manifest="results/{study}/probe/{shard}.parquet",
+        checkpoint=studies.segment_weights,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        "results/{study}/features/{kind}/shards/{shard}.parquet",
+    log:
+        "logs/{study}/extract_segments/{kind}/{shard}.log",
+    benchmark:
+        "logs/{study}/extract_segments/{kind}/{shard}.tsv"
+    wildcard_constraints:
+        study=studies.named(Llp),
+    retries: 1
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+        gpu=studies.gpus,
+    params:
+        extraction=studies.segment_extraction,
+        videos=studies.video_list,
+        journal=studies.segment_journal,
+        folder="results/{study}/features/{kind}",
+        code=code_fingerprint("avlib.valor.extraction"),
+    script:
+        "../workflow_scripts/extract_segments.py"
+
+
+rule score_captions:
+    """What a teacher's features have of each class, by its captions."""
+    input:
+        unpack(studies.label_files),
+        tables=studies.teacher_tables,
+        checkpoint=studies.teacher_weights,
+        tokenizer=studies.tokenizer,
+        checked=ancient("results/{study}/labels.json"),
+    output:
+        "results/{study}/logits/{modality}.npz",
+    log:
+        "logs/{study}/score_captions/{modality}.log",
+    benchmark:
+        "logs/{study}/score_captions/{modality}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=60,
+        gpu=studies.gpus,
+    params:
+        kind=studies.teacher_kind,
+        folder=studies.teacher_folder,
+        captions=studies.captions,
+        backend=studies.teacher_backend,
+        stamps=studies.given_stamps,
+        device=settings.device,
+        code=code_fingerprint("avlib.valor.teachers"),
+    script:
+        "../workflow_scripts/score_captions.py"
+
+
+rule make_pseudo_labels:
+    """A teacher's logits above thresholds, among the classes of the video: labels of segments."""
+    input:
+        unpack(studies.label_files),
+        logits="results/{study}/logits/{modality}.npz",
+    output:
+        directory("results/{study}/pseudo_labels/{modality}"),
+    log:
+        "logs/{study}/make_pseudo_labels/{modality}.log",
+    benchmark:
+        "logs/{study}/make_pseudo_labels/{modality}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2_000,
+        runtime=60,
+    params:
+        thresholds=studies.thresholds,
+        dtype=settings.llp.pseudo_labels.dtype,
+        code=code_fingerprint("avlib.valor.pseudo_labels"),
+    script:
+        "../workflow_scripts/make_pseudo_labels.py"
+
+
+rule train_parser:
+    """A variant on weak labels and those of the teachers; resumes where it was interrupted."""
+    input:
+        unpack(studies.label_files),
+        tables=studies.parser_tables,
+        pseudo_labels=studies.made_pseudo_labels,
+        checked=ancient("results/{study}/labels.json"),
+    output:
+        best="results/{study}/model/parser/{variant}/checkpoint_best.pt",
+        last="results/{study}/model/parser/{variant}/checkpoint_last.pt",
+        log="results/{study}/model/parser/{variant}/log.jsonl",
+        metrics="results/{study}/model/parser/{variant}/metrics.json",
+    log:
+        "logs/{study}/train_parser/{variant}.log",
+    benchmark:
+        "logs/{study}/train_parser/{variant}.tsv"
+    retries: 2
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 1_440 * attempt,
+        gpu=studies.gpus,
+    params:
+        features=studies.parser_features,
+        labels=studies.parser_pseudo_labels,
+        stamps=studies.given_stamps,
+        recipe=studies.parser_recipe,
+        skips_missing=settings.llp.missing == "skip",
+        threshold=settings.llp.evaluation.threshold,
+        device=settings.device,
+        keeps_epochs=settings.llp.training.keep_epochs,
+        state="results/{study}/.cache/train_parser/{variant}",
+        epochs="results/{study}/model/parser/{variant}/epochs",
+        code=code_fingerprint("avlib.valor.stages"),
+    script:
+        "../workflow_scripts/train_parser.py"
+
+
+rule parse_events:
+    """The answers of a variant for the test videos."""
+    input:
+        unpack(studies.label_files),
+        tables=studies.parser_tables,
+        model=studies.parser_weights,
+        given=ancient(studies.checked_parser),
+        checked=ancient("results/{study}/labels.json"),
+    output:
+        "results/{study}/{variant}/predictions.npz",
+    log:
+        "logs/{study}/parse_events/{variant}.log",
+    benchmark:
+        "logs/{study}/parse_events/{variant}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=120,
+        gpu=studies.gpus,
+    params:
+        features=studies.parser_features,
+        stamps=studies.given_stamps,
+        skips_missing=settings.llp.missing == "skip",
+        device=settings.device,
+        code=code_fingerprint("avlib.valor.stages"),
+    script:
+        "../workflow_scripts/parse_events.py"
+
+
+rule evaluate_llp:
+    """Events that a variant found in the test videos, and how well it found them."""
+    input:
+        unpack(studies.label_files),
+        predictions="results/{study}/{variant}/predictions.npz",
+        model=studies.parser_weights,
+        networks=studies.network_files,
+        tables=studies.parser_tables,
+        manifest=studies.parser_manifest,
+    output:
+        metrics="results/{study}/{variant}/test_metrics.json",
+        events="results/{study}/{variant}/events.parquet",
+    log:
+        "logs/{study}/evaluate_llp/{variant}.log",
+    benchmark:
+        "logs/{study}/evaluate_llp/{variant}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=60,
+    params:
+        study=studies.summary,
+        features=studies.parser_features,
+        evaluation=settings.llp.evaluation.model_dump(),
+        networks=studies.parser_networks,
+        origins=studies.parser_origins,
+        code=code_fingerprint("avlib.valor.evaluation"),
+    script:
+        "../workflow_scripts/evaluate_llp.py"
+
+
+rule draw_parsed_events:
+    """Found and true events, second by second, of some test videos."""
+    input:
+        unpack(studies.label_files),
+        predictions="results/{study}/{variant}/predictions.npz",
+    output:
+        report(
+            "results/{study}/{variant}/report/parsed_events.svg",
+            category="Test",
+            labels={"study": "{study}", "figure": "events parsed by {variant}"},
+        ),
+    log:
+        "logs/{study}/draw_parsed_events/{variant}.log",
+    benchmark:
+        "logs/{study}/draw_parsed_events/{variant}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        threshold=settings.llp.evaluation.threshold,
+        code=code_fingerprint("avlib.report.parsed_events"),
+    script:
+        "../workflow_scripts/draw_parsed_events.py"
+
+
+rule summarise_variants:
+    """The scores of all variants side by side, and what they gain over the baseline."""
+    input:
+        studies.variant_metrics,
+    output:
+        "results/{study}/summary.json",
+    log:
+        "logs/{study}/summarise_variants.log",
+    benchmark:
+        "logs/{study}/summarise_variants.tsv"
+    wildcard_constraints:
+        study=studies.named(Llp),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        variants=list(settings.llp.variants),
+        code=code_fingerprint("avlib.valor.variants"),
+    script:
+        "../workflow_scripts/summarise_variants.py"
+
+
+rule draw_variants:
+    """The scores of all variants as a table."""
+    input:
+        "results/{study}/summary.json",
+    output:
+        report(
+            "results/{study}/report/variants.html",
+            category="Test",
+            labels={"study": "{study}", "figure": "variants side by side"},
+        ),
+    log:
+        "logs/{study}/draw_variants.log",
+    benchmark:
+        "logs/{study}/draw_variants.tsv"
+    wildcard_constraints:
+        study=studies.named(Llp),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.report.variants"),
+    script:
+        "../workflow_scripts/draw_variants.py"

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+
+from avlib.errors import DataError
+from avlib.extractors.clap.log_mel import (
+    chunk_ranges,
+    four_copies,
+    fused_mels,
+    log_mel,
+    quantise,
+    repeat_pad,
+    segment_mels,
+    stretched_mel,
+)
+
+
+def tone(n_samples, frequency_hz=1000.0):
+    t = np.arange(n_samples) / 48_000
+    return (0.5 * np.sin(2 * np.pi * frequency_hz * t)).astype(np.float32)
+
+
+def first(r):
+    return int(r[0])
+
+
+def test_samples_are_clipped_and_cut_towards_zero():
+    given = np.array([-2, -1, -1.9 / 32767, 0.9 / 32767, 1.9 / 32767, 1, 3], np.float32)
+    expected = np.array([-32767, -32767, -1, 0, 1, 32767, 32767]) / 32767
+    np.testing.assert_allclose(quantise(given), expected, rtol=1e-7)
+
+
+def test_a_short_sound_is_repeated_whole_and_then_silent():
+    padded = repeat_pad(np.arange(1, 70_001, dtype=np.float32))
+    assert len(padded) == 480_000
+    assert np.array_equal(padded[:420_000].reshape(6, 70_000)[5], np.arange(1, 70_001))
+    assert not padded[420_000:].any()
+    for n in (0, 480_001):
+        with pytest.raises(ValueError, match=f"got {n}"):
+            repeat_pad(np.zeros(n, np.float32))
+
+
+def test_a_tone_is_loudest_in_its_band():
+    """The bands are evenly spaced in mel from 50 to 14000 Hz; the centre of number 18 is 1081."""
+    bands = log_mel(tone(48_000, 1081.0))
+    assert bands.shape == (101, 64)
+    assert (bands[5:-5].argmax(dim=1) == 18).all()
+    assert log_mel(np.zeros(4800, np.float32)).unique().tolist() == [-100.0]
+
+
+def test_a_video_has_ten_log_mels_and_a_stretched_one():
+    waveform = tone(470_000)
+    mels = segment_mels(waveform)
+    assert mels.shape == (10, 1001, 64)
+    third = quantise(waveform[94_000:141_000])
+    torch.testing.assert_close(mels[2], log_mel(repeat_pad(third)), rtol=0, atol=0)
+    assert stretched_mel(waveform).shape == (1001, 64)
+    whole = tone(480_000)
+    torch.testing.assert_close(stretched_mel(whole), log_mel(quantise(whole)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("n", [0, 9, 4_800_010])
+def test_what_cannot_be_cut_is_refused(n):
+    with pytest.raises(DataError, match=f"{n} samples at 48000 Hz"):
+        segment_mels(np.zeros(n, np.float32))
+
+
+def test_a_sound_of_up_to_ten_seconds_is_shown_four_times():
+    mels, is_longer = fused_mels(tone(100_000), first, antialias=True)
+    assert not is_longer and mels.shape == (4, 1001, 64)
+    expected = four_copies(log_mel(repeat_pad(quantise(tone(100_000))))[None])[0]
+    assert torch.equal(mels, expected)
+
+
+def test_a_few_samples_more_make_no_longer_sound():
+    mels, is_longer = fused_mels(tone(480_300), first, antialias=True)
+    assert not is_longer and mels.shape == (4, 1001, 64)
+
+
+def test_chunks_of_a_longer_sound_begin_where_they_are_drawn():
+    waveform = tone(600_000, 300.0) * np.linspace(0, 1, 600_000, dtype=np.float32)
+    asked = []
+
+    def last(r):
+        asked.append((int(r[0]), int(r[-1])))
+        return int(r[-1])
+
+    mels, is_longer = fused_mels(waveform, last, antialias=False)
+    assert is_longer and asked == [(0, 83), (84, 167), (168, 250)]
+    bands = log_mel(quantise(waveform))
+    for chunk, start in zip(mels[1:], (83, 167, 250), strict=True):
+        assert torch.equal(chunk, bands[start : start + 1001])
+    assert mels[0, 0, 0] == pytest.approx(bands[0, 0], abs=5)
+    assert mels[0, -1, 30] == pytest.approx(bands[-1, 30], abs=5)
+
+
+def test_a_range_of_starts_is_never_empty():
+    assert [r.tolist() for r in chunk_ranges(1002)] == [[0], [1], [0]]

@@ -1,0 +1,114 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden.fill import rule_input, rule_values
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avlib.extractors.omnivore.network import (
+    SWIN_B,
+    Omnivore,
+    TrunkSizes,
+    infer_sizes,
+    network_weights,
+    omnivore_trunk,
+    position_index,
+    published_name,
+)
+from avlib.extractors.omnivore.window_attention import fuse_attention
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "visual"
+NARROW = TrunkSizes(width=8, depths=(2, 2, 1, 1), heads=(1, 2, 2, 4), window=(4, 3, 5))
+
+
+def random_trunk(sizes=NARROW):
+    """Return a trunk whose biases matter, as those of trained ones do."""
+    torch.manual_seed(0)
+    trunk = omnivore_trunk(sizes).eval()
+    for name, parameter in trunk.named_parameters():
+        if name.endswith(("bias", "bias_table")):
+            torch.nn.init.normal_(parameter)
+    return trunk
+
+
+def test_weights_have_the_published_names_and_shapes():
+    golden = json.loads((GOLDEN / "state_dicts.json").read_text())["omnivore_swinB_epic"]
+    with torch.device("meta"):
+        state = omnivore_trunk(SWIN_B).state_dict()
+    own = {published_name(n): [list(t.shape), str(t.dtype)[6:]] for n, t in state.items()}
+    assert own == {name: [shape, dtype] for name, shape, dtype in golden["trunk"]}
+
+
+def test_features_are_those_of_the_published_network():
+    name = "omnivore_swinB/1x3x32x56x56/seed0"
+    with np.load(GOLDEN / "omnivore.npz") as arrays:
+        golden = torch.from_numpy(arrays[name])
+    trunk = omnivore_trunk(SWIN_B).eval()
+    for own, parameter in trunk.named_parameters():
+        values = rule_values(published_name(own), tuple(parameter.shape), 0)
+        parameter.data = torch.from_numpy(values).float()
+    clips = torch.from_numpy(rule_input(f"clip/{name}", (1, 3, 32, 56, 56), 0))
+    for network in (trunk, fuse_attention(trunk)):
+        with torch.inference_mode():
+            torch.testing.assert_close(network(clips), golden, atol=1e-5, rtol=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    frames=st.integers(1, 20),
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    window=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
+)
+def test_fused_attention_gives_the_same_features(frames, height, width, window):
+    sizes = TrunkSizes(width=8, depths=(2, 1), heads=(2, 4), window=window)
+    trunk = random_trunk(sizes)
+    clips = torch.from_numpy(rule_input("clip", (2, 3, frames, height, width), 0))
+    with torch.inference_mode():
+        torch.testing.assert_close(fuse_attention(trunk)(clips), trunk(clips), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_features():
+    trunk = fuse_attention(random_trunk(SWIN_B))
+    clips = torch.from_numpy(rule_input("clip", (2, 3, 8, 96, 96), 0))
+    with torch.inference_mode():
+        expected = trunk(clips)
+        result = trunk.cuda()(clips.cuda()).cpu()
+    torch.testing.assert_close(result, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_fusing_leaves_the_network_itself_alone():
+    trunk = random_trunk()
+    before = list(trunk.state_dict())
+    fuse_attention(trunk)
+    assert list(trunk.state_dict()) == before
+
+
+@given(
+    depths=st.lists(st.integers(1, 12), min_size=2, max_size=4),
+    window=st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 6)),
+)
+@settings(max_examples=20, deadline=None)
+def test_sizes_are_seen_in_the_weights(depths, window):
+    sizes = TrunkSizes(8, tuple(depths), tuple(2**i for i in range(len(depths))), window)
+    network = Omnivore(sizes, num_classes=3)
+    assert infer_sizes(network_weights(network)) == sizes
+
+
+@given(window=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)))
+@settings(deadline=None)
+def test_the_position_index_is_that_of_the_network(window):
+    trunk = omnivore_trunk(TrunkSizes(8, (1, 1), (1, 1), window))
+    assert torch.equal(trunk.features[0][0].attn.relative_position_index, position_index(window))
+
+
+def test_a_feature_has_eight_times_the_channels_of_the_first_stage():
+    network = Omnivore(NARROW, num_classes=7).eval()
+    clips = torch.zeros(2, 3, 4, 32, 32)
+    assert NARROW.channels == 64
+    assert network.features(clips).shape == (2, 64)
+    assert network(clips).shape == (2, 7)

@@ -1,0 +1,213 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avlib.errors import DataError
+from avlib.extractors.intervals import (
+    check_same_rows,
+    interval_numbers,
+    interval_rows,
+    interval_table,
+    read_published_ids,
+    read_published_intervals,
+    write_published_intervals,
+)
+from avlib.extractors.tables import INTERVALS
+from avlib.io.tables import read_table, write_table
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/asf/intervals.json").read_text())
+COLUMNS = ["interval_id", "video_id", "start_s", "stop_s", "centre_s", "start_frame", "stop_frame"]
+
+
+def videos(*lengths_s: float) -> pd.DataFrame:
+    """Recordings without a picture, named a, b, ..."""
+    return pd.DataFrame(
+        {
+            "video_id": [chr(ord("a") + i) for i in range(len(lengths_s))],
+            "duration_s": list(lengths_s),
+            "frames": pd.Series([None] * len(lengths_s), dtype="Int64"),
+            "fps": np.nan,
+        }
+    )
+
+
+def plain_starts(length_s: float, interval_s: float, hop_s: float) -> list[float]:
+    """The rule in the plainest form."""
+    starts, s = [], 0.0
+    while s + interval_s < length_s:
+        starts.append(s)
+        s += hop_s
+    return starts
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["video_id"])
+def test_tables_are_the_published_ones(case):
+    table = interval_rows(
+        case["video_id"],
+        case["num_frames"],
+        case["fps"],
+        interval_s=case["window"],
+        hop_s=case["hop"],
+    )
+    assert len(table) == case["rows"]
+    kept = table.iloc[case["kept_rows"]][COLUMNS]
+    assert kept.to_numpy(dtype=object).tolist() == case["table"]
+    if case["rows"]:
+        assert table["start_frame"].sum() == case["sum_start_frame"]
+        assert table["stop_frame"].sum() == case["sum_stop_frame"]
+
+
+@given(
+    length_s=st.floats(0, 400),
+    interval_s=st.sampled_from([0.999, 1.0, 1.1, 2.0]),
+    hop_s=st.sampled_from([0.1, 0.2, 0.3, 1.0]),
+)
+def test_starts_are_those_of_repeated_addition(length_s, interval_s, hop_s):
+    table = interval_table(videos(length_s), interval_s=interval_s, hop_s=hop_s)
+    starts = plain_starts(length_s, interval_s, hop_s)
+    assert table["start_s"].to_list() == [float(f"{s:.2f}") for s in starts]
+    assert table["stop_s"].to_list() == [float(f"{s + interval_s:.2f}") for s in starts]
+
+
+def test_many_videos_give_the_rows_of_each_alone():
+    lengths = (10.0, 0.0, 1.1, 1.2, 3600.5)
+    together = interval_table(videos(*lengths))
+    alone = [interval_table(videos(*lengths).iloc[[i]]) for i in range(len(lengths))]
+    expected = pd.concat(alone, ignore_index=True)
+    pd.testing.assert_frame_equal(together, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize(("length_s", "rows"), [(10.0, 45), (1.1, 0), (1.2, 1), (60.0, 295)])
+def test_row_counts_of_round_lengths(length_s, rows):
+    assert len(interval_table(videos(length_s))) == rows
+
+
+def test_a_recording_without_picture_has_no_frame_numbers(tmp_path):
+    table = interval_table(videos(10.0))
+    assert table["start_frame"].isna().all()
+    write_table(table, tmp_path / "val.parquet", INTERVALS)
+    assert read_table(tmp_path / "val.parquet", INTERVALS)["start_s"].equals(table["start_s"])
+
+
+def test_frames_decide_the_length_before_the_duration():
+    row = {"video_id": ["a"], "duration_s": [99.0], "frames": [300], "fps": [30.0]}
+    pd.testing.assert_frame_equal(interval_table(pd.DataFrame(row)), interval_rows("a", 300, 30.0))
+
+
+def test_a_video_of_unknown_length_is_named():
+    with pytest.raises(DataError, match=r"^b: "):
+        interval_table(videos(10.0, float("nan")))
+
+
+@pytest.mark.parametrize("setting", [{"interval_s": 0.0}, {"hop_s": -0.2}])
+def test_lengths_must_be_positive(setting):
+    with pytest.raises(ValueError, match="must be positive"):
+        interval_table(videos(10.0), **setting)
+
+
+def test_row_counts_of_epic_kitchens(shared_data):
+    info = pd.read_csv(shared_data / "epic100/EPIC_100_video_info.csv")
+    info = info.rename(columns={"duration": "duration_s"}).assign(frames=np.nan)
+    validation = pd.read_csv(shared_data / "epic100/EPIC_100_validation.csv")["video_id"].unique()
+    table = interval_table(info)
+    assert len(table) == 1_342_096 + 236_985 + 217_920
+    assert table["video_id"].isin(validation).sum() == 236_985
+
+
+@pytest.mark.parametrize("index", ["as index", "as column", "unnamed index", "as CSV"])
+def test_published_tables_are_read_in_every_form(tmp_path, index):
+    intervals = interval_rows("P01_01", 300, 30.0)
+    write_published_intervals(intervals, tmp_path / "t.pkl")
+    table = pd.read_pickle(tmp_path / "t.pkl")
+    path = tmp_path / "other.pkl"
+    if index == "as CSV":
+        path = tmp_path / "other.csv"
+        table.to_csv(path)
+    else:
+        if index == "as column":
+            table = table.reset_index()
+        elif index == "unnamed index":
+            table.index.name = None
+        table.to_pickle(path)
+    got = read_published_intervals(path)
+    pd.testing.assert_frame_equal(got, intervals, check_dtype=False)
+    assert read_published_ids(path) == intervals["interval_id"].to_list()
+
+
+def test_a_written_table_has_the_published_columns_and_types(tmp_path):
+    case = GOLDEN["cases"][0]
+    rows = interval_rows(case["video_id"], case["num_frames"], case["fps"], interval_s=1.0)
+    write_published_intervals(rows, tmp_path / "t.pkl")
+    table = pd.read_pickle(tmp_path / "t.pkl")
+    assert table.index.name == case["index_name"]
+    assert table.columns.to_list() == case["columns"]
+    assert [str(dtype) for dtype in table.dtypes] == case["dtypes"]
+
+
+def test_tables_without_frame_numbers_are_written_and_read(tmp_path):
+    intervals = interval_table(videos(3.0))
+    write_published_intervals(intervals, tmp_path / "t.pkl")
+    assert "start_frame" not in pd.read_pickle(tmp_path / "t.pkl")
+    got = read_published_intervals(tmp_path / "t.pkl")
+    pd.testing.assert_frame_equal(got, intervals, check_dtype=False)
+
+
+def published(tmp_path, rows):
+    names = ["narration_id", "video_id", "start_sec", "stop_sec"]
+    pd.DataFrame(rows, columns=names).to_pickle(tmp_path / "t.pkl")
+    return tmp_path / "t.pkl"
+
+
+def test_rows_are_ordered_by_their_number_and_ids_are_not(tmp_path):
+    path = published(
+        tmp_path, [("b_2", "b", 0.2, 1.3), ("a_1", "a", 0.0, 1.1), ("b_1", "b", 0.0, 1.1)]
+    )
+    assert read_published_intervals(path)["interval_id"].to_list() == ["b_1", "b_2", "a_1"]
+    assert read_published_ids(path) == ["b_2", "a_1", "b_1"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a_1", "a", 0.0, 1.1), ("a_1", "a", 0.2, 1.3)], "'a_1': its number occurs twice"),
+        ([("a_1", "a", 0.4, 1.5), ("a_2", "a", 0.2, 1.3)], "'a_2': it starts before"),
+        ([("a_1", "a", 1.1, 1.1)], "'a_1': the interval does not stop"),
+        ([("a_x", "a", 0.0, 1.1)], "'a_x' is no interval id"),
+        ([("a_1", "a", 0.0, "x")], "row 1: stop_sec is 'x'"),
+        ([("a_1", "a", 0.0, 1.1), ("a_2", None, 0.2, 1.3)], "row 2: video_id is"),
+    ],
+)
+def test_a_wrong_published_row_is_named(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
+        read_published_intervals(published(tmp_path, rows))
+
+
+def test_a_missing_column_is_named(tmp_path):
+    pd.DataFrame({"narration_id": ["a_1"], "video_id": ["a"]}).to_pickle(tmp_path / "t.pkl")
+    with pytest.raises(DataError, match="no column 'start_sec'"):
+        read_published_intervals(tmp_path / "t.pkl")
+
+
+def test_numbers_are_what_follows_the_last_underscore():
+    assert interval_numbers(["P01_01_2", "-_x_0010"]).tolist() == [2, 10]
+
+
+def test_tables_of_the_same_rows_agree_in_any_order():
+    table = interval_table(videos(10.0, 4.0))
+    check_same_rows(table, table.iloc[::-1])
+
+
+def test_tables_that_differ_name_the_video():
+    audio, visual = interval_table(videos(10.0, 4.0)), interval_table(videos(10.0, 4.2))
+    with pytest.raises(DataError, match="b: 15 audio intervals but 16 visual"):
+        check_same_rows(audio, visual)
+    with pytest.raises(DataError, match="b: 0 audio intervals"):
+        check_same_rows(audio[audio["video_id"] == "a"], audio)
+    moved = audio.assign(start_s=audio["start_s"].mask(audio["interval_id"] == "b_3", 0.41))
+    with pytest.raises(DataError, match=r"b: audio interval 0\.4 to 1\.5 s, visual interval 0\.41"):
+        check_same_rows(audio, moved)

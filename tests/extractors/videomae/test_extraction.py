@@ -1,0 +1,87 @@
+from contextlib import closing
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+from media_files import make_video
+
+from avlib.extractors.clips import VisualSettings, extract_visual_shard
+from avlib.extractors.extraction import ShardFiles
+from avlib.extractors.intervals import interval_table
+from avlib.extractors.pictures import normalise
+from avlib.extractors.rand_augment import VIDEOMAE
+from avlib.extractors.tables import INTERVALS
+from avlib.extractors.videomae.clips import augmented_square, plain_square, videomae_frames
+from avlib.extractors.videomae.network import VideoMAE, VideoMAESizes, load_videomae
+from avlib.io.atomic import write_json
+from avlib.io.tables import read_table, write_table
+from avlib.media.frames import read_frames
+from avlib.media.probe import VideoInfo, manifest_rows, probe_file
+from avlib.media.scan import ScannedVideo
+from avlib.media.tables import MANIFEST
+from avlib.seeds import generator
+
+SETTINGS = VisualSettings(
+    extractor="videomae", frames="decoded", first_frame="consistent", seed=3, device="cpu"
+)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory) -> ShardFiles:
+    """A video of two intervals, the second of which ends after it."""
+    folder = tmp_path_factory.mktemp("videomae")
+    path = make_video(folder / "a.mp4", duration_s=1.4, fps="20")
+    manifest = manifest_rows([probe_file(VideoInfo("a", str(path), "train"), path)])
+    write_table(manifest, folder / "manifest.parquet", MANIFEST)
+    intervals = interval_table(manifest)
+    intervals.loc[1, "stop_frame"] = 60
+    write_table(intervals, folder / "intervals.parquet", INTERVALS)
+    write_json(folder / "videos.json", [asdict(ScannedVideo("a", "train", str(path)))])
+    torch.manual_seed(0)
+    network = VideoMAE(VideoMAESizes(width=64, depth=1, feedforward=32, classes=(5, 3)))
+    torch.save({"module": network.state_dict()}, folder / "weights.pth.tar")
+    files = ShardFiles(
+        sources=[folder / "videos.json"],
+        manifests=[folder / "manifest.parquet"],
+        intervals=[folder / "intervals.parquet"],
+        checkpoint=folder / "weights.pth.tar",
+        folder=folder / "features",
+        journal=folder / "journal.jsonl",
+        index=folder / "index.parquet",
+    )
+    extract_visual_shard(files, SETTINGS, views={"train": 2, "val": 1, "test": 1})
+    return files
+
+
+def expected(files, prepare):
+    """Return the features of the clips whose pictures are prepared by (interval_id, picture)."""
+    with closing(read_frames(files.sources[0].with_name("a.mp4"), "decoded")) as frames:
+        pictures = [frame() for frame in frames]
+    rows = read_table(files.intervals[0], INTERVALS)
+    chosen = videomae_frames(rows["start_frame"], rows["stop_frame"]).clip(max=len(pictures) - 1)
+    clips = [
+        np.stack([prepare(interval_id, pictures[i]) for i in numbers])
+        for interval_id, numbers in zip(rows["interval_id"], chosen, strict=True)
+    ]
+    with torch.inference_mode():
+        return load_videomae(files.checkpoint).features(
+            normalise(torch.from_numpy(np.stack(clips)))
+        )
+
+
+def test_view_0_is_plain_and_ends_with_the_last_frame(shard):
+    found = np.load(shard.folder / "train/a.npy")
+    plain = expected(shard, lambda _, picture: plain_square(picture))
+    assert found.shape == (2, 2, 64)
+    np.testing.assert_allclose(found[:, 0], plain, atol=1e-5)
+
+
+def test_the_pictures_of_a_view_have_the_operations_that_its_interval_draws(shard):
+    def prepare(interval_id, picture):
+        names, levels = (generator(3, interval_id, 1, part) for part in ("operations", "levels"))
+        return augmented_square(picture, VIDEOMAE.draw(names, levels))
+
+    found = np.load(shard.folder / "train/a.npy")
+    np.testing.assert_allclose(found[:, 1], expected(shard, prepare), atol=1e-5)
+    assert not np.allclose(found[:, 1], found[:, 0], atol=1e-3)

@@ -1,0 +1,115 @@
+"""Given weights of TIM are checked before any work."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from avlib.errors import CheckpointError
+from avlib.tim.models import of_modality, save_model
+from avlib.tim.models_given_model import check_given_tim
+from avlib.tim.network import TIM
+from avlib.tim.recipes import TIM_RECIPES
+
+LABELS = ["Dog", "Cat"]
+CLASSES = [*LABELS, "background"]
+SIZES = ("d_model", "feedforward_scale", "nhead", "num_layers", "num_feats")
+
+
+def model_of(name, modality="audio_visual", n_classes=3):
+    """A model with the sizes of a recipe, and the arguments that it was made with."""
+    recipe = of_modality(TIM_RECIPES[name], modality)
+    is_visual, is_audio = (modality in ("audio_visual", m) for m in ("visual", "audio"))
+    arguments = {size: getattr(recipe, size) for size in SIZES} | {
+        "model_modality": modality,
+        "data_modality": modality,
+        "apply_feature_pooling": recipe.apply_feature_pooling,
+        "visual_input_dim": 6 if is_visual else 0,
+        "audio_input_dim": 5 if is_audio else 0,
+        "visual_classes": (n_classes,) if is_visual else (),
+        "audio_classes": n_classes if is_audio else 0,
+    }
+    return TIM(**arguments), arguments
+
+
+def published(path, *args, **kwargs):
+    """A file as the authors' program writes it."""
+    model, _ = model_of(*args, **kwargs)
+    torch.save({"state_dict": model.state_dict()}, path)
+    return path
+
+
+def ours(path, name, classes=CLASSES, **changes):
+    """A file of ours, with what it was trained for."""
+    model, arguments = model_of(name)
+    recipe = replace(TIM_RECIPES[name], **changes)
+    named = {"action": classes, "audio": classes}
+    save_model(path, model.state_dict(), recipe, arguments, named)
+    return path
+
+
+def check(path, recipe):
+    annotations = path.with_name("Annotations.txt")
+    lines = [f"{label}&video{i}&good&0&10\n" for i, label in enumerate(LABELS)]
+    annotations.write_text("".join(lines))
+    target = path.with_name("given.json")
+    check_given_tim(path, annotations=annotations, recipe=recipe, target=target)
+    return json.loads(target.read_text())
+
+
+@pytest.mark.parametrize("recipe", ["small", "ave", "ave_vgg"])
+def test_weights_of_the_recipe_are_accepted(tmp_path, recipe):
+    report = check(published(tmp_path / "tim.pth.tar", recipe), recipe)
+    assert report["recipe"] == recipe
+    assert report["arguments"]["audio_classes"] == len(CLASSES)
+    assert check(ours(tmp_path / "tim.safetensors", recipe), recipe)["recipe"] == recipe
+
+
+@pytest.mark.parametrize(
+    ("recipe", "of_file", "difference"),
+    [
+        ("small", "ave", "d_model is 256, not 128; num_layers is 4, not 2"),
+        ("ave", "small", "d_model is 128, not 256"),
+        ("ave", "ave_vgg", "apply_feature_pooling is True, not False"),
+    ],
+)
+def test_the_recipe_of_other_sizes_is_named(tmp_path, recipe, of_file, difference):
+    path = published(tmp_path / "tim.pth.tar", of_file)
+    expected = rf"{difference}.*; set ave\.tim\.recipe: {of_file}$"
+    with pytest.raises(CheckpointError, match=expected):
+        check(path, recipe)
+    assert not (tmp_path / "given.json").exists()
+
+
+def test_sizes_of_no_recipe_are_refused(tmp_path):
+    path = published(tmp_path / "tim.pth.tar", "epic")
+    with pytest.raises(CheckpointError, match="no recipe of AVE has these sizes"):
+        check(path, "ave")
+
+
+def test_a_model_of_other_windows_is_refused_with_the_recipe_to_set(tmp_path):
+    path = ours(tmp_path / "tim.safetensors", "ave_vgg")
+    expected = r"windows of 10 features in 10 s, .* 25 in 10 s; set ave\.tim\.recipe: ave_vgg"
+    with pytest.raises(CheckpointError, match=expected):
+        check(path, "ave")
+
+
+def test_a_model_of_one_modality_is_refused(tmp_path):
+    path = published(tmp_path / "tim.pth.tar", "ave", modality="audio")
+    with pytest.raises(CheckpointError, match="model_modality is 'audio', not 'audio_visual'"):
+        check(path, "ave")
+
+
+def test_other_classes_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="audio_classes is 29, not 3"):
+        check(published(tmp_path / "tim.pth.tar", "ave", n_classes=29), "ave")
+    path = ours(tmp_path / "tim.safetensors", "ave", classes=["Cat", "Dog", "background"])
+    with pytest.raises(CheckpointError, match="class 0 is 'Cat', that of the study is 'Dog'"):
+        check(path, "ave")
+
+
+def test_what_is_no_tim_is_refused(tmp_path):
+    torch.save({"state_dict": {"weight": torch.zeros(3)}}, tmp_path / "tim.pth.tar")
+    with pytest.raises(CheckpointError, match="no weights of TIM"):
+        check(tmp_path / "tim.pth.tar", "ave")
