@@ -18,7 +18,6 @@ import torch
 from measure import best_cpu_seconds, write_result
 from threadpoolctl import threadpool_limits
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.packs import ImageStore
 from avlib.soundtracks.clips import SoundtrackEvents
 from avlib.soundtracks.network import soundtrack_network
@@ -51,9 +50,7 @@ def make_task(name: str, images: ImageStore) -> SoundtrackRecognition:
     options |= {"stem_stride": choice.stem_stride, "standardises": choice.standardises}
     model = soundtrack_network(choice.network, num_classes=CLASSES, **options)
     model.to(memory_format=torch.channels_last)
-    return SoundtrackRecognition(
-        model, recipe, training=events, validation=events, seed=0, metrics=recognition_metrics
-    )
+    return SoundtrackRecognition(model, recipe, training=events, validation=events, seed=0)
 
 
 def main() -> None:

@@ -55,10 +55,7 @@ rule train_asf:
     params:
         training=studies.asf_training,
         state="results/{study}/.cache/train_asf",
-        code=code_fingerprint(
-            "avlib.extractors.auditory_slowfast.training_study",
-            "avlib.evaluation.recognition",
-        ),
+        code=code_fingerprint("avlib.extractors.auditory_slowfast.training_study"),
     script:
         "../workflow_scripts/train_asf.py"
 
@@ -90,10 +87,7 @@ rule train_omnivore:
     params:
         training=studies.omnivore_training,
         state="results/{study}/.cache/train_omnivore",
-        code=code_fingerprint(
-            "avlib.extractors.omnivore.training_visual_study",
-            "avlib.evaluation.recognition",
-        ),
+        code=code_fingerprint("avlib.extractors.omnivore.training_visual_study"),
     script:
         "../workflow_scripts/train_omnivore.py"
 

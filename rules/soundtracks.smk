@@ -106,10 +106,7 @@ rule train_soundtrack:
     params:
         training=studies.soundtrack_training,
         state="results/{study}/.cache/train_soundtrack/{fold}",
-        code=code_fingerprint(
-            "avlib.soundtracks.training_soundtrack_study",
-            "avlib.evaluation.recognition",
-        ),
+        code=code_fingerprint("avlib.soundtracks.training_soundtrack_study"),
     script:
         "../workflow_scripts/train_soundtrack.py"
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 
 def contents(outputs):
@@ -23,3 +24,8 @@ def interrupt(script: Path, folder: Path, states: int, number: int) -> int:
     """Run `script` as a process that trains in `folder`, and interrupt it."""
     with subprocess.Popen([sys.executable, script, folder]) as process:
         return wait_and_signal(process, folder, states, number)
+
+
+def scored_by(metrics):
+    """Return a context in which a training on events takes its metrics from `metrics`."""
+    return patch("avlib.training.event_task.recognition_metrics", metrics)

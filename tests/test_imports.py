@@ -13,7 +13,8 @@ ROOMS = (
     {"root"},
     {"io"},
     {"media"},
-    {"datasets", "training", "evaluation"},
+    {"datasets", "evaluation"},
+    {"training"},
     {"extractors"},  # what the networks share
     {"extractors/<network>"},
     {"extractors/registry"},

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.seeds import generator
 from avlib.soundtracks.clips import SoundtrackEvents
 from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES, NetworkChoice
@@ -86,7 +85,6 @@ def run_soundtrack(folder, soundtracks=None, images=None, **changes):
         "recipe": TINY,
         "classes": CLASSES,
         "seed": 1,
-        "metrics": recognition_metrics,
         "initial_weights": None,
         "device": "cpu",
         "outputs": Outputs(folder / "state", **outputs),

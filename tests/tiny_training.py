@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.extractors.auditory_slowfast.recipes import RECIPES
 from avlib.extractors.auditory_slowfast.training import train
 from avlib.io.packs import WaveformStore
@@ -69,7 +68,6 @@ def run(folder, events=None, pack=None, **changes):
         "recipe": TINY,
         "classes": CLASSES,
         "seed": 1,
-        "metrics": recognition_metrics,
         "initial_weights": None,
         "device": "cpu",
         "state_directory": folder / "state",

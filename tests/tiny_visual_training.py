@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.extractors.omnivore.network import TrunkSizes
 from avlib.extractors.omnivore.recipes import VISUAL_RECIPES
 from avlib.extractors.omnivore.training import train_visual
@@ -77,7 +76,6 @@ def run_visual(folder, events=None, pack=None, **changes):
         "recipe": TINY,
         "classes": CLASSES,
         "seed": 1,
-        "metrics": recognition_metrics,
         "device": torch.device("cpu"),
         "outputs": Outputs(folder / "state", **outputs),
     }

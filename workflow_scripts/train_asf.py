@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.extractors.auditory_slowfast.training_study import TrainingSettings, train_study
 from avlib.joblog import job_log
 
@@ -15,7 +14,6 @@ with job_log(Path(smk.log[0])):
         packs=[Path(path) for path in smk.input.packs],
         initial_weights=next(map(Path, smk.input.initial), None),
         settings=TrainingSettings(**smk.params.training),
-        metrics=recognition_metrics,
         state_directory=Path(smk.params.state),
         model_path=Path(smk.output.model),
         log_path=Path(smk.output.log),

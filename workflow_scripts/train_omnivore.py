@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.extractors.omnivore.training_visual_study import (
     VisualTrainingSettings,
     train_visual_study,
@@ -17,7 +16,6 @@ with job_log(Path(smk.log[0])):
         classes=Path(smk.input.classes),
         packs=[Path(path) for path in smk.input.packs],
         settings=VisualTrainingSettings(**smk.params.training),
-        metrics=recognition_metrics,
         state_directory=Path(smk.params.state),
         model_path=Path(smk.output.model),
         log_path=Path(smk.output.log),

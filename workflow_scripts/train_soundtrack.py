@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.joblog import job_log
 from avlib.soundtracks.training_soundtrack_study import (
     SoundtrackTrainingSettings,
@@ -18,7 +17,6 @@ with job_log(Path(smk.log[0])):
         packs=[Path(path) for path in smk.input.packs],
         fold=smk.wildcards.fold,
         settings=SoundtrackTrainingSettings(**smk.params.training),
-        metrics=recognition_metrics,
         state_directory=Path(smk.params.state),
         model_path=Path(smk.output.model),
         log_path=Path(smk.output.log),

@@ -16,7 +16,7 @@ from avlib.soundtracks.clips import SoundtrackEvents
 from avlib.soundtracks.network import SoundtrackNetwork, network_weights
 from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import build_optimizer, top_k_share, train_step
-from avlib.training.event_task import EventRecognition, Metrics
+from avlib.training.event_task import EventRecognition
 from avlib.training.events import LabelledEvents
 
 HEADS = ("class_id",)
@@ -39,7 +39,6 @@ class SoundtrackRecognition(EventRecognition):
         training: SoundtrackEvents,
         validation: LabelledEvents,
         seed: int,
-        metrics: Metrics,
         validate_every: int = 1,
     ) -> None:
         super().__init__(
@@ -54,7 +53,6 @@ class SoundtrackRecognition(EventRecognition):
             views=1,
             validate_every=validate_every,
             seed=seed,
-            metrics=metrics,
         )
         self.recipe, together = recipe, recipe.clips_together
         self.batch_size = max(recipe.batch_size // together, 1) * together

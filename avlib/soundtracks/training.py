@@ -25,7 +25,6 @@ from avlib.soundtracks.network import (
 from avlib.soundtracks.recipes import NetworkChoice, SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
 from avlib.soundtracks.task import HEADS, SoundtrackRecognition
-from avlib.training.event_task import Metrics
 from avlib.training.event_training import (
     Outputs,
     check_classes,
@@ -48,7 +47,6 @@ def train_soundtrack(
     recipe: SoundtrackRecipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
-    metrics: Metrics,
     initial_weights: Path | None,
     device: torch.device,
     outputs: Outputs,
@@ -68,7 +66,6 @@ def train_soundtrack(
         recipe: how.
         classes: names of the classes, by column `class_id`; position = class number.
         seed: of first weights, orders, augmentations, mixing and dropout.
-        metrics: computes metrics from probabilities (N, K) and labels (N,).
         initial_weights: checkpoint of the same network to begin with, whatever its classes; None
             begins with random weights.
         device: torch device.
@@ -103,7 +100,6 @@ def train_soundtrack(
         training=splits["train"],
         validation=splits[held_out(splits)],
         seed=seed,
-        metrics=metrics,
         validate_every=recipe.schedule.epochs if chooses_nothing else 1,
     )
     train_on_events(

@@ -17,7 +17,6 @@ from avlib.soundtracks.network import Pool
 from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES, NetworkChoice
 from avlib.soundtracks.tables import LABELLED_FILES
 from avlib.soundtracks.training import train_soundtrack
-from avlib.training.event_task import Metrics
 from avlib.training.event_training import Outputs
 from avlib.training.recipes import adjusted
 
@@ -61,7 +60,6 @@ def train_soundtrack_study(
     packs: Sequence[Path],
     fold: str,
     settings: SoundtrackTrainingSettings,
-    metrics: Metrics,
     state_directory: Path,
     model_path: Path,
     log_path: Path,
@@ -76,7 +74,6 @@ def train_soundtrack_study(
         fold: as in `splits_of_fold`. Where one is held out there is no split `val`, so the
             weights that count are chosen on `train`, if the recipe does not keep the last.
         settings: how.
-        metrics: computes metrics from probabilities (N, K) and labels (N,).
         state_directory: as the other paths, one of `Outputs`.
         model_path: weights.
         log_path: one line an epoch.
@@ -101,7 +98,6 @@ def train_soundtrack_study(
             recipe=recipe,
             classes=json.loads(classes.read_text("ascii")),
             seed=settings.seed,
-            metrics=metrics,
             initial_weights=None,
             device=resolve_device(settings.device),
             outputs=Outputs(state_directory, model_path, log_path, metrics_path),

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from avlib.evaluation.recognition import recognition_metrics
 from avlib.prefetch import prefetched
 from avlib.training.events import LabelledEvents
 from avlib.training.schedules import Schedule, learning_rate
-
-Metrics = Callable[[NDArray[np.float64], NDArray[np.int64]], dict[str, Any]]
 
 
 class EventRecognition(ABC):
@@ -33,7 +32,6 @@ class EventRecognition(ABC):
         views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
         validate_every: epochs from one validation to the next.
         seed: of all draws.
-        metrics: computes metrics from probabilities (N, K) and labels (N,).
     """
 
     def __init__(
@@ -50,10 +48,9 @@ class EventRecognition(ABC):
         views: int,
         validate_every: int,
         seed: int,
-        metrics: Metrics,
     ) -> None:
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
-        self.heads, self.views, self.seed, self.metrics = heads, views, seed, metrics
+        self.heads, self.views, self.seed = heads, views, seed
         self.training, self.validation = training, validation
         self.device = next(model.parameters()).device
         self.epochs, self.validate_every = schedule.epochs, validate_every
@@ -104,7 +101,7 @@ class EventRecognition(ABC):
     def _metrics(
         self, probs: tuple[NDArray[np.float64], ...], events: LabelledEvents
     ) -> dict[str, Any]:
-        by_head = [self.metrics(p, events.labels[:, i]) for i, p in enumerate(probs)]
+        by_head = [recognition_metrics(p, events.labels[:, i]) for i, p in enumerate(probs)]
         if len(by_head) == 1:
             return by_head[0]
         right = [p.argmax(axis=1) == events.labels[:, i] for i, p in enumerate(probs)]

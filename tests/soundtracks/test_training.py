@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from resumed_training import contents, interrupt
+from resumed_training import contents, interrupt, scored_by
 from safetensors import safe_open
 from tiny_soundtrack_training import (
     CHOICE,
@@ -100,8 +100,8 @@ def test_a_state_of_other_settings_or_images_is_not_resumed(undisturbed, tmp_pat
         "choice": replace(CHOICE, pool="full"),
         "images": images,
     }
-    with pytest.raises(SystemExit):
-        run_soundtrack(tmp_path, metrics=stop, **{change: others[change]})
+    with scored_by(stop), pytest.raises(SystemExit):
+        run_soundtrack(tmp_path, **{change: others[change]})
     assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
 
 
@@ -149,7 +149,8 @@ def test_a_recipe_keeps_the_last_epoch_or_the_best(tmp_path):
         def falling(probs, labels, scores=scores):
             return recognition_metrics(probs, labels) | {"top1": next(scores)}
 
-        run_soundtrack(tmp_path / keeps, recipe=replace(TINY, keeps=keeps), metrics=falling)
+        with scored_by(falling):
+            run_soundtrack(tmp_path / keeps, recipe=replace(TINY, keeps=keeps))
         best[keeps] = json.loads((tmp_path / keeps / "metrics.json").read_text())["best_epoch"]
     assert best == {"best": 1, "last": 3}
     assert PUBLISHED.keeps == "last"
@@ -239,7 +240,6 @@ def test_losses_and_accuracies_of_an_epoch_are_means_over_clips(batch_size, toge
         training=events,
         validation=events,
         seed=0,
-        metrics=recognition_metrics,
     )
     assert task.steps == 3
     sums = {"loss": 0.0, "top1": 0.0, "top5": 0.0}
@@ -278,7 +278,6 @@ def test_the_clips_of_a_group_are_mixed_with_those_of_one_other():
         training=(events := events_of(numbered(3, 3, 3, 3, 3))),
         validation=events,
         seed=0,
-        metrics=recognition_metrics,
     )
     for _, shares in task.batches(0, 0):
         groups = shares.unflatten(0, (-1, 3))

@@ -6,7 +6,6 @@ import pytest
 from soundtrack_files import labelled_files, write_images, write_labels
 
 from avlib.errors import DataError
-from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.checkpoints import load_metadata
 from avlib.soundtracks.training_soundtrack_study import (
     SoundtrackTrainingSettings,
@@ -39,7 +38,6 @@ def train(folder, files, fold="all", clips=None, **changes):
         packs=write_images(folder / "mel", files, **(clips or {}))["packs"],
         fold=fold,
         settings=SoundtrackTrainingSettings(**SETTINGS | changes),
-        metrics=recognition_metrics,
         **outputs,
     )
     return json.loads(outputs["metrics_path"].read_text()), outputs

@@ -9,7 +9,7 @@ from avlib.extractors.auditory_slowfast.batch_norm import train_mode, update_pre
 from avlib.extractors.auditory_slowfast.recipes import Recipe
 from avlib.extractors.auditory_slowfast.steps import build_optimizer, train_step
 from avlib.prefetch import prefetched
-from avlib.training.event_task import EventRecognition, Metrics
+from avlib.training.event_task import EventRecognition
 from avlib.training.events import LabelledEvents
 
 
@@ -24,7 +24,6 @@ class SoundRecognition(EventRecognition):
         training: LabelledEvents,
         validation: LabelledEvents,
         seed: int,
-        metrics: Metrics,
     ) -> None:
         super().__init__(
             model,
@@ -38,7 +37,6 @@ class SoundRecognition(EventRecognition):
             views=recipe.views,
             validate_every=recipe.validate_every,
             seed=seed,
-            metrics=metrics,
         )
         self.precise_steps = min(self.steps, recipe.precise_batches)
 

@@ -16,7 +16,6 @@ from avlib.extractors.auditory_slowfast.task import SoundEvents
 from avlib.extractors.auditory_slowfast.task_sound_recognition import SoundRecognition
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_task import Metrics
 from avlib.training.event_training import (
     Outputs,
     check_classes,
@@ -39,7 +38,6 @@ def train(
     recipe: Recipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
-    metrics: Metrics,
     initial_weights: Path | None,
     device: torch.device,
     state_directory: Path,
@@ -60,7 +58,6 @@ def train(
         recipe: how to train.
         classes: names of the classes of each head, by column; position = class number.
         seed: of initial weights, orders, crops, augmentations and dropout.
-        metrics: computes metrics from probabilities (N, K) and labels (N,).
         initial_weights: checkpoint to begin with, which a recipe that fine-tunes needs; its
             classifiers are used if they have as many classes.
         device: torch device.
@@ -84,7 +81,6 @@ def train(
         training=splits["train"],
         validation=splits[held_out(splits)],
         seed=seed,
-        metrics=metrics,
     )
     train_on_events(
         task,

@@ -13,7 +13,6 @@ from avlib.extractors.auditory_slowfast.recipes import RECIPES
 from avlib.extractors.auditory_slowfast.training import train
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import read_table
-from avlib.training.event_task import Metrics
 from avlib.training.recipes import adjusted
 
 
@@ -49,7 +48,6 @@ def train_study(
     packs: Sequence[Path],
     initial_weights: Path | None,
     settings: TrainingSettings,
-    metrics: Metrics,
     state_directory: Path,
     model_path: Path,
     log_path: Path,
@@ -70,7 +68,6 @@ def train_study(
             recipe=replace(recipe, width=settings.width or recipe.width),
             classes=json.loads(classes.read_text("ascii")),
             seed=settings.seed,
-            metrics=metrics,
             initial_weights=initial_weights,
             device=resolve_device(settings.device),
             state_directory=state_directory,

@@ -10,7 +10,7 @@ from avlib.extractors.omnivore.network import Omnivore, network_weights
 from avlib.extractors.omnivore.recipes import VisualRecipe
 from avlib.extractors.omnivore.steps import build_optimizer
 from avlib.seeds import generator
-from avlib.training.event_task import EventRecognition, Metrics
+from avlib.training.event_task import EventRecognition
 from avlib.training.events import LabelledEvents
 
 
@@ -27,7 +27,6 @@ class VisualRecognition(EventRecognition):
         training: LabelledEvents,
         validation: LabelledEvents,
         seed: int,
-        metrics: Metrics,
     ) -> None:
         super().__init__(
             model,
@@ -41,7 +40,6 @@ class VisualRecognition(EventRecognition):
             views=recipe.views,
             validate_every=recipe.validate_every,
             seed=seed,
-            metrics=metrics,
         )
         self.recipe = recipe
 

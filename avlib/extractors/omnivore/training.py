@@ -12,7 +12,6 @@ from avlib.extractors.omnivore.steps import initialise
 from avlib.extractors.omnivore.task import VisualEvents
 from avlib.extractors.omnivore.task_visual_recognition import VisualRecognition
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_task import Metrics
 from avlib.training.event_training import (
     Outputs,
     check_classes,
@@ -34,7 +33,6 @@ def train_visual(
     recipe: VisualRecipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
-    metrics: Metrics,
     device: torch.device,
     outputs: Outputs,
 ) -> None:
@@ -51,7 +49,6 @@ def train_visual(
         recipe: what is trained, and how.
         classes: names of the classes, by column; position = class number.
         seed: of initial weights, orders, crops, augmentations and dropout.
-        metrics: computes metrics from probabilities (N, K) and labels (N,).
         device: torch device.
         outputs: files to write. The weights have the published names, and as metadata classes,
             recipe, sizes, num_frames and crop.
@@ -70,7 +67,6 @@ def train_visual(
         training=splits["train"],
         validation=splits[held_out(splits)],
         seed=seed,
-        metrics=metrics,
     )
     train_on_events(
         task,

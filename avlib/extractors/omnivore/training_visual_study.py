@@ -14,7 +14,6 @@ from avlib.extractors.omnivore.recipes import VISUAL_RECIPES
 from avlib.extractors.omnivore.training import train_visual
 from avlib.io.packs import FrameStore
 from avlib.io.tables import read_table
-from avlib.training.event_task import Metrics
 from avlib.training.event_training import Outputs
 from avlib.training.recipes import adjusted
 
@@ -48,7 +47,6 @@ def train_visual_study(
     classes: Path,
     packs: Sequence[Path],
     settings: VisualTrainingSettings,
-    metrics: Metrics,
     state_directory: Path,
     model_path: Path,
     log_path: Path,
@@ -69,7 +67,6 @@ def train_visual_study(
             ),
             classes=json.loads(classes.read_text("ascii")),
             seed=settings.seed,
-            metrics=metrics,
             device=resolve_device(settings.device),
             outputs=Outputs(state_directory, model_path, log_path, metrics_path),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from resumed_training import contents, interrupt
+from resumed_training import contents, interrupt, scored_by
 from safetensors import safe_open
 from tiny_training import CLASSES, TINY, events_table, run, write_pack
 
@@ -78,8 +78,8 @@ def test_after_a_crash_it_resumes_from_the_last_epoch(undisturbed, tmp_path, cap
             raise RuntimeError("crash in an evaluation")
         return recognition_metrics(probs, labels)
 
-    with pytest.raises(RuntimeError, match="crash in an evaluation"):
-        run(tmp_path, metrics=failing)
+    with scored_by(failing), pytest.raises(RuntimeError, match="crash in an evaluation"):
+        run(tmp_path)
     (tmp_path / "log.jsonl").unlink()  # as a workflow does with the outputs of a failed job
     with caplog.at_level("INFO"):
         outputs = run(tmp_path)
@@ -104,8 +104,8 @@ def test_a_state_of_other_settings_is_not_resumed(undisturbed, tmp_path):
         return recognition_metrics(probs, labels)
 
     longer = replace(TINY, schedule=replace(TINY.schedule, base_rate=0.02))
-    with pytest.raises(SystemExit):
-        run(tmp_path, recipe=longer, metrics=stop)
+    with scored_by(stop), pytest.raises(SystemExit):
+        run(tmp_path, recipe=longer)
     assert contents(run(tmp_path)) == contents(undisturbed)
 
 
@@ -131,7 +131,8 @@ def test_of_equal_scores_the_more_confident_weights_are_kept(tmp_path):
         confidence.append(probs[np.arange(len(labels)), labels].mean())
         return recognition_metrics(probs, labels) | {"top1": next(scores, 0.0)}
 
-    run(tmp_path, metrics=scripted)
+    with scored_by(scripted):
+        run(tmp_path)
     expected = 2 if confidence[1] > confidence[2] else 3
     assert json.loads((tmp_path / "metrics.json").read_text())["best_epoch"] == expected
 

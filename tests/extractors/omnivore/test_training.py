@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from resumed_training import contents, interrupt
+from resumed_training import contents, interrupt, scored_by
 from safetensors import safe_open
 from tiny_visual_training import (
     CLASSES,
@@ -96,8 +96,8 @@ def test_a_state_of_another_recipe_is_not_resumed(undisturbed, tmp_path):
         signal.raise_signal(signal.SIGTERM)
         return recognition_metrics(probs, labels)
 
-    with pytest.raises(SystemExit):
-        run_visual(tmp_path, recipe=replace(TINY, weight_decay=0.1), metrics=stop)
+    with scored_by(stop), pytest.raises(SystemExit):
+        run_visual(tmp_path, recipe=replace(TINY, weight_decay=0.1))
     assert contents(run_visual(tmp_path)) == contents(undisturbed)
 
 
@@ -143,7 +143,8 @@ def test_of_equal_accuracies_the_more_confident_weights_are_kept(tmp_path):
         confidence = probs[np.arange(len(labels)), labels].mean()
         return recognition_metrics(probs, labels) | {"top1": 1.0, "confidence": confidence}
 
-    outputs = run_visual(tmp_path, metrics=flattering)
+    with scored_by(flattering):
+        outputs = run_visual(tmp_path)
     confidences = [entry["val"]["confidence"] for entry in log_entries(outputs)]
     best = json.loads((tmp_path / "metrics.json").read_text())["best_epoch"]
     assert best == 1 + int(np.argmax(confidences))
@@ -233,7 +234,6 @@ def test_the_stage_reads_the_tables_of_a_study(undisturbed, tmp_path, monkeypatc
             seed=1,
             device="cpu",
         ),
-        metrics=recognition_metrics,
         state_directory=tmp_path / "state",
         **outputs,
     )
