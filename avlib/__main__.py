@@ -32,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
 
     verify = commands.add_parser("verify", help="run golden cases against this installation")
-    verify.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder or .json file")
+    verify.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="folder or .json file")
+    verify.add_argument("--list", action="store_true", help="name all operations and arguments")
+    verify.add_argument("--data", type=Path, help="folder of public data that some cases need")
     verify.add_argument("--device", default="cpu", help="torch device of the networks")
     verify.add_argument(
         "--dtype", default="float32", choices=["float32", "bfloat16", "float64"], help="of networks"
@@ -95,12 +97,17 @@ def _verify(options: argparse.Namespace) -> int:
     # quietest decibels differently by 2e-5, where a golden case asks for 1e-5.
     os.environ.setdefault("MKL_CBWR", "AVX")
     from avlib.verify import verify
+    from avlib.verify.runner import listed
 
+    if options.list:
+        print(*listed(), sep="\n")
+        return 0
     passed = verify(
         options.paths,
         device=options.device,
         dtype=options.dtype,
         clap_backend=options.clap_backend,
+        data=options.data,
     )
     return 0 if passed else 1
 

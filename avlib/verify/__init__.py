@@ -5,6 +5,7 @@ it. Each system is a module with two functions: `recognise(case)` returns the ki
 its content and never from its file name, or None; `run(kind, case, numerics)` yields comparisons.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import torch
 from avlib.errors import AvlibError, ConfigError, DataError
 from avlib.extractors.clap.embeddings import Backend
 from avlib.extractors.clap.laion import require_package
-from avlib.verify import auditory_slowfast, valor, visual
+from avlib.verify import auditory_slowfast, runner, valor, visual
 from avlib.verify import soundtracks as k600
 from avlib.verify import tim as tim_recognition
-from avlib.verify.golden import Comparison, Numerics, read_cases
+from avlib.verify.cases import CaseError, read_json
+from avlib.verify.golden import Comparison, read_cases
+from avlib.verify.operations import Numerics
 
 # In this order: the keys that tell the cases of the first two are in no case of another system.
 SYSTEMS = {
@@ -36,6 +39,7 @@ def verify(
     device: str,
     dtype: str,
     clap_backend: Backend = "transformers",
+    data: Path | None = None,
     out: Callable[[str], None] = print,
 ) -> bool:
     """Run golden cases and print a line for every array of every case.
@@ -45,6 +49,8 @@ def verify(
         device: where networks run, as torch names it; TensorFloat-32 is switched off.
         dtype: precision of networks: float32, bfloat16 or float64.
         clap_backend: package that runs CLAP.
+        data: folder of public data that some cases need; by default `data` beside the folder of
+            golden cases.
         out: takes one line of the report.
 
     Returns:
@@ -62,18 +68,31 @@ def verify(
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     numerics = Numerics(torch.device(device), getattr(torch, dtype), clap_backend)
-    passed, failed, sidecars = 0, 0, 0
+    counts: Counter[str] = Counter()
+    sidecars = 0
     out(_line("system", "case", "array", "abs diff", "rel diff", "tolerance", "result"))
     for path in _sidecars(paths):
         sidecars += 1
+        if is_format_1(path):
+            counts += runner.run_file(path, numerics, data, out)
+            continue
         for system, case_id, comparison in _check(path, numerics):
-            passed += comparison.passed
-            failed += not comparison.passed
+            counts[runner.PASS if comparison.passed else runner.FAIL] += 1
             out(_report(system, case_id, comparison))
-    out(f"{sidecars} sidecars, {passed} comparisons passed, {failed} failed")
+    passed, failed = counts[runner.PASS], counts[runner.FAIL]
+    told = f"{sidecars} sidecars, {passed} comparisons passed, {failed} failed"
+    out(f"{told}, {counts[runner.SKIP]} skipped, {counts[runner.INFORMATION]} informational")
     if not sidecars:
         out(f"no sidecar (.json) in {', '.join(map(str, paths))}")
     return passed > 0 and failed == 0
+
+
+def is_format_1(path: Path) -> bool:
+    """Say whether a file of golden cases is in format 1, not in the format before it."""
+    try:
+        return "format" in read_json(path)
+    except CaseError:
+        return False
 
 
 def _sidecars(paths: Sequence[Path]) -> Iterator[Path]:

@@ -12,17 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from avlib.errors import DataError
-from avlib.extractors.clap.embeddings import Backend
+from avlib.verify.operations import Numerics as Numerics
 from avlib.verify.tolerance import EXACT, Tolerance, find_tolerance
-
-
-@dataclass(frozen=True)
-class Numerics:
-    """Where, in which precision and by which packages networks run."""
-
-    device: torch.device
-    dtype: torch.dtype
-    clap_backend: Backend = "transformers"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,162 @@
+"""Registry of the operations that golden cases run against the installed library."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
+
+from avlib.extractors.clap.embeddings import Backend
+from avlib.verify.cases import CaseError, Fill
+from avlib.verify.rule import fill_by_rule
+
+Dtype = Literal["float32", "float64", "bfloat16"]
+Network = TypeVar("Network", bound=nn.Module)
+Results = Mapping[str, Any]
+
+
+class Arguments(BaseModel):
+    """Base of the arguments of an operation: unknown ones are errors, nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class NetworkArguments(Arguments):
+    """Base of the arguments of an operation that runs a network.
+
+    Attributes:
+        dtype: precision; null: that of the run, float32 unless another is given.
+    """
+
+    dtype: Dtype | None = None
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Where, in which precision and by which packages networks run."""
+
+    device: torch.device
+    dtype: torch.dtype
+    clap_backend: Backend = "transformers"
+
+
+class Inputs(Mapping[str, Any]):
+    """Inputs of an operation by name, and where its networks run.
+
+    Args:
+        values: the inputs.
+        numerics: device and precision.
+    """
+
+    def __init__(self, values: Mapping[str, Any], numerics: Numerics) -> None:
+        self._values, self.numerics = values, numerics
+        self.unused = set(values)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._values:
+            raise CaseError(f"the case has no input {name!r}")
+        self.unused.discard(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an input that a case may lack."""
+        return self[name] if name in self._values else default
+
+    def tensor(self, name: str) -> Tensor:
+        """Return an input on the device, floats in the precision of networks."""
+        x = torch.as_tensor(self[name]).to(self.numerics.device)
+        return x.to(self.numerics.dtype) if x.is_floating_point() else x
+
+    def filled(
+        self, network: Network, names: Callable[[str], str] = str, weights: str = "weights"
+    ) -> Network:
+        """Return `network` with the case's weights by rule, on the device, in its precision.
+
+        Args:
+            network: is filled in place.
+            names: what the rule calls a tensor of the network.
+            weights: name of the input, a source `fill`.
+        """
+        fill = self[weights]
+        if not isinstance(fill, Fill):
+            raise CaseError(f"input {weights!r}: expected weights by rule")
+        fill_by_rule(network, fill.seed, names)
+        parameters = {names(name): p for name, p in network.named_parameters()}
+        if unknown := fill.scale.keys() - parameters.keys():
+            raise CaseError(f"the network has no parameter {sorted(unknown)}")
+        with torch.no_grad():
+            for name, p in parameters.items():
+                p.mul_((fill.gain if p.ndim > 1 else 1.0) * fill.scale.get(name, 1.0))
+        return network.to(self.numerics.device, self.numerics.dtype)
+
+
+Function = Callable[[Any, Inputs], Results]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A function of the library's that golden cases name."""
+
+    function: Function
+    arguments: type[Arguments]
+
+    def run(
+        self, arguments: Mapping[str, Any], values: Mapping[str, Any], numerics: Numerics
+    ) -> Results:
+        """Return the results of a case.
+
+        Raises:
+            CaseError: if an argument is unknown, missing or of another type, or an input is not
+                one of the operation's.
+        """
+        try:
+            checked = self.arguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            places = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
+            messages = [f"argument {place}: {message}" for place, message in places]
+            raise CaseError("; ".join(messages)) from error
+        if isinstance(checked, NetworkArguments) and checked.dtype:
+            dtype = getattr(torch, checked.dtype)
+            numerics = Numerics(numerics.device, dtype, numerics.clap_backend)
+        inputs = Inputs(values, numerics)
+        results = self.function(checked, inputs)
+        if inputs.unused:
+            raise CaseError(f"the operation has no input {sorted(inputs.unused)}")
+        return results
+
+    def __str__(self) -> str:
+        fields = self.arguments.model_fields.items()
+        return ", ".join(
+            name if field.is_required() else f"{name}={field.default!r}" for name, field in fields
+        )
+
+
+OPERATIONS: dict[tuple[str, str], Operation] = {}
+
+
+def operation(system: str, name: str) -> Callable[[Function], Function]:
+    """Register a function `(arguments, inputs) -> results` under a system and a name.
+
+    The annotation of `arguments` says which there are: a subclass of `Arguments`.
+    """
+
+    def register(function: Function) -> Function:
+        if (system, name) in OPERATIONS:
+            raise ValueError(f"two operations {system} {name}")
+        arguments = signature(function).parameters["arguments"].annotation
+        OPERATIONS[system, name] = Operation(function, arguments)
+        return function
+
+    return register

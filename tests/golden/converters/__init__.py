@@ -1,0 +1,7 @@
+"""A converter of sidecars for each system.
+
+Each is a module with `convert(sidecar)`, which returns a `Converted`, or None where the sidecar is
+none of its system's, told from its keys; it raises `Refused` where it does not understand one.
+"""
+
+SYSTEMS = {}
