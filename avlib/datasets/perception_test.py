@@ -1,4 +1,4 @@
-"""Perception Test (Pătrăucean et al., NeurIPS 2023): public annotation files to queries.
+"""Perception Test (Pătrăucean et al., NeurIPS 2023): public annotation files to events.
 
 A file holds one object a video: `metadata`, and under `action_localisation` and
 `sound_localisation` its segments, with `timestamps` in microseconds and a `label_id`. The ids of
@@ -14,16 +14,15 @@ from typing import Any
 import pandas as pd
 
 from avlib.errors import DataError
-from avlib.tim.queries import Part, queries_of_events
 
-# The annotations that become queries: their key in the file, and the column of their class.
+# The annotations that become events: their key in the file, and that of their label map.
 TRACKS = {
     "visual": ("action_localisation", "action_class"),
     "audio": ("sound_localisation", "class_id"),
 }
 US_PER_S = 1_000_000
 
-LabelMap = Mapping[str, Mapping[int, int]]  # column of the class -> label id -> class
+LabelMap = Mapping[str, Mapping[int, int]]  # action_class or class_id -> label id -> class
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,12 @@ class PerceptionTest:
     """One annotation file.
 
     Attributes:
-        parts: visual and audio queries, their classes being label ids.
+        events: tables of kind EVENTS without verbs and nouns, by modality, visual and audio;
+            `class_id` holds label ids.
         durations: length of each video in seconds.
     """
 
-    parts: Mapping[str, Part]
+    events: Mapping[str, pd.DataFrame]
     durations: Mapping[str, float]
 
 
@@ -66,13 +66,13 @@ def read_annotations(
     kept = content.keys() if video_ids is None else set(video_ids)
     videos = {video_id: content[video_id] for video_id in content if video_id in kept}
     durations = {video_id: _duration(v, f"{path}: {video_id}") for video_id, v in videos.items()}
-    parts = {}
-    for modality, (key, column) in TRACKS.items():
+    names = ["event_id", "video_id", "start_s", "stop_s", "label", "class_id"]
+    events = {}
+    for modality, (key, _) in TRACKS.items():
         rows = [row for v in videos for row in _segments(videos[v], v, key, path)]
-        names = ["event_id", "video_id", "start_s", "stop_s", column]
-        events = pd.DataFrame(rows, columns=names).assign(split=split)
-        parts[modality] = queries_of_events(events, modality)
-    return PerceptionTest(parts, durations)
+        table = pd.DataFrame(rows, columns=names)
+        events[modality] = table.assign(split=split, modality=modality)
+    return PerceptionTest(events, durations)
 
 
 def _duration(video: Any, where: str) -> float:
@@ -87,11 +87,13 @@ def _duration(video: Any, where: str) -> float:
 
 def _segments(
     video: Mapping[str, Any], video_id: str, key: str, path: Path
-) -> Iterator[tuple[str, str, float, float, int]]:
+) -> Iterator[tuple[str, str, float, float, str, int]]:
     for segment in video.get(key) or []:
         try:
             start, stop = (_seconds(time) for time in segment["timestamps"])
-            yield f"{video_id}_{segment['id']}", video_id, start, stop, int(segment["label_id"])
+            label_id = int(segment["label_id"])
+            label = str(segment.get("label", label_id))
+            yield f"{video_id}_{segment['id']}", video_id, start, stop, label, label_id
         except (KeyError, TypeError, ValueError):
             raise DataError(
                 f"{path}: {video_id}: {key} {str(segment)[:80]}, expected id, label_id and two "
@@ -127,7 +129,7 @@ def default_label_map(train: PerceptionTest) -> LabelMap:
     return {
         column: {
             int(label_id): number
-            for number, label_id in enumerate(sorted(train.parts[modality][column].unique()))
+            for number, label_id in enumerate(sorted(train.events[modality]["class_id"].unique()))
         }
         for modality, (_, column) in TRACKS.items()
     }
@@ -156,21 +158,21 @@ def read_label_map(path: Path) -> LabelMap:
     return label_map
 
 
-def apply_label_map(part: Part, label_map: LabelMap, source: Path) -> Part:
-    """Return queries with classes in place of label ids.
+def apply_label_map(events: pd.DataFrame, label_map: LabelMap, source: Path) -> pd.DataFrame:
+    """Return events of one modality with class numbers in place of label ids.
 
     Raises:
         DataError: naming the first segment whose label has no class.
     """
-    if part.empty:
-        return part
-    _, column = TRACKS[part["modality"].iloc[0]]
-    numbers = part[column].map(label_map[column])
-    unknown = numbers.isna() & part[column].notna()
+    if events.empty:
+        return events
+    _, column = TRACKS[events["modality"].iloc[0]]
+    numbers = events["class_id"].map(label_map[column])
+    unknown = numbers.isna()
     if unknown.any():
-        row = part[unknown].iloc[0]
+        row = events[unknown].iloc[0]
         raise DataError(
-            f"{source}: {row['annotation_id']}: the label {row[column]} has no {column}; "
+            f"{source}: {row['event_id']}: the label {row['class_id']} has no {column}; "
             f"there are labels {sorted(label_map[column])}"
         )
-    return part.assign(**{column: numbers.astype("Int64")})
+    return events.assign(class_id=numbers.astype("int64"))

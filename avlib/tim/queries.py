@@ -68,8 +68,18 @@ def queries_of_segments(segments: pd.DataFrame) -> list[Part]:
     Args:
         segments: table of kind EVENTS, from `ave.segments`.
     """
-    segments = segments.assign(action_class=segments["class_id"])
-    return [queries_of_events(segments, modality) for modality in ("visual", "audio")]
+    return queries_of_modalities({"visual": segments, "audio": segments})
+
+
+def queries_of_modalities(events: Mapping[str, pd.DataFrame]) -> list[Part]:
+    """Return a visual query for each visual event and an audio query for each audio event.
+
+    Args:
+        events: tables of kind EVENTS by modality, with `class_id`; of Perception Test from
+            `perception_test.read_annotations`.
+    """
+    visual = events["visual"].assign(action_class=events["visual"]["class_id"])
+    return [queries_of_events(visual, "visual"), queries_of_events(events["audio"], "audio")]
 
 
 def queries_of_actions(events: pd.DataFrame, pairs: NDArray[np.int64], source: Path) -> Part:

@@ -4,9 +4,6 @@ import pytest
 
 from avlib.datasets import perception_test
 from avlib.errors import DataError
-from avlib.io.tables import write_table
-from avlib.tim.queries import CLASSES, check_queries, join_queries, read_published_queries
-from avlib.tim.tables import QUERIES
 
 
 def segment(number, label_id, start, stop):
@@ -31,36 +28,17 @@ def saved(path, value):
     return path
 
 
-def test_segments_become_queries(tmp_path):
+def test_segments_become_events(tmp_path):
     found = perception_test.read_annotations(saved(tmp_path / "t.json", content()), "train")
-    visual, audio = found.parts["visual"], found.parts["audio"]
-    assert visual["annotation_id"].to_list() == ["video_9_0", "video_9_2"]
+    visual, audio = found.events["visual"], found.events["audio"]
+    assert visual["event_id"].to_list() == ["video_9_0", "video_9_2"]
     assert visual["start_s"].to_list() == [0.0, 65.123457]
-    assert visual["action_class"].to_list() == [40, 7]
+    assert visual["class_id"].to_list() == [40, 7]
+    assert visual["modality"].to_list() == ["visual", "visual"]
     assert audio["stop_s"].to_list() == [9.000001]
     assert audio["class_id"].to_list() == [17]
+    assert audio["label"].to_list() == ["x"]
     assert found.durations == {"video_9": 300 / 29.97, "video_1": 80.0}
-    write_table(join_queries([visual, audio]), tmp_path / "q.parquet", QUERIES)
-
-
-def test_times_are_those_of_the_published_tables(tmp_path):
-    """Which write HH:MM:SS.ffffff and read it by its parts."""
-    annotations = content()
-    times = [3_661_000_007, 59_999_999, 7_199_123_456]
-    annotations["video_9"]["action_localisation"] = [
-        segment(k, 0, t, t + 1) for k, t in enumerate(times)
-    ]
-    rows = ["narration_id,video_id,start_timestamp,stop_timestamp,action_class"]
-    for k, t in enumerate(times):
-        both = (
-            f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}.{u:06}" for s, u in [divmod(t, 10**6)]
-        )
-        text = next(both)
-        rows.append(f"{k},video_9,{text},{text},0")
-    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
-    table = read_published_queries(tmp_path / "t.csv", "val", "visual")
-    found = perception_test.read_annotations(saved(tmp_path / "t.json", annotations), "val")
-    assert found.parts["visual"]["start_s"].to_list() == table["start_s"].to_list()
 
 
 def test_a_list_of_videos_chooses_them(tmp_path):
@@ -68,7 +46,7 @@ def test_a_list_of_videos_chooses_them(tmp_path):
     (tmp_path / "ids.csv").write_text("video_1\n")
     ids = perception_test.read_video_ids(tmp_path / "ids.csv")
     found = perception_test.read_annotations(path, "val", ids)
-    assert list(found.durations) == ["video_1"] and found.parts["visual"].empty
+    assert list(found.durations) == ["video_1"] and found.events["visual"].empty
     (tmp_path / "ids.csv").write_text("video_1,video_3,video_9")
     ids = perception_test.read_video_ids(tmp_path / "ids.csv")
     with pytest.raises(DataError, match=r"t\.json: no video 'video_3'"):
@@ -83,9 +61,8 @@ def test_label_ids_of_train_are_numbered_in_order(tmp_path):
     train = perception_test.read_annotations(path, "train")
     label_map = perception_test.default_label_map(train)
     assert label_map == {"action_class": {7: 0, 40: 1}, "class_id": {17: 0}}
-    visual = perception_test.apply_label_map(train.parts["visual"], label_map, path)
-    assert visual["action_class"].to_list() == [1, 0]
-    check_queries(visual, path, classes=CLASSES["perception"], durations={"video_9": 80.0})
+    visual = perception_test.apply_label_map(train.events["visual"], label_map, path)
+    assert visual["class_id"].to_list() == [1, 0]
 
 
 def test_a_label_that_train_does_not_have_is_named(tmp_path):
@@ -93,7 +70,7 @@ def test_a_label_that_train_does_not_have_is_named(tmp_path):
     val = perception_test.read_annotations(path, "val")
     with pytest.raises(DataError, match="video_9_2: the label 7 has no action_class"):
         perception_test.apply_label_map(
-            val.parts["visual"], {"action_class": {40: 0}, "class_id": {}}, path
+            val.events["visual"], {"action_class": {40: 0}, "class_id": {}}, path
         )
 
 

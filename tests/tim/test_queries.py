@@ -1,9 +1,10 @@
+import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from avlib.datasets import ave, epic_kitchens, epic_sounds
+from avlib.datasets import ave, epic_kitchens, epic_sounds, perception_test
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.tables import read_table, write_table
 from avlib.tim.queries import (
@@ -13,6 +14,7 @@ from avlib.tim.queries import (
     join_queries,
     queries_of_actions,
     queries_of_events,
+    queries_of_modalities,
     queries_of_segments,
     read_action_pairs,
     read_durations,
@@ -256,3 +258,48 @@ def test_a_wrong_row_of_the_table_of_videos_is_named(tmp_path, rows, message):
     (tmp_path / "v.csv").write_text("video_id,duration\n" + rows)
     with pytest.raises(DataError, match=message):
         read_durations(tmp_path / "v.csv")
+
+
+def perception_annotations(folder, actions, sounds):
+    """Read (label id, start, stop) in microseconds, written as Perception Test publishes them."""
+    tracks = {"action_localisation": actions, "sound_localisation": sounds}
+    video = {"metadata": {"num_frames": 2000, "frame_rate": 25.0}}
+    for key, rows in tracks.items():
+        video[key] = [
+            {"id": k, "label": "x", "label_id": label_id, "timestamps": times}
+            for k, (label_id, *times) in enumerate(rows)
+        ]
+    (folder / "t.json").write_text(json.dumps({"video_9": video}))
+    return perception_test.read_annotations(folder / "t.json", "train")
+
+
+def test_perception_test_has_visual_queries_of_actions_and_audio_queries_of_sounds(tmp_path):
+    actions = [(40, 0, 1_500_000), (7, 65_123_457, 70_000_000)]
+    found = perception_annotations(tmp_path, actions, [(17, 250_000, 9_000_001)])
+    label_map = perception_test.default_label_map(found)
+    events = {
+        modality: perception_test.apply_label_map(table, label_map, tmp_path / "t.json")
+        for modality, table in found.events.items()
+    }
+    visual, audio = queries_of_modalities(events)
+    assert visual["annotation_id"].to_list() == ["video_9_0", "video_9_1"]
+    assert visual["action_class"].to_list() == [1, 0]
+    assert visual["class_id"].isna().all() and audio["action_class"].isna().all()
+    assert audio["class_id"].to_list() == [0]
+    path = tmp_path / "t.json"
+    check_queries(visual, path, classes=CLASSES["perception"], durations=found.durations)
+    write_table(join_queries([visual, audio]), tmp_path / "q.parquet", QUERIES)
+
+
+def test_times_of_perception_test_are_those_of_the_published_tables(tmp_path):
+    """Which write HH:MM:SS.ffffff and read it by its parts."""
+    times = [3_661_000_007, 59_999_999, 7_199_123_456]
+    rows = ["narration_id,video_id,start_timestamp,stop_timestamp,action_class"]
+    for k, t in enumerate(times):
+        s, u = divmod(t, 10**6)
+        text = f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}.{u:06}"
+        rows.append(f"{k},video_9,{text},{text},0")
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    table = read_published_queries(tmp_path / "t.csv", "val", "visual")
+    found = perception_annotations(tmp_path, [(0, t, t + 1) for t in times], [])
+    assert found.events["visual"]["start_s"].to_list() == table["start_s"].to_list()
