@@ -2,12 +2,14 @@
 
 PYTHON ?= python3
 CORES  ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-BIN    := $(CURDIR)/.venv/bin
+# Relative, so that a space in the path of the checkout breaks nothing.
+BIN    := .venv/bin
 STAMP  := .venv/.synced
-LOCK   := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
-  --generate-hashes --quiet
+TESTED := .venv/.test-synced
+UV     := $(BIN)/uv
+LOCK   := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --quiet
 
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code every start of Snakemake costs two seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -16,42 +18,51 @@ unexport PYTHONDONTWRITEBYTECODE
 env: $(STAMP)
 
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$(PYTHON) is no Python 3.11 to 3.13; name one: make env PYTHON=python3.11" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
-	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
+	$(UV) pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation -e .
+	touch $@
+
+# What only tests and checks need: pytest, mypy, ruff, and librosa as an independent reference.
+$(TESTED): $(STAMP) requirements-test.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode \
+	  -r requirements-test.lock
 	touch $@
 
 # The second backend of CLAP, with two dozen packages that nothing else needs.
 laion-clap: $(STAMP)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes \
-	  -r requirements-laion-clap.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-laion-clap.lock
 
 ave: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
 
-test: $(STAMP)
+test: $(TESTED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # Interrupted trainings, a cluster, networks at their published size.
-test-slow: $(STAMP)
+test-slow: $(TESTED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
-check: $(STAMP)
+check: $(TESTED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 
+# New releases of packages: remove the lock file first; its pins are kept otherwise.
 lock: $(STAMP)
-	$(LOCK) --extra download --extra report --extra slurm --extra tensorboard --group dev \
-	  -o requirements.lock
-	$(LOCK) --extra laion-clap -c requirements.lock -o requirements-laion-clap.lock
+	$(LOCK) pyproject.toml --extra download --extra report --extra slurm --extra tensorboard \
+	  --group build -o requirements.lock
+	$(LOCK) --group test -c requirements.lock -o requirements-test.lock
+	$(LOCK) --group laion-clap -c requirements.lock -o requirements-laion-clap.lock
 
 schemas: $(STAMP)
 	$(BIN)/python -m avlib schemas
 
-# Results are left alone, those of the rendered miniature excepted.
+# Results stay, those of the rendered miniature excepted.
 clean:
 	rm -rf .venv results/ave/miniature logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
