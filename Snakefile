@@ -1,6 +1,11 @@
 """Raw videos and published annotations to audio-visual models, metrics and a report."""
 
+import sys
+
 from snakemake.utils import min_version
+
+from avlib.errors import LockedError
+from avlib.io.lock import lock_folder
 
 min_version("9.27")
 
@@ -16,6 +21,13 @@ include: "rules/tim.smk"
 include: "rules/soundtracks.smk"
 include: "rules/valor.smk"
 include: "rules/download.smk"
+
+
+onstart:
+    try:
+        lock_folder(studies.results)
+    except LockedError as error:
+        sys.exit(f"error: {error}")
 
 
 rule all:

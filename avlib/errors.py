@@ -19,3 +19,7 @@ class CheckpointError(AvlibError):
 
 class UnsafePickleError(AvlibError):
     """A pickle asks for something that tables never contain; nothing of it was executed."""
+
+
+class LockedError(AvlibError):
+    """Another process is at work in the folder; the message names it."""

@@ -1,0 +1,41 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from avlib.errors import LockedError
+from avlib.io.lock import lock_folder
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from avlib.io.lock import lock_folder
+lock_folder(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of tmp_path."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_and_learns_who_holds_the_lock(tmp_path, holder):
+    with pytest.raises(LockedError, match=rf"another run .*process {holder.pid} on "):
+        lock_folder(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_lock_of_a_killed_process_is_gone(tmp_path, holder, number):
+    os.kill(holder.pid, number)
+    holder.wait()
+    lock_folder(tmp_path)
+    assert f"process {os.getpid()} " in (tmp_path / ".lock").read_text()
