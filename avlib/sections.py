@@ -15,24 +15,34 @@ def _power_of_two(value: int) -> int:
 
 
 PowerOfTwo = Annotated[int, Field(gt=0), AfterValidator(_power_of_two)]
+
+
+def _home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:  # ~name of nobody
+        raise ValueError(f"{path} begins with the folder of an unknown user") from error
+
+
+UserPath = Annotated[Path, AfterValidator(_home)]  # a leading ~ is the user's home folder
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")]
 
 
-class Strict(BaseModel):
+class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SplitPaths(Strict):
+class SplitPaths(Section):
     """One file a split."""
 
-    train: Path | None = None
-    val: Path | None = None
-    test: Path | None = None
+    train: UserPath | None = None
+    val: UserPath | None = None
+    test: UserPath | None = None
 
 
-class Training(Strict):
+class Training(Section):
     """What may differ from the recipe of a training."""
 
     epochs: Positive | None = Field(None, description="null: the recipe's")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from avlib.errors import ConfigError
-from avlib.sections import Strict
+from avlib.sections import Section
 from avlib.studies.ave import Ave
 from avlib.studies.custom import Custom
 from avlib.studies.k600 import K600, Sounds
@@ -18,7 +18,7 @@ from avlib.studies.llp import Llp
 AnyStudy = Ave | Custom | K600 | Llp | Sounds
 
 
-class Config(Strict):
+class Config(Section):
     """The whole of config.yaml."""
 
     seed: int = Field(0, ge=0, description="Every random draw comes from it and the item's id")

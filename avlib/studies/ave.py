@@ -1,11 +1,10 @@
 """Section of the study of TIM on the Audio-Visual Event data set."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.sections import Positive, SplitPaths, Strict, Training
+from avlib.sections import Positive, Section, SplitPaths, Training, UserPath
 from avlib.studies.custom import Checkpoints, Study
 from avlib.tim.recipes import TimRecipeName
 
@@ -13,23 +12,23 @@ from avlib.tim.recipes import TimRecipeName
 class AveCheckpoints(Checkpoints):
     """Weights from outside, of all networks of the study."""
 
-    omnivore: Path | Literal["untrained"] | None = Field(
+    omnivore: UserPath | Literal["untrained"] | None = Field(
         None,
         description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
         "train split; untrained: random, to try the pipeline",
     )
-    vgg19: Path | Literal["untrained"] | None = Field(
+    vgg19: UserPath | Literal["untrained"] | None = Field(
         None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
     )
-    vggish: Path | Literal["untrained"] | None = Field(
+    vggish: UserPath | Literal["untrained"] | None = Field(
         None, description="VGGish weights (.pth), for features: vgg"
     )
-    tim: Path | None = Field(
+    tim: UserPath | None = Field(
         None, description="TIM weights (.pth.tar or .safetensors) to evaluate; null: trained"
     )
 
 
-class Miniature(Strict):
+class Miniature(Section):
     """Size of a rendered data set."""
 
     classes: Annotated[int, Field(ge=2, le=12)] = 8
@@ -43,7 +42,7 @@ class Miniature(Strict):
         return {"classes": self.classes, "videos_per_class": videos}
 
 
-class Visual(Strict):
+class Visual(Section):
     """Features of the picture."""
 
     frames: Literal["decoded", "jpeg"] = Field(
@@ -85,7 +84,7 @@ class Tim(Training):
     tensorboard: bool = Field(
         False, description="Also log for TensorBoard (pip extra); a change trains again"
     )
-    checkpoint: Path | None = Field(
+    checkpoint: UserPath | None = Field(
         None,
         description="TIM weights (.pth.tar or .safetensors) that the model of sound and picture "
         "starts from; null: random",
@@ -98,11 +97,11 @@ class Tim(Training):
         return self
 
 
-class VggFeatures(Strict):
+class VggFeatures(Section):
     """The official feature files of AVE, in place of videos."""
 
-    visual: Path | None = Field(None, description="visual_feature.h5")
-    audio: Path | None = Field(None, description="audio_feature.h5")
+    visual: UserPath | None = Field(None, description="visual_feature.h5")
+    audio: UserPath | None = Field(None, description="audio_feature.h5")
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -117,7 +116,7 @@ class Ave(Study):
     source: Literal["miniature", "official"] = Field(
         "miniature", description="Rendered by the workflow, or the paths below"
     )
-    annotations: Path | None = Field(None, description="Annotations.txt")
+    annotations: UserPath | None = Field(None, description="Annotations.txt")
     splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
     features: Literal["omnivore_asf", "vgg"] = Field(
         "omnivore_asf", description="Omnivore and Auditory SlowFast, or VGG-19 and VGGish"

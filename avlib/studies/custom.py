@@ -1,22 +1,21 @@
 """Sections of studies whose sound becomes Auditory SlowFast features, and the user's own one."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from avlib.datasets.tables import Split
 from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
-from avlib.sections import PowerOfTwo, SplitPaths, Strict, StudyName, Training
+from avlib.sections import PowerOfTwo, Section, SplitPaths, StudyName, Training, UserPath
 
 PresetName = Literal["epic_sounds", "perception_test", "ave"]
 SoundRecipe = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
 
 
-class Checkpoints(Strict):
+class Checkpoints(Section):
     """Weights from outside."""
 
-    asf: Path | Literal["untrained"] | None = Field(
+    asf: UserPath | Literal["untrained"] | None = Field(
         None,
         description="Auditory SlowFast weights (.pyth or .safetensors); null: trained on the "
         "train split; untrained: random, to try the pipeline",
@@ -32,14 +31,16 @@ class Pretraining(Training):
     width: Annotated[int, Field(gt=0, multiple_of=8)] | None = Field(
         None, description="Channels of the slow stem; null: the recipe's"
     )
-    checkpoint: Path | None = Field(None, description="Weights to start from; null: random")
+    checkpoint: UserPath | None = Field(None, description="Weights to start from; null: random")
 
 
-class Study(Strict):
+class Study(Section):
     """What every study has: sound in, Auditory SlowFast features out."""
 
-    videos: Path | None = Field(None, description="Folder of videos, searched with its subfolders")
-    sound: Path | None = Field(
+    videos: UserPath | None = Field(
+        None, description="Folder of videos, searched with its subfolders"
+    )
+    sound: UserPath | None = Field(
         None, description="EPIC HDF5 file, or folder of wav files, in place of the videos' sound"
     )
     intervals: SplitPaths = Field(
@@ -76,7 +77,7 @@ class Custom(Study):
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "csv", description="`annotations` is a CSV; or `splits` are published tables"
     )
-    annotations: Path | None = Field(None, description="CSV of labelled events to train on")
+    annotations: UserPath | None = Field(None, description="CSV of labelled events to train on")
     splits: SplitPaths = Field(SplitPaths(), description="Published tables of labelled events")
     split: Split = Field(
         "test", description="Split of videos without annotations; train has the preset's views"

@@ -1,11 +1,10 @@
 """Sections of studies that recognise sound by audio images: Kinetics-600, and the user's sounds."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.sections import Positive, PowerOfTwo, Strict, StudyName, Training
+from avlib.sections import Positive, PowerOfTwo, Section, StudyName, Training, UserPath
 
 Space = Literal["logit", "log_softmax", "softmax"]
 NetworkName = Literal[
@@ -23,7 +22,7 @@ NetworkName = Literal[
 ]
 
 
-class Mel(Strict):
+class Mel(Section):
     """Audio images: mel spectrograms of 0.96 s."""
 
     variant: Literal["librosa_0_8", "librosa_0_9"] = Field(
@@ -39,7 +38,7 @@ class Mel(Strict):
     )
 
 
-class Network(Strict):
+class Network(Section):
     """The network that sees the audio images."""
 
     name: NetworkName | None = Field(None, description="null: the recipe's")
@@ -57,15 +56,15 @@ class SoundtrackTraining(Training):
     )
 
 
-class SoundtrackCheckpoints(Strict):
+class SoundtrackCheckpoints(Section):
     """Weights from outside."""
 
-    soundtrack: Path | None = Field(
+    soundtrack: UserPath | None = Field(
         None, description="Weights of the network (.pth.tar or .safetensors); null: trained"
     )
 
 
-class Soundtracks(Strict):
+class Soundtracks(Section):
     """What the studies of labelled soundtracks have in common."""
 
     mel: Mel = Mel()
@@ -76,11 +75,13 @@ class Soundtracks(Strict):
     shards: PowerOfTwo = Field(4, description="Parts of the stages of sound, a power of two")
 
 
-class VideoScores(Strict):
+class VideoScores(Section):
     """Scores of the pictures from outside."""
 
-    scores: Path | None = Field(None, description=".npy file, N x K, N x 1 x K or K x N x 1")
-    list: Path | None = Field(None, description="Names of its rows, as Kinetics_600_vallist.txt")
+    scores: UserPath | None = Field(None, description=".npy file, N x K, N x 1 x K or K x N x 1")
+    list: UserPath | None = Field(
+        None, description="Names of its rows, as Kinetics_600_vallist.txt"
+    )
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:
@@ -89,7 +90,7 @@ class VideoScores(Strict):
         return self
 
 
-class Fusion(Strict):
+class Fusion(Section):
     """Fusion of the scores of soundtracks and pictures; weights are in 1 / `denominator`."""
 
     weight_from: Literal["validation", "evaluation"] = Field(
@@ -105,7 +106,7 @@ class Fusion(Strict):
     denominator: Positive = Field(1000, description="Of all weights")
 
 
-class K600Miniature(Strict):
+class K600Miniature(Section):
     """Size of the rendered data set."""
 
     classes: Annotated[int, Field(ge=2, le=12)] = 8
@@ -124,8 +125,10 @@ class K600(Soundtracks):
     source: Literal["miniature", "official"] = Field(
         "miniature", description="Rendered by the workflow, or the folder below"
     )
-    videos: Path | None = Field(None, description="Folder of {train,val}/<class>/<video_id>.mp4")
-    classes: Path | None = Field(
+    videos: UserPath | None = Field(
+        None, description="Folder of {train,val}/<class>/<video_id>.mp4"
+    )
+    classes: UserPath | None = Field(
         None, description="kinetics_600_label_list.txt; null: the class folders, sorted"
     )
     validation_share: Annotated[float, Field(ge=0, lt=1)] | None = Field(
@@ -151,9 +154,9 @@ class Sounds(Soundtracks):
     """The user's own labelled sounds."""
 
     name: StudyName = Field("sounds", description="Folder below results/")
-    folder: Path | None = Field(
+    folder: UserPath | None = Field(
         None, description="Folder of <class>/<file>, {train,val,test}/<class>/<file>, or of `table`"
     )
-    table: Path | None = Field(
+    table: UserPath | None = Field(
         None, description="CSV with file and, if wanted, label, split and fold"
     )

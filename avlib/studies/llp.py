@@ -1,13 +1,12 @@
 """Section of the study of event parsing on LLP: VALOR, its variants and its baseline."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from avlib.datasets.llp import CLASSES
-from avlib.sections import Positive, PowerOfTwo, Strict, Training
+from avlib.sections import Positive, PowerOfTwo, Section, Training, UserPath
 from avlib.studies.llp_download import Download
 
 N_CLASSES = len(CLASSES)
@@ -18,30 +17,30 @@ Thresholds = Annotated[tuple[Threshold, ...], Field(min_length=N_CLASSES, max_le
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
-class LlpFeatures(Strict):
+class LlpFeatures(Section):
     """Folders of `<video_id>.npy` as published, in place of features made here; null: made here."""
 
-    vggish: Path | None = Field(None, description="[10, 128] a video")
-    res152: Path | None = Field(None, description="[80, 2048] a video")
-    r2plus1d_18: Path | None = Field(None, description="[10, 512] a video")
-    clip: Path | None = Field(None, description="[10, 768] a video")
-    clap: Path | None = Field(None, description="[64, 768] a video")
+    vggish: UserPath | None = Field(None, description="[10, 128] a video")
+    res152: UserPath | None = Field(None, description="[80, 2048] a video")
+    r2plus1d_18: UserPath | None = Field(None, description="[10, 512] a video")
+    clip: UserPath | None = Field(None, description="[10, 768] a video")
+    clap: UserPath | None = Field(None, description="[64, 768] a video")
 
 
-class LlpCheckpoints(Strict):
+class LlpCheckpoints(Section):
     """Weights from outside; of the rendered videos narrow networks are trained where null."""
 
-    vggish: Path | None = Field(None, description="vggish-10086976.pth")
-    res152: Path | None = Field(None, description="ResNet-152 of torchvision")
-    r2plus1d_18: Path | None = Field(None, description="R(2+1)D-18 of torchvision")
-    clip: Path | None = Field(None, description="CLIP ViT-L/14 of transformers or open_clip")
-    clap: Path | None = Field(None, description="630k-fusion-best.pt")
-    parsers: Mapping[Variant, Path] = Field(
+    vggish: UserPath | None = Field(None, description="vggish-10086976.pth")
+    res152: UserPath | None = Field(None, description="ResNet-152 of torchvision")
+    r2plus1d_18: UserPath | None = Field(None, description="R(2+1)D-18 of torchvision")
+    clip: UserPath | None = Field(None, description="CLIP ViT-L/14 of transformers or open_clip")
+    clap: UserPath | None = Field(None, description="630k-fusion-best.pt")
+    parsers: Mapping[Variant, UserPath] = Field(
         {}, description="Weights of a variant (checkpoint_best.pt), which is then not trained"
     )
 
 
-class VisualTeacher(Strict):
+class VisualTeacher(Section):
     """CLIP, which says what each second shows."""
 
     captions: Texts | None = Field(None, description="One a class; null: as published")
@@ -49,12 +48,12 @@ class VisualTeacher(Strict):
         None, description="Of its logits, one a class; null: as published"
     )
     antialias: bool = Field(False, description="Smooth pictures before they shrink; not published")
-    tokenizer: Path | None = Field(
+    tokenizer: UserPath | None = Field(
         None, description="Folder of CLIP's vocab.json and merges.txt, for captions of one's own"
     )
 
 
-class AudioTeacher(Strict):
+class AudioTeacher(Section):
     """CLAP, which says what each second sounds like."""
 
     backend: Literal["transformers", "laion_clap"] = Field(
@@ -64,23 +63,23 @@ class AudioTeacher(Strict):
     thresholds: Thresholds | None = Field(
         None, description="Of its logits, one a class; null: as published"
     )
-    tokenizer: Path | None = Field(
+    tokenizer: UserPath | None = Field(
         None, description="Folder of the vocab.json and merges.txt of roberta-base"
     )
 
 
-class Teachers(Strict):
+class Teachers(Section):
     """What pseudo labels of segments come from."""
 
     visual: VisualTeacher = VisualTeacher()
     audio: AudioTeacher = AudioTeacher()
 
 
-class PseudoLabels(Strict):
+class PseudoLabels(Section):
     """Segment labels of the teachers."""
 
-    audio: Path | None = Field(None, description="Published folder; null: made by CLAP")
-    visual: Path | None = Field(None, description="Published folder; null: made by CLIP")
+    audio: UserPath | None = Field(None, description="Published folder; null: made by CLAP")
+    visual: UserPath | None = Field(None, description="Published folder; null: made by CLIP")
     dtype: Literal["int64", "uint8"] = Field(
         "int64", description="Of the files made here: as published, or an eighth of their size"
     )
@@ -92,14 +91,14 @@ class ParserTraining(Training):
     keep_epochs: bool = Field(False, description="Also keep the weights of every epoch")
 
 
-class ParsingEvaluation(Strict):
+class ParsingEvaluation(Section):
     """What counts as an event, and as found."""
 
     threshold: Share = Field(0.5, description="Probabilities at or above it are positive")
     iou: Share = Field(0.5, description="Overlap at which an event is found")
 
 
-class LlpMiniature(Strict):
+class LlpMiniature(Section):
     """Size of the rendered data set."""
 
     classes: Annotated[int, Field(ge=2, le=12)] = 8
@@ -113,14 +112,14 @@ class LlpMiniature(Strict):
         return {"classes": self.classes, "videos": videos}
 
 
-class Llp(Strict):
+class Llp(Section):
     """Weakly supervised parsing of audio-visual events on LLP."""
 
     source: Literal["miniature", "official"] = Field(
         "miniature", description="Rendered by the workflow, or the paths below"
     )
-    labels: Path | None = Field(None, description="Folder of the six AVVP_*.csv")
-    videos: Path | None = Field(None, description="Folder of <video_id>.mp4")
+    labels: UserPath | None = Field(None, description="Folder of the six AVVP_*.csv")
+    videos: UserPath | None = Field(None, description="Folder of <video_id>.mp4")
     download: Download = Field(Download(), description="Of `videos`, if they are asked for")
     features: LlpFeatures = LlpFeatures()
     missing: Literal["error", "skip"] = Field(

@@ -1,23 +1,22 @@
 """Section of the download of published videos."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from avlib.sections import Strict
+from avlib.sections import Section, UserPath
 
 ID = "{video_id}"
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class Download(Strict):
+class Download(Section):
     """How videos are fetched; one that is there is left alone."""
 
     url: str = Field(
         f"https://www.youtube.com/watch?v={ID}", description=f"Page of a video, with {ID}"
     )
-    cookies: Path | None = Field(
+    cookies: UserPath | None = Field(
         None, description="File of cookies (Netscape's format); renewed cookies are written back"
     )
     retries: Annotated[int, Field(ge=0)] = Field(

@@ -17,10 +17,10 @@ from avlib.workflow.media import VGG_SAMPLE_RATE
 from avlib.workflow.study_files import Studies, Wildcards
 
 CODE = {  # the module of each extractor
-    "asf": "sound_extraction",
-    "omnivore": "visual_extraction",
-    "vgg19": "vgg19_extraction",
-    "vggish": "vggish_extraction",
+    "asf": "auditory_slowfast.extraction_sound_extraction",
+    "omnivore": "clips",
+    "vgg19": "vgg19.extraction",
+    "vggish": "vggish.extraction",
 }
 SOUND_EXTRACTORS = ("asf", "vggish")
 RATE_FPS, SHORT_SIDE = 8, 80  # of the frames that a narrow Omnivore is trained on

@@ -91,6 +91,15 @@ def test_features_and_recipes_that_go_together_are_accepted(ave):
     assert load_config({"ave": ave}).ave.features == ave.get("features", "omnivore_asf")
 
 
+def test_a_leading_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    config = load_config({"custom": {"videos": "~/videos", "checkpoints": {"asf": "~/a.pyth"}}})
+    assert config.custom.videos == Path("/home/someone/videos")
+    assert config.custom.checkpoints.asf == Path("/home/someone/a.pyth")
+    with pytest.raises(ConfigError, match=r"custom\.videos: .*unknown user"):
+        load_config({"custom": {"videos": "~nobody_has_this_name/videos"}})
+
+
 def test_settings_cannot_be_changed_after_loading():
     with pytest.raises(ValueError, match="frozen"):
         Config().seed = 1
