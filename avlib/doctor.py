@@ -157,7 +157,7 @@ def _paths(study: AnyStudy) -> dict[str, Path | None]:
 
 
 def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
-    from avlib.extractors.registry import check_given_weights
+    from avlib.extractors.registry import EXTRACTORS
     from avlib.tim.checkpoint import load_tim
     from avlib.tim.recipes import TIM_RECIPES
 
@@ -173,8 +173,10 @@ def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
         recipe = TIM_RECIPES["ave"]
         load_tim(weights, nhead=recipe.nhead, num_feats=recipe.num_feats)
     else:
+        extractor, values = EXTRACTORS[network], {"preset": preset, "backend": "transformers"}
         with TemporaryDirectory() as folder:
-            check_given_weights(network, weights, preset=preset, target=Path(folder, "report.json"))
+            options = {name: values[name] for name in extractor.options}
+            extractor.check_weights(weights, Path(folder, "report.json"), **options)
     return f"{name}.checkpoints.{network}: {weights} fits"
 
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from avlib.extractors.clips import VisualExtractor, VisualSettings
 from avlib.extractors.extraction import Video
 from avlib.extractors.intervals import interval_rows
 from avlib.extractors.omnivore.clips import omnivore_frames
+from avlib.extractors.omnivore.extraction import OmnivoreClips, OmnivoreExtractor, OmnivoreSettings
 from avlib.extractors.omnivore.network import SWIN_B, TrunkSizes, omnivore_trunk
-from avlib.extractors.omnivore.weights import ClipSize, OmnivoreClips
+from avlib.extractors.omnivore.weights import ClipSize
 from avlib.extractors.omnivore.window_attention import fuse_attention
 from avlib.extractors.pictures import MEAN, STD
 from avlib.extractors.rand_augment import OMNIVORE, augment
@@ -93,12 +93,10 @@ def ours(path: Path, rows: pd.DataFrame, views: int, mode: FrameMode) -> None:
     )
     clips.network = NoNetwork()
 
-    class FrontEnd(VisualExtractor):
+    class FrontEnd(OmnivoreExtractor):
         _model = clips
 
-    settings = VisualSettings(
-        extractor="omnivore", frames=mode, first_frame="consistent", seed=0, device="cpu"
-    )
+    settings = OmnivoreSettings(frames=mode, first_frame="consistent", seed=0, device="cpu")
     video = Video("v", "train", "")
     features = FrontEnd(None, settings, {("v", "train"): path}).extract(video, rows, views)
     assert sum(len(block) for block in features.blocks) == len(rows) * views

@@ -9,6 +9,7 @@ from avlib.studies.llp import Llp
 from avlib.studies.custom import Custom
 from avlib.studies.k600 import K600, Sounds
 from avlib.datasets.llp import LABEL_FILES
+from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS
 from avlib.io.provenance import code_fingerprint
 from avlib.workflow import Workflow
 
@@ -20,12 +21,12 @@ wildcard_constraints:
     study="[A-Za-z0-9][A-Za-z0-9_]*",
     shard="[0-9]+",
     split="|".join(SPLITS),
-    extractor="asf|omnivore|vgg19|vggish",
+    extractor="|".join(EXTRACTORS),
     modality="audio_visual|audio|visual",
     fold="[A-Za-z0-9_.-]+",
-    kind="vggish|res152|r2plus1d_18|clip|clap|clap_segments",
+    kind="|".join(VIDEO_EXTRACTORS),
     variant=r"han|valor\+{0,2}",
     network=(
-        r"asf|omnivore|vgg19|vggish|res152|r2plus1d_18|clip|clap|tim/(audio_visual|audio|visual)"
+        f"{'|'.join(EXTRACTORS)}|tim/(audio_visual|audio|visual)"
         r"|soundtrack/[A-Za-z0-9_.-]+|parser/(han|valor\+{0,2})"
     ),

@@ -12,7 +12,7 @@ rule check_weights:
     benchmark:
         "logs/{study}/check_weights/{network}.tsv"
     wildcard_constraints:
-        network="asf|omnivore|vgg19|vggish|res152|r2plus1d_18|clip|clap",
+        network="|".join(EXTRACTORS),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -20,9 +20,8 @@ rule check_weights:
         mem_mb=4_000,
         runtime=10,
     params:
-        preset=studies.preset,
-        clap_backend=settings.llp.teachers.audio.backend,
-        code=code_fingerprint("avlib.extractors.registry"),
+        options=studies.weights_options,
+        code=lambda wildcards: code_fingerprint(EXTRACTORS[wildcards.network].module),
     script:
         "../workflow_scripts/check_weights.py"
 
@@ -147,7 +146,7 @@ rule extract_features:
         videos=studies.video_lists,
         journal=studies.feature_journal,
         folder="results/{study}/features/{extractor}",
-        code=studies.extractor_code,
+        code=lambda wildcards: code_fingerprint(EXTRACTORS[wildcards.extractor].module),
     script:
         "../workflow_scripts/extract_features.py"
 

@@ -129,7 +129,7 @@ rule extract_segments:
         videos=studies.video_list,
         journal=studies.segment_journal,
         folder="results/{study}/features/{kind}",
-        code=code_fingerprint("avlib.valor.extraction"),
+        code=lambda wildcards: code_fingerprint(VIDEO_EXTRACTORS[wildcards.kind].module),
     script:
         "../workflow_scripts/extract_segments.py"
 

@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-from avlib.extractors.registry import check_given_weights
+from avlib.extractors.registry import EXTRACTORS
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    check_given_weights(
-        smk.wildcards.network,
-        Path(smk.input[0]),
-        preset=smk.params.preset,
-        clap_backend=smk.params.clap_backend,
-        target=Path(smk.output[0]),
+    EXTRACTORS[smk.wildcards.network].check_weights(
+        Path(smk.input[0]), Path(smk.output[0]), **smk.params.options
     )

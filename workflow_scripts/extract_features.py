@@ -3,14 +3,13 @@
 from pathlib import Path
 
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.registry import extract_shard
+from avlib.extractors.registry import EXTRACTORS
 from avlib.joblog import job_log
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    extract_shard(
-        smk.wildcards.extractor,
+    EXTRACTORS[smk.wildcards.extractor].extract_shard(
         ShardFiles(
             sources=[Path(path) for path in smk.input.packs or smk.params.videos],
             manifests=[Path(path) for path in smk.input.manifests],
@@ -21,5 +20,5 @@ with job_log(Path(smk.log[0])):
             index=Path(smk.output[0]),
         ),
         smk.params.extraction["settings"],
-        views=smk.params.extraction["views"],
+        smk.params.extraction["views"],
     )

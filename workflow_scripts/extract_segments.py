@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from avlib.extractors.extraction import ShardFiles
+from avlib.extractors.registry import VIDEO_EXTRACTORS
 from avlib.joblog import job_log
-from avlib.valor.extraction import SegmentSettings, extract_segments
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    extract_segments(
+    VIDEO_EXTRACTORS[smk.wildcards.kind].extract_shard(
         ShardFiles(
             sources=[Path(smk.params.videos)],
             manifests=[Path(smk.input.manifest)],
@@ -19,5 +19,6 @@ with job_log(Path(smk.log[0])):
             journal=Path(smk.params.journal),
             index=Path(smk.output[0]),
         ),
-        SegmentSettings(**smk.params.extraction),
+        smk.params.extraction,
+        {},
     )

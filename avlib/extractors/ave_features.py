@@ -14,7 +14,7 @@ import pandas as pd
 
 from avlib.datasets.ave import SECONDS, Annotation, read_annotations, read_splits
 from avlib.errors import DataError
-from avlib.extractors.intervals_second_intervals import second_intervals
+from avlib.extractors.intervals import second_intervals
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.atomic import atomic_path
 from avlib.io.checkpoints import file_hash

@@ -1,4 +1,4 @@
-"""Stages extract_<visual extractor>: features of the picture of one shard's videos.
+"""What extractors of video clips share: every interval of a table becomes a clip of frames.
 
 Every frame is decoded once, and prepared for the unaugmented view once, however many intervals
 see it. The clips of a batch are made while the network works on the batch before. Batches have a
@@ -8,11 +8,11 @@ shards, on other videos or on interruptions.
 
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -24,10 +24,7 @@ from torch import Tensor, nn
 
 from avlib.errors import DataError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
-from avlib.extractors.omnivore.weights import OmnivoreClips, load_omnivore, untrained_omnivore
-from avlib.extractors.pictures import PictureExtractor, PictureSettings
-from avlib.extractors.videomae.clips import VideoMAEClips
-from avlib.extractors.videomae.network import load_videomae, untrained_videomae
+from avlib.extractors.pictures import PictureExtractor, Settings
 from avlib.media.frames import ClipReader, Picture
 from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
@@ -35,20 +32,6 @@ from avlib.prefetch import prefetched
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 4  # clips
-
-
-@dataclass(frozen=True, kw_only=True)
-class VisualSettings(PictureSettings):
-    """What decides the bytes of the features, beside the videos and the weights.
-
-    Attributes:
-        extractor: the network and its front end.
-        first_frame: whether the first frame of an augmented clip is treated as the others, or as
-            in the published features; for omnivore only.
-    """
-
-    extractor: Literal["omnivore", "videomae"]
-    first_frame: Literal["consistent", "reference"]
 
 
 class ClipModel(Protocol):
@@ -85,38 +68,24 @@ class _Prepared(NamedTuple):
     whole: Picture | None
 
 
-def extract_visual_shard(
-    files: ShardFiles, settings: VisualSettings, *, views: dict[str, int]
-) -> None:
-    """Write the visual features of every usable video of a shard, and their index.
+class ClipExtractor(PictureExtractor[Settings]):
+    """What makes features of clips, but for the network and its front end."""
 
-    A video whose picture cannot be decoded is left out; the index says why.
-
-    Args:
-        files: inputs and outputs; the sources are lists of videos, as `scan` writes them.
-        settings: what decides the bytes.
-        views: views of each interval, by split; view 0 is not augmented.
-
-    Raises:
-        CheckpointError: if the weights do not fit the network.
-    """
-    cv2.setNumThreads(1)
-    extractor = VisualExtractor(files.checkpoint, settings, video_paths(files.sources))
-    extract_videos(files, extractor, views)
-
-
-class VisualExtractor(PictureExtractor[VisualSettings]):
-    """Makes the features of videos."""
-
-    module = "avlib.extractors.clips"
     libraries = (cv2.__version__, PIL.__version__)  # the second augments
+
+    @abstractmethod
+    def load(self, checkpoint: Path | None) -> ClipModel:
+        """Return the network and its front end, with random weights without a checkpoint.
+
+        Raises:
+            CheckpointError: if the file cannot be read or does not fit.
+        """
 
     @cached_property
     def _model(self) -> ClipModel:
         if self._checkpoint is None:
             logger.warning("random weights: these features carry nothing learned")
-        load = {"omnivore": _load_omnivore, "videomae": _load_videomae}[self._settings.extractor]
-        model = load(self._checkpoint, self._settings)
+        model = self.load(self._checkpoint)
         model.network.to(self._device, getattr(torch, self._settings.dtype))
         return model
 
@@ -181,12 +150,25 @@ def _batches(clips: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         yield np.stack(batch)
 
 
-def _load_omnivore(checkpoint: Path | None, settings: VisualSettings) -> ClipModel:
-    seed = settings.seed
-    trunk, clip = load_omnivore(checkpoint) if checkpoint else untrained_omnivore(seed)
-    return OmnivoreClips(trunk, clip, seed=seed, first_frame=settings.first_frame)
+def extract_clips(
+    files: ShardFiles,
+    extractor: type[ClipExtractor[Settings]],
+    settings: Settings,
+    views: Mapping[str, int],
+) -> None:
+    """Write the features of every usable video of a shard, and their index.
 
+    A video whose frames cannot be decoded is left out; the index says why.
 
-def _load_videomae(checkpoint: Path | None, settings: VisualSettings) -> ClipModel:
-    network = load_videomae(checkpoint) if checkpoint else untrained_videomae(settings.seed)
-    return VideoMAEClips(network, seed=settings.seed)
+    Args:
+        files: inputs and outputs; the sources are lists of videos, as `scan` writes them.
+        extractor: class of what makes the features.
+        settings: what decides the bytes.
+        views: views of each interval, by split; view 0 is not augmented.
+
+    Raises:
+        CheckpointError: if the weights do not fit the network.
+    """
+    cv2.setNumThreads(1)
+    paths = video_paths(files.sources)
+    extract_videos(files, extractor(files.checkpoint, settings, paths), views)

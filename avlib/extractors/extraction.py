@@ -92,6 +92,7 @@ class ShardFiles:
         folder: where `<split>/<video_id>.npy` go.
         journal: which of them exist.
         index: table to write.
+        frames: folder of frames that several extractors of a job share; None: each has its own.
     """
 
     sources: Sequence[Path]
@@ -101,6 +102,7 @@ class ShardFiles:
     folder: Path
     journal: Path
     index: Path
+    frames: Path | None = None
 
 
 class Video(NamedTuple):

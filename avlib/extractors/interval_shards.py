@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from avlib.extractors.intervals import interval_table, read_published_intervals
-from avlib.extractors.intervals_second_intervals import second_intervals
+from avlib.extractors.intervals import interval_table, read_published_intervals, second_intervals
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table, write_parts, write_table
 from avlib.media.tables import MANIFEST

@@ -163,6 +163,27 @@ def _frames(numbers: Floats) -> "pd.Series[int]":
     return pd.Series(np.rint(numbers)).astype("Int64")
 
 
+def second_intervals(video_ids: Sequence[str], seconds: int) -> pd.DataFrame:
+    """Return the intervals (i, i + 1) of videos of so many seconds.
+
+    Returns:
+        table of kind INTERVALS, without frame numbers.
+    """
+    start_s = np.tile(np.arange(seconds, dtype=np.float64), len(video_ids))
+    no_frames = pd.Series(pd.NA, range(len(start_s)), "Int64")
+    return pd.DataFrame(
+        {
+            "interval_id": [f"{v}_{k}" for v in video_ids for k in range(1, seconds + 1)],
+            "video_id": np.repeat(np.array(video_ids, object), seconds),
+            "start_s": start_s,
+            "stop_s": start_s + 1.0,
+            "centre_s": start_s + 0.5,
+            "start_frame": no_frames,
+            "stop_frame": no_frames,
+        }
+    )
+
+
 def read_published_intervals(path: Path) -> pd.DataFrame:
     """Return a published interval table (`*_feature_times.pkl`, or its CSV) as ours.
 

@@ -7,7 +7,9 @@ from typing import ClassVar, Generic, TypeVar
 
 import av
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from avlib.device import resolve_device
@@ -18,8 +20,6 @@ from avlib.media import ffmpeg
 from avlib.media.frames import FrameMode
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in [0, 1]
-
-
 STD = (0.229, 0.224, 0.225)
 
 
@@ -34,6 +34,12 @@ def normalise(clips: Tensor) -> Tensor:
     channels_first = clips.permute(0, 4, 1, 2, 3)
     normal = channels_first.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
     return normal.div_(255).sub_(mean).div_(std)
+
+
+def unit_range(picture: NDArray[np.uint8]) -> Tensor:
+    """Return a frame (H, W, 3) as (3, H, W) in [0, 1]."""
+    channels_first = picture.transpose(2, 0, 1).copy()  # in order, and ours to write to
+    return torch.from_numpy(channels_first).float().div(255)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,96 +1,293 @@
-"""All networks that make features, by name: their weights checked, and a shard extracted."""
+"""All extractors, one row each: what a network sees, what it returns and where its code is.
+
+The module of a row has two functions, which are imported when they are used:
+
+- `check_weights(checkpoint, target, **options)` writes what a checkpoint is to the JSON file
+  `target`, if it fits the network; otherwise it raises a CheckpointError.
+- `extract_shard(files, settings, views)` writes the features of a shard's videos and their index.
+
+See `docs/adding_an_extractor.md`.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from avlib.errors import ConfigError
-from avlib.extractors.extraction import ShardFiles
+if TYPE_CHECKING:
+    from avlib.extractors.extraction import ShardFiles
 
-if TYPE_CHECKING:  # each network has imports of its own, which take seconds
-    from avlib.extractors.clap.embeddings import Backend
+COMMON_SETTINGS = ("seed", "dtype", "device", "allow_tf32")
 
 
-def check_given_weights(
-    network: str,
-    checkpoint: Path,
-    *,
-    preset: str | None,
-    clap_backend: "Backend" = "transformers",
-    target: Path,
+@dataclass(frozen=True)
+class AudioInput:
+    """Mono waveforms.
+
+    Attributes:
+        sample_rate: Hz that the network was trained on; None: that of a preset.
+        window_s: length of one input in seconds.
+    """
+
+    sample_rate: int | None
+    window_s: float
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """Video frames.
+
+    Attributes:
+        rate_fps: frames per second that are looked at; None: those of an interval, at any rate.
+        size: height and width of one input in pixels.
+        frames: frames of one input.
+    """
+
+    rate_fps: int | None
+    size: int
+    frames: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor:
+    """A network that makes features.
+
+    Attributes:
+        name: key of EXTRACTORS.
+        network: name of its weights in the configuration, and of its folder below `model/`.
+        folder: name of its folder below `features/`.
+        module: its code, with the functions that the head of this file describes.
+        modality: what it sees.
+        sees: one input of the network.
+        cut: what becomes a row of features: the intervals of a table, with views, in files
+            `<split>/<video_id>.npy` (intervals, views, *shape); whole seconds, the same with one
+            view; or equal parts of a whole video, in files `<video_id>.npy` (rows, *shape).
+        rows: of a whole video; None: as many as it has intervals or seconds.
+        shape: of one row of features, with the published weights.
+        weights: files of published weights, as their authors name them.
+        settings: names of the settings that it takes, beside COMMON_SETTINGS.
+        options: those of its settings on which it depends whether weights fit.
+        is_trainable: whether a study can train it on its own train split.
+    """
+
+    name: str
+    network: str
+    folder: str
+    module: str
+    modality: Literal["audio", "visual"]
+    sees: AudioInput | FrameInput
+    cut: Literal["intervals", "seconds", "video"]
+    rows: int | None = None
+    shape: tuple[int, ...]
+    weights: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    is_trainable: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Channels of a feature, with the published weights."""
+        return self.shape[-1]
+
+    def check_weights(self, checkpoint: Path, target: Path, **options: Any) -> None:
+        """Write what a checkpoint is, if it fits the network.
+
+        Args:
+            checkpoint: the file.
+            target: JSON file to write.
+            options: values of `self.options`.
+
+        Raises:
+            CheckpointError: if it does not fit.
+        """
+        import_module(self.module).check_weights(checkpoint, target, **options)
+
+    def extract_shard(
+        self, files: "ShardFiles", settings: Mapping[str, Any], views: Mapping[str, int]
+    ) -> None:
+        """Write the features of every usable video of a shard, and their index.
+
+        Args:
+            files: inputs and outputs. The sources are packs of waveforms, or lists of videos for
+                visual features and those of whole videos.
+            settings: values of COMMON_SETTINGS and of `self.settings`.
+            views: views of each interval, by split; of no effect unless `cut` is "intervals".
+
+        Raises:
+            CheckpointError: if the weights do not fit the network.
+        """
+        import_module(self.module).extract_shard(files, settings, views)
+
+
+_PACKAGE = "avlib.extractors"
+_ROWS = (
+    Extractor(
+        name="asf",
+        network="asf",
+        folder="asf",
+        module=f"{_PACKAGE}.auditory_slowfast.extraction",
+        modality="audio",
+        sees=AudioInput(sample_rate=None, window_s=0.999),
+        cut="intervals",
+        shape=(2304,),
+        weights=("asf_vggsound.pyth", "asf_epicsounds.pyth"),
+        settings=("preset", "specaug", "mel_on_device"),
+        options=("preset",),
+        is_trainable=True,
+    ),
+    Extractor(
+        name="omnivore",
+        network="omnivore",
+        folder="omnivore",
+        module=f"{_PACKAGE}.omnivore.extraction",
+        modality="visual",
+        sees=FrameInput(rate_fps=None, size=224, frames=32),
+        cut="intervals",
+        shape=(1024,),
+        weights=("swinB_checkpoint.torch", "swinB_epic_checkpoint.torch"),
+        settings=("frames", "first_frame"),
+        is_trainable=True,
+    ),
+    Extractor(
+        name="videomae",
+        network="videomae",
+        folder="videomae",
+        module=f"{_PACKAGE}.videomae.extraction",
+        modality="visual",
+        sees=FrameInput(rate_fps=None, size=224, frames=16),
+        cut="intervals",
+        shape=(1024,),
+        weights=("videomae_epic.pth.tar",),
+        settings=("frames",),
+    ),
+    Extractor(
+        name="vgg19",
+        network="vgg19",
+        folder="vgg19",
+        module=f"{_PACKAGE}.vgg19.extraction",
+        modality="visual",
+        sees=FrameInput(rate_fps=16, size=224),
+        cut="seconds",
+        shape=(7, 7, 512),
+        weights=("vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",),
+        settings=("frames",),
+    ),
+    Extractor(
+        name="vggish",
+        network="vggish",
+        folder="vggish",
+        module=f"{_PACKAGE}.vggish.extraction",
+        modality="audio",
+        sees=AudioInput(sample_rate=16_000, window_s=0.96),
+        cut="seconds",
+        shape=(128,),
+        weights=("vggish-10086976.pth",),
+        settings=("sample_rate",),
+    ),
+    Extractor(
+        name="vggish_video",
+        network="vggish",
+        folder="vggish",
+        module=f"{_PACKAGE}.vggish.segments",
+        modality="audio",
+        sees=AudioInput(sample_rate=16_000, window_s=0.96),
+        cut="video",
+        rows=10,
+        shape=(128,),
+        weights=("vggish-10086976.pth",),
+        settings=("sound",),
+    ),
+    Extractor(
+        name="res152",
+        network="res152",
+        folder="res152",
+        module=f"{_PACKAGE}.resnet.res152",
+        modality="visual",
+        sees=FrameInput(rate_fps=8, size=224),
+        cut="video",
+        rows=80,
+        shape=(2048,),
+        weights=("resnet152-394f9c45.pth",),
+    ),
+    Extractor(
+        name="r2plus1d_18",
+        network="r2plus1d_18",
+        folder="r2plus1d_18",
+        module=f"{_PACKAGE}.resnet.r2plus1d_18",
+        modality="visual",
+        sees=FrameInput(rate_fps=8, size=112, frames=8),
+        cut="video",
+        rows=10,
+        shape=(512,),
+        weights=("r2plus1d_18-91a641e6.pth",),
+    ),
+    Extractor(
+        name="clip",
+        network="clip",
+        folder="clip",
+        module=f"{_PACKAGE}.clip.extraction",
+        modality="visual",
+        sees=FrameInput(rate_fps=8, size=224),
+        cut="video",
+        rows=10,
+        shape=(768,),
+        weights=("model.safetensors of openai/clip-vit-large-patch14",),
+        settings=("antialias",),
+    ),
+    Extractor(
+        name="clap",
+        network="clap",
+        folder="clap",
+        module=f"{_PACKAGE}.clap.extraction",
+        modality="audio",
+        sees=AudioInput(sample_rate=48_000, window_s=10.0),
+        cut="video",
+        rows=64,
+        shape=(768,),
+        weights=("630k-fusion-best.pt",),
+        settings=("backend",),
+        options=("backend",),
+    ),
+    Extractor(
+        name="clap_segments",
+        network="clap",
+        folder="clap_segments",
+        module=f"{_PACKAGE}.clap.segments",
+        modality="audio",
+        sees=AudioInput(sample_rate=48_000, window_s=10.0),
+        cut="video",
+        rows=10,
+        shape=(512,),
+        weights=("630k-fusion-best.pt",),
+        settings=("backend",),
+        options=("backend",),
+    ),
+)
+EXTRACTORS: dict[str, Extractor] = {row.name: row for row in _ROWS}
+# Those of whole videos by the name of their folder, LLP's kinds of features.
+VIDEO_EXTRACTORS = {row.folder: row for row in _ROWS if row.cut == "video"}
+
+
+def extract_together(
+    files: Mapping[str, "ShardFiles"],
+    settings: Mapping[str, Mapping[str, Any]],
+    frames: Path,
 ) -> None:
-    """Write what a checkpoint is, if it fits its network.
+    """Write the features of several extractors, which see the same frames, of a shard's videos.
+
+    The frames of a video are decoded for the first extractor that needs them.
 
     Args:
-        network: asf, omnivore, vgg19, vggish, res152, r2plus1d_18, clip or clap.
-        checkpoint: the file.
-        preset: of Auditory SlowFast; None for other networks.
-        clap_backend: package that runs CLAP.
-        target: JSON file to write.
+        files: inputs and outputs of each extractor, by its name.
+        settings: of each, as `Extractor.extract_shard` takes them.
+        frames: folder for the frames; removed at the end.
 
     Raises:
-        CheckpointError: if it does not fit.
+        CheckpointError: if the weights of one do not fit its network.
     """
-    # Each network has imports of its own, which take seconds and which the others do without.
-    if network == "asf":
-        from avlib.extractors.auditory_slowfast.extraction import check_weights
+    from avlib.extractors.segments import shared_frames  # imports torch
 
-        assert preset is not None
-        check_weights(checkpoint, preset, target)
-    elif network == "omnivore":
-        from avlib.extractors.omnivore.weights import check_omnivore
-
-        check_omnivore(checkpoint, target)
-    elif network == "vgg19":
-        from avlib.extractors.vgg19.maps import check_vgg19
-
-        check_vgg19(checkpoint, target)
-    elif network == "vggish":
-        from avlib.extractors.vggish.patches import check_vggish
-
-        check_vggish(checkpoint, target)
-    elif network in ("res152", "r2plus1d_18", "clip", "clap"):
-        from avlib.valor.extraction import check_segment_network
-
-        check_segment_network(network, checkpoint, target, clap_backend)
-    else:
-        raise ConfigError(f"no network is called {network!r}")
-
-
-def extract_shard(
-    extractor: str, files: ShardFiles, settings: Mapping[str, Any], *, views: dict[str, int]
-) -> None:
-    """Write the features of every usable video of a shard, and their index.
-
-    Args:
-        extractor: asf, omnivore, vgg19 or vggish.
-        files: inputs and outputs; the sources are packs for features of the sound, lists of
-            videos for those of the picture.
-        settings: what decides the bytes: the fields of the extractor's settings.
-        views: views of each interval, by split; VGG-19 and VGGish have one.
-
-    Raises:
-        CheckpointError: if the weights do not fit the network.
-    """
-    if extractor == "asf":
-        from avlib.extractors.auditory_slowfast.extraction import ExtractionSettings
-        from avlib.extractors.auditory_slowfast.extraction_sound_extraction import (
-            extract_sound_shard,
-        )
-
-        extract_sound_shard(files, ExtractionSettings(**settings), views=views)
-    elif extractor == "omnivore":
-        from avlib.extractors.clips import VisualSettings, extract_visual_shard
-
-        extract_visual_shard(files, VisualSettings(extractor="omnivore", **settings), views=views)
-    elif extractor == "vgg19":
-        from avlib.extractors.pictures import PictureSettings
-        from avlib.extractors.vgg19.extraction import extract_vgg19_shard
-
-        extract_vgg19_shard(files, PictureSettings(**settings))
-    elif extractor == "vggish":
-        from avlib.extractors.vggish.extraction import VggishSettings, extract_vggish_shard
-
-        extract_vggish_shard(files, VggishSettings(**settings))
-    else:
-        raise ConfigError(f"no network is called {extractor!r}")
+    with shared_frames(frames):
+        for name, own in files.items():
+            EXTRACTORS[name].extract_shard(replace(own, frames=frames), settings[name], {})

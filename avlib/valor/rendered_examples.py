@@ -17,11 +17,13 @@ from torch import Tensor
 from avlib.datasets.miniature.scenes import LLP_THINGS, draw_scene, mix_sounds
 from avlib.datasets.miniature.video import SAMPLE_RATE, SIZE
 from avlib.extractors.clap import log_mel as clap_mel
+from avlib.extractors.clip.images import clip_input
+from avlib.extractors.resnet.images import r2plus1d_input, res152_input
+from avlib.extractors.segments import SECONDS
+from avlib.extractors.vggish.segments import segment_patches
 from avlib.io.packs import INT16_SCALE, as_float32
 from avlib.media.frames import Picture
 from avlib.media.resample import resample_mono
-from avlib.valor.features import SECONDS, segment_patches
-from avlib.valor.pictures import clip_input, r2plus1d_input, res152_input
 
 MOST_THINGS = 3  # in a scene
 SHOWN_SHARE = 0.75  # of the things of a scene that are there in a second of it

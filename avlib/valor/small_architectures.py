@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from avlib.datasets.llp import CLASSES
 from avlib.extractors.clap.network import Clap, ClapSizes
-from avlib.extractors.clip.network import ClipSizes, TowerSizes, untrained_clip
+from avlib.extractors.clip.network import ClipSizes, TowerSizes
+from avlib.extractors.clip.weights import untrained_clip
+from avlib.extractors.resnet.network import R2Plus1d, ResNet
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
+from avlib.extractors.weights import untrained
 from avlib.io.text_tokens import BYTE_VOCABULARY
 from avlib.valor.captions import caption_tokens
-from avlib.valor.features import untrained
-from avlib.valor.pooled_networks import R2Plus1d, ResNet
 from avlib.valor.pseudo_labels import CLAP_THRESHOLDS, CLIP_THRESHOLDS
 from avlib.valor.sound_texts import TEXTS, text_tokens
 

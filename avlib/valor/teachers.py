@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from avlib.device import resolve_device
 from avlib.errors import ConfigError, DataError
 from avlib.extractors.clap import embeddings as clap
-from avlib.extractors.clip.network import load_clip
+from avlib.extractors.clip import embeddings as clip
+from avlib.extractors.clip.weights import load_clip
 from avlib.io.arrays import write_arrays
 from avlib.progress import progress
-from avlib.valor import visual_teacher as clip
 from avlib.valor.captions import CAPTIONS, caption_tokens
 from avlib.valor.feature_folders import FeatureFolder
 from avlib.valor.sound_texts import TEXTS, text_tokens

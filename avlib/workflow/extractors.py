@@ -1,13 +1,13 @@
 """What the rules of features.smk ask: weights, their training, and extraction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from avlib.datasets.tables import SPLITS
 from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.recipes import RECIPES
-from avlib.io.provenance import code_fingerprint
+from avlib.extractors.registry import COMMON_SETTINGS, EXTRACTORS, Extractor
 from avlib.studies.ave import Ave
 from avlib.studies.base import is_rendered
 from avlib.studies.custom import Custom
@@ -16,15 +16,7 @@ from avlib.studies.llp import Llp
 from avlib.workflow.media import VGG_SAMPLE_RATE
 from avlib.workflow.study_files import Studies, Wildcards
 
-CODE = {  # the module of each extractor
-    "asf": "auditory_slowfast.extraction_sound_extraction",
-    "omnivore": "clips",
-    "vgg19": "vgg19.extraction",
-    "vggish": "vggish.extraction",
-}
-SOUND_EXTRACTORS = ("asf", "vggish")
 RATE_FPS, SHORT_SIDE = 8, 80  # of the frames that a narrow Omnivore is trained on
-TRAINABLE = ("asf", "omnivore")
 PUBLISHED_VISUAL_VIEWS, SMALL_VISUAL_VIEWS = 4, 2  # of a training interval
 
 
@@ -62,7 +54,7 @@ class FeatureStages(Studies):
     def _check_trainable(self, wildcards: Wildcards, name: str) -> None:
         study = self.study(wildcards)
         key = f"{wildcards.study}.checkpoints.{name}"
-        if name not in TRAINABLE:
+        if not EXTRACTORS[name].is_trainable:
             raise ConfigError(
                 f"{key}: features: vgg needs published weights, which cannot be trained here; "
                 "give them, or `untrained` to try the pipeline with random ones"
@@ -100,10 +92,13 @@ class FeatureStages(Studies):
             reports += [str(folder / name) for name in [*parsers, "labels.json"]]
         return reports
 
-    def preset(self, wildcards: Wildcards) -> str | None:
-        """Return the name of the preset of a study with features of intervals."""
+    def weights_options(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings on which it depends whether the job's weights fit."""
         study = self.section(wildcards)
-        return study.preset if isinstance(study, Ave | Custom) else None
+        values: dict[str, Any] = {"backend": self.config.llp.teachers.audio.backend}
+        if isinstance(study, Ave | Custom):
+            values["preset"] = study.preset
+        return {name: values[name] for name in EXTRACTORS[wildcards.network].options}
 
     # Training of Auditory SlowFast and Omnivore
 
@@ -150,44 +145,37 @@ class FeatureStages(Studies):
 
     def sources(self, wildcards: Wildcards) -> list[str]:
         """Return the sound packs of a feature shard, if the features are those of the sound."""
-        return self.member_packs(wildcards) if wildcards.extractor in SOUND_EXTRACTORS else []
-
-    def extractor_code(self, wildcards: Wildcards) -> str:
-        """Return the fingerprint of the code that decides the features."""
-        return code_fingerprint(f"avlib.extractors.{CODE[wildcards.extractor]}")
+        is_audio = EXTRACTORS[wildcards.extractor].modality == "audio"
+        return self.member_packs(wildcards) if is_audio else []
 
     def extraction(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the features, beside the videos and the weights."""
-        common = self._common() | {
-            "dtype": self.config.dtype,
-            "allow_tf32": self.config.allow_tf32,
+        extractor, study = EXTRACTORS[wildcards.extractor], self.study(wildcards)
+        values: dict[str, Callable[[], Any]] = {
+            "preset": lambda: study.preset,
+            "specaug": lambda: study.specaug,
+            "mel_on_device": lambda: self.config.mel_on_device,
+            "frames": lambda: self.ave(wildcards).visual.frames,
+            "first_frame": lambda: self.ave(wildcards).visual.first_frame,
+            "sample_rate": lambda: VGG_SAMPLE_RATE,
         }
-        own: Mapping[str, Callable[[Wildcards], tuple[dict[str, Any], int]]] = {
-            "asf": self._asf_extraction,
-            "omnivore": self._omnivore_extraction,
-            "vgg19": lambda w: ({"frames": self.ave(w).visual.frames}, 1),
-            "vggish": lambda w: ({"sample_rate": VGG_SAMPLE_RATE}, 1),
-        }
-        settings, train_views = own[wildcards.extractor](wildcards)
+        shared = {name: getattr(self.config, name) for name in COMMON_SETTINGS}
+        train_views = self._train_views(wildcards, extractor)
         return {
-            "settings": common | settings,
+            "settings": shared | {name: values[name]() for name in extractor.settings},
             "views": {split: train_views if split == "train" else 1 for split in SPLITS},
         }
 
-    def _asf_extraction(self, wildcards: Wildcards) -> tuple[dict[str, Any], int]:
-        study = self.study(wildcards)
-        settings = {
-            "preset": study.preset,
-            "specaug": study.specaug,
-            "mel_on_device": self.config.mel_on_device,
-        }
-        return settings, study.views or study.asf.train_views
-
-    def _omnivore_extraction(self, wildcards: Wildcards) -> tuple[dict[str, Any], int]:
-        visual = self.ave(wildcards).visual
-        is_trained = self.is_trained(wildcards, "omnivore")
-        views = visual.views or (SMALL_VISUAL_VIEWS if is_trained else PUBLISHED_VISUAL_VIEWS)
-        return {"frames": visual.frames, "first_frame": visual.first_frame}, views
+    def _train_views(self, wildcards: Wildcards, extractor: Extractor) -> int:
+        """Return the views of a training interval."""
+        if extractor.cut != "intervals":
+            return 1
+        if extractor.modality == "audio":
+            study = self.study(wildcards)
+            return study.views or study.asf.train_views
+        is_trained = self.is_trained(wildcards, extractor.network)
+        default = SMALL_VISUAL_VIEWS if is_trained else PUBLISHED_VISUAL_VIEWS
+        return self.ave(wildcards).visual.views or default
 
     def feature_indices(self, wildcards: Wildcards) -> list[str]:
         """Return the feature indices of all shards of the study."""

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from avlib.errors import ConfigError
+from avlib.extractors.registry import COMMON_SETTINGS, VIDEO_EXTRACTORS
 from avlib.io.atomic import write_json
 from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.studies.llp import Llp
@@ -20,7 +21,6 @@ from avlib.workflow.study_files import Studies, Wildcards
 
 TEACHERS = {"audio": "clap_segments", "visual": "clip"}  # kind of the features that are compared
 MINIATURE_BATCH = 16  # videos; with 64 as published the few there are would make two steps an epoch
-NETWORKS = {"clap_segments": "clap"}  # where a network has another name than the kind of feature
 
 
 class ParsingStages(Studies):
@@ -74,12 +74,12 @@ class ParsingStages(Studies):
 
     def segment_weights(self, wildcards: Wildcards) -> str:
         """Return the weights that features of a kind are made with: given, or trained here."""
-        return self.weights_of_network(wildcards, NETWORKS.get(wildcards.kind, wildcards.kind))
+        return self.weights_of_network(wildcards, VIDEO_EXTRACTORS[wildcards.kind].network)
 
     def teacher_weights(self, wildcards: Wildcards) -> str:
         """Return the weights of the job's teacher."""
         kind = TEACHERS[wildcards.modality]
-        return self.weights_of_network(wildcards, NETWORKS.get(kind, kind))
+        return self.weights_of_network(wildcards, VIDEO_EXTRACTORS[kind].network)
 
     def weights_of_network(self, wildcards: Wildcards, name: str) -> str:
         """Return the weights of a network.
@@ -101,16 +101,14 @@ class ParsingStages(Studies):
     def segment_extraction(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the features of a kind, beside the videos and the weights."""
         teachers = self.llp(wildcards).teachers
-        own: dict[str, Any] = {}
-        if wildcards.kind == "clip":
-            own = {"antialias": teachers.visual.antialias}
-        elif wildcards.kind == "vggish":
-            own = {"sound": self.llp(wildcards).vggish_sound}
-        elif wildcards.kind in ("clap", "clap_segments"):
-            own = {"backend": self.backend(wildcards)}
-        names = ("device", "dtype", "allow_tf32")
-        shared = {name: getattr(self.config, name) for name in names}
-        return shared | {"kind": wildcards.kind} | own
+        own: dict[str, Callable[[], Any]] = {
+            "antialias": lambda: teachers.visual.antialias,
+            "sound": lambda: self.llp(wildcards).vggish_sound,
+            "backend": lambda: self.backend(wildcards),
+        }
+        shared = {name: getattr(self.config, name) for name in COMMON_SETTINGS}
+        extractor = VIDEO_EXTRACTORS[wildcards.kind]
+        return shared | {name: own[name]() for name in extractor.settings}
 
     def backend(self, wildcards: Wildcards) -> str:
         """Return the package that runs CLAP.
@@ -322,7 +320,7 @@ class ParsingStages(Studies):
         if wildcards.variant not in self.llp(wildcards).checkpoints.parsers:
             labels = self.parser_pseudo_labels(wildcards) or {}
             used += [TEACHERS[m] for m, source in labels.items() if not source["is_given"]]
-        names = sorted({NETWORKS.get(kind, kind) for kind in used})
+        names = sorted({VIDEO_EXTRACTORS[kind].network for kind in used})
         return {name: self.weights_of_network(wildcards, name) for name in names}
 
     def network_files(self, wildcards: Wildcards) -> list[str]:

@@ -10,11 +10,11 @@ from media_files import cut_off, make_video, run_ffmpeg
 from PIL import Image
 
 from avlib.errors import DataError
-from avlib.extractors import clips as visual_extraction
-from avlib.extractors.clips import VisualExtractor, VisualSettings, extract_visual_shard
+from avlib.extractors.clips import ClipExtractor
 from avlib.extractors.extraction import Journal, ShardFiles
 from avlib.extractors.index import index_features
 from avlib.extractors.intervals import interval_table
+from avlib.extractors.omnivore import extraction as omnivore_extraction
 from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_picture
 from avlib.extractors.omnivore.network import Omnivore, TrunkSizes
 from avlib.extractors.omnivore.weights import ClipSize, load_omnivore, save_omnivore
@@ -29,9 +29,7 @@ from avlib.media.scan import ScannedVideo
 from avlib.media.tables import MANIFEST
 from avlib.seeds import generator
 
-SETTINGS = VisualSettings(
-    extractor="omnivore", frames="decoded", first_frame="consistent", seed=0, device="cpu"
-)
+SETTINGS = {"frames": "decoded", "first_frame": "consistent", "seed": 0, "device": "cpu"}
 SIZES = TrunkSizes(width=8, depths=(1, 1, 1, 1), heads=(1, 1, 2, 2), window=(2, 3, 3))
 CLIP = ClipSize(num_frames=8, crop=32)
 
@@ -58,7 +56,7 @@ def make_shard(folder: Path, videos: list[Path]) -> ShardFiles:
 
 
 def extract(files: ShardFiles, settings=SETTINGS, views: int = 1) -> dict[str, np.ndarray]:
-    extract_visual_shard(files, settings, views={"train": views, "val": 1, "test": 1})
+    omnivore_extraction.extract_shard(files, settings, {"train": views, "val": 1, "test": 1})
     index = read_table(files.index, FEATURES)
     usable = index[index["status"] == "ok"]
     return {row.video_id: np.load(files.folder / row.path) for row in usable.itertuples()}
@@ -89,7 +87,7 @@ def plain_features(files, video, mode, change=lambda interval_id, place, picture
 @pytest.mark.parametrize("mode", ["decoded", "jpeg"])
 def test_features_are_those_of_the_plain_network_on_plain_clips(tmp_path, video, mode):
     files = make_shard(tmp_path, [video])
-    features = extract(files, replace(SETTINGS, frames=mode))["-a ü"]
+    features = extract(files, SETTINGS | {"frames": mode})["-a ü"]
     assert features.shape == (7, 1, 64)
     expected = plain_features(files, video, mode)
     np.testing.assert_allclose(features[:, 0], expected, rtol=1e-4, atol=1e-5)
@@ -97,14 +95,14 @@ def test_features_are_those_of_the_plain_network_on_plain_clips(tmp_path, video,
 
 def test_jpeg_frames_give_other_features(tmp_path, video):
     files = make_shard(tmp_path, [video])
-    decoded, jpeg = extract(files), extract(files, replace(SETTINGS, frames="jpeg"))
+    decoded, jpeg = extract(files), extract(files, SETTINGS | {"frames": "jpeg"})
     assert np.abs(decoded["-a ü"] - jpeg["-a ü"]).max() > 1e-3
 
 
 @pytest.mark.parametrize("first_frame", ["consistent", "reference"])
 def test_augmented_views_have_one_draw_a_clip(tmp_path, video, first_frame):
     files = make_shard(tmp_path, [video])
-    features = extract(files, replace(SETTINGS, first_frame=first_frame), views=3)["-a ü"]
+    features = extract(files, SETTINGS | {"first_frame": first_frame}, views=3)["-a ü"]
 
     def change(interval_id, place, picture):
         item = before = (interval_id, 2)
@@ -191,7 +189,7 @@ def test_the_summary_counts_what_was_left_out(tmp_path, video):
         manifest=files.manifests[0],
         checkpoint=files.checkpoint,
         study="s",
-        extraction=asdict(SETTINGS),
+        extraction=SETTINGS,
         index_target=tmp_path / "s" / "index.parquet",
         summary_target=tmp_path / "summary.json",
     )
@@ -227,20 +225,20 @@ def test_only_what_is_missing_is_done_again(tmp_path, video, monkeypatch):
 
 
 def record_extractions(monkeypatch) -> list[str]:
-    done, real = [], VisualExtractor.extract
+    done, real = [], ClipExtractor.extract
 
     def extract_one(self, video, rows, views):
         done.append(video.video_id)
         return real(self, video, rows, views)
 
-    monkeypatch.setattr(VisualExtractor, "extract", extract_one)
+    monkeypatch.setattr(ClipExtractor, "extract", extract_one)
     return done
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path, video, monkeypatch):
     other = make_video(tmp_path / "b.mp4", duration_s=1.7)
     files = make_shard(tmp_path, [video, other])
-    real = VisualExtractor._features
+    real = ClipExtractor._features
     calls = []
 
     def killed(self, clips):
@@ -250,7 +248,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path, video, monkeypatch):
         return real(self, clips)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(VisualExtractor, "_features", killed)
+        patched.setattr(ClipExtractor, "_features", killed)
         extract(files)
     assert [path.name for path in files.folder.rglob("*")] == ["train", "-a ü.npy"]
     assert list(Journal(files.journal).entries) == ["train/-a ü.npy"]
@@ -269,14 +267,14 @@ def test_other_settings_are_other_features(tmp_path, video, monkeypatch, change)
     files = make_shard(tmp_path, [video])
     extract(files)
     done = record_extractions(monkeypatch)
-    extract(files, replace(SETTINGS, **change))
+    extract(files, SETTINGS | change)
     assert done == ["-a ü"]
 
 
 def test_the_network_is_not_loaded_when_nothing_is_missing(tmp_path, video, monkeypatch):
     files = make_shard(tmp_path, [video])
     extract(files)
-    monkeypatch.setattr(visual_extraction, "load_omnivore", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(omnivore_extraction, "load_omnivore", lambda _: pytest.fail("loaded"))
     extract(files)
 
 
@@ -284,5 +282,5 @@ def test_the_network_is_not_loaded_when_nothing_is_missing(tmp_path, video, monk
 def test_a_gpu_gives_the_same_features(tmp_path, video):
     files = make_shard(tmp_path, [video])
     on_cpu = extract(files, views=2)["-a ü"]
-    on_gpu = extract(files, replace(SETTINGS, device="cuda"), views=2)["-a ü"]
+    on_gpu = extract(files, SETTINGS | {"device": "cuda"}, views=2)["-a ü"]
     np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-3, atol=1e-4)

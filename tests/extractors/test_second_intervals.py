@@ -1,4 +1,4 @@
-from avlib.extractors.intervals_second_intervals import second_intervals
+from avlib.extractors.intervals import second_intervals
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table, write_table
 

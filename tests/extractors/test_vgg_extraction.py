@@ -1,5 +1,5 @@
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import h5py
 import numpy as np
@@ -8,15 +8,12 @@ import torch
 from media_files import make_video
 
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.intervals_second_intervals import second_intervals
-from avlib.extractors.pictures import PictureSettings
+from avlib.extractors.intervals import second_intervals
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.extractors.vgg19 import extraction as vgg19_extraction
-from avlib.extractors.vgg19.extraction import extract_vgg19_shard
 from avlib.extractors.vgg19.maps import sampled_frames, second_maps
 from avlib.extractors.vgg19.network import VGG19
 from avlib.extractors.vggish import extraction as vggish_extraction
-from avlib.extractors.vggish.extraction import VggishSettings, extract_vggish_shard
 from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import embed, second_patches
 from avlib.io import provenance
@@ -28,8 +25,8 @@ from avlib.media.scan import ScannedVideo
 from avlib.media.tables import MANIFEST
 
 RATE = 44_100
-PICTURE = PictureSettings(frames="decoded", seed=0, device="cpu")
-SOUND = VggishSettings(sample_rate=RATE, seed=0, device="cpu")
+PICTURE = {"frames": "decoded", "seed": 0, "device": "cpu"}
+SOUND = {"sample_rate": RATE, "seed": 0, "device": "cpu"}
 SECONDS = 2
 
 
@@ -82,7 +79,7 @@ def features(files):
 def test_maps_of_a_video_are_those_of_its_sampled_frames(tmp_path, mode):
     path = make_video(tmp_path / "a.mp4", duration_s=1.0, audio_codec=None, fps="12")
     files = picture_shard(tmp_path, {"a": path})
-    extract_vgg19_shard(files, replace(PICTURE, frames=mode))
+    vgg19_extraction.extract_shard(files, PICTURE | {"frames": mode}, {})
     with closing(read_frames(path, mode)) as frames:
         expected = second_maps(narrow_vgg19(), frames, sampled_frames(12, SECONDS))
     found = features(files)["a"]
@@ -95,7 +92,7 @@ def test_a_video_without_a_picture_is_left_out_with_its_reason(tmp_path):
     (tmp_path / "b.mp4").write_bytes(b"nothing")
     path = make_video(tmp_path / "a.mp4", duration_s=0.5, audio_codec=None, fps="8")
     files = picture_shard(tmp_path, {"a": path, "b": tmp_path / "b.mp4"})
-    extract_vgg19_shard(files, PICTURE)
+    vgg19_extraction.extract_shard(files, PICTURE, {})
     index = read_table(files.index, FEATURES).set_index("video_id")
     assert index["status"].to_dict() == {"a": "ok", "b": "unreadable"}
     assert "b.mp4" in index.loc["b", "message"]
@@ -105,14 +102,14 @@ def test_a_video_without_a_picture_is_left_out_with_its_reason(tmp_path):
 def test_maps_are_not_made_twice(tmp_path, monkeypatch):
     path = make_video(tmp_path / "a.mp4", duration_s=0.5, audio_codec=None, fps="8")
     files = picture_shard(tmp_path, {"a": path})
-    extract_vgg19_shard(files, PICTURE)
+    vgg19_extraction.extract_shard(files, PICTURE, {})
     monkeypatch.setattr(vgg19_extraction, "load_vgg19", lambda _: pytest.fail("loaded"))
-    extract_vgg19_shard(files, PICTURE)
+    vgg19_extraction.extract_shard(files, PICTURE, {})
 
 
 def test_embeddings_of_a_video_are_those_of_its_seconds(tmp_path):
     files = sound_shard(tmp_path, {"a": 2.5, "b": 2.0})
-    extract_vggish_shard(files, SOUND)
+    vggish_extraction.extract_shard(files, SOUND, {})
     with h5py.File(tmp_path / "pack.h5") as pack:
         patches = second_patches(pack["a"][:], RATE)
     (expected,) = embed(narrow_vggish(), patches, 32)
@@ -123,7 +120,7 @@ def test_embeddings_of_a_video_are_those_of_its_seconds(tmp_path):
 
 def test_seconds_beyond_the_sound_are_counted(tmp_path):
     files = sound_shard(tmp_path, {"a": 1.0, "b": 2.0})
-    extract_vggish_shard(files, SOUND)
+    vggish_extraction.extract_shard(files, SOUND, {})
     index = read_table(files.index, FEATURES).set_index("video_id")
     assert index["padded_intervals"].to_dict() == {"a": 1, "b": 0}
 
@@ -134,20 +131,20 @@ def test_a_video_has_the_same_embeddings_alone_and_among_others(tmp_path):
         sound_shard(tmp_path, {"a": 2.0, "b": 2.0}),
         sound_shard(tmp_path / "alone", {"a": 2.0}),
     )
-    extract_vggish_shard(among, SOUND)
-    extract_vggish_shard(alone, SOUND)
+    vggish_extraction.extract_shard(among, SOUND, {})
+    vggish_extraction.extract_shard(alone, SOUND, {})
     assert features(among)["a"].tobytes() == features(alone)["a"].tobytes()
 
 
 def test_embeddings_are_not_made_twice(tmp_path, monkeypatch):
     files = sound_shard(tmp_path, {"a": 2.0})
-    extract_vggish_shard(files, SOUND)
+    vggish_extraction.extract_shard(files, SOUND, {})
     monkeypatch.setattr(vggish_extraction, "load_vggish", lambda _: pytest.fail("loaded"))
-    extract_vggish_shard(files, SOUND)
+    vggish_extraction.extract_shard(files, SOUND, {})
     with h5py.File(tmp_path / "pack.h5", "r+") as pack:
         pack["a"][0] = 1.0
     with pytest.raises(pytest.fail.Exception, match="loaded"):
-        extract_vggish_shard(files, SOUND)
+        vggish_extraction.extract_shard(files, SOUND, {})
 
 
 def edit(monkeypatch, module):
@@ -174,16 +171,16 @@ def test_features_are_made_again_after_an_edit_of_their_own_code_only(tmp_path, 
         picture_shard(tmp_path / "picture", {"a": path}),
         sound_shard(tmp_path / "sound", {"a": 2.0}),
     )
-    extract_vgg19_shard(picture, PICTURE)
-    extract_vggish_shard(sound, SOUND)
+    vgg19_extraction.extract_shard(picture, PICTURE, {})
+    vggish_extraction.extract_shard(sound, SOUND, {})
     for other in ("visual_extraction", "omnivore", "videomae"):
         edit(monkeypatch, f"avlib.extractors.{other}")
-        extract_vgg19_shard(picture, PICTURE)
-        extract_vggish_shard(sound, SOUND)
+        vgg19_extraction.extract_shard(picture, PICTURE, {})
+        vggish_extraction.extract_shard(sound, SOUND, {})
     edit(monkeypatch, "avlib.extractors.vgg19.extraction")
-    extract_vggish_shard(sound, SOUND)
+    vggish_extraction.extract_shard(sound, SOUND, {})
     with pytest.raises(pytest.fail.Exception, match="loaded"):
-        extract_vgg19_shard(picture, PICTURE)
+        vgg19_extraction.extract_shard(picture, PICTURE, {})
     edit(monkeypatch, "avlib.extractors.vggish.extraction")
     with pytest.raises(pytest.fail.Exception, match="loaded"):
-        extract_vggish_shard(sound, SOUND)
+        vggish_extraction.extract_shard(sound, SOUND, {})

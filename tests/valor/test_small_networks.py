@@ -8,22 +8,19 @@ import torch
 from avlib.datasets.llp import CLASSES
 from avlib.datasets.miniature.scenes import LLP_THINGS
 from avlib.extractors.clap.embeddings import clap_map, text_embeddings
-from avlib.extractors.clap.network import load_clap
-from avlib.extractors.clip.network import load_clip
-from avlib.extractors.vggish.patches import load_vggish
+from avlib.extractors.clap.weights import load_clap
+from avlib.extractors.clip.embeddings import clip_features
+from avlib.extractors.clip.weights import load_clip
+from avlib.extractors.resnet.r2plus1d_18 import r2plus1d_features
+from avlib.extractors.resnet.res152 import res152_features
+from avlib.extractors.resnet.weights import load_r2plus1d_18, load_resnet152
+from avlib.extractors.vggish.segments import vggish_features
+from avlib.extractors.vggish.weights import load_vggish
 from avlib.io.text_tokens import write_byte_tokenizer
 from avlib.valor.feature_folders import FEATURES
-from avlib.valor.features import (
-    load_r2plus1d_18,
-    load_resnet152,
-    r2plus1d_features,
-    res152_features,
-    vggish_features,
-)
 from avlib.valor.small_networks import train_small_network
 from avlib.valor.small_networks_small_recipes import SMALL_NETWORK_RECIPES
 from avlib.valor.sound_texts import TEXTS, text_tokens
-from avlib.valor.visual_teacher import clip_features
 
 THINGS = list(LLP_THINGS)[:3]
 

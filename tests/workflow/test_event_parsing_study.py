@@ -9,8 +9,10 @@ import torch
 from workflow_checkout import Checkout
 
 from avlib.datasets.miniature.llp import miniature_plan
-from avlib.extractors.clap.network import ClapSizes, untrained_clap
-from avlib.extractors.clip.network import ClipSizes, TowerSizes, untrained_clip
+from avlib.extractors.clap.network import ClapSizes
+from avlib.extractors.clap.weights import untrained_clap
+from avlib.extractors.clip.network import ClipSizes, TowerSizes
+from avlib.extractors.clip.weights import untrained_clip
 from avlib.io.text_tokens import write_byte_tokenizer
 from avlib.valor.feature_folders import FEATURES
 from avlib.valor.metrics import TABLE

@@ -6,8 +6,9 @@ bytes of a feature do not depend on shards, on other videos or on interruptions.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avlib.device import resolve_device
-from avlib.errors import CheckpointError
 from avlib.extractors.auditory_slowfast.log_mel import interval_log_mels
 from avlib.extractors.auditory_slowfast.network import (
     AuditorySlowFast,
@@ -27,10 +27,17 @@ from avlib.extractors.auditory_slowfast.network import (
 )
 from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
 from avlib.extractors.auditory_slowfast.views import view_slices
-from avlib.extractors.extraction import NetworkSettings
-from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
-from avlib.io.packs import Waveform
+from avlib.extractors.auditory_slowfast.weights import (
+    check_preset,
+    load_network,
+    untrained_network,
+)
+from avlib.extractors.extraction import Features, NetworkSettings, ShardFiles, Video, extract_videos
+from avlib.extractors.intervals import interval_samples
+from avlib.extractors.weights import write_report
+from avlib.io.checkpoints import file_hash
+from avlib.io.packs import Waveform, WaveformStore
+from avlib.io.provenance import code_fingerprint
 from avlib.prefetch import prefetched
 from avlib.seeds import generator
 from avlib.training.spec_augment import augment
@@ -38,7 +45,7 @@ from avlib.training.spec_augment import augment
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
-STEM_WEIGHT = "s1.pathway0_stem.conv.weight"
+BLOCK_SAMPLES = 1 << 20
 
 Item = tuple[Any, int, tuple[int, int]]  # row of the interval table, view, sample range
 
@@ -61,63 +68,6 @@ class ExtractionSettings(NetworkSettings):
     def values(self) -> Preset:
         """The values of the preset."""
         return PRESETS[self.preset]
-
-
-def load_network(checkpoint: Path) -> AuditorySlowFast:
-    """Return the network of a checkpoint, at the file's own width and number of classes.
-
-    Raises:
-        CheckpointError: if the file cannot be read, or its backbone does not fit.
-    """
-    state = load_state_dict(checkpoint)
-    if STEM_WEIGHT not in state:
-        raise CheckpointError(f"{checkpoint}: no {STEM_WEIGHT}; not an Auditory SlowFast file")
-    heads = [state[n].shape[0] for n in sorted(state, reverse=True) if _is_head_weight(n)]
-    network = AuditorySlowFast(num_classes=heads or (1,), width=state[STEM_WEIGHT].shape[0])
-    fit_state_dict(network, state, checkpoint, skip=None if heads else "head.")
-    return network.eval()
-
-
-def untrained_network(seed: int) -> AuditorySlowFast:
-    """Return the published network with random weights, whose features carry nothing learned."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return AuditorySlowFast(num_classes=(1,), width=64).eval()
-
-
-def check_preset(network: AuditorySlowFast, checkpoint: Path, preset: str) -> None:
-    """Stop where published weights meet sound of another rate.
-
-    Raises:
-        CheckpointError: if the file's classes or its noted rate belong to another preset.
-    """
-    expected = PRESETS[preset]
-    noted = load_metadata(checkpoint).get("sample_rate")
-    classes = network.head.get_submodule(network.head.names[0]).out_features
-    others = [name for name, p in PRESETS.items() if p.checkpoint_classes == classes]
-    if noted and int(noted) != expected.sample_rate:
-        raise CheckpointError(
-            f"{checkpoint}: trained on sound at {noted} Hz, but preset {preset} has "
-            f"{expected.sample_rate} Hz; change the preset or the checkpoint"
-        )
-    if not noted and others and preset not in others:
-        raise CheckpointError(
-            f"{checkpoint}: its {classes} classes are those of {PRESETS[others[0]].checkpoint}; "
-            f"preset {preset} needs {expected.checkpoint}; set preset: {others[0]}"
-        )
-
-
-def check_weights(checkpoint: Path, preset: str, target: Path) -> None:
-    """Write what a checkpoint is, if it fits the network and the preset.
-
-    Raises:
-        CheckpointError: if it does not.
-    """
-    network = load_network(checkpoint)
-    check_preset(network, checkpoint, preset)
-    classes = [network.head.get_submodule(name).out_features for name in network.head.names]
-    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint), "classes": classes}
-    write_json(target, report | {"metadata": load_metadata(checkpoint)})
 
 
 class FeatureExtractor:
@@ -186,5 +136,71 @@ class FeatureExtractor:
         return self._network.features(x).float().cpu().numpy()
 
 
-def _is_head_weight(name: str) -> bool:
-    return name.startswith("head.") and name.endswith(".weight")
+class SoundExtractor:
+    """Makes the features of videos whose waveforms are in a store.
+
+    Args:
+        checkpoint: weights, which are read when the first video needs them; None for random ones.
+        settings: what decides the bytes.
+        waveforms: sound at the preset's rate.
+    """
+
+    def __init__(
+        self, checkpoint: Path | None, settings: ExtractionSettings, waveforms: WaveformStore
+    ) -> None:
+        self._checkpoint, self._settings, self._waveforms = checkpoint, settings, waveforms
+        self.made_by = (
+            astuple(settings),
+            file_hash(checkpoint) if checkpoint else "untrained",
+            code_fingerprint("avlib.extractors.auditory_slowfast.extraction"),
+            resolve_device(settings.device),
+        )
+
+    @cached_property
+    def _network(self) -> FeatureExtractor:
+        if self._checkpoint is None:
+            logger.warning("random weights: these features carry nothing learned")
+            network = untrained_network(self._settings.seed)
+        else:
+            network = load_network(self._checkpoint)
+            check_preset(network, self._checkpoint, self._settings.preset)
+        return FeatureExtractor(network, self._settings)
+
+    def content(self, video: Video) -> Iterator[bytes]:
+        """Yield a video's waveform."""
+        waveform = self._waveforms[video.video_id]
+        for first in range(0, len(waveform), BLOCK_SAMPLES):
+            yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()
+
+    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+        """Return the features of a video's intervals."""
+        waveform, network = self._waveforms[video.video_id], self._network
+        rate = network.sample_rate
+        starts = [
+            interval_samples(start_s, stop_s, sample_rate=rate)[0]
+            for start_s, stop_s in zip(rows["start_s"], rows["stop_s"], strict=True)
+        ]
+        return Features(
+            (len(rows), views, network.channels),
+            network.blocks(waveform, rows, views),
+            lambda: sum(start >= len(waveform) for start in starts),
+        )
+
+
+def check_weights(checkpoint: Path, target: Path, *, preset: str) -> None:
+    """Write what a checkpoint is, if it fits the network and the preset.
+
+    Raises:
+        CheckpointError: if it does not.
+    """
+    network = load_network(checkpoint)
+    check_preset(network, checkpoint, preset)
+    classes = [network.head.get_submodule(name).out_features for name in network.head.names]
+    write_report(target, checkpoint, {"classes": classes})
+
+
+def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
+    """Write the features of every usable video of a shard; see `registry.Extractor`."""
+    own = ExtractionSettings(**settings)
+    with WaveformStore(files.sources, sample_rate=own.values.sample_rate) as waveforms:
+        extract_videos(files, SoundExtractor(files.checkpoint, own, waveforms), views)

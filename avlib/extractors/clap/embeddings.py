@@ -20,7 +20,7 @@ from avlib.extractors.clap.log_mel import (
     segment_mels,
     stretched_mel,
 )
-from avlib.extractors.clap.network import load_clap
+from avlib.extractors.clap.weights import load_clap
 from avlib.io.packs import as_float32
 from avlib.media.decode import read_channels
 from avlib.media.resample import resample_mono

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from avlib.errors import AvlibError, ConfigError
 from avlib.extractors.clap.messages import Arrays, read_message, write_message
-from avlib.extractors.clap.network import HTSAT_TINY, TEXT_EPS, is_unused
+from avlib.extractors.clap.network import HTSAT_TINY, TEXT_EPS
+from avlib.extractors.clap.weights import is_unused
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
 
 

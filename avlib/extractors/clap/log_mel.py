@@ -16,18 +16,14 @@ from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from avlib.errors import DataError
-from avlib.extractors.clap.log_mel_segment_sounds import (
-    CLAP_SAMPLES,
-    SEGMENTS,
-    segment_bounds,
-    stretch_indices,
-)
 
 Signal = NDArray[np.float32]
 
 SAMPLE_RATE = 48_000  # Hz
 N_FFT = 1024
 HOP_SAMPLES = 480
+SEGMENTS = 10  # of a video
+CLAP_SAMPLES = 480_000  # ten seconds
 N_MELS = 64
 LOWEST_HZ, HIGHEST_HZ = 50.0, 14_000.0
 FLOOR = 1e-10  # of the power, -100 dB
@@ -67,6 +63,34 @@ def repeat_pad(waveform: Signal) -> Signal:
         raise ValueError(f"expected 1 to {CLAP_SAMPLES} samples, got {len(waveform)}")
     repeated = np.tile(waveform, CLAP_SAMPLES // len(waveform))
     return np.pad(repeated, (0, CLAP_SAMPLES - len(repeated)))
+
+
+def segment_bounds(n_samples: int) -> NDArray[np.int64]:
+    """Return the first sample of each of ten segments, and the one after its last: (10, 2).
+
+    All have the same length, so a sample between two of them may be in neither.
+
+    Raises:
+        ValueError: if there are fewer samples than segments.
+    """
+    if n_samples < SEGMENTS:
+        raise ValueError(f"{n_samples} samples cannot be cut into {SEGMENTS} segments")
+    starts = np.rint(np.linspace(0, n_samples, SEGMENTS + 1)[:-1]).astype(np.int64)
+    return np.stack([starts, starts + n_samples // SEGMENTS], axis=1)
+
+
+def stretch_indices(n_samples: int) -> NDArray[np.int64]:
+    """Return the sample that stands at each place of a clip stretched to ten seconds.
+
+    Returns:
+        (CLAP_SAMPLES,), from the first to the last of `n_samples`.
+
+    Raises:
+        ValueError: if there is no sample.
+    """
+    if n_samples < 1:
+        raise ValueError(f"expected one sample or more, got {n_samples}")
+    return np.rint(np.linspace(0, n_samples - 1, CLAP_SAMPLES)).astype(np.int64)
 
 
 def segment_mels(waveform: Signal) -> Tensor:

@@ -6,51 +6,13 @@ the text tower RoBERTa. The network is that of the package transformers, built f
 weights are read under the names of the published `630k-fusion-best.pt`, and under its own.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from avlib.errors import CheckpointError
-from avlib.io.checkpoints import load_state_dict
-from avlib.io.renaming import Renaming, count_blocks, fit_renamed, with_parameters, without_weights
-
 HEAD_WIDTH = 64  # channels of an attention head of the text tower
 TEXT_EPS = 1e-5  # RoBERTa's; the package's default is another
-OWN_MARK = "audio_model.audio_encoder.batch_norm.weight"  # in files with the package's names
-AUDIO, TEXT = "audio_model.audio_encoder", "text_model"
-BLOCK_MODULES = {
-    "attention.output.dense": "attn.proj",
-    "intermediate.dense": "mlp.fc1",
-    "output.dense": "mlp.fc2",
-    "layernorm_before": "norm1",
-    "layernorm_after": "norm2",
-}
-BLOCK_TENSORS = {
-    f"attention.self.{name}": f"attn.{name}"
-    for name in ("relative_position_bias_table", "relative_position_index")
-}
-QKV = ("query", "key", "value")
-PROJECTIONS = {
-    f"{tower}_projection.linear{i}": f"{tower}_projection.{2 * (i - 1)}"
-    for tower in ("audio", "text")
-    for i in (1, 2)
-}
-# Buffers of the text tower that the published file holds under another name, or not at all.
-COUNTERS = {f"{TEXT}.embeddings.position_ids", f"{TEXT}.embeddings.token_type_ids"}
-# Parts of the published file that neither embeddings nor feature maps need.
-UNUSED = (
-    "text_branch.embeddings.position_ids",
-    "text_branch.embeddings.token_type_ids",
-    "text_transform.",
-    "audio_transform.",
-    "audio_branch.spectrogram_extractor.",
-    "audio_branch.logmel_extractor.",
-    "audio_branch.tscam_conv.",
-    "audio_branch.head.",
-)
 
 
 @dataclass(frozen=True)
@@ -166,94 +128,3 @@ class Clap(nn.Module):
     def logits(self, sounds: Tensor, texts: Tensor) -> Tensor:
         """Return the scaled cosines (B, N) of embeddings (B, embedding) and (N, embedding)."""
         return self.model.logit_scale_a.exp() * (sounds @ texts.T)
-
-
-def published_names(sizes: ClapSizes) -> Renaming:
-    """Return how the published file calls the tensors of `Clap.model`, but for the UNUSED ones."""
-    with torch.device("meta"):
-        own = Clap(sizes).model.state_dict()
-    names = {
-        name: name.replace(AUDIO, "audio_branch", 1).replace("batch_norm.", "bn0.", 1)
-        for name in own
-        if name.startswith(AUDIO)
-    }
-    names |= {n: n.replace(TEXT, "text_branch", 1) for n in own if n.startswith(f"{TEXT}.")}
-    names |= dict(with_parameters(PROJECTIONS))
-    thirds: dict[str, tuple[str, ...]] = {}
-    for stage, depth in enumerate(sizes.audio_depths):
-        for i in range(depth):
-            block = f"layers.{stage}.blocks.{i}"
-            parts = dict(with_parameters(BLOCK_MODULES)) | BLOCK_TENSORS
-            names |= {f"{AUDIO}.{block}.{o}": f"audio_branch.{block}.{p}" for o, p in parts.items()}
-            for kind in ("weight", "bias"):
-                group = tuple(f"{AUDIO}.{block}.attention.self.{part}.{kind}" for part in QKV)
-                thirds[f"audio_branch.{block}.attn.qkv.{kind}"] = group
-    return Renaming(names=names, thirds=thirds, absent=COUNTERS)
-
-
-def is_unused(name: str) -> bool:
-    """Say whether a file's tensor is needed for neither embeddings nor feature maps."""
-    return name.startswith(UNUSED) or name.endswith(".attn_mask") or name in COUNTERS
-
-
-def infer_sizes(state: Mapping[str, Tensor]) -> ClapSizes:
-    """Return the sizes of the network with these weights, in either naming.
-
-    Raises:
-        KeyError: if a tensor that tells a size is missing.
-    """
-    is_own = OWN_MARK in state
-    audio, text = (AUDIO, TEXT) if is_own else ("audio_branch", "text_branch")
-    table = f"{'attention.self' if is_own else 'attn'}.relative_position_bias_table"
-    n_stages = count_blocks(state, f"{audio}.layers.")
-    layer = f"{text}.encoder.layer."
-    return ClapSizes(
-        audio_width=len(state[f"{audio}.patch_embed.proj.bias"]),
-        audio_depths=tuple(
-            count_blocks(state, f"{audio}.layers.{i}.blocks.") for i in range(n_stages)
-        ),
-        audio_heads=tuple(
-            state[f"{audio}.layers.{i}.blocks.0.{table}"].shape[-1] for i in range(n_stages)
-        ),
-        text_width=len(state[f"{text}.pooler.dense.bias"]),
-        text_depth=count_blocks(state, layer),
-        text_feedforward=len(state[f"{layer}0.intermediate.dense.bias"]),
-        vocabulary=len(state[f"{text}.embeddings.word_embeddings.weight"]),
-        positions=len(state[f"{text}.embeddings.position_embeddings.weight"]),
-        embedding=len(
-            state["text_projection.linear2.bias" if is_own else "text_projection.2.bias"]
-        ),
-        patch_size=state[f"{audio}.patch_embed.proj.weight"].shape[-1],
-    )
-
-
-def load_clap(checkpoint: Path) -> Clap:
-    """Return the network of a checkpoint, at the file's own sizes and in float32.
-
-    Raises:
-        CheckpointError: if the file cannot be read or does not fit.
-    """
-    state = {
-        name: tensor
-        for name, tensor in load_state_dict(checkpoint, allows_foreign=True).items()
-        if not is_unused(name)
-    }
-    try:
-        sizes = infer_sizes(state)
-    except KeyError as error:
-        raise CheckpointError(
-            f"{checkpoint}: no {error.args[0]}; not a file of CLAP with an HTSAT"
-        ) from error
-    network = without_weights(lambda: Clap(sizes))
-    own_names = Renaming({}, absent=COUNTERS)
-    fit_renamed(
-        network.model, state, checkpoint, own_names if OWN_MARK in state else published_names(sizes)
-    )
-    return network
-
-
-def untrained_clap(sizes: ClapSizes, seed: int) -> Clap:
-    """Return a network with random weights, whose embeddings carry nothing learned."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return Clap(sizes).eval()

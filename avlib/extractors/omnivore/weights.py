@@ -1,24 +1,11 @@
-"""The Omnivore extractor: its weights files, its clips and their augmented views.
+"""Checkpoints of Omnivore: published ones, and those of networks that are trained here."""
 
-Source: Girdhar et al., "Omnivore", CVPR 2022; Chalk et al., "TIM", CVPR 2024, whose features are
-the pooled output of the trunk.
-"""
-
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-import pandas as pd
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from avlib.errors import CheckpointError
-from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_picture
 from avlib.extractors.omnivore.network import (
     DEPTH_INPUT,
     SWIN_B,
@@ -28,14 +15,9 @@ from avlib.extractors.omnivore.network import (
     omnivore_trunk,
     published_name,
 )
-from avlib.extractors.omnivore.window_attention import fuse_attention
-from avlib.extractors.pictures import normalise
-from avlib.extractors.rand_augment import OMNIVORE, Operation, augment
-from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
+from avlib.extractors.weights import untrained
+from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
 from avlib.io.weights import save_weights
-from avlib.media.frames import Picture
-from avlib.seeds import generator
 
 NOT_OF_THE_TRUNK = (DEPTH_INPUT, "head.", "heads.")
 
@@ -96,83 +78,4 @@ def load_omnivore(path: Path) -> tuple[SwinTransformer3d, ClipSize]:
 
 def untrained_omnivore(seed: int) -> tuple[SwinTransformer3d, ClipSize]:
     """Return the published trunk with random weights, whose features carry nothing learned."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return omnivore_trunk(SWIN_B).eval(), ClipSize()
-
-
-def check_omnivore(checkpoint: Path, target: Path) -> None:
-    """Write what a checkpoint is, if it is an Omnivore trunk.
-
-    Raises:
-        CheckpointError: if it is not.
-    """
-    _, clip = load_omnivore(checkpoint)
-    state = load_state_dict(checkpoint)
-    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint)}
-    sizes = asdict(infer_sizes(state)) | asdict(clip)
-    write_json(target, {**report, **sizes, "metadata": load_metadata(checkpoint)})
-
-
-class OmnivoreClips:
-    """The trunk ready for extraction, and the front end before it.
-
-    Args:
-        trunk: the network.
-        clip: what it sees of an interval.
-        seed: of the augmented views.
-        first_frame: whether the first frame of an augmented clip is treated as the others, or gets
-            the operations of the clip before, as in the published features.
-    """
-
-    def __init__(
-        self,
-        trunk: SwinTransformer3d,
-        clip: ClipSize,
-        *,
-        seed: int,
-        first_frame: Literal["consistent", "reference"],
-    ) -> None:
-        self.channels = int(trunk.num_features)
-        self.network: nn.Module = fuse_attention(trunk)
-        self._clip, self._seed, self._first_frame = clip, seed, first_frame
-
-    def frames(self, rows: pd.DataFrame) -> NDArray[np.int64]:
-        """Return the frames of each interval, counted from 0: (N, T)."""
-        starts, stops = rows["start_frame"].to_numpy(), rows["stop_frame"].to_numpy()
-        return omnivore_frames(starts, stops, num_frames=self._clip.num_frames)
-
-    def picture(self, picture: Picture) -> Picture:
-        """Return what the network sees of a picture without augmentation: (crop, crop, 3)."""
-        return omnivore_picture(picture, self._clip.crop)
-
-    def augmented(
-        self, pictures: Sequence[Picture], item: tuple[str, int], before: tuple[str, int]
-    ) -> Iterator[Picture]:
-        """Yield what the network sees of the pictures of an augmented view.
-
-        Args:
-            pictures: the clip's, in the video's own size.
-            item: interval and view.
-            before: those of the augmented clip before.
-        """
-        own = self._operations(names_of=item, item=item)
-        first = own
-        if self._first_frame == "reference":
-            first = self._operations(names_of=before, item=item)
-        done: dict[tuple[int, int], Picture] = {}  # a clip may hold a picture several times
-        for place, picture in enumerate(pictures):
-            operations = own if place else first
-            key = (id(picture), id(operations))
-            if key not in done:
-                image = augment(Image.fromarray(picture), operations, OMNIVORE.fill)
-                done[key] = self.picture(np.asarray(image))
-            yield done[key]
-
-    def _operations(self, *, names_of: tuple[str, int], item: tuple[str, int]) -> list[Operation]:
-        names = generator(self._seed, *names_of, "operations")
-        return OMNIVORE.draw(names, generator(self._seed, *item, "levels"))
-
-    def features(self, clips: Tensor) -> Tensor:
-        """Return the features (B, C) of clips (B, T, crop, crop, 3) of 8 bits."""
-        return self.network(normalise(clips).to(next(self.network.parameters()).dtype))
+    return untrained(lambda: omnivore_trunk(SWIN_B), seed), ClipSize()

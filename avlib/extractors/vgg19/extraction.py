@@ -1,14 +1,15 @@
-"""Stage extract_vgg19: VGG-19 features of one shard's videos, a row of maps for each interval.
+"""Stage extract_features for VGG-19, a row of maps for each interval.
 
 The intervals of a video divide it into equal parts, whatever their times say; AVE's are its ten
 seconds.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,38 +17,18 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from avlib.datasets.tables import SPLITS
 from avlib.errors import DataError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
 from avlib.extractors.pictures import PictureExtractor, PictureSettings
-from avlib.extractors.vgg19.maps import (
-    channels,
-    load_vgg19,
-    sampled_frames,
-    second_maps,
-    untrained_vgg19,
-)
+from avlib.extractors.vgg19.maps import channels, sampled_frames, second_maps
 from avlib.extractors.vgg19.network import MAP_SIZE, VGG19
+from avlib.extractors.vgg19.weights import load_vgg19, untrained_vgg19
+from avlib.extractors.weights import write_report
 from avlib.media.frames import read_frames
 from avlib.media.scan import video_paths
 
 logger = logging.getLogger(__name__)
-
-
-def extract_vgg19_shard(files: ShardFiles, settings: PictureSettings) -> None:
-    """Write the VGG-19 features of every usable video of a shard, and their index.
-
-    A video whose picture cannot be decoded is left out; the index says why. There is one view.
-
-    Args:
-        files: inputs and outputs; the sources are lists of videos, as `scan` writes them.
-        settings: what decides the bytes.
-
-    Raises:
-        CheckpointError: if the weights do not fit the network.
-    """
-    cv2.setNumThreads(1)
-    extractor = Vgg19Extractor(files.checkpoint, settings, video_paths(files.sources))
-    extract_videos(files, extractor, dict.fromkeys(("train", "val", "test"), 1))
 
 
 class Vgg19Extractor(PictureExtractor[PictureSettings]):
@@ -81,3 +62,24 @@ class Vgg19Extractor(PictureExtractor[PictureSettings]):
             raise DataError(f"{path}: none of its frames can be decoded")
         with closing(read_frames(path, self._settings.frames)) as frames:
             yield second_maps(self._network, frames, sampled_frames(n_frames, seconds))
+
+
+def check_weights(checkpoint: Path, target: Path) -> None:
+    """Write what a checkpoint is, if it is a VGG-19.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    write_report(target, checkpoint, {"channels": channels(load_vgg19(checkpoint))})
+
+
+def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
+    """Write the features of every usable video of a shard, with one view, and their index.
+
+    A video whose frames cannot be decoded is left out; the index says why. See
+    `registry.Extractor`.
+    """
+    cv2.setNumThreads(1)
+    paths = video_paths(files.sources)
+    extractor = Vgg19Extractor(files.checkpoint, PictureSettings(**settings), paths)
+    extract_videos(files, extractor, dict.fromkeys(SPLITS, 1))

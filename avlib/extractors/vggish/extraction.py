@@ -1,20 +1,29 @@
-"""Stage extract_vggish: VGGish embeddings of one shard, from its packs of waveforms."""
+"""Stage extract_features for VGGish: embeddings of whole seconds, from packs of waveforms."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from avlib.datasets.tables import SPLITS
 from avlib.device import resolve_device
 from avlib.extractors.extraction import Features, NetworkSettings, ShardFiles, Video, extract_videos
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
-from avlib.extractors.vggish.patches import embed, interval_patch, load_vggish, untrained_vggish
+from avlib.extractors.vggish.patches import embed, interval_patch
+from avlib.extractors.vggish.weights import (
+    FIRST_CONVOLUTION,
+    FIRST_LINEAR,
+    load_vggish,
+    untrained_vggish,
+)
+from avlib.extractors.weights import write_report
 from avlib.io.checkpoints import file_hash
 from avlib.io.packs import WaveformStore
 from avlib.io.provenance import code_fingerprint
@@ -34,23 +43,6 @@ class VggishSettings(NetworkSettings):
     """
 
     sample_rate: int
-
-
-def extract_vggish_shard(files: ShardFiles, settings: VggishSettings) -> None:
-    """Write the VGGish embeddings of every usable video of a shard, and their index.
-
-    There is one view.
-
-    Args:
-        files: inputs and outputs; the sources are packs.
-        settings: what decides the bytes.
-
-    Raises:
-        CheckpointError: if the weights do not fit the network.
-    """
-    with WaveformStore(files.sources, sample_rate=settings.sample_rate) as waveforms:
-        extractor = VggishExtractor(files.checkpoint, settings, waveforms)
-        extract_videos(files, extractor, dict.fromkeys(("train", "val", "test"), 1))
 
 
 class VggishExtractor:
@@ -102,3 +94,25 @@ class VggishExtractor:
             embed(self._network, patches, BATCH_SIZE),
             lambda: sum(start >= len(waveform) for start in starts),
         )
+
+
+def check_weights(checkpoint: Path, target: Path) -> None:
+    """Write what a checkpoint is, if it is a VGGish.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    state = load_vggish(checkpoint).state_dict()
+    sizes = {"width": len(state[FIRST_CONVOLUTION]), "hidden": len(state[FIRST_LINEAR])}
+    write_report(target, checkpoint, sizes)
+
+
+def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
+    """Write the features of every usable video of a shard, with one view, and their index.
+
+    See `registry.Extractor`.
+    """
+    own = VggishSettings(**settings)
+    with WaveformStore(files.sources, sample_rate=own.sample_rate) as waveforms:
+        extractor = VggishExtractor(files.checkpoint, own, waveforms)
+        extract_videos(files, extractor, dict.fromkeys(SPLITS, 1))

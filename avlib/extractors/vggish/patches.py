@@ -14,13 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avlib.errors import CheckpointError, DataError
+from avlib.errors import DataError
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.vggish.kaiser_resample import resample_kaiser_best
 from avlib.extractors.vggish.network import EMBEDDING, N_MELS, PATCH_FRAMES, VGGish
 from avlib.io.arrays import read_arrays
-from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
 from avlib.io.packs import Waveform, as_float32
 
 FloatArray = NDArray[np.float64]
@@ -33,7 +31,6 @@ LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
 LOG_OFFSET = 0.01
 PATCH_SAMPLES = FRAME_SAMPLES + (PATCH_FRAMES - 1) * HOP_SAMPLES  # 0.975 s; shorter gives no patch
 QUANTISED_RANGE = 2.0  # the 8-bit form holds -2 to 2
-FIRST_CONVOLUTION, FIRST_LINEAR = "features.0.weight", "embeddings.0.weight"
 
 
 @cache
@@ -108,39 +105,6 @@ def second_patches(waveform: Waveform, sample_rate: int) -> NDArray[np.float32]:
     seconds = len(waveform) // sample_rate
     found = [interval_patch(waveform, s, s + 1, sample_rate) for s in range(seconds)]
     return np.stack(found) if found else np.empty((0, PATCH_FRAMES, N_MELS), np.float32)
-
-
-def load_vggish(checkpoint: Path) -> VGGish:
-    """Return the network of a checkpoint, at the file's own width.
-
-    Raises:
-        CheckpointError: if the file cannot be read or does not fit.
-    """
-    state = load_state_dict(checkpoint)
-    if not {FIRST_CONVOLUTION, FIRST_LINEAR} <= state.keys():
-        raise CheckpointError(f"{checkpoint}: no {FIRST_LINEAR}; not a VGGish file")
-    network = VGGish(width=len(state[FIRST_CONVOLUTION]), hidden=len(state[FIRST_LINEAR]))
-    fit_state_dict(network, state, checkpoint)
-    return network.eval()
-
-
-def untrained_vggish(seed: int) -> VGGish:
-    """Return the published network with random weights, whose features carry nothing learned."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return VGGish(width=64, hidden=4096).eval()
-
-
-def check_vggish(checkpoint: Path, target: Path) -> None:
-    """Write what a checkpoint is, if it is a VGGish network.
-
-    Raises:
-        CheckpointError: if it is not.
-    """
-    state = load_vggish(checkpoint).state_dict()
-    sizes = {"width": len(state[FIRST_CONVOLUTION]), "hidden": len(state[FIRST_LINEAR])}
-    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint)} | sizes
-    write_json(target, report | {"metadata": load_metadata(checkpoint)})
 
 
 class Pca(NamedTuple):

@@ -8,14 +8,10 @@ that of the package transformers; weights have the published names on their way 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from avlib.errors import CheckpointError
-from avlib.io.checkpoints import fit_state_dict, load_state_dict
 
 CLIP_FRAMES = 16
 IMAGE_SIZE = 224
@@ -139,31 +135,6 @@ def _from_published(network: VideoMAE, state: dict[str, Any], prefix: str, *_res
             parts = state.pop(f"{prefix}blocks.{i}.{QKV}").chunk(3)
             for name, part in zip(QKV_PARTS, parts, strict=True):
                 state[f"{own}{BLOCK}.{i}.{name}"] = part
-
-
-def load_videomae(checkpoint: Path) -> VideoMAE:
-    """Return the network of a checkpoint, at the file's own sizes.
-
-    Raises:
-        CheckpointError: if the file cannot be read or does not fit.
-    """
-    state = load_state_dict(checkpoint, allows_foreign=True)
-    try:
-        sizes = infer_sizes(state)
-    except KeyError as error:
-        raise CheckpointError(f"{checkpoint}: no {error.args[0]}; not a VideoMAE file") from error
-    with torch.device("meta"):
-        network = VideoMAE(sizes)
-    network.to_empty(device="cpu")  # every tensor comes from the file
-    fit_state_dict(network, state, checkpoint)
-    return network.eval()
-
-
-def untrained_videomae(seed: int) -> VideoMAE:
-    """Return the published network with random weights, whose features carry nothing learned."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return VideoMAE(VIT_L).eval()
 
 
 def infer_sizes(state: Mapping[str, Tensor]) -> VideoMAESizes:

@@ -29,7 +29,8 @@ from avlib.extractors.clap.log_mel import (
     segment_mels,
     stretched_mel,
 )
-from avlib.extractors.clap.network import HTSAT_TINY, Clap, published_names, untrained_clap
+from avlib.extractors.clap.network import HTSAT_TINY, Clap
+from avlib.extractors.clap.weights import published_names, untrained_clap
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 from avlib.verify.tolerance import Tolerance

@@ -18,8 +18,8 @@ from avlib.datasets.llp import (
     read_videos,
     weak_labels,
 )
-from avlib.extractors.clap.log_mel_segment_sounds import segment_bounds, stretch_indices
-from avlib.valor.pictures import spread_indices
+from avlib.extractors.clap.log_mel import segment_bounds, stretch_indices
+from avlib.extractors.segments import spread_indices
 from avlib.valor.pseudo_labels import pseudo_labels
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly, data_folder
 

@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
+from avlib.extractors.clip.images import clip_input
+from avlib.extractors.resnet.images import r2plus1d_input, res152_input
 from avlib.media.frames import Picture
-from avlib.valor.pictures import clip_input, r2plus1d_input, res152_input
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 

@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from avlib.extractors.resnet.network import r2plus1d_18, resnet152
 from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import SAMPLE_RATE, embed
-from avlib.valor.features import segment_patches, untrained
-from avlib.valor.pooled_networks import r2plus1d_18, resnet152
+from avlib.extractors.vggish.segments import segment_patches
+from avlib.extractors.weights import untrained
 from avlib.verify.golden import Case, Comparison, Numerics, compare
 from avlib.verify.rule import fill_by_rule, rule_input
 from avlib.verify.tolerance import Tolerance

@@ -6,13 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avlib.extractors.clap import network as clap_network
-from avlib.extractors.clip import network as clip_network
+from avlib.extractors.clap import weights as clap_weights
+from avlib.extractors.clap.network import Clap
+from avlib.extractors.clip import weights as clip_weights
+from avlib.extractors.clip.network import Clip
 from avlib.extractors.vggish.network import VGGish
 from avlib.verify.golden import Case, Comparison, Numerics, compare_exactly
 
 OPENAI, HF, CLAP, VGGISH = (
-    clip_network.OPENAI_MARK,
+    clip_weights.OPENAI_MARK,
     "vision_model.embeddings.class_embedding",
     "audio_branch.bn0.weight",
     "embeddings.0.weight",
@@ -45,14 +47,14 @@ def _weights(given: Mapping[str, list[int]]) -> tuple[dict[str, list[int]], set[
             width, hidden = len(state["features.0.weight"]), len(state[VGGISH])
             return _shapes(VGGish(width=width, hidden=hidden).state_dict()), set()
         if CLAP in state:
-            unused = {name for name in given if clap_network.is_unused(name)}
-            clap_sizes = clap_network.infer_sizes(state)
-            renaming = clap_network.published_names(clap_sizes)
-            weights = clap_network.Clap(clap_sizes).model.state_dict()
+            unused = {name for name in given if clap_weights.is_unused(name)}
+            clap_sizes = clap_weights.infer_sizes(state)
+            renaming = clap_weights.published_names(clap_sizes)
+            weights = Clap(clap_sizes).model.state_dict()
         else:
-            unused, renaming = set(), clip_network.file_names(state)
-            clip_sizes = clip_network.infer_sizes(renaming.own(state))
-            weights = clip_network.Clip(clip_sizes).model.state_dict()
+            unused, renaming = set(), clip_weights.file_names(state)
+            clip_sizes = clip_weights.infer_sizes(renaming.own(state))
+            weights = Clip(clip_sizes).model.state_dict()
         return _shapes(renaming.published(weights)), unused
 
 

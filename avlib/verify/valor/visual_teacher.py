@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import torch
 
-from avlib.extractors.clip.network import VIT_L_14, Clip, openai_names
+from avlib.extractors.clip.network import VIT_L_14, Clip
+from avlib.extractors.clip.weights import openai_names
 from avlib.io.renaming import Renaming, without_weights
 from avlib.valor.captions import KNOWN, caption_tokens
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly

@@ -1,3 +1,5 @@
+from dataclasses import asdict
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -6,17 +8,12 @@ import torch
 
 from avlib.errors import CheckpointError
 from avlib.extractors import extraction
-from avlib.extractors.auditory_slowfast import extraction_sound_extraction as sound_extraction
-from avlib.extractors.auditory_slowfast.extraction import (
-    ExtractionSettings,
-    FeatureExtractor,
-    check_preset,
-    load_network,
-)
-from avlib.extractors.auditory_slowfast.extraction_sound_extraction import extract_sound_shard
+from avlib.extractors.auditory_slowfast import extraction as asf_extraction
+from avlib.extractors.auditory_slowfast.extraction import ExtractionSettings, FeatureExtractor
 from avlib.extractors.auditory_slowfast.log_mel import log_mel, pad_frames
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.extractors.auditory_slowfast.views import view_slices
+from avlib.extractors.auditory_slowfast.weights import check_preset, load_network
 from avlib.extractors.extraction import Journal, ShardFiles, write_npy
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.tables import FEATURES, INTERVALS
@@ -56,7 +53,7 @@ def make_shard(folder, videos: dict[str, float]) -> ShardFiles:
 
 
 def extract(files: ShardFiles, views: int = 1) -> dict[str, np.ndarray]:
-    extract_sound_shard(files, SETTINGS, views={"train": views, "val": 1, "test": 1})
+    asf_extraction.extract_shard(files, asdict(SETTINGS), {"train": views, "val": 1, "test": 1})
     index = read_table(files.index, FEATURES)
     return {row.video_id: np.load(files.folder / row.path) for row in index.itertuples()}
 
@@ -124,7 +121,7 @@ def test_only_what_is_missing_is_done_again(tmp_path, monkeypatch):
 def test_the_network_is_not_loaded_when_nothing_is_missing(tmp_path, monkeypatch):
     files = make_shard(tmp_path, {"a": 2.0})
     extract(files)
-    monkeypatch.setattr(sound_extraction, "load_network", lambda _: pytest.fail("loaded"))
+    monkeypatch.setattr(asf_extraction, "load_network", lambda _: pytest.fail("loaded"))
     extract(files)
 
 

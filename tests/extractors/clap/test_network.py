@@ -15,7 +15,8 @@ from avlib.extractors.clap.embeddings import (
     text_embeddings,
 )
 from avlib.extractors.clap.log_mel import fused_mels
-from avlib.extractors.clap.network import ClapSizes, load_clap, published_names, untrained_clap
+from avlib.extractors.clap.network import ClapSizes
+from avlib.extractors.clap.weights import load_clap, published_names, untrained_clap
 
 TINY = ClapSizes(
     audio_width=8,

@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
 
-from avlib.extractors.clap.log_mel_segment_sounds import (
-    CLAP_SAMPLES,
-    segment_bounds,
-    stretch_indices,
-)
+from avlib.extractors.clap.log_mel import CLAP_SAMPLES, segment_bounds, stretch_indices
 
 
 @pytest.mark.parametrize("n_samples", [10, 95_999, 96_005, 480_256])

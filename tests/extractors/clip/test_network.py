@@ -7,16 +7,11 @@ from golden.fill import fill_by_rule
 from media_files import make_video
 
 from avlib.errors import CheckpointError
-from avlib.extractors.clip.network import (
-    ClipSizes,
-    TowerSizes,
-    load_clip,
-    openai_names,
-    untrained_clip,
-)
+from avlib.extractors.clip.embeddings import clip_features, clip_logits, text_embeddings
+from avlib.extractors.clip.images import clip_input
+from avlib.extractors.clip.network import ClipSizes, TowerSizes
+from avlib.extractors.clip.weights import load_clip, openai_names, untrained_clip
 from avlib.media.frame_folder import FrameFolder, write_frames
-from avlib.valor.pictures import clip_input
-from avlib.valor.visual_teacher import clip_features, clip_logits, text_embeddings
 
 TINY = ClipSizes(
     vision=TowerSizes(width=128, depth=2, feedforward=96),

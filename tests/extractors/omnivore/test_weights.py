@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from avlib.errors import CheckpointError
+from avlib.extractors.omnivore.extraction import check_weights
 from avlib.extractors.omnivore.network import Omnivore, TrunkSizes, network_weights
 from avlib.extractors.omnivore.weights import (
     ClipSize,
-    check_omnivore,
     load_omnivore,
     save_omnivore,
     untrained_omnivore,
@@ -89,7 +89,7 @@ def test_another_network_is_named(tmp_path):
 
 def test_a_check_says_what_a_file_is(tmp_path, network):
     torch.save(published(network), tmp_path / "a.torch")
-    check_omnivore(tmp_path / "a.torch", tmp_path / "a.json")
+    check_weights(tmp_path / "a.torch", tmp_path / "a.json")
     report = json.loads((tmp_path / "a.json").read_text())
     assert (report["width"], report["depths"], report["crop"]) == (8, [1, 2, 1, 1], 224)
     assert len(report["sha256"]) == 64

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avlib.errors import CheckpointError, DataError
+from avlib.extractors.vgg19.extraction import check_weights
 from avlib.extractors.vgg19.maps import (
     channels,
-    check_vgg19,
-    load_vgg19,
     network_input,
     sampled_frames,
     second_maps,
 )
 from avlib.extractors.vgg19.network import VGG19
+from avlib.extractors.vgg19.weights import load_vgg19
 
 
 def narrow_network():
@@ -144,5 +144,5 @@ def test_a_file_of_something_else_is_refused(tmp_path, name):
 
 def test_a_report_says_what_a_checkpoint_is(tmp_path):
     write_keras(tmp_path / "vgg19.h5", narrow_network(), LAYOUTS["3"])
-    check_vgg19(tmp_path / "vgg19.h5", tmp_path / "report.json")
+    check_weights(tmp_path / "vgg19.h5", tmp_path / "report.json")
     assert json.loads((tmp_path / "report.json").read_text())["channels"] == 16

@@ -5,20 +5,20 @@ import pytest
 import torch
 
 from avlib.errors import CheckpointError, DataError
+from avlib.extractors.vggish.extraction import check_weights
 from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import (
     LOG_OFFSET,
     PATCH_SAMPLES,
-    check_vggish,
     embed,
     interval_patch,
-    load_vggish,
     mel_filters,
     patches,
     quantise,
     read_pca,
     second_patches,
 )
+from avlib.extractors.vggish.weights import load_vggish
 
 
 def noise(n_samples, seed=0):
@@ -140,7 +140,7 @@ def test_a_file_of_other_arrays_is_named(tmp_path):
 
 def test_a_report_says_what_a_checkpoint_is(tmp_path):
     torch.save(VGGish(width=2, hidden=16).state_dict(), tmp_path / "vggish.pth")
-    check_vggish(tmp_path / "vggish.pth", tmp_path / "report.json")
+    check_weights(tmp_path / "vggish.pth", tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert (report["width"], report["hidden"]) == (2, 16)
     assert len(report["sha256"]) == 64

@@ -6,14 +6,15 @@ import pytest
 import torch
 from media_files import make_video
 
-from avlib.extractors.clips import VisualSettings, extract_visual_shard
 from avlib.extractors.extraction import ShardFiles
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import VIDEOMAE
+from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.tables import INTERVALS
 from avlib.extractors.videomae.clips import augmented_square, plain_square, videomae_frames
-from avlib.extractors.videomae.network import VideoMAE, VideoMAESizes, load_videomae
+from avlib.extractors.videomae.network import VideoMAE, VideoMAESizes
+from avlib.extractors.videomae.weights import load_videomae
 from avlib.io.atomic import write_json
 from avlib.io.tables import read_table, write_table
 from avlib.media.frames import read_frames
@@ -22,9 +23,7 @@ from avlib.media.scan import ScannedVideo
 from avlib.media.tables import MANIFEST
 from avlib.seeds import generator
 
-SETTINGS = VisualSettings(
-    extractor="videomae", frames="decoded", first_frame="consistent", seed=3, device="cpu"
-)
+SETTINGS = {"frames": "decoded", "seed": 3, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def shard(tmp_path_factory) -> ShardFiles:
         journal=folder / "journal.jsonl",
         index=folder / "index.parquet",
     )
-    extract_visual_shard(files, SETTINGS, views={"train": 2, "val": 1, "test": 1})
+    EXTRACTORS["videomae"].extract_shard(files, SETTINGS, {"train": 2, "val": 1, "test": 1})
     return files
 
 

@@ -7,7 +7,8 @@ import torch
 from golden.fill import rule_values
 
 from avlib.errors import CheckpointError
-from avlib.extractors.videomae.network import VIT_L, VideoMAE, VideoMAESizes, load_videomae
+from avlib.extractors.videomae.network import VIT_L, VideoMAE, VideoMAESizes
+from avlib.extractors.videomae.weights import load_videomae
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "visual"
 TINY = VideoMAESizes(width=64, depth=2, feedforward=32, classes=(5, 3))

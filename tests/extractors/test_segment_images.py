@@ -3,7 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from avlib.valor.pictures import clip_input, r2plus1d_input, res152_input, spread_indices
+from avlib.extractors.clip.images import clip_input
+from avlib.extractors.resnet.images import r2plus1d_input, res152_input
+from avlib.extractors.segments import spread_indices
 
 
 def noise(height, width, seed=0):

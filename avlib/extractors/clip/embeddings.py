@@ -1,7 +1,7 @@
-"""The visual teacher of LLP: CLIP features of ten pictures, and what they have of each class.
+"""CLIP's embeddings of video frames and captions, and their scaled cosines.
 
 Source: Lai et al., "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual Event
-Parser" (VALOR), NeurIPS 2023, and its published code: one picture stands for one second.
+Parser" (VALOR), NeurIPS 2023, and its published code: one frame stands for one second.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avlib.extractors.clip.images import clip_input
 from avlib.extractors.clip.network import Clip
+from avlib.extractors.segments import SECONDS, spread_indices
 from avlib.media.frames import Picture
-from avlib.valor.pictures import clip_input, spread_indices
-
-SECONDS = 10
 
 
 @torch.inference_mode()
 def text_embeddings(network: Clip, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the embeddings (N, embedding) of captions from `caption_tokens`."""
+    """Return the embeddings (N, embedding) of captions, each of length 1.
+
+    Args:
+        network: on the device and in the precision that it runs in.
+        tokens: (N, positions) captions between start and end token, zeros after it.
+    """
     device = next(network.parameters()).device
     embeddings = network.text_embeddings(torch.from_numpy(tokens).to(device))
     return embeddings.float().cpu().numpy()
@@ -33,7 +37,7 @@ def clip_features(
 
     Args:
         network: on the device and in the precision that it runs in.
-        pictures: all frames of the video, one or more, of which SECONDS are looked at.
+        pictures: all frames of the video, one or more, of which SECONDS are used.
         antialias: see `clip_input`.
     """
     parameter = next(network.parameters())
@@ -46,7 +50,7 @@ def clip_features(
 def clip_logits(
     network: Clip, features: NDArray[np.float32], texts: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the scaled cosines (SECONDS, N) of features and of captions' embeddings."""
+    """Return the scaled cosines (SECONDS, N) of features and embeddings of captions."""
     parameter = next(network.parameters())
     images, captions = (
         torch.from_numpy(a).to(parameter.device, parameter.dtype) for a in (features, texts)

@@ -8,20 +8,15 @@ from torchvision.models import resnet152 as published_resnet152
 from torchvision.models.video import r2plus1d_18 as published_r2plus1d_18
 
 from avlib.errors import CheckpointError, DataError
+from avlib.extractors.resnet.images import r2plus1d_input, res152_input
+from avlib.extractors.resnet.network import R2Plus1d, ResNet, r2plus1d_18, resnet152
+from avlib.extractors.resnet.r2plus1d_18 import r2plus1d_features
+from avlib.extractors.resnet.res152 import res152_features
+from avlib.extractors.resnet.weights import load_r2plus1d_18, load_resnet152
 from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import patches
-from avlib.valor.features import (
-    load_r2plus1d_18,
-    load_resnet152,
-    picked_samples,
-    r2plus1d_features,
-    res152_features,
-    segment_patches,
-    untrained,
-    vggish_features,
-)
-from avlib.valor.pictures import r2plus1d_input, res152_input
-from avlib.valor.pooled_networks import R2Plus1d, ResNet, r2plus1d_18, resnet152
+from avlib.extractors.vggish.segments import picked_samples, segment_patches, vggish_features
+from avlib.extractors.weights import untrained
 
 
 class Means(nn.Module):

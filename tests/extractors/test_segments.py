@@ -8,21 +8,24 @@ import torch
 from media_files import make_video
 
 from avlib.errors import DataError
-from avlib.extractors.clap.network import ClapSizes, untrained_clap
-from avlib.extractors.clip.network import ClipSizes, TowerSizes, untrained_clip
+from avlib.extractors.clap.network import ClapSizes
+from avlib.extractors.clap.weights import untrained_clap
+from avlib.extractors.clip.network import ClipSizes, TowerSizes
+from avlib.extractors.clip.weights import untrained_clip
 from avlib.extractors.extraction import ShardFiles
+from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS
+from avlib.extractors.resnet.network import R2Plus1d, ResNet
 from avlib.extractors.tables import FEATURES as FEATURE_TABLE
 from avlib.extractors.vggish.network import VGGish
+from avlib.extractors.weights import untrained
 from avlib.io.atomic import write_json
 from avlib.io.tables import read_table, write_table
 from avlib.media.probe import VideoInfo, manifest_rows
 from avlib.media.scan import ScannedVideo
 from avlib.media.tables import MANIFEST
-from avlib.valor.extraction import KINDS, SegmentSettings, check_segment_network, extract_segments
 from avlib.valor.feature_folders import FEATURES, open_features
-from avlib.valor.features import untrained
-from avlib.valor.pooled_networks import R2Plus1d, ResNet
 
+SETTINGS = {"seed": 0, "device": "cpu"}
 ONE = (1, 1, 1, 1)
 TOWER = TowerSizes(width=64, depth=1, feedforward=16)
 CLIP = ClipSizes(TOWER, TOWER, 224, 112, vocabulary=49_408, positions=77, embedding=8)
@@ -64,12 +67,16 @@ def shard(folder, videos, kind) -> ShardFiles:
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def extract_vggish(files, **changes):
+    VIDEO_EXTRACTORS["vggish"].extract_shard(files, SETTINGS | changes, {})
+
+
+@pytest.mark.parametrize("kind", VIDEO_EXTRACTORS)
 def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
     tmp_path, videos, kind
 ):
     files = shard(tmp_path, videos, kind)
-    extract_segments(files, SegmentSettings(device="cpu", kind=kind))
+    VIDEO_EXTRACTORS[kind].extract_shard(files, SETTINGS, {})
     index = read_table(files.index, FEATURE_TABLE).set_index("video_id")
     assert index["status"].to_dict() == {"-whole": "ok", "broken": "unreadable"}
     assert "broken.mp4" in index["message"]["broken"]
@@ -81,39 +88,37 @@ def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
 
 def test_only_what_changed_is_made_again(tmp_path, videos):
     files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
-    settings = SegmentSettings(device="cpu", kind="vggish")
-    extract_segments(files, settings)
+    extract_vggish(files)
     target = files.folder / "-whole.npy"
     first, made = target.read_bytes(), target.stat().st_mtime_ns
-    extract_segments(files, settings)
+    extract_vggish(files)
     assert target.stat().st_mtime_ns == made
-    extract_segments(files, replace(settings, sound="moviepy"))
+    extract_vggish(files, sound="moviepy")
     assert target.read_bytes() != first
-    extract_segments(files, settings)
+    extract_vggish(files)
     assert target.read_bytes() == first
 
 
 def test_a_file_that_other_shards_changed_is_made_again(tmp_path, videos):
     files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
-    settings = SegmentSettings(device="cpu", kind="vggish")
-    extract_segments(files, settings)
+    extract_vggish(files)
     first = (files.folder / "-whole.npy").read_bytes()
     others = replace(files, journal=tmp_path / "other.jsonl")
-    extract_segments(others, replace(settings, sound="moviepy"))
+    extract_vggish(others, sound="moviepy")
     assert (files.folder / "-whole.npy").read_bytes() != first
-    extract_segments(files, settings)
+    extract_vggish(files)
     assert (files.folder / "-whole.npy").read_bytes() == first
 
 
 def test_weights_that_fit_are_noted(tmp_path, videos):
     files = shard(tmp_path, videos, "clip")
-    check_segment_network("clip", files.checkpoint, tmp_path / "given.json")
+    EXTRACTORS["clip"].check_weights(files.checkpoint, tmp_path / "given.json")
     assert "sha256" in (tmp_path / "given.json").read_text()
 
 
 def test_folders_from_outside_have_to_hold_all_videos(tmp_path, videos):
     files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
-    extract_segments(files, SegmentSettings(device="cpu", kind="vggish"))
+    extract_vggish(files)
     assert len(open_features("vggish", files.folder, ["-whole"], [])) == 1
     with pytest.raises(DataError, match="1 of 2 videos have no vggish feature"):
         open_features("vggish", files.folder, ["-whole", "other"], [])

@@ -1,0 +1,66 @@
+"""R(2+1)D-18's features of a video, LLP's kind `r2plus1d_18`: one row for each of ten seconds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from avlib.extractors.extraction import NetworkSettings, ShardFiles
+from avlib.extractors.resnet.images import r2plus1d_input
+from avlib.extractors.resnet.weights import load_r2plus1d_18
+from avlib.extractors.segments import (
+    FRAMES_PER_SECOND,
+    SECONDS,
+    FloatArray,
+    FrameSegmentExtractor,
+    extract_segments,
+    frames_of_seconds,
+    run,
+)
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash
+from avlib.media.frames import Picture
+
+
+def r2plus1d_features(network: nn.Module, pictures: Sequence[Picture]) -> FloatArray:
+    """Return R(2+1)D-18's features of a video: (SECONDS, width).
+
+    Args:
+        network: from `load_r2plus1d_18`, on the device and in the precision that it runs in; its
+            published width is 512.
+        pictures: all frames of the video, one or more.
+    """
+    frames = r2plus1d_input(frames_of_seconds(pictures))  # (80, 3, H, W)
+    clips = frames.reshape(SECONDS, FRAMES_PER_SECOND, *frames.shape[1:])
+    return run(network, clips.transpose(1, 2))  # (10, 3, 8, H, W)
+
+
+class R2Plus1dExtractor(FrameSegmentExtractor[NetworkSettings, nn.Module]):
+    """Makes the features of videos."""
+
+    module = "avlib.extractors.resnet.r2plus1d_18"
+
+    def load(self, checkpoint: Path, device: torch.device, dtype: torch.dtype) -> nn.Module:
+        """Return the network of a checkpoint, ready to run."""
+        return load_r2plus1d_18(checkpoint).to(device, dtype)
+
+    def features_of_frames(self, pictures: Sequence[Picture]) -> FloatArray:
+        """Return the features of all frames of a video: (10, width)."""
+        return r2plus1d_features(self.network, pictures)
+
+
+def check_weights(checkpoint: Path, target: Path) -> None:
+    """Write what a checkpoint is, if it is an R(2+1)D-18.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    load_r2plus1d_18(checkpoint)
+    write_json(target, {"kind": "r2plus1d_18", "sha256": file_hash(checkpoint)})
+
+
+def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
+    """Write the features of every usable video of a shard; see `registry.Extractor`."""
+    extract_segments(files, R2Plus1dExtractor(files, NetworkSettings(**settings)))

@@ -1,0 +1,32 @@
+"""What the weights of all networks have in common: random ones, and the report on given ones."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash, load_metadata
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def untrained(build: Callable[[], N], seed: int) -> N:
+    """Return a network with reproducible random weights, in evaluation mode.
+
+    Args:
+        build: makes the network and draws its weights from torch's global generator, whose state
+            is the same before and after.
+        seed: of the weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build().eval()
+
+
+def write_report(target: Path, checkpoint: Path, sizes: Mapping[str, object]) -> None:
+    """Write path, hash and metadata of a checkpoint that fits, beside sizes of its network."""
+    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint), **sizes}
+    write_json(target, report | {"metadata": load_metadata(checkpoint)})
