@@ -28,17 +28,16 @@ from torch.nn import functional
 from avlib.extractors.intervals import interval_rows
 from avlib.tim.batches import WindowDataset
 from avlib.tim.checkpoint import new_tim
-from avlib.tim.objective import LossSettings, build_optimizer, draw_step, train_step
+from avlib.tim.objective import build_optimizer, draw_step, train_step
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.scores import QueryScores
-from avlib.tim.windows import WindowSettings, build_windows
+from avlib.tim.windows import build_windows
 
 RECIPE = TIM_RECIPES["ave"]
 CLASSES, QUERIES, SLOTS, ROUNDS = 29, 10, 20, 6
 F, D, B, HEADS = RECIPE.num_feats, RECIPE.d_model, RECIPE.batch_size, RECIPE.nhead
 CHANNELS = {"visual": 1024, "audio": 2304}
 VIDEOS = {"train": (256, {"visual": 4, "audio": 5}), "val": (128, {"visual": 1, "audio": 1})}
-WINDOWS = WindowSettings(num_feats=F, feat_stride=RECIPE.feat_stride, feat_gap_s=RECIPE.feat_gap_s)
 
 
 NETWORK = (
@@ -79,9 +78,9 @@ def make_split(folder: Path, split: str) -> WindowDataset:
             "class_id": known.where(~is_visual),
         }
     )
-    index = build_windows(queries, intervals, dict.fromkeys(video_ids, 10.0), WINDOWS)
+    index = build_windows(queries, intervals, dict.fromkeys(video_ids, 10.0), RECIPE)
     paths = {modality: folder / modality for modality in views}
-    return WindowDataset(index, queries, intervals, **paths, settings=WINDOWS)
+    return WindowDataset(index, queries, intervals, **paths, recipe=RECIPE)
 
 
 class PublishedLayer(nn.Module):
@@ -274,20 +273,13 @@ class OurWay:
             m_drloc=RECIPE.m_drloc,
             num_feats=F,
         )
-        settings = LossSettings(
-            lambda_audio=RECIPE.lambda_audio,
-            lambda_drloc=RECIPE.lambda_drloc,
-            label_smoothing=RECIPE.label_smoothing,
-            data_modality=RECIPE.data_modality,
-        )
         batch = self.splits["train"].batch(items.tolist(), self.rng)
         train_step(
             self.model,
             self.optimizer,
             batch,
             draws,
-            settings,
-            clip_norm=RECIPE.clip_norm,
+            RECIPE,
             dropout_seeds=self.rng.integers(2**63, size=1).tolist(),
             precision=self.precision,
         )

@@ -22,10 +22,11 @@ from threadpoolctl import threadpool_limits
 from avlib.datasets import epic_kitchens, epic_sounds
 from avlib.extractors.intervals import interval_table
 from avlib.tim.queries import join_queries, queries_of_events, read_durations
-from avlib.tim.windows import WindowIndex, WindowSettings, build_windows
+from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.windows import WindowIndex, build_windows
 
 SUBSET = ["P32_05", "P32_06", "P32_07", "P32_08", "P32_09", "P32_10"]
-SETTINGS = WindowSettings(num_feats=50, feat_stride=3, feat_gap_s=0.2)
+RECIPE = TIM_RECIPES["epic"]
 ROUNDS = 5
 
 
@@ -40,9 +41,9 @@ def published_way(
         bounds = rows[["start_s", "stop_s"]].to_numpy(np.float32)
         end = math.ceil(duration_s)
         own["stop_s"] = own["stop_s"].clip(upper=end)
-        n_windows = max(math.ceil((end - SETTINGS.window_s) / SETTINGS.window_stride_s) + 1, 1)
-        for start in SETTINGS.window_stride_s * np.arange(n_windows):
-            stop = min(end, start + SETTINGS.window_s)
+        n_windows = max(math.ceil((end - RECIPE.window_s) / RECIPE.window_stride_s) + 1, 1)
+        for start in RECIPE.window_stride_s * np.arange(n_windows):
+            stop = min(end, start + RECIPE.window_s)
             held = own[(own["start_s"] < stop) & (own["stop_s"] > start)].copy()
             whole = (held["stop_s"] - held["start_s"]).round(3)
             held["start_s"] = held["start_s"].clip(lower=start)
@@ -53,8 +54,8 @@ def published_way(
                 continue
             first = np.abs(bounds[:, 0] - np.float32(start)).argmin()
             last = np.abs(bounds[:, 1] - np.float32(stop)).argmin()
-            chosen = np.arange(first, last, SETTINGS.feat_stride)[: SETTINGS.num_feats]
-            chosen = np.pad(chosen, (0, SETTINGS.num_feats - len(chosen)), mode="edge")
+            chosen = np.arange(first, last, RECIPE.feat_stride)[: RECIPE.num_feats]
+            chosen = np.pad(chosen, (0, RECIPE.num_feats - len(chosen)), mode="edge")
             windows.append((video_id, start, stop, chosen.tolist(), held["query_id"].to_list()))
     return windows
 
@@ -82,13 +83,13 @@ def main() -> None:
     intervals = interval_table(videos.assign(frames=np.nan, fps=np.nan))
     few = queries[queries["video_id"].isin(SUBSET)].reset_index(drop=True)
     of_few = {video_id: durations[video_id] for video_id in durations if video_id in SUBSET}
-    index = build_windows(queries, intervals, durations, SETTINGS)
+    index = build_windows(queries, intervals, durations, RECIPE)
     with threadpool_limits(1):
         seconds = best_cpu_seconds(
             {
                 "published, subset": lambda: published_way(few, intervals, of_few),
-                "ours, subset": lambda: build_windows(few, intervals, of_few, SETTINGS),
-                "ours": lambda: build_windows(queries, intervals, durations, SETTINGS),
+                "ours, subset": lambda: build_windows(few, intervals, of_few, RECIPE),
+                "ours": lambda: build_windows(queries, intervals, durations, RECIPE),
             },
             ROUNDS,
         )
@@ -98,7 +99,7 @@ def main() -> None:
         "windows": len(index),
         "windows of the subset": len(plain),
         "the same windows on the subset": plain
-        == listed(build_windows(few, intervals, of_few, SETTINGS)),
+        == listed(build_windows(few, intervals, of_few, RECIPE)),
         "ours, CPU s": round(seconds["ours"], 3),
         "ours, CPU us per window": round(1e6 * seconds["ours"] / len(index), 1),
         "published way, CPU us per window of the subset": round(1e6 * per_window, 1),

@@ -108,7 +108,9 @@ rule train_tim:
         gpu=studies.tim_gpus,
         processes=studies.tim_processes,  # no param: it does not change the result
     params:
-        training=studies.tim_training,
+        settings=studies.tim_settings,
+        seed=settings.seed,
+        device=settings.device,
         splits=studies.training_splits,
         visual=studies.visual_folder,
         audio=studies.audio_folder,
@@ -138,7 +140,7 @@ rule check_tim:
         runtime=10,
     params:
         recipe=studies.recipe,
-        code=code_fingerprint("avlib.tim.models_given_model"),
+        code=code_fingerprint("avlib.tim.weights"),
     script:
         "../workflow_scripts/check_tim.py"
 

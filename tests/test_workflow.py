@@ -7,7 +7,7 @@ from avlib.errors import ConfigError
 from avlib.extractors.omnivore.training_visual_study import VisualTrainingSettings
 from avlib.soundtracks.training_soundtrack_study import SoundtrackTrainingSettings
 from avlib.studies import config_hash, load_config
-from avlib.tim.training import TimSettings
+from avlib.tim.recipes import TimTraining
 from avlib.workflow import Workflow
 
 
@@ -74,8 +74,8 @@ def test_only_the_joint_model_starts_from_given_weights(weights):
     absent = {"ave": {"tim": {"checkpoint": weights + "_absent"}}}
     with pytest.raises(ConfigError, match=r"ave.tim.checkpoint: .*weights_absent is no file"):
         ask("initial_tim", absent, study="ave", modality="audio_visual")
-    settings = ask("tim_training", given, study="ave", modality="audio_visual")
-    assert TimSettings(**settings).adjusted_recipe().name == "small"
+    settings = ask("tim_settings", given, study="ave", modality="audio_visual")
+    assert TimTraining(**settings).adjusted_recipe("audio_visual").name == "small"
 
 
 def test_omnivore_is_trained_at_the_rate_of_its_frames():
@@ -87,7 +87,7 @@ def test_omnivore_is_trained_at_the_rate_of_its_frames():
 def test_a_model_of_one_modality_has_no_head_to_select_by():
     ave = {"ave": {"tim": {"select_by": "audio"}}}
     found = {
-        modality: ask("tim_training", ave, study="ave", modality=modality)["select_by"]
+        modality: ask("tim_settings", ave, study="ave", modality=modality)["select_by"]
         for modality in ("audio_visual", "audio", "visual")
     }
     assert found == {"audio_visual": "audio", "audio": None, "visual": None}
@@ -95,7 +95,7 @@ def test_a_model_of_one_modality_has_no_head_to_select_by():
 
 def test_the_number_of_processes_is_no_reason_to_train_again():
     one, two = (
-        ask("tim_training", {"ave": {"tim": tim}}, study="ave", modality="audio")
+        ask("tim_settings", {"ave": {"tim": tim}}, study="ave", modality="audio")
         for tim in ({"parts": 2}, {"parts": 2, "processes": 2})
     )
     assert one == two

@@ -16,11 +16,10 @@ from avlib.extractors.intervals import interval_table
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import write_table
 from avlib.seeds import generator
-from avlib.tim.models import window_settings
 from avlib.tim.queries import join_queries, queries_of_segments
-from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.recipes import TIM_RECIPES, TimTraining
 from avlib.tim.tables import QUERIES
-from avlib.tim.training import TimSettings, train_tim_study
+from avlib.tim.training import TrainingFiles, TrainingRun, train_tim
 from avlib.tim.windows import build_windows
 
 CLASSES = ["bell", "dog", "flute", "background"]
@@ -80,8 +79,8 @@ def write_study(folder, videos=VIDEOS):
         lengths = pd.DataFrame({"video_id": video_ids, "duration_s": 10.0})
         intervals = interval_table(lengths.assign(frames=80, fps=8.0), interval_s=1.1, hop_s=0.2)
         write_table(intervals, folder / f"{split}.parquet", INTERVALS)
-        settings = window_settings(TIM_RECIPES["small"])
-        index = build_windows(queries[queries["split"] == split], intervals, durations, settings)
+        recipe = TIM_RECIPES["small"]
+        index = build_windows(queries[queries["split"] == split], intervals, durations, recipe)
         index.save(folder / f"{split}.npz")
         files["windows"][split] = folder / f"{split}.npz"
         files["intervals"][split] = folder / f"{split}.parquet"
@@ -113,10 +112,11 @@ def run(study, folder, **changes):
     """Train in `folder`; return the output files."""
     files = training_files(study, folder)
     files |= {name: changes.pop(name) for name in list(changes) if name in files}
-    settings = {"recipe": "small", "modality": "audio_visual", "seed": 1, "device": "cpu"}
-    settings |= {"epochs": 3, "batch_size": 4, "parts": 2} | changes
+    once = {"modality": "audio_visual", "seed": 1, "device": "cpu"}
+    once |= {name: changes.pop(name) for name in list(changes) if name in once}
+    settings = {"recipe": "small", "epochs": 3, "batch_size": 4, "parts": 2} | changes
     torch.set_num_threads(1)
-    train_tim_study(TimSettings(**settings), **files)
+    train_tim(TrainingRun(settings=TimTraining(**settings), files=TrainingFiles(**files), **once))
     return {name: files[name] for name in OUTPUTS}
 
 

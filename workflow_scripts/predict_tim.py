@@ -3,16 +3,17 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.tim.prediction import PredictionFiles, predict_tim
+from avlib.tim.prediction import predict_tim
+from avlib.tim.splits import InputFiles
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
     predict_tim(
-        PredictionFiles(
+        InputFiles(
             queries=Path(smk.input.queries),
-            windows=Path(smk.input.windows),
-            intervals=Path(smk.input.intervals),
+            windows={"test": Path(smk.input.windows)},
+            intervals={"test": Path(smk.input.intervals)},
             visual=Path(smk.params.visual),
             audio=Path(smk.params.audio),
             classes=Path(smk.input.classes),

@@ -3,22 +3,30 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.tim.training import TimSettings, train_tim_study
+from avlib.tim.recipes import TimTraining
+from avlib.tim.training import TrainingFiles, TrainingRun, train_tim
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    train_tim_study(
-        TimSettings(**smk.params.training, processes=smk.resources.processes),
-        queries=Path(smk.input.queries),
-        windows=dict(zip(smk.params.splits, map(Path, smk.input.windows), strict=True)),
-        intervals=dict(zip(smk.params.splits, map(Path, smk.input.intervals), strict=True)),
-        visual=Path(smk.params.visual),
-        audio=Path(smk.params.audio),
-        classes=Path(smk.input.classes),
-        initial_weights=next(map(Path, smk.input.initial), None),
-        state_directory=Path(smk.params.state),
-        model=Path(smk.output.model),
-        log=Path(smk.output.log),
-        metrics=Path(smk.output.metrics),
+    train_tim(
+        TrainingRun(
+            settings=TimTraining(**smk.params.settings, processes=smk.resources.processes),
+            files=TrainingFiles(
+                queries=Path(smk.input.queries),
+                windows=dict(zip(smk.params.splits, map(Path, smk.input.windows), strict=True)),
+                intervals=dict(zip(smk.params.splits, map(Path, smk.input.intervals), strict=True)),
+                visual=Path(smk.params.visual),
+                audio=Path(smk.params.audio),
+                classes=Path(smk.input.classes),
+                initial_weights=next(map(Path, smk.input.initial), None),
+                state_directory=Path(smk.params.state),
+                model=Path(smk.output.model),
+                log=Path(smk.output.log),
+                metrics=Path(smk.output.metrics),
+            ),
+            modality=smk.wildcards.modality,
+            seed=smk.params.seed,
+            device=smk.params.device,
+        )
     )

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from avlib.sections import Positive, Section, SplitPaths, Training, UserPath
 from avlib.studies.custom import Checkpoints, Study
-from avlib.tim.recipes import TimRecipeName
+from avlib.tim.recipes import TimTraining
 
 
 class AveCheckpoints(Checkpoints):
@@ -60,43 +60,6 @@ class Visual(Section):
     )
 
 
-class Tim(Training):
-    """Training and evaluation of TIM."""
-
-    recipe: TimRecipeName | None = Field(
-        None, description="null: ave_vgg with features: vgg, ave with given backbones, else small"
-    )
-    early_stop_epochs: Positive | None = Field(
-        None, description="Epochs without a better validation after which training ends"
-    )
-    select_by: Literal["combined", "action", "audio"] | None = Field(
-        None, description="Head whose validation accuracy decides; null: combined or only"
-    )
-    mixed_precision: Literal["training", "always"] | None = Field(
-        None,
-        description="Train in float16 on cuda, as published, in bfloat16 on the CPU; always: "
-        "evaluate so, too",
-    )
-    parts: Positive = Field(1, description="Parts in which a batch is computed")
-    processes: Positive = Field(
-        1, description="Processes that share the parts; each has a GPU where there are GPUs"
-    )
-    tensorboard: bool = Field(
-        False, description="Also log for TensorBoard (pip extra); a change trains again"
-    )
-    checkpoint: UserPath | None = Field(
-        None,
-        description="TIM weights (.pth.tar or .safetensors) that the model of sound and picture "
-        "starts from; null: random",
-    )
-
-    @model_validator(mode="after")
-    def _processes_share_the_parts(self) -> Self:
-        if self.parts % self.processes:
-            raise ValueError(f"processes ({self.processes}) must divide parts ({self.parts})")
-        return self
-
-
 class VggFeatures(Section):
     """The official feature files of AVE, in place of videos."""
 
@@ -124,7 +87,7 @@ class Ave(Study):
     vgg_features: VggFeatures = VggFeatures()
     checkpoints: AveCheckpoints = AveCheckpoints()
     visual: Visual = Visual()
-    tim: Tim = Tim()
+    tim: TimTraining = TimTraining()
     miniature: Miniature = Miniature()
 
     @model_validator(mode="after")

@@ -23,10 +23,9 @@ from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table
 from avlib.media.manifest import count_statuses
 from avlib.media.tables import MANIFEST
-from avlib.tim.network import Modality
+from avlib.tim.recipes import Modality
 from avlib.tim.scores import segment_metrics
-from avlib.tim.splits import read_class_names
-from avlib.tim.tables import PREDICTIONS, QUERIES
+from avlib.tim.tables import PREDICTIONS, QUERIES, read_class_names
 
 SPLIT = "test"
 # Whose answer counts, by what the model sees.

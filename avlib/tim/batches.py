@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avlib.errors import DataError
-from avlib.tim.windows import WindowIndex, WindowSettings
+from avlib.tim.recipes import TimRecipe
+from avlib.tim.windows import WindowIndex
 
 FILES_OPEN = 64  # of each modality: far below the limits of operating systems
 PADDING = -1  # label and query of a slot without a query
@@ -132,10 +133,10 @@ class WindowDataset:
         intervals: table of kind INTERVALS that they were made from.
         visual: folder of the split's visual features; None if they are not used.
         audio: folder of the split's audio features; None if they are not used.
-        settings: how the windows were made.
+        recipe: that the windows were made for.
 
     Raises:
-        ValueError: if neither modality is used, or the windows were made with other settings.
+        ValueError: if neither modality is used, or the windows have another number of features.
         DataError: as FeatureFiles.
     """
 
@@ -147,15 +148,15 @@ class WindowDataset:
         *,
         visual: Path | None,
         audio: Path | None,
-        settings: WindowSettings,
+        recipe: TimRecipe,
     ) -> None:
         if visual is None and audio is None:
             raise ValueError("windows need visual features, audio features or both")
-        if index.rows.shape[1] != settings.num_feats:
+        if index.rows.shape[1] != recipe.num_feats:
             raise ValueError(
-                f"windows of {index.rows.shape[1]} features, expected {settings.num_feats}"
+                f"windows of {index.rows.shape[1]} features, expected {recipe.num_feats}"
             )
-        self.index, self.window_s = index, settings.window_s
+        self.index, self.window_s = index, recipe.window_s
         self._positions = pd.Index(queries["query_id"])
         self._visual_labels = _labels(queries[VISUAL_LABELS])
         self._audio_labels = _labels(queries[AUDIO_LABEL])

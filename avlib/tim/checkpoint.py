@@ -12,7 +12,8 @@ from avlib.errors import CheckpointError
 from avlib.io.atomic import atomic_path
 from avlib.io.checkpoints import fit_state_dict, load_checkpoint, load_state_dict
 from avlib.seeds import generator
-from avlib.tim.network import HEADS, TIM, Modality
+from avlib.tim.network import HEADS, TIM
+from avlib.tim.recipes import Modality
 
 MODALITIES: dict[tuple[bool, bool], Modality] = {
     (True, True): "audio_visual",

@@ -8,16 +8,15 @@ A token is [what | when]: an embedded feature or a class token beside the vector
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from avlib.tim.encoder import Encoder, EncoderLayer
+from avlib.tim.recipes import Modality
 from avlib.training.dropout import Dropout
-
-Modality = Literal["audio_visual", "visual", "audio"]
 
 HEADS = ("visual_verb", "visual_noun", "visual_action", "audio_action")
 GRID = 49  # cells of a 7 x 7 feature grid

@@ -17,25 +17,9 @@ from torch.nn import functional
 from torch.optim import AdamW, Optimizer
 
 from avlib.tim.batches import PADDING, WindowBatch
-from avlib.tim.network import TIM, Modality, TimOutput
+from avlib.tim.network import TIM, TimOutput
+from avlib.tim.recipes import TimRecipe
 from avlib.training.team import ALONE, Team
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossSettings:
-    """How the losses are added up.
-
-    Attributes:
-        lambda_audio: weight of the sounds beside the visual labels; unused without the latter.
-        lambda_drloc: weight of the localisation loss; 0 or less for none.
-        label_smoothing: share of a label that is spread over all classes.
-        data_modality: which labels count.
-    """
-
-    lambda_audio: float
-    lambda_drloc: float
-    label_smoothing: float = 0.2
-    data_modality: Modality
 
 
 @dataclass(frozen=True)
@@ -91,7 +75,7 @@ def objective(
     model: TIM,
     batch: WindowBatch,
     draws: StepDraws,
-    settings: LossSettings,
+    recipe: TimRecipe,
     *,
     part: slice = slice(None),
 ) -> Losses:
@@ -102,9 +86,9 @@ def objective(
     as much as the item that it belongs to. Without labelled slots a loss is 0.
     """
     others = draws.permutation.to(batch.times.device)[part]
-    has_drloc = settings.lambda_drloc > 0 and draws.positions is not None
+    has_drloc = recipe.lambda_drloc > 0 and draws.positions is not None
     output = _mixed_output(model, batch, draws.lam, part, others, keeps_tokens=has_drloc)
-    labels, smoothing = slot_labels(batch), settings.label_smoothing
+    labels, smoothing = slot_labels(batch), recipe.label_smoothing
     verb, noun, action, sound = (
         None
         if logits is None
@@ -119,9 +103,9 @@ def objective(
         distances = localisation_errors(model, output.tokens, positions)
         drloc = distances.sum() / (len(batch.times) * positions.shape[2])
     visual_losses = [loss for loss in (verb, noun, action) if loss is not None]
-    total = _total(visual_losses, sound, settings)
+    total = _total(visual_losses, sound, recipe)
     if drloc is not None:
-        total = total + settings.lambda_drloc * drloc
+        total = total + recipe.lambda_drloc * drloc
     return Losses(total, verb, noun, action, sound, drloc)
 
 
@@ -148,12 +132,12 @@ def slot_labels(batch: WindowBatch) -> tuple[Tensor, ...]:
     return *batch.visual_labels.where(has_action, PADDING).unbind(dim=2), batch.audio_labels
 
 
-def _total(visual: list[Tensor], audio: Tensor | None, settings: LossSettings) -> Tensor:
-    if settings.data_modality == "audio":
+def _total(visual: list[Tensor], audio: Tensor | None, recipe: TimRecipe) -> Tensor:
+    if recipe.data_modality == "audio":
         assert audio is not None
         return audio
     total = torch.stack(visual).mean()
-    return total if audio is None else total + settings.lambda_audio * audio
+    return total if audio is None else total + recipe.lambda_audio * audio
 
 
 def mixed_cross_entropy(
@@ -214,9 +198,8 @@ def train_step(
     optimizer: Optimizer,
     batch: WindowBatch,
     draws: StepDraws,
-    settings: LossSettings,
+    recipe: TimRecipe,
     *,
-    clip_norm: float | None,
     dropout_seeds: Sequence[int],
     scaler: GradScaler | None = None,
     precision: torch.dtype = torch.float32,
@@ -232,8 +215,7 @@ def train_step(
         optimizer: its learning rate is that of the step.
         batch: on the device of the model.
         draws: of this step.
-        settings: of the losses.
-        clip_norm: largest norm of the gradient; None for any.
+        recipe: weights and smoothing of the losses, and the largest norm of the gradient.
         dropout_seeds: one for each part.
         scaler: of the loss, for float16; a scale that was too high skips the step.
         precision: in which to compute where that is safe.
@@ -250,13 +232,13 @@ def train_step(
         torch.manual_seed(dropout_seeds[number])
         is_mixed = precision != torch.float32
         with torch.autocast(sums.device.type, precision, enabled=is_mixed):
-            losses = objective(model, batch, draws, settings, part=part)
+            losses = objective(model, batch, draws, recipe, part=part)
         scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
         sums += torch.stack([_value(loss, sums) for loss in losses])
     sums = team.add_up(model.parameters(), sums)
     scaler.unscale_(optimizer)
-    if clip_norm is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    if recipe.clip_norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
     scaler.step(optimizer)
     scaler.update()
     return sums

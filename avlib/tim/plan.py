@@ -1,4 +1,4 @@
-"""Stages make_queries and make_windows: what TIM is asked about AVE's videos, and in which windows.
+"""Stages make_queries and make_windows: the queries of AVE's videos, and their windows.
 
 Source: Chalk et al., "TIM", CVPR 2024: every second of every annotation is a query in both label
 spaces, background included, and a video is one window of ten seconds.
@@ -11,7 +11,6 @@ from pathlib import Path
 from avlib.datasets import ave
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.tables import read_table, write_table
-from avlib.tim.models import window_settings
 from avlib.tim.queries import join_queries, queries_of_segments
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.tables import QUERIES
@@ -45,7 +44,7 @@ def make_windows(
     recipe: str,
     target: Path,
 ) -> None:
-    """Write the windows of a split, of the videos that have features of sound and picture.
+    """Write the windows of a split, of the videos that have audio and visual features.
 
     Args:
         queries: table of kind QUERIES.
@@ -69,6 +68,6 @@ def make_windows(
         table[table["video_id"].isin(usable)],
         read_table(intervals, INTERVALS),
         dict.fromkeys(sorted(usable), float(ave.SECONDS)),
-        window_settings(TIM_RECIPES[recipe]),
+        TIM_RECIPES[recipe],
     )
     windows.save(target)

@@ -1,8 +1,7 @@
-"""Stage predict_tim: the answers of trained or published models to the queries of a split."""
+"""Stage predict_tim: predictions of trained or published models for the queries of a split."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,14 @@ from numpy.typing import NDArray
 from avlib.device import precision, resolve_device
 from avlib.errors import DataError
 from avlib.io.tables import write_parts
-from avlib.tim.answers import Answers, predict
-from avlib.tim.models import file_recipe, load_model, window_settings
-from avlib.tim.network import TIM, Modality
-from avlib.tim.published_predictions import Predictions, write_predictions
-from avlib.tim.recipes import TimRecipe
+from avlib.tim.inference import Predictions, predict
+from avlib.tim.network import TIM
+from avlib.tim.published_predictions import PublishedPredictions, write_predictions
+from avlib.tim.recipes import Modality, TimRecipe
 from avlib.tim.scores import combine
-from avlib.tim.splits import COLUMNS, Split, SplitFiles, read_class_names, read_split, seen_folders
-from avlib.tim.tables import PREDICTIONS
+from avlib.tim.splits import InputFiles, SplitWindows, read_split
+from avlib.tim.tables import COLUMNS, PREDICTIONS, read_class_names
+from avlib.tim.weights import file_recipe, load_model
 
 logger = logging.getLogger(__name__)
 
@@ -28,34 +27,8 @@ JOINT = "combined"  # the name of the mean of both heads
 ORDER: tuple[Modality, ...] = ("audio_visual", "audio", "visual")  # of models in the tables
 
 
-@dataclass(frozen=True, kw_only=True)
-class PredictionFiles:
-    """What predictions are made from.
-
-    Attributes:
-        queries: table of kind QUERIES.
-        windows: `.npz` of the split's windows.
-        intervals: table of the split's feature intervals.
-        visual: folder of visual features, with a folder for each split.
-        audio: folder of audio features.
-        classes: JSON with the names of the classes.
-    """
-
-    queries: Path
-    windows: Path
-    intervals: Path
-    visual: Path
-    audio: Path
-    classes: Path
-
-    def split(self, name: str, modality: Modality) -> SplitFiles:
-        """Return the files of a split that a model of `modality` reads."""
-        visual, audio = seen_folders(name, modality, visual=self.visual, audio=self.audio)
-        return SplitFiles(self.windows, self.queries, self.intervals, visual, audio)
-
-
 def predict_tim(
-    files: PredictionFiles,
+    files: InputFiles,
     *,
     models: Mapping[Modality, Path],
     recipe: str,
@@ -68,7 +41,7 @@ def predict_tim(
     """Write the predictions of each model for all queries of a split that have features.
 
     Args:
-        files: what the models see and are asked.
+        files: windows, queries, features and classes.
         models: our safetensors files or published `.pth.tar` files, by what they see.
         recipe: name of the recipe that the windows were made for, which is also that of published
             files, as they do not hold it.
@@ -87,63 +60,59 @@ def predict_tim(
     torch.set_num_threads(1)  # another number gives other last bits
     classes = read_class_names(files.classes)
     place = resolve_device(device)
-    answers: dict[Modality, Answers] = {}
+    predictions: dict[Modality, Predictions] = {}
     for modality, path in sorted(models.items(), key=lambda model: ORDER.index(model[0])):
-        model, asked, made_by = _asked(files, path, modality, recipe, split, classes)
-        answers[modality] = predict(
+        model, windows, made_by = _open(files, path, modality, recipe, split, classes)
+        predictions[modality] = predict(
             model.to(place),
-            asked,
+            windows,
             batch_size=made_by.batch_size,
             label_smoothing=made_by.label_smoothing,
             precision=precision(place, is_mixed=mixed_precision),
         )
-    parts = [part for m, found in answers.items() for part in tables(found, m, classes)]
+    parts = [part for m, found in predictions.items() for part in tables(found, m, classes)]
     write_parts(parts, target, PREDICTIONS)
     if published_target is not None:
-        write_predictions(published(next(iter(answers.values()))), published_target)
+        write_predictions(published(next(iter(predictions.values()))), published_target)
 
 
-def _asked(
-    files: PredictionFiles,
+def _open(
+    files: InputFiles,
     path: Path,
     modality: Modality,
     recipe_name: str,
     split_name: str,
     classes: Mapping[str, Sequence[str]],
-) -> tuple[TIM, Split, TimRecipe]:
-    """Return a model, what it is asked, and the recipe that it was made by."""
+) -> tuple[TIM, SplitWindows, TimRecipe]:
+    """Return a model, the windows with its queries, and the recipe that it was made by."""
     recipe = file_recipe(path, recipe_name, modality)
-    split = read_split(
-        split_name,
-        files.split(split_name, modality),
-        settings=window_settings(recipe),
-        data_modality=recipe.data_modality,
-        classes=classes,
-    )
+    split = read_split(split_name, files, recipe, classes)
     if not len(split.items):
-        raise DataError(f"{files.windows}: no window; no {split_name} video has features")
+        raise DataError(
+            f"{files.windows[split_name]}: no window; no {split_name} video has features"
+        )
     logger.info("%s: %d windows of %s", path, len(split.items), split_name)
     return load_model(path, recipe, classes, split), split, recipe
 
 
 def tables(
-    answers: Answers, modality: Modality, classes: Mapping[str, Sequence[str]]
+    predictions: Predictions, modality: Modality, classes: Mapping[str, Sequence[str]]
 ) -> Iterator[pd.DataFrame]:
     """Yield the rows of PREDICTIONS of each head; of queries without features there are none.
 
-    Where every segment is asked about in both label spaces, as in AVE, the mean of both answers
+    Where every segment is a query in both label spaces, as in AVE, the mean of both predictions
     is the head `combined`.
     """
-    split = answers.split
-    visual, audio = answers.visual.probs(), answers.audio.probs()
+    split = predictions.split
+    visual, audio = predictions.visual.probs(), predictions.audio.probs()
     for scores, queries, probs in (
-        (answers.visual, split.visual, visual),
-        (answers.audio, split.audio, audio),
+        (predictions.visual, split.visual, visual),
+        (predictions.audio, split.audio, audio),
     ):
         for head in probs:
             yield _table(queries, head, scores.is_seen, probs[head], modality, classes)
     if split.is_paired and "action" in visual and "audio" in audio:
-        is_seen = answers.visual.is_seen & answers.audio.is_seen
+        is_seen = predictions.visual.is_seen & predictions.audio.is_seen
         both = combine(visual["action"], audio["audio"])
         yield _table(split.visual, JOINT, is_seen, both, modality, classes)
 
@@ -175,15 +144,15 @@ def _table(
     )
 
 
-def published(answers: Answers) -> Predictions:
-    """Return the answers as the authors' program hands them over."""
+def published(predictions: Predictions) -> PublishedPredictions:
+    """Return predictions as the authors' program writes them."""
     probs: dict[str, NDArray[np.float32]] = {}
     ids: list[list[str]] = []
     for scores, queries in (
-        (answers.visual, answers.split.visual),
-        (answers.audio, answers.split.audio),
+        (predictions.visual, predictions.split.visual),
+        (predictions.audio, predictions.split.audio),
     ):
         probs |= {head: p[scores.is_seen] for head, p in scores.probs().items()}
         ids.append(queries["annotation_id"][scores.is_seen].to_list())
     visual_ids, audio_ids = ids
-    return Predictions(probs, visual_ids, audio_ids)
+    return PublishedPredictions(probs, visual_ids, audio_ids)

@@ -18,8 +18,8 @@ from avlib.errors import DataError
 from avlib.io.arrays import read_arrays, write_arrays
 from avlib.io.atomic import write_json
 from avlib.io.pickles import read_array_dict, write_array_dict
+from avlib.tim.tables import VISUAL_HEADS
 
-VISUAL_HEADS = ("verb", "noun", "action")
 IDS = {"visual": ("v_narration_ids", "v_"), "audio": ("a_narration_ids", "a_")}
 CHALLENGE_ACTIONS = 100  # of the highest scores, as many as the challenge wants
 
@@ -27,7 +27,7 @@ Probs = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class PublishedPredictions:
     """Probabilities of the queries of a split.
 
     Attributes:
@@ -65,13 +65,13 @@ class Predictions:
         return arrays
 
 
-def write_predictions(predictions: Predictions, path: Path) -> None:
+def write_predictions(predictions: PublishedPredictions, path: Path) -> None:
     """Write predictions as the authors' pickle, or, to `.npz`, the same arrays.
 
     Equal predictions are equal bytes.
 
     Raises:
-        ValueError: as `Predictions.arrays`.
+        ValueError: as `PublishedPredictions.arrays`.
     """
     arrays = predictions.arrays()
     if path.suffix == ".npz":
@@ -81,7 +81,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         write_array_dict(arrays, path)
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path) -> PublishedPredictions:
     """Return predictions from the authors' pickle, or from an `.npz` of the same arrays.
 
     The authors' own files may hold an id as an array of one text, and rows of zeros without ids
@@ -109,7 +109,7 @@ def read_predictions(path: Path) -> Predictions:
                 f"{n_ids} queries"
             )
         probs[head] = values.astype(np.float32)
-    return Predictions(probs, ids["visual"], ids["audio"])
+    return PublishedPredictions(probs, ids["visual"], ids["audio"])
 
 
 def _id(value: Any, prefix: str, path: Path) -> str:
@@ -120,7 +120,7 @@ def _id(value: Any, prefix: str, path: Path) -> str:
 
 
 def write_epic_challenge(
-    predictions: Predictions,
+    predictions: PublishedPredictions,
     path: Path,
     *,
     supervision: tuple[int, int, int],

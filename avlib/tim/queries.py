@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avlib.datasets.published import read_published, seconds
 from avlib.errors import DataError
-from avlib.tim.tables import QUERIES
+from avlib.tim.tables import QUERIES, UNKNOWN
 
 # Classes of each dataset, by column.
 CLASSES: Mapping[str, Mapping[str, int]] = {
@@ -25,7 +25,6 @@ CLASSES: Mapping[str, Mapping[str, int]] = {
     "ave": {"action_class": 29, "class_id": 29},
 }
 LABELS = ("verb_class", "noun_class", "action_class", "class_id")
-UNKNOWN = -1  # stands for an unknown class in published tables
 
 _COLUMNS = [column.name for column in QUERIES.columns]
 

@@ -6,12 +6,14 @@ follow from the data, and so does whether there are verbs and nouns.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Self, get_args
 
-if TYPE_CHECKING:
-    from avlib.tim.network import Modality
+from pydantic import Field, model_validator
 
-TimRecipeName = Literal["small", "ave", "ave_vgg"]
+from avlib.sections import Positive, Training, UserPath
+
+Modality = Literal["audio_visual", "visual", "audio"]
+RecipeName = Literal["small", "ave", "ave_vgg"]  # those that a study can name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class TimRecipe:
     """
 
     name: str
-    model_modality: "Modality" = "audio_visual"
-    data_modality: "Modality" = "audio_visual"
+    model_modality: Modality = "audio_visual"
+    data_modality: Modality = "audio_visual"
     num_feats: int = 50
     feat_stride: int = 3
     feat_gap_s: float = 0.2
@@ -77,6 +79,27 @@ class TimRecipe:
     lambda_drloc: float = 0.3
     m_drloc: int = 32
     mixup_alpha: float = 0.2
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds."""
+        return self.num_feats * self.feat_gap_s * self.feat_stride
+
+    def has_windows_of(self, other: "TimRecipe") -> bool:
+        """Return whether both cut videos into the same windows."""
+        names = ("num_feats", "feat_stride", "feat_gap_s", "window_stride_s")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def of_modality(self, modality: Modality) -> "TimRecipe":
+        """Return the recipe of a model that sees `modality`; if it is one, for its labels only.
+
+        A model of one modality does without the audio-guided pooling.
+        """
+        if modality == "audio_visual":
+            return replace(self, model_modality=modality)
+        return replace(
+            self, model_modality=modality, data_modality=modality, apply_feature_pooling=False
+        )
 
 
 EPIC = TimRecipe(name="epic", lambda_audio=0.01)
@@ -114,7 +137,7 @@ TIM_RECIPES = {
             name="small",
             d_model=128,
             num_layers=2,
-            feat_dropout=0.6,  # what was learnt on the train split looks surer there than elsewhere
+            feat_dropout=0.6,  # features trained on the train split are too confident there
             seq_dropout=0.2,
             batch_size=8,  # few windows make few steps
             epochs=45,
@@ -122,3 +145,57 @@ TIM_RECIPES = {
         ),
     )
 }
+
+
+class TimTraining(Training):
+    """Training and evaluation of TIM; a section of the configuration."""
+
+    recipe: RecipeName | None = Field(
+        None, description="null: ave_vgg with features: vgg, ave with given backbones, else small"
+    )
+    early_stop_epochs: Positive | None = Field(
+        None, description="Epochs without a better validation after which training ends"
+    )
+    select_by: Literal["combined", "action", "audio"] | None = Field(
+        None, description="Head whose validation accuracy decides; null: combined or only"
+    )
+    mixed_precision: Literal["training", "always"] | None = Field(
+        None,
+        description="Train in float16 on cuda, as published, in bfloat16 on the CPU; always: "
+        "evaluate so, too",
+    )
+    parts: Positive = Field(1, description="Parts in which a batch is computed")
+    processes: Positive = Field(
+        1, description="Processes that share the parts; each has a GPU where there are GPUs"
+    )
+    tensorboard: bool = Field(
+        False, description="Also log for TensorBoard (pip extra); a change trains again"
+    )
+    checkpoint: UserPath | None = Field(
+        None,
+        description="TIM weights (.pth.tar or .safetensors) that the audio-visual model starts "
+        "from; null: random",
+    )
+
+    @model_validator(mode="after")
+    def _processes_share_the_parts(self) -> Self:
+        if self.parts % self.processes:
+            raise ValueError(f"processes ({self.processes}) must divide parts ({self.parts})")
+        return self
+
+    def adjusted_recipe(self, modality: Modality) -> TimRecipe:
+        """Return the recipe of a model that sees `modality`, with the values that are set here.
+
+        Raises:
+            ValueError: if `recipe` is None.
+        """
+        if self.recipe is None:
+            raise ValueError(f"no recipe, expected one of {get_args(RecipeName)}")
+        recipe = TIM_RECIPES[self.recipe].of_modality(modality)
+        return replace(
+            recipe,
+            epochs=self.epochs or recipe.epochs,
+            batch_size=self.batch_size or recipe.batch_size,
+            lr=self.learning_rate or recipe.lr,
+            early_stop_epochs=self.early_stop_epochs or recipe.early_stop_epochs,
+        )

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avlib.evaluation.recognition import confusion_matrix, recognition_metrics, top_k_hits
+from avlib.tim.tables import UNKNOWN, VISUAL_HEADS
 
-UNKNOWN = -1  # label of a query whose class is not known, and query of a slot without one
 TOP = (1, 5)
-VISUAL_HEADS = ("verb", "noun", "action")
 
 Probs = NDArray[np.float32]
 Integers = NDArray[np.int64]

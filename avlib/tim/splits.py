@@ -1,6 +1,5 @@
-"""The windows of a split with all that TIM learns from and is asked about in them."""
+"""The windows of a split with their features, queries and labels."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,71 +13,34 @@ from avlib.errors import DataError
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table
 from avlib.tim.batches import FeatureFiles, WindowDataset
-from avlib.tim.network import Modality
-from avlib.tim.scores import UNKNOWN
-from avlib.tim.tables import QUERIES
-from avlib.tim.windows import WindowIndex, WindowSettings
-
-# Where the true class of a query is, and the name of its classes, for each head.
-COLUMNS = {
-    "verb": "verb_class",
-    "noun": "noun_class",
-    "action": "action_class",
-    "audio": "class_id",
-}
-VISUAL_HEADS = ("verb", "noun", "action")
+from avlib.tim.recipes import TimRecipe
+from avlib.tim.tables import COLUMNS, QUERIES, UNKNOWN
+from avlib.tim.windows import WindowIndex
 
 
-def read_class_names(path: Path) -> dict[str, list[str]]:
-    """Return the names of the classes of each head, by number.
-
-    Args:
-        path: JSON file with a list for each column of COLUMNS that is used; actions and sounds
-            have the same classes where only `class_id` is there.
-    """
-    named = json.loads(path.read_text(encoding="utf-8"))
-    named.setdefault("action_class", named.get("class_id"))
-    return {head: named[column] for head, column in COLUMNS.items() if named.get(column)}
-
-
-@dataclass(frozen=True)
-class SplitFiles:
-    """Where the windows of a split and what they refer to are.
+@dataclass(frozen=True, kw_only=True)
+class InputFiles:
+    """Files that hold the windows of one or more splits, and what windows refer to.
 
     Attributes:
-        windows: `.npz` of a WindowIndex.
         queries: table of kind QUERIES, all splits.
-        intervals: table of kind INTERVALS.
-        visual: folder of the split's visual features; None if they are not used.
-        audio: folder of the split's audio features; None if they are not used.
+        windows: `.npz` of a WindowIndex for each split.
+        intervals: table of kind INTERVALS for each split.
+        visual: folder of visual features, with a folder for each split; unused by audio models.
+        audio: folder of audio features, likewise; unused by visual models.
+        classes: JSON with the names of the classes.
     """
 
-    windows: Path
     queries: Path
-    intervals: Path
+    windows: Mapping[str, Path]
+    intervals: Mapping[str, Path]
     visual: Path | None
     audio: Path | None
-
-
-def seen_folders(
-    split: str, modality: Modality, *, visual: Path | None, audio: Path | None
-) -> tuple[Path | None, Path | None]:
-    """Return the visual and audio features of a split, None for what a model does not see.
-
-    Args:
-        split: train, val or test.
-        modality: what the model sees.
-        visual: folder with a folder of visual features for each split.
-        audio: that of audio features.
-    """
-    return (
-        visual / split if visual is not None and modality != "audio" else None,
-        audio / split if audio is not None and modality != "visual" else None,
-    )
+    classes: Path
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class SplitWindows:
     """The windows of a split.
 
     Attributes:
@@ -95,14 +57,14 @@ class Split:
 
     @cached_property
     def is_paired(self) -> bool:
-        """Whether the k-th visual and the k-th audio query ask about the same thing, as in AVE."""
+        """Whether the k-th visual and the k-th audio query are the same interval, as in AVE."""
         keys = ["annotation_id", "video_id", "start_s", "stop_s"]
         visual = self.visual[[*keys, "action_class"]].fillna(UNKNOWN).to_numpy().tolist()
         audio = self.audio[[*keys, "class_id"]].fillna(UNKNOWN).to_numpy().tolist()
         return bool(visual) and visual == audio
 
     def fingerprint(self) -> Iterator[bytes]:
-        """Yield what tells this split from others.
+        """Yield the bytes of a fingerprint.
 
         Of the features, the shape of the arrays and the row in the middle of each; another
         extraction changes every row.
@@ -125,20 +87,14 @@ def _sample(files: FeatureFiles, video_id: str) -> bytes:
 
 
 def read_split(
-    name: str,
-    files: SplitFiles,
-    *,
-    settings: WindowSettings,
-    data_modality: Modality,
-    classes: Mapping[str, Sequence[str]],
-) -> Split:
-    """Return a split, checked.
+    name: str, files: InputFiles, recipe: TimRecipe, classes: Mapping[str, Sequence[str]]
+) -> SplitWindows:
+    """Return the windows of a split that a model of a recipe uses, checked.
 
     Args:
         name: train, val or test.
-        files: what it is made of.
-        settings: how the windows were made.
-        data_modality: label spaces that are used.
+        files: where they are.
+        recipe: that the windows were made for, and which features and label spaces are used.
         classes: names of the classes of each head.
 
     Raises:
@@ -146,16 +102,16 @@ def read_split(
             missing or do not fit its intervals.
     """
     table = read_table(files.queries, QUERIES)
-    index = WindowIndex.load(files.windows)
+    index = WindowIndex.load(files.windows[name])
     dataset = WindowDataset(
         index,
         table,
-        read_table(files.intervals, INTERVALS),
-        visual=files.visual,
-        audio=files.audio,
-        settings=settings,
+        read_table(files.intervals[name], INTERVALS),
+        visual=None if recipe.model_modality == "audio" else _folder(files.visual, name),
+        audio=None if recipe.model_modality == "visual" else _folder(files.audio, name),
+        recipe=recipe,
     )
-    is_used = {m: data_modality in ("audio_visual", m) for m in ("visual", "audio")}
+    is_used = {m: recipe.data_modality in ("audio_visual", m) for m in ("visual", "audio")}
     queries = {
         m: table[(table["split"] == name) & (table["modality"] == m) & used]
         for m, used in is_used.items()
@@ -164,7 +120,11 @@ def read_split(
         _check_classes(queries["audio" if head == "audio" else "visual"], COLUMNS[head], len(names))
     window = np.repeat(np.arange(len(index)), np.diff(index.offsets))
     items = np.unique(window[np.where(index.is_visual, is_used["visual"], is_used["audio"])])
-    return Split(dataset, items, queries["visual"], queries["audio"])
+    return SplitWindows(dataset, items, queries["visual"], queries["audio"])
+
+
+def _folder(features: Path | None, split: str) -> Path | None:
+    return None if features is None else features / split
 
 
 def _check_classes(queries: pd.DataFrame, column: str, n_classes: int) -> None:

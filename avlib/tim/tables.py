@@ -1,4 +1,7 @@
-"""The tables of TIM: what it is asked, and what it answers."""
+"""The tables of TIM, queries and predictions, and where they hold the classes of each head."""
+
+import json
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -6,7 +9,7 @@ from avlib.io.tables import SPLIT, START_S, STOP_S, VIDEO_ID, Column, TableSchem
 
 QUERIES = TableSchema(
     "queries",
-    "one row a labelled stretch that TIM is asked about, in one label space",
+    "one row a query: a labelled interval of a video, in one label space",
     (
         Column("query_id", pa.int64(), "0, 1, ... in the order of the rows"),
         Column("annotation_id", pa.string(), "name, unique among the split's rows of a modality"),
@@ -22,10 +25,9 @@ QUERIES = TableSchema(
     ),
 )
 
-
 PREDICTIONS = TableSchema(
     "predictions",
-    "one row for each answer of a head of a model to a query",
+    "one row for each prediction of a head of a model for a query",
     (
         Column("annotation_id", pa.string(), "name of the query, as in the table of queries"),
         Column("modality", pa.string(), "what the model sees: audio_visual, audio or visual"),
@@ -41,3 +43,25 @@ PREDICTIONS = TableSchema(
         Column("probs", pa.list_(pa.float32()), "probability of each class, by its number"),
     ),
 )
+
+# Column of QUERIES with the true class, and of the names of the classes, for each head.
+COLUMNS = {
+    "verb": "verb_class",
+    "noun": "noun_class",
+    "action": "action_class",
+    "audio": "class_id",
+}
+VISUAL_HEADS = ("verb", "noun", "action")
+UNKNOWN = -1  # in arrays and published tables, a class that is not known
+
+
+def read_class_names(path: Path) -> dict[str, list[str]]:
+    """Return the names of the classes of each head, by number.
+
+    Args:
+        path: JSON file with a list for each column of COLUMNS that is used; actions and sounds
+            have the same classes where only `class_id` is there.
+    """
+    named = json.loads(path.read_text(encoding="utf-8"))
+    named.setdefault("action_class", named.get("class_id"))
+    return {head: named[column] for head, column in COLUMNS.items() if named.get(column)}

@@ -10,19 +10,18 @@ from torch.optim import Optimizer
 
 from avlib.errors import DataError
 from avlib.seeds import generator
-from avlib.tim.answers import classes_of, on_device, predict
 from avlib.tim.batches import WindowBatch
+from avlib.tim.inference import classes_of, on_device, predict
 from avlib.tim.network import TIM
 from avlib.tim.objective import (
     Losses,
-    LossSettings,
     StepDraws,
     build_optimizer,
     draw_step,
     train_step,
 )
 from avlib.tim.recipes import TimRecipe
-from avlib.tim.splits import Split
+from avlib.tim.splits import SplitWindows
 from avlib.training.schedules import warm_cosine_rate
 from avlib.training.team import ALONE, Team
 
@@ -51,14 +50,14 @@ class TimTask:
     Args:
         model: the network.
         recipe: how to train it.
-        training: windows to learn from.
-        validation: windows that tell which epoch is best.
+        training: windows to train on.
+        validation: windows that decide which epoch is best.
         select_by: the head whose top-1 accuracy decides, or `verb_noun` or `combined`.
         seed: of all draws.
         parts: of a batch; a multiple of the size of the team.
         team: the processes that train together.
         precision: in which steps compute where that is safe; float16 behind a loss scale.
-        eval_precision: in which answers are computed where that is safe.
+        eval_precision: in which predictions are computed where that is safe.
     """
 
     validate_every = 1
@@ -68,8 +67,8 @@ class TimTask:
         model: TIM,
         recipe: TimRecipe,
         *,
-        training: Split,
-        validation: Split,
+        training: SplitWindows,
+        validation: SplitWindows,
         select_by: str,
         seed: int,
         parts: int = 1,
@@ -87,12 +86,6 @@ class TimTask:
         keep_scale(self.optimizer, self.scaler)
         self.epochs = recipe.epochs
         self.steps = -(-len(training.items) // recipe.batch_size)  # the last may be smaller
-        self.losses = LossSettings(
-            lambda_audio=recipe.lambda_audio,
-            lambda_drloc=recipe.lambda_drloc,
-            label_smoothing=recipe.label_smoothing,
-            data_modality=recipe.data_modality,
-        )
 
     def learning_rate(self, epoch: float) -> float:
         """Return the rate at a fractional epoch; it changes from step to step."""
@@ -129,8 +122,7 @@ class TimTask:
             self.optimizer,
             on_device(step.batch, self.model),
             step.draws,
-            self.losses,
-            clip_norm=self.recipe.clip_norm,
+            self.recipe,
             dropout_seeds=step.dropout_seeds,
             scaler=self.scaler,
             precision=self.precision,
@@ -143,7 +135,7 @@ class TimTask:
         names = [f"{name}_loss" for name in Losses._fields]
         values = dict(zip(names, sums.tolist(), strict=True))
         has = {f"{head}_loss" for head in classes_of(self.model)}
-        if self.losses.lambda_drloc > 0:
+        if self.recipe.lambda_drloc > 0:
             has.add("drloc_loss")
         return {"loss": values["total_loss"]} | {n: v for n, v in values.items() if n in has}
 
@@ -155,9 +147,9 @@ class TimTask:
             raise DataError(f"no query that is validated on has a label for {self.select_by}")
         return score, {"select_by": self.select_by, **metrics}
 
-    def evaluate(self, split: Split, check: Callable[[], None]) -> dict[str, Any]:
+    def evaluate(self, split: SplitWindows, check: Callable[[], None]) -> dict[str, Any]:
         """Return the metrics and the losses of a split."""
-        answers = predict(
+        predictions = predict(
             self.model,
             split,
             batch_size=self.recipe.batch_size,
@@ -166,7 +158,7 @@ class TimTask:
             team=self.team,
             check=check,
         )
-        return answers.metrics()
+        return predictions.metrics()
 
 
 def keep_scale(optimizer: Optimizer, scaler: GradScaler) -> None:

@@ -17,37 +17,13 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.io.arrays import read_arrays, write_arrays
+from avlib.tim.recipes import TimRecipe
 
 MIN_QUERY_S = 0.2  # a query of which a window holds less is left out, unless that is all of it
 DECIMALS = 3  # to which lengths of queries are rounded before they are compared
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class WindowSettings:
-    """How videos are cut into windows.
-
-    Attributes:
-        num_feats: F, feature rows of a window and modality.
-        feat_stride: every how many rows of the interval table one is taken.
-        feat_gap_s: seconds between the starts of two rows of the interval table.
-        window_stride_s: seconds between the starts of two windows.
-        includes_end_row: whether the row that ends with the window may be taken; the published
-            checkpoints were trained without it.
-    """
-
-    num_feats: int
-    feat_stride: int
-    feat_gap_s: float
-    window_stride_s: float = 1.0
-    includes_end_row: bool = False
-
-    @property
-    def window_s(self) -> float:
-        """Length of a window in seconds."""
-        return self.num_feats * self.feat_gap_s * self.feat_stride
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +94,9 @@ def build_windows(
     queries: pd.DataFrame,
     intervals: pd.DataFrame,
     durations: Mapping[str, float],
-    settings: WindowSettings,
+    recipe: TimRecipe,
+    *,
+    includes_end_row: bool = False,
 ) -> WindowIndex:
     """Return the windows of a split.
 
@@ -127,7 +105,9 @@ def build_windows(
         intervals: table of kind INTERVALS; rows of a video are numbered in its order.
         durations: length of each video in seconds, in the order that windows are to have; videos
             without queries are passed over.
-        settings: how videos are cut.
+        recipe: lengths and strides of windows and of their feature rows.
+        includes_end_row: whether the row that ends with the window may be taken; the published
+            checkpoints were trained without it.
 
     Raises:
         DataError: naming the first video with queries that has no length, no intervals, or
@@ -148,11 +128,15 @@ def build_windows(
         if (np.diff(rows[:, 0]) < 0).any():
             raise DataError(f"{video_id}: its feature intervals are not in the order of starts")
         part = _video_windows(
-            start_s[positions], stop_s[positions], rows, durations[video_id], settings
+            (start_s[positions], stop_s[positions]),
+            rows,
+            durations[video_id],
+            recipe,
+            includes_end_row=includes_end_row,
         )
         _check_all_held(queries, positions, part.query)
         parts.append(part._replace(query=positions[part.query]))
-    return _joined(videos, parts, queries, settings)
+    return _joined(videos, parts, queries, recipe.num_feats)
 
 
 class _VideoWindows(NamedTuple):
@@ -168,20 +152,23 @@ class _VideoWindows(NamedTuple):
 
 
 def _video_windows(
-    start_s: Floats,
-    stop_s: Floats,
+    queries: tuple[Floats, Floats],
     bounds: NDArray[np.float32],
     duration_s: float,
-    settings: WindowSettings,
+    recipe: TimRecipe,
+    *,
+    includes_end_row: bool,
 ) -> _VideoWindows:
     """Return the windows of a video that hold at least one of its queries.
 
-    `bounds` are the starts and stops of its feature intervals, (N, 2).
+    `queries` are their starts and stops, (Q,) each, and `bounds` those of its feature intervals,
+    (N, 2).
     """
+    start_s, stop_s = queries
     end_s = math.ceil(duration_s)
-    steps = math.ceil((end_s - settings.window_s) / settings.window_stride_s)
-    window_start = settings.window_stride_s * np.arange(max(steps + 1, 1), dtype=np.float64)
-    window_stop: Floats = np.minimum(end_s, window_start + settings.window_s)
+    steps = math.ceil((end_s - recipe.window_s) / recipe.window_stride_s)
+    window_start = recipe.window_stride_s * np.arange(max(steps + 1, 1), dtype=np.float64)
+    window_stop: Floats = np.minimum(end_s, window_start + recipe.window_s)
     stop_s = np.minimum(stop_s, end_s)
     # A query overlaps the windows from the first that stops after its start to the last that
     # starts before its stop.
@@ -200,7 +187,11 @@ def _video_windows(
     return _VideoWindows(
         start_s=window_start[made],
         stop_s=window_stop[made],
-        rows=_feature_rows(bounds, window_start[made], window_stop[made], settings),
+        rows=_feature_rows(
+            _nearest(bounds[:, 0], window_start[made]),
+            _nearest(bounds[:, 1], window_stop[made]) - (0 if includes_end_row else 1),
+            recipe,
+        ),
         counts=counts[made],
         query=query[kept],
         query_start_s=begin[kept],
@@ -214,17 +205,12 @@ def _ranges(lengths: Integers) -> Integers:
     return np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
 
 
-def _feature_rows(
-    bounds: NDArray[np.float32], start_s: Floats, stop_s: Floats, settings: WindowSettings
-) -> NDArray[np.int32]:
+def _feature_rows(first: Integers, last: Integers, recipe: TimRecipe) -> NDArray[np.int32]:
     """Return the feature rows of each window, (n, F); the last one repeats to fill the window."""
-    first = _nearest(bounds[:, 0], start_s)
-    end = _nearest(bounds[:, 1], stop_s)
-    last = end if settings.includes_end_row else end - 1
     # In a very short video the end may not lie behind the first row, which then serves alone.
-    steps = np.maximum((last - first) // settings.feat_stride, 0)
-    steps = np.minimum(np.arange(settings.num_feats), steps[:, None])
-    return (first[:, None] + settings.feat_stride * steps).astype(np.int32)
+    steps = np.maximum((last - first) // recipe.feat_stride, 0)
+    steps = np.minimum(np.arange(recipe.num_feats), steps[:, None])
+    return (first[:, None] + recipe.feat_stride * steps).astype(np.int32)
 
 
 def _nearest(values: NDArray[np.float32], targets: Floats) -> Integers:
@@ -270,7 +256,7 @@ def _check_all_held(queries: pd.DataFrame, positions: Integers, held: Integers) 
 
 
 def _joined(
-    videos: list[str], parts: list[_VideoWindows], queries: pd.DataFrame, settings: WindowSettings
+    videos: list[str], parts: list[_VideoWindows], queries: pd.DataFrame, num_feats: int
 ) -> WindowIndex:
     def joined(name: str, like: NDArray[Any]) -> Any:
         return np.concatenate([like, *(getattr(part, name) for part in parts)])
@@ -283,7 +269,7 @@ def _joined(
         video=np.repeat(np.arange(len(videos), dtype=np.int32), n_windows),
         start_s=joined("start_s", floats),
         stop_s=joined("stop_s", floats),
-        rows=joined("rows", np.zeros((0, settings.num_feats), np.int32)),
+        rows=joined("rows", np.zeros((0, num_feats), np.int32)),
         offsets=np.concatenate([[0], np.cumsum(joined("counts", integers))]).astype(np.int64),
         query=queries["query_id"].to_numpy(np.int64)[query],
         query_start_s=joined("query_start_s", floats),

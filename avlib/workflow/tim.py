@@ -118,18 +118,13 @@ class RecognitionStages(FeatureStages):
         given = (study.checkpoints.asf, study.checkpoints.omnivore)
         return "ave" if all(isinstance(path, Path) for path in given) else "small"
 
-    def tim_training(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what decides the weights, beside the features."""
+    def tim_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings of a training: the section, with the recipe that it stands for."""
         # How many processes train together decides nothing and must not train again.
-        settings = self.ave(wildcards).tim.model_dump(exclude={"recipe", "processes", "checkpoint"})
+        settings = self.ave(wildcards).tim.model_dump(exclude={"processes", "checkpoint"})
         if wildcards.modality != JOINT:
             settings["select_by"] = None  # a model of one modality has one head
-        return settings | {
-            "recipe": self.recipe(wildcards),
-            "modality": wildcards.modality,
-            "seed": self.config.seed,
-            "device": self.config.device,
-        }
+        return settings | {"recipe": self.recipe(wildcards)}
 
     def predicts_mixed(self, wildcards: Wildcards) -> bool:
         """Say whether answers are computed in mixed precision."""

@@ -15,10 +15,10 @@ from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.tim.ave_metrics import evaluate_ave
-from avlib.tim.models import window_settings
-from avlib.tim.prediction import PredictionFiles, predict_tim
+from avlib.tim.prediction import predict_tim
 from avlib.tim.published_predictions import read_predictions
 from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.splits import InputFiles
 from avlib.tim.tables import PREDICTIONS, QUERIES
 from avlib.tim.windows import build_windows
 
@@ -45,11 +45,8 @@ def models(home, study):
 def predict(
     study, models, target, *, recipe="small", mixed=False, published_target=None, **changes
 ):
-    single = {name: study[name]["test"] for name in ("windows", "intervals")}
-    common = {name: study[name] for name in ("queries", "visual", "audio", "classes")}
-    files = PredictionFiles(**{**common, **single, **changes})
     predict_tim(
-        files,
+        InputFiles(**(study | changes)),
         models=models,
         recipe=recipe,
         split="test",
@@ -145,7 +142,7 @@ def test_predictions_do_not_depend_on_the_order_of_models_or_on_repetition(
     assert set(found.probs) == {"action", "audio"}
 
 
-def test_the_published_pickle_holds_the_same_answers(study, models, predictions, tmp_path):
+def test_the_published_pickle_holds_the_same_predictions(study, models, predictions, tmp_path):
     joint = {"audio_visual": models["audio_visual"]}
     predict(study, joint, tmp_path / "p.parquet", published_target=tmp_path / "p.pkl")
     found = read_predictions(tmp_path / "p.pkl")
@@ -259,9 +256,9 @@ def test_segments_of_videos_without_features_are_counted(study, models, tmp_path
     usable = queries[(queries["split"] == "test") & (queries["video_id"] != "test2")]
     intervals = read_table(study["intervals"]["test"], INTERVALS)
     durations = dict.fromkeys(usable["video_id"].unique(), 10.0)
-    index = build_windows(usable, intervals, durations, window_settings(TIM_RECIPES["small"]))
+    index = build_windows(usable, intervals, durations, TIM_RECIPES["small"])
     index.save(tmp_path / "test.npz")
-    table = predict(study, models, tmp_path / "p.parquet", windows=tmp_path / "test.npz")
+    table = predict(study, models, tmp_path / "p.parquet", windows={"test": tmp_path / "test.npz"})
     statuses = {"test0": "ok", "test1": "ok", "test2": "unreadable", "test3": "ok"}
     videos = manifest(tmp_path / "manifest.parquet", statuses)
     counts = evaluate(study, models, table, tmp_path, manifest=videos)["counts"]
@@ -299,10 +296,10 @@ def test_videos_of_which_a_network_has_no_features_are_named(study, models, pred
 def test_a_split_without_windows_is_refused(study, models, tmp_path):
     queries = read_table(study["queries"], QUERIES)
     intervals = read_table(study["intervals"]["test"], INTERVALS)
-    none = build_windows(queries[:0], intervals, {}, window_settings(TIM_RECIPES["small"]))
+    none = build_windows(queries[:0], intervals, {}, TIM_RECIPES["small"])
     none.save(tmp_path / "test.npz")
     with pytest.raises(DataError, match="no test video has features"):
-        predict(study, models, tmp_path / "p.parquet", windows=tmp_path / "test.npz")
+        predict(study, models, tmp_path / "p.parquet", windows={"test": tmp_path / "test.npz"})
 
 
 def test_without_any_prediction_there_are_no_metrics(study, models, predictions, tmp_path):
@@ -312,7 +309,7 @@ def test_without_any_prediction_there_are_no_metrics(study, models, predictions,
         evaluate(study, models, tmp_path / "none.parquet", tmp_path)
 
 
-def test_mixed_precision_answers_alike(study, models, predictions, tmp_path):
+def test_mixed_precision_predicts_alike(study, models, predictions, tmp_path):
     mixed = read_table(predict(study, models, tmp_path / "p.parquet", mixed=True), PREDICTIONS)
     full = read_table(predictions, PREDICTIONS)
     pairs = np.stack([mixed["probs"].to_list(), full["probs"].to_list()])

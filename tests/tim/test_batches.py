@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from avlib.extractors.intervals import interval_table
 from avlib.seeds import generator
 from avlib.tim import batches as window_batches
 from avlib.tim.batches import FeatureFiles, WindowDataset
-from avlib.tim.windows import WindowSettings, build_windows
+from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.windows import build_windows
 
-SETTINGS = WindowSettings(6, 3, 0.2)
+RECIPE = replace(TIM_RECIPES["ave"], num_feats=6, feat_stride=3)
 DURATIONS = {"a_v_": 7.3, "-b": 4.0, "c": 20.5}
 LABELS = ["verb_class", "noun_class", "action_class", "class_id"]
 
@@ -54,7 +56,7 @@ def study(tmp_path_factory):
     videos = {"video_id": list(DURATIONS), "duration_s": list(DURATIONS.values())}
     intervals = interval_table(pd.DataFrame(videos).assign(frames=np.nan, fps=np.nan))
     queries = query_table()
-    index = build_windows(queries, intervals, DURATIONS, SETTINGS)
+    index = build_windows(queries, intervals, DURATIONS, RECIPE)
     folders = {
         "visual": write_features(folder / "visual", intervals, (3, 5)),
         "audio": write_features(folder / "audio", intervals, (2, 4), seed=1),
@@ -64,7 +66,7 @@ def study(tmp_path_factory):
 
 def dataset(study, **changes):
     index, queries, intervals, folders = study
-    return WindowDataset(index, queries, intervals, settings=SETTINGS, **(folders | changes))
+    return WindowDataset(index, queries, intervals, recipe=RECIPE, **(folders | changes))
 
 
 def plain_item(study, item):
@@ -80,7 +82,7 @@ def plain_item(study, item):
         span = (index.query_start_s[k], index.query_stop_s[k])
         found[bool(index.is_visual[k])].append((index.query[k], span, table.loc[index.query[k]]))
     times = [*bounds, *bounds, *(s for m in (True, False) for _, s, _ in found[m])]
-    times = np.maximum((np.array(times) - index.start_s[item]) / SETTINGS.window_s, 0)
+    times = np.maximum((np.array(times) - index.start_s[item]) / RECIPE.window_s, 0)
     labels = [[q[name] for name in LABELS[:3]] for _, _, q in found[True]]
     sounds = [q["class_id"] for _, _, q in found[False]]
     return features, times, labels, sounds, [[q for q, _, _ in found[m]] for m in (True, False)]
@@ -182,11 +184,11 @@ def test_memory_does_not_grow_with_the_features(tmp_path):
     queries["video_id"], queries["start_s"], queries["stop_s"] = list(durations), 0.0, 5.0
     videos = {"video_id": list(durations), "duration_s": 10.0}
     intervals = interval_table(pd.DataFrame(videos).assign(frames=np.nan, fps=np.nan))
-    chosen = WindowSettings(25, 2, 0.2)
-    index = build_windows(queries, intervals, durations, chosen)
+    recipe = TIM_RECIPES["ave"]
+    index = build_windows(queries, intervals, durations, recipe)
     folder = write_features(tmp_path / "f", intervals, (4, 1024))  # 0.7 MB a video
     tracemalloc.start()
-    whole = WindowDataset(index, queries, intervals, visual=folder, audio=None, settings=chosen)
+    whole = WindowDataset(index, queries, intervals, visual=folder, audio=None, recipe=recipe)
     for item in range(12):
         whole.batch([item], generator(0, item))
     _, peak = tracemalloc.get_traced_memory()
@@ -228,12 +230,12 @@ def test_a_damaged_file_is_named(tmp_path):
 def test_tables_that_the_windows_were_not_made_from_are_refused(study):
     index, queries, intervals, folders = study
     with pytest.raises(ValueError, match="queries that the table of queries lacks"):
-        WindowDataset(index, queries.iloc[1:], intervals, settings=SETTINGS, **folders)
+        WindowDataset(index, queries.iloc[1:], intervals, recipe=RECIPE, **folders)
     with pytest.raises(ValueError, match="-b: its windows were made from other feature intervals"):
         fewer = intervals[(intervals["video_id"] != "-b") | (intervals["start_s"] < 1)]
-        WindowDataset(index, queries, fewer, settings=SETTINGS, **folders)
+        WindowDataset(index, queries, fewer, recipe=RECIPE, **folders)
     with pytest.raises(ValueError, match="windows of 6 features, expected 7"):
-        chosen = WindowSettings(7, 3, 0.2)
-        WindowDataset(index, queries, intervals, settings=chosen, **folders)
+        recipe = replace(RECIPE, num_feats=7)
+        WindowDataset(index, queries, intervals, recipe=recipe, **folders)
     with pytest.raises(ValueError, match="need visual features, audio features or both"):
         dataset(study, visual=None, audio=None)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ from golden.fill import fill_by_rule, rule_input
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
 from avlib.tim.objective import (
-    LossSettings,
     StepDraws,
     build_optimizer,
     draw_step,
@@ -18,8 +18,9 @@ from avlib.tim.objective import (
     objective,
     train_step,
 )
+from avlib.tim.recipes import TimRecipe
 
-SETTINGS = LossSettings(lambda_audio=0.5, lambda_drloc=0.3, data_modality="audio_visual")
+RECIPE = TimRecipe(name="test", lambda_audio=0.5, lambda_drloc=0.3, clip_norm=1.0)
 LABELS = [[[0, 1, 2], [-1, -1, -1]], [[3, 2, 1], [1, 0, 6]], [[-1, -1, -1], [2, -1, 4]]]
 
 
@@ -66,9 +67,9 @@ def draws(lam=0.7):
     return StepDraws(lam, torch.tensor([2, 0, 1]), positions)
 
 
-def gradients(model, *parts, batch=None, settings=SETTINGS):
+def gradients(model, *parts, batch=None, recipe=RECIPE):
     model.zero_grad()
-    losses = [objective(model, batch or small_batch(), draws(), settings, part=p) for p in parts]
+    losses = [objective(model, batch or small_batch(), draws(), recipe, part=p) for p in parts]
     sum(loss.total for loss in losses).backward()
     return losses, {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
@@ -109,7 +110,7 @@ def test_a_loss_is_the_mean_over_labelled_slots_of_both_items_of_the_mixture():
 
 
 def test_the_total_weighs_its_parts():
-    loss = objective(small_model(), small_batch(), draws(), SETTINGS)
+    loss = objective(small_model(), small_batch(), draws(), RECIPE)
     visual = (loss.verb + loss.noun + loss.action) / 3
     torch.testing.assert_close(loss.total, visual + 0.5 * loss.audio + 0.3 * loss.drloc)
     model = small_model("audio")
@@ -117,7 +118,7 @@ def test_the_total_weighs_its_parts():
         model,
         small_batch(torch.zeros(3, 0, 3).long()),
         draws(),
-        LossSettings(lambda_audio=0.5, lambda_drloc=0, data_modality="audio"),
+        replace(RECIPE, lambda_drloc=0, data_modality="audio"),
     )
     assert torch.equal(alone.total, alone.audio) and alone.action is None and alone.drloc is None
 
@@ -126,8 +127,8 @@ def test_a_visual_slot_counts_only_with_an_action():
     model, whole = small_model(), small_batch()
     changed = torch.tensor(LABELS)
     changed[0, 1] = torch.tensor([3, 3, -1])
-    loss = objective(model, whole, draws(), SETTINGS)
-    other = objective(model, small_batch(changed), draws(), SETTINGS)
+    loss = objective(model, whole, draws(), RECIPE)
+    other = objective(model, small_batch(changed), draws(), RECIPE)
     assert torch.equal(loss.total, other.total)
 
 
@@ -144,10 +145,10 @@ def test_a_batch_without_visual_labels_trains_the_rest(n_visual):
 
 def test_without_mixup_nothing_of_other_items_matters():
     model, batch = small_model(), small_batch()
-    first = objective(model, batch, draws(lam=1.0), SETTINGS, part=slice(0, 1))
+    first = objective(model, batch, draws(lam=1.0), RECIPE, part=slice(0, 1))
     batch.visual[1:] += 1
     batch.times[1:] += 1
-    second = objective(model, batch, draws(lam=1.0), SETTINGS, part=slice(0, 1))
+    second = objective(model, batch, draws(lam=1.0), RECIPE, part=slice(0, 1))
     assert torch.equal(first.total, second.total)
 
 
@@ -204,8 +205,7 @@ def test_a_gradient_is_clipped_to_the_norm():
             optimizer,
             small_batch(),
             draws(),
-            SETTINGS,
-            clip_norm=clip_norm,
+            replace(RECIPE, clip_norm=clip_norm),
             dropout_seeds=[0],
         )
         sizes.append(torch.stack([p.grad.norm() for p in model.parameters()]).norm().item())
@@ -217,9 +217,9 @@ def test_steps_learn_a_batch(seeds):
     model = small_model()
     optimizer = build_optimizer(model, rate=0.01, weight_decay=0.0)
     losses = [
-        train_step(
-            model, optimizer, small_batch(), draws(1.0), SETTINGS, clip_norm=1, dropout_seeds=seeds
-        )[0].item()
+        train_step(model, optimizer, small_batch(), draws(1.0), RECIPE, dropout_seeds=seeds)[
+            0
+        ].item()
         for _ in range(60)
     ]
     assert losses[-1] < 0.7 * losses[0]

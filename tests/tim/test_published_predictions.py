@@ -6,7 +6,7 @@ import pytest
 
 from avlib.errors import DataError, UnsafePickleError
 from avlib.tim.published_predictions import (
-    Predictions,
+    PublishedPredictions,
     read_predictions,
     write_epic_challenge,
     write_predictions,
@@ -24,7 +24,7 @@ def random_probs(n, k):
 def predictions():
     sizes = {"verb": (3, 97), "noun": (3, 300), "action": (3, 120), "audio": (2, 44)}
     probs = {head: random_probs(*size) for head, size in sizes.items()}
-    return Predictions(probs, ["P_0", "v_a_1", "ü"], ["P_0", "a_v_"])
+    return PublishedPredictions(probs, ["P_0", "v_a_1", "ü"], ["P_0", "a_v_"])
 
 
 @pytest.mark.parametrize("suffix", ["pkl", "npz"])
@@ -59,7 +59,7 @@ def test_the_pickle_is_the_authors_dictionary(tmp_path, predictions):
 def test_equal_predictions_are_equal_bytes(tmp_path, predictions):
     fresh = ["".join(name) for name in predictions.visual_ids]
     fortran = {head: np.asfortranarray(p) for head, p in predictions.probs.items()}
-    other = Predictions(fortran, fresh, predictions.audio_ids)
+    other = PublishedPredictions(fortran, fresh, predictions.audio_ids)
     for suffix in ("pkl", "npz"):
         write_predictions(predictions, tmp_path / f"a.{suffix}")
         write_predictions(other, tmp_path / f"b.{suffix}")
@@ -69,7 +69,7 @@ def test_equal_predictions_are_equal_bytes(tmp_path, predictions):
 @pytest.mark.parametrize("suffix", ["pkl", "npz"])
 def test_a_label_space_that_is_not_used_has_no_rows(tmp_path, suffix):
     path = tmp_path / f"p.{suffix}"
-    write_predictions(Predictions({"action": random_probs(2, 5)}, ["x", "y"], []), path)
+    write_predictions(PublishedPredictions({"action": random_probs(2, 5)}, ["x", "y"], []), path)
     found = read_predictions(path)
     assert found.probs["audio"].shape[0] == 0 and found.audio_ids == []
     assert found.probs["action"].shape == (2, 5)
@@ -95,11 +95,13 @@ def test_files_of_the_authors_with_their_oddities_are_read(tmp_path):
 
 def test_predictions_without_their_query_are_not_written(tmp_path):
     with pytest.raises(ValueError, match="action: 2 predictions for 1 queries"):
-        write_predictions(Predictions({"action": random_probs(2, 5)}, ["x"], []), tmp_path / "p")
+        write_predictions(
+            PublishedPredictions({"action": random_probs(2, 5)}, ["x"], []), tmp_path / "p"
+        )
     probs = random_probs(2, 5)
     probs[1] = np.nan
     with pytest.raises(ValueError, match="action: no prediction of y"):
-        write_predictions(Predictions({"action": probs}, ["x", "y"], []), tmp_path / "p")
+        write_predictions(PublishedPredictions({"action": probs}, ["x", "y"], []), tmp_path / "p")
     assert not list(tmp_path.iterdir())
 
 
@@ -159,6 +161,6 @@ def test_the_challenge_takes_verbs_and_nouns_alone(tmp_path, predictions):
     assert all(entry.keys() == {"verb", "noun"} for entry in results.values())
     with pytest.raises(ValueError, match="supervision levels"):
         write_epic_challenge(predictions, tmp_path / "x.json", supervision=(0, 6, 0))
-    only = Predictions({"action": random_probs(1, 3)}, ["x"], [])
+    only = PublishedPredictions({"action": random_probs(1, 3)}, ["x"], [])
     with pytest.raises(ValueError, match="needs scores of verbs and nouns"):
         write_epic_challenge(only, tmp_path / "x.json", supervision=(0, 0, 0))

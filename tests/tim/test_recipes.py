@@ -1,6 +1,9 @@
-import pytest
+from dataclasses import replace
 
-from avlib.tim.recipes import TIM_RECIPES
+import pytest
+from pydantic import ValidationError
+
+from avlib.tim.recipes import TIM_RECIPES, TimTraining
 
 
 def test_recipes_carry_their_names():
@@ -21,8 +24,7 @@ def test_recipes_carry_their_names():
     [("epic", 30), ("perception", 20), ("ave", 10), ("ave_vgg", 10), ("small", 10)],
 )
 def test_windows_are_as_long_as_published(name, window_s):
-    recipe = TIM_RECIPES[name]
-    assert recipe.num_feats * recipe.feat_gap_s * recipe.feat_stride == pytest.approx(window_s)
+    assert TIM_RECIPES[name].window_s == pytest.approx(window_s)
 
 
 FIELDS = (
@@ -47,3 +49,31 @@ def test_the_published_commands_are_kept():
 def test_variants_see_and_learn_one_modality(name, modality):
     recipe = TIM_RECIPES[name]
     assert recipe.model_modality == recipe.data_modality == modality
+
+
+def test_settings_say_what_differs_from_the_recipe():
+    settings = TimTraining(recipe="ave", epochs=7)
+    assert settings.adjusted_recipe("audio_visual") == replace(TIM_RECIPES["ave"], epochs=7)
+
+
+def test_a_model_of_one_modality_predicts_its_labels_without_pooling():
+    recipe = TimTraining(recipe="ave_vgg").adjusted_recipe("audio")
+    assert (recipe.model_modality, recipe.data_modality) == ("audio", "audio")
+    assert not recipe.apply_feature_pooling
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"recipe": "tiny"}, "'small', 'ave' or 'ave_vgg'"),
+        ({"parts": 3, "processes": 2}, r"processes \(2\) must divide parts \(3\)"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        TimTraining(**settings)
+
+
+def test_a_training_needs_the_name_of_a_recipe():
+    with pytest.raises(ValueError, match="no recipe, expected one of"):
+        TimTraining().adjusted_recipe("visual")

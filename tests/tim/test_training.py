@@ -22,12 +22,11 @@ from avlib.io.checkpoints import load_state_dict
 from avlib.io.tables import read_table, write_table
 from avlib.tim import training
 from avlib.tim.batches import WindowDataset
-from avlib.tim.models import build_model, of_modality, window_settings
 from avlib.tim.network import TIM
 from avlib.tim.recipes import TIM_RECIPES
-from avlib.tim.splits import SplitFiles, read_class_names, read_split
-from avlib.tim.tables import QUERIES
-from avlib.tim.training import TimSettings
+from avlib.tim.splits import InputFiles, read_split
+from avlib.tim.tables import QUERIES, read_class_names
+from avlib.tim.weights import build_model
 from avlib.tim.windows import build_windows
 from avlib.training.state import Progress, load_state, save_state
 
@@ -159,11 +158,6 @@ def test_the_death_of_one_process_ends_all(study, undisturbed, tmp_path, rank):
     assert list(tmp_path.glob("state/*.pt"))
 
 
-def test_processes_must_share_the_parts_evenly(study, tmp_path):
-    with pytest.raises(ConfigError, match=r"processes \(2\) must divide tim.parts \(3\)"):
-        run(study, tmp_path, parts=3, processes=2)
-
-
 @pytest.mark.slow
 def test_an_error_of_a_process_is_that_of_the_training(study, tmp_path):
     with pytest.raises(ConfigError, match=r"the loss is nan.*lower the rate"):
@@ -278,7 +272,6 @@ def test_weights_for_features_of_another_width_are_refused(undisturbed, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": "tiny"}, "tim.recipe: 'tiny', expected one of"),
         ({"recipe": "ave_vgg", "modality": "audio"}, None),
         ({"modality": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
         ({"learning_rate": 1e30}, "the loss is nan.*lower the rate"),
@@ -325,23 +318,11 @@ def test_windows_without_queries_of_the_label_space_are_left_out(study, tmp_path
     is_kept = (queries["modality"] == "visual") | (queries["video_id"] != "train1")
     train = queries[is_kept & (queries["split"] == "train")]
     intervals = read_table(study["intervals"]["train"], INTERVALS)
-    recipe = of_modality(TIM_RECIPES["small"], "audio")
+    recipe = TIM_RECIPES["small"].of_modality("audio")
     durations = dict.fromkeys(intervals["video_id"].unique(), 10.0)
-    build_windows(train, intervals, durations, window_settings(recipe)).save(tmp_path / "w.npz")
-    files = SplitFiles(
-        tmp_path / "w.npz",
-        study["queries"],
-        study["intervals"]["train"],
-        None,
-        study["audio"] / "train",
-    )
-    split = read_split(
-        "train",
-        files,
-        settings=window_settings(recipe),
-        data_modality="audio",
-        classes=read_class_names(study["classes"]),
-    )
+    build_windows(train, intervals, durations, recipe).save(tmp_path / "w.npz")
+    given = study | {"windows": {"train": tmp_path / "w.npz"}, "visual": None}
+    split = read_split("train", InputFiles(**given), recipe, read_class_names(study["classes"]))
     assert len(split.dataset) == 8
     assert len(split.items) == 7
 
@@ -349,16 +330,11 @@ def test_windows_without_queries_of_the_label_space_are_left_out(study, tmp_path
 def test_without_windows_to_train_on_both_remedies_are_named(study, tmp_path):
     queries = read_table(study["queries"], QUERIES)
     intervals = read_table(study["intervals"]["train"], INTERVALS)
-    none = build_windows(queries[:0], intervals, {}, window_settings(TIM_RECIPES["small"]))
+    none = build_windows(queries[:0], intervals, {}, TIM_RECIPES["small"])
     none.save(tmp_path / "none.npz")
     windows = study["windows"] | {"train": tmp_path / "none.npz"}
     with pytest.raises(DataError, match=r"splits of the annotations, .*index\.parquet"):
         run(study, tmp_path, windows={s: windows[s] for s in ("train", "val")})
-
-
-def test_settings_say_what_differs_from_the_recipe():
-    settings = TimSettings(recipe="ave", modality="audio_visual", seed=0, epochs=7)
-    assert settings.adjusted_recipe() == replace(TIM_RECIPES["ave"], epochs=7)
 
 
 def test_mixed_precision_learns_alike(study, undisturbed, tmp_path):
@@ -371,15 +347,9 @@ def test_mixed_precision_learns_alike(study, undisturbed, tmp_path):
 def mixed_task(study):
     """A task that computes in float16, which the CPU can, too, for the sake of a test."""
     files = training.TrainingFiles(**training_files(study, Path("unused")))
-    recipe = TimSettings(recipe="small", modality="audio_visual", seed=0).adjusted_recipe()
+    recipe = TIM_RECIPES["small"]
     classes = read_class_names(files.classes)
-    split = read_split(
-        "train",
-        files.split("train", "audio_visual"),
-        settings=window_settings(recipe),
-        data_modality="audio_visual",
-        classes=classes,
-    )
+    split = read_split("train", files, recipe, classes)
     model, _ = build_model(recipe, classes, split, seed=0, initial_weights=None)
     options = {"select_by": "combined", "seed": 0, "precision": torch.float16}
     return training.TimTask(model, recipe, training=split, validation=split, **options)

@@ -1,5 +1,5 @@
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from avlib.errors import DataError
 from avlib.extractors.intervals import interval_table
-from avlib.tim.windows import WindowIndex, WindowSettings, build_windows
+from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.windows import WindowIndex, build_windows
 
-AVE = WindowSettings(25, 2, 0.2)
+AVE = TIM_RECIPES["ave"]
 
 
 def table(rows):
@@ -27,12 +28,23 @@ def rule_intervals(durations):
     return interval_table(pd.DataFrame(videos).assign(frames=np.nan, fps=np.nan))
 
 
-def windows(rows, durations, chosen=AVE, intervals=None):
+def cut_into(num_feats, feat_stride, feat_gap_s, window_stride_s=1.0):
+    """A recipe for windows of so many rows, every so many, so far apart."""
+    return replace(
+        AVE,
+        num_feats=num_feats,
+        feat_stride=feat_stride,
+        feat_gap_s=feat_gap_s,
+        window_stride_s=window_stride_s,
+    )
+
+
+def windows(rows, durations, recipe=AVE, intervals=None, **options):
     intervals = rule_intervals(durations) if intervals is None else intervals
-    return build_windows(table(rows), intervals, durations, chosen)
+    return build_windows(table(rows), intervals, durations, recipe, **options)
 
 
-def plain_windows(queries, intervals, durations, chosen):
+def plain_windows(queries, intervals, durations, recipe, *, includes_end_row=False):
     """The same from the description, a window and a query at a time."""
     found = []
     for video_id, duration in durations.items():
@@ -41,10 +53,10 @@ def plain_windows(queries, intervals, durations, chosen):
             continue
         bounds = intervals[intervals["video_id"] == video_id][["start_s", "stop_s"]]
         starts, stops = bounds.to_numpy(np.float32).T
-        length = chosen.num_feats * chosen.feat_gap_s * chosen.feat_stride
+        length = recipe.num_feats * recipe.feat_gap_s * recipe.feat_stride
         end = math.ceil(duration)
-        for w in range(max(math.ceil((end - length) / chosen.window_stride_s) + 1, 1)):
-            start = chosen.window_stride_s * w
+        for w in range(max(math.ceil((end - length) / recipe.window_stride_s) + 1, 1)):
+            start = recipe.window_stride_s * w
             stop = min(end, start + length)
             held = []
             for q in own.itertuples():
@@ -58,9 +70,9 @@ def plain_windows(queries, intervals, durations, chosen):
             if not held:
                 continue
             first = int(np.argmin(np.abs(starts - np.float32(start))))
-            last = int(np.argmin(np.abs(stops - np.float32(stop)))) + chosen.includes_end_row
-            rows = list(range(first, last, chosen.feat_stride)) or [first]
-            rows = (rows + rows[-1:] * chosen.num_feats)[: chosen.num_feats]
+            last = int(np.argmin(np.abs(stops - np.float32(stop)))) + includes_end_row
+            rows = list(range(first, last, recipe.feat_stride)) or [first]
+            rows = (rows + rows[-1:] * recipe.num_feats)[: recipe.num_feats]
             found.append((video_id, start, stop, rows, held))
     return found
 
@@ -100,27 +112,24 @@ def studies(draw):
         intervals.append(pd.DataFrame({"video_id": video_id, "start_s": starts}))
     table = pd.concat(intervals, ignore_index=True)
     table["stop_s"] = table["start_s"] + draw(st.sampled_from([0.2, 1.1]))
-    chosen = WindowSettings(
-        draw(st.integers(1, 12)),
-        draw(st.integers(1, 4)),
-        0.2,
-        draw(st.sampled_from([0.15, 0.2])),
-        draw(st.booleans()),
+    recipe = cut_into(
+        draw(st.integers(1, 12)), draw(st.integers(1, 4)), 0.2, draw(st.sampled_from([0.15, 0.2]))
     )
-    return rows, table, durations, chosen
+    return rows, table, durations, recipe, draw(st.booleans())
 
 
 @settings(max_examples=200, deadline=None)
 @given(study=studies())
 def test_windows_are_those_of_the_plain_way(study):
-    rows, intervals, durations, chosen = study
-    expected = plain_windows(table(rows), intervals, durations, chosen)
+    rows, intervals, durations, recipe, includes = study
+    options = {"includes_end_row": includes}
+    expected = plain_windows(table(rows), intervals, durations, recipe, **options)
     held = {query[0] for window in expected for query in window[4]}
     if held != set(range(len(rows))):
         with pytest.raises(DataError, match="no window holds"):
-            windows(rows, durations, chosen, intervals)
+            windows(rows, durations, recipe, intervals, **options)
         return
-    index = windows(rows, durations, chosen, intervals)
+    index = windows(rows, durations, recipe, intervals, **options)
     assert listed(index) == expected
     assert index.counts()["visual_views"] + index.counts()["audio_views"] == len(index.query)
 
@@ -163,8 +172,8 @@ def test_the_last_of_ten_second_rows_is_left_out_unless_asked_for():
     intervals = pd.DataFrame({"video_id": "v", "start_s": seconds, "stop_s": seconds + 1})
     rows = ave_rows()
     for includes, last in ((False, 8), (True, 9)):
-        chosen = WindowSettings(10, 1, 1.0, includes_end_row=includes)
-        index = windows(rows, {"v": 10.0}, chosen, intervals)
+        recipe = cut_into(10, 1, 1.0)
+        index = windows(rows, {"v": 10.0}, recipe, intervals, includes_end_row=includes)
         assert index.rows[0].tolist() == [*range(9), last]
 
 
@@ -219,9 +228,9 @@ def test_what_has_no_window_is_named(rows, durations, message):
 
 
 def test_a_query_that_every_window_halves_is_named():
-    chosen = WindowSettings(25, 2, 0.2, window_stride_s=10.0)
+    recipe = cut_into(25, 2, 0.2, window_stride_s=10.0)
     with pytest.raises(DataError, match=r"q1.*less than 0\.2 s"):
-        windows([("v", "audio", 0, 1), ("v", "audio", 9.85, 10.15)], {"v": 20.0}, chosen)
+        windows([("v", "audio", 0, 1), ("v", "audio", 9.85, 10.15)], {"v": 20.0}, recipe)
 
 
 def test_intervals_out_of_order_are_refused():
@@ -235,9 +244,9 @@ def test_stops_need_not_ascend():
     starts = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
     stops = np.array([1.0, 5.0, 3.0, 4.9, 4.5])
     intervals = pd.DataFrame({"video_id": "v", "start_s": starts, "stop_s": stops})
-    chosen = WindowSettings(5, 1, 1.0)
-    expected = plain_windows(table(rows), intervals, {"v": 5.0}, chosen)
-    assert listed(windows(rows, {"v": 5.0}, chosen, intervals)) == expected
+    recipe = cut_into(5, 1, 1.0)
+    expected = plain_windows(table(rows), intervals, {"v": 5.0}, recipe)
+    assert listed(windows(rows, {"v": 5.0}, recipe, intervals)) == expected
 
 
 def test_an_index_is_saved_and_loaded(tmp_path):

@@ -17,14 +17,20 @@ import torch
 from numpy.typing import NDArray
 
 from avlib.extractors.intervals import read_published_intervals
-from avlib.tim.answers import Answers, predict
 from avlib.tim.batches import PADDING, WindowBatch, WindowDataset
+from avlib.tim.inference import Predictions, predict
 from avlib.tim.network import TIM
-from avlib.tim.published_predictions import Predictions, read_predictions, write_predictions
+from avlib.tim.published_predictions import (
+    PublishedPredictions,
+    read_predictions,
+    write_predictions,
+)
 from avlib.tim.queries import join_queries, read_durations, read_published_queries
+from avlib.tim.recipes import TimRecipe
 from avlib.tim.scores import tim_metrics
-from avlib.tim.splits import COLUMNS, VISUAL_HEADS, Split
-from avlib.tim.windows import WindowIndex, WindowSettings, build_windows
+from avlib.tim.splits import SplitWindows
+from avlib.tim.tables import COLUMNS, VISUAL_HEADS
+from avlib.tim.windows import WindowIndex, build_windows
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_input
 from avlib.verify.tim.facts import window_facts
@@ -83,17 +89,21 @@ def _read(
     parts = [read_published_queries(p, split, m) for m, p in tables.items() if m in used]
     queries = join_queries(parts)
     intervals = read_published_intervals(study.source / f"feature_times_{FILES[split]}.csv")
-    settings = WindowSettings(
-        *(arguments[name] for name in ("num_feats", "feat_stride", "feat_gap", "window_stride"))
+    recipe = TimRecipe(
+        name="case",
+        num_feats=arguments["num_feats"],
+        feat_stride=arguments["feat_stride"],
+        feat_gap_s=arguments["feat_gap"],
+        window_stride_s=arguments["window_stride"],
     )
     durations = read_durations(study.source / "video_info.csv")
-    index = build_windows(queries, intervals, durations, settings)
+    index = build_windows(queries, intervals, durations, recipe)
     seen = arguments.get("model_modality", "audio_visual")
     folders = {
         modality: _write_features(study, split, modality, intervals) if modality in seen else None
         for modality in ("visual", "audio")
     }
-    return WindowDataset(index, queries, intervals, settings=settings, **folders), queries
+    return WindowDataset(index, queries, intervals, recipe=recipe, **folders), queries
 
 
 def _write_features(study: _Study, split: str, modality: str, intervals: pd.DataFrame) -> Path:
@@ -225,55 +235,59 @@ def _run(
     model.to(numerics.device)
     dataset, queries = _read(study, "val", arguments)
     visual, audio = (queries[queries["modality"] == m] for m in ("visual", "audio"))
-    split = Split(dataset, np.arange(len(dataset)), visual, audio)
-    answers = predict(model, split, batch_size=golden["batch_size"], label_smoothing=SMOOTHING)
+    split = SplitWindows(dataset, np.arange(len(dataset)), visual, audio)
+    predictions = predict(model, split, batch_size=golden["batch_size"], label_smoothing=SMOOTHING)
     prefix = f"{study.name}.{run}."
-    results = _metrics(answers, is_paired=study.content["kind"] == "ave")
+    results = _metrics(predictions, is_paired=study.content["kind"] == "ave")
     for name, value in golden["metrics"].items():
         yield compare(prefix + name, results[name], value, case.tolerance(name))
-    yield from _predictions(case, prefix, answers, model, golden)
+    yield from _predictions(case, prefix, predictions, model, golden)
 
 
-def _metrics(answers: Answers, *, is_paired: bool) -> dict[str, Any]:
+def _metrics(predictions: Predictions, *, is_paired: bool) -> dict[str, Any]:
     """Return the metrics under the names of the original, which has 0 for what there is not."""
     columns = [COLUMNS[head] for head in VISUAL_HEADS]
-    labels = answers.split.visual[columns].astype("Int64").to_numpy(np.int64, na_value=PADDING)
-    sounds = answers.split.audio["class_id"].astype("Int64").to_numpy(np.int64, na_value=PADDING)
+    labels = predictions.split.visual[columns].astype("Int64").to_numpy(np.int64, na_value=PADDING)
+    sounds = (
+        predictions.split.audio["class_id"].astype("Int64").to_numpy(np.int64, na_value=PADDING)
+    )
     metrics = tim_metrics(
-        answers.visual.probs(),
+        predictions.visual.probs(),
         labels,
-        answers.audio.probs().get("audio"),
+        predictions.audio.probs().get("audio"),
         sounds,
         is_paired=is_paired,
     )
     heads = (*VISUAL_HEADS, "verb_noun", "audio", "combined")
     none = dict.fromkeys(("top1", "top5"))
     results: dict[str, Any] = {f"{head}_acc": percent(metrics.get(head, none)) for head in heads}
-    losses = {head: loss or 0.0 for head, loss in answers.losses.means().items()}
+    losses = {head: loss or 0.0 for head, loss in predictions.losses.means().items()}
     seen = [losses[head] for head in VISUAL_HEADS if head in losses]
     results |= {f"visual_{head}_loss": losses.get(head, 0.0) for head in VISUAL_HEADS}
     results |= {"visual_loss": sum(seen) / max(len(seen), 1), "audio_loss": losses.get("audio", 0)}
-    for modality, scores in (("visual", answers.visual), ("audio", answers.audio)):
+    for modality, scores in (("visual", predictions.visual), ("audio", predictions.audio)):
         results[f"{modality}_views"] = int(scores.counts.sum())
-    is_seen = np.concatenate([answers.visual.is_seen, answers.audio.is_seen])
+    is_seen = np.concatenate([predictions.visual.is_seen, predictions.audio.is_seen])
     return results | {"actions_seen": int(is_seen.sum())}
 
 
 def _predictions(
-    case: Case, prefix: str, answers: Answers, model: TIM, golden: Mapping[str, Any]
+    case: Case, prefix: str, predictions: Predictions, model: TIM, golden: Mapping[str, Any]
 ) -> Iterator[Comparison]:
     """Compare the predictions as they are read back from a file of the published form.
 
     For a label space that is not used the original has zeros, one row for each query of the
     other; here there are no rows.
     """
-    counts = np.concatenate([answers.visual.counts, answers.audio.counts])
+    counts = np.concatenate([predictions.visual.counts, predictions.audio.counts])
     yield _compared(case, prefix + "seen_count", counts)
-    probs = answers.visual.probs() | answers.audio.probs()
-    ids = [q["annotation_id"].to_list() for q in (answers.split.visual, answers.split.audio)]
+    probs = predictions.visual.probs() | predictions.audio.probs()
+    ids = [
+        q["annotation_id"].to_list() for q in (predictions.split.visual, predictions.split.audio)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "predictions.pkl"
-        write_predictions(Predictions(probs, *ids), path)
+        write_predictions(PublishedPredictions(probs, *ids), path)
         saved = read_predictions(path)
     found_ids: Sequence[tuple[str, Sequence[str]]] = (
         ("v_narration_ids", [f"v_{name}" for name in saved.visual_ids]),

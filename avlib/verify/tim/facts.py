@@ -24,7 +24,8 @@ from avlib.tim.queries import (
     queries_of_segments,
     read_durations,
 )
-from avlib.tim.windows import DECIMALS, WindowIndex, WindowSettings, build_windows
+from avlib.tim.recipes import TimRecipe
+from avlib.tim.windows import DECIMALS, WindowIndex, build_windows
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly, data_folder
 from avlib.verify.tolerance import Tolerance
 
@@ -145,20 +146,26 @@ def _epic_validation(folder: Path) -> tuple[list[Part], dict[str, float]]:
 
 
 def _windows(
-    parts: Sequence[Part], durations: Mapping[str, float], settings: WindowSettings
+    parts: Sequence[Part], durations: Mapping[str, float], recipe: TimRecipe
 ) -> WindowIndex:
     queries = join_queries(parts)
     used = set(queries["video_id"])
     lengths = {video_id: s for video_id, s in durations.items() if video_id in used}
-    return build_windows(queries, _intervals(lengths), lengths, settings)
+    return build_windows(queries, _intervals(lengths), lengths, recipe)
 
 
 def _validation_windows(folder: Path, golden: Mapping[str, Any]) -> Iterator[Comparison]:
     given = SETTINGS.search(golden["inputs"])
     if given is None:
         raise ValueError(f"no numbers of the windows in {golden['inputs']!r}")
-    settings = WindowSettings(int(given[1]), int(given[2]), float(given[3]), float(given[4]))
-    index = _windows(*_epic_validation(folder), settings)
+    recipe = TimRecipe(
+        name="case",
+        num_feats=int(given[1]),
+        feat_stride=int(given[2]),
+        feat_gap_s=float(given[3]),
+        window_stride_s=float(given[4]),
+    )
+    index = _windows(*_epic_validation(folder), recipe)
     exact, means = window_facts(index)
     for name, value in exact.items():
         if name in golden:
@@ -198,10 +205,14 @@ def _subset_windows(folder: Path, golden: Mapping[str, Any]) -> Iterator[Compari
         a = case["arguments"]
         modality = a.get("data_modality", "audio_visual")
         kept = [p for p, m in zip(parts, ("visual", "audio"), strict=True) if m in modality]
-        settings = WindowSettings(
-            a["num_feats"], a["feat_stride"], a["feat_gap"], a.get("window_stride", 1.0)
+        recipe = TimRecipe(
+            name="case",
+            num_feats=a["num_feats"],
+            feat_stride=a["feat_stride"],
+            feat_gap_s=a["feat_gap"],
+            window_stride_s=a.get("window_stride", 1.0),
         )
-        index = _windows(kept, durations, settings)
+        index = _windows(kept, durations, recipe)
         exact, sizes = window_facts(index)
         found = exact | {"sha256_of_window_lines": _digest(list(_lines(index)))}
         for name, value in found.items():

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avlib.tim.scores import UNKNOWN, VISUAL_HEADS, MeanLosses, QueryScores, tim_metrics
+from avlib.tim.scores import MeanLosses, QueryScores, tim_metrics
+from avlib.tim.tables import UNKNOWN, VISUAL_HEADS
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.tim.records import BestRecords, answer_of, values_of
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
 from avlib.tim.objective import (
-    LossSettings,
     StepDraws,
     build_optimizer,
     localisation_errors,
@@ -19,6 +19,7 @@ from avlib.tim.objective import (
     mixed_cross_entropy,
     train_step,
 )
+from avlib.tim.recipes import TimRecipe
 from avlib.training.schedules import warm_cosine_rate
 from avlib.verify.golden import Case, Comparison, Numerics, compare
 from avlib.verify.rule import fill_by_rule, rule_values
@@ -54,8 +55,7 @@ def train_steps(case: Case, numerics: Numerics) -> Iterator[Comparison]:
             optimizer,
             batch,
             draws,
-            _settings(config),
-            clip_norm=clip_norm,
+            replace(_recipe(config), clip_norm=clip_norm),
             dropout_seeds=[0],  # unused, as there is no dropout
         )
         losses.append(_loss_row(found.tolist(), batch, model))
@@ -78,8 +78,9 @@ def _rate(content: Mapping[str, Any], step: int) -> float:
     )
 
 
-def _settings(config: Mapping[str, Any]) -> LossSettings:
-    return LossSettings(
+def _recipe(config: Mapping[str, Any]) -> TimRecipe:
+    return TimRecipe(
+        name="case",
         lambda_audio=config["lambda_audio"],
         lambda_drloc=config["lambda_drloc"],
         label_smoothing=SMOOTHING,

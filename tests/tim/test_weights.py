@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from avlib.errors import CheckpointError
-from avlib.tim.models import of_modality, save_model
-from avlib.tim.models_given_model import check_given_tim
 from avlib.tim.network import TIM
 from avlib.tim.recipes import TIM_RECIPES
+from avlib.tim.weights import check_weights, save_model
 
 LABELS = ["Dog", "Cat"]
 CLASSES = [*LABELS, "background"]
@@ -19,7 +18,7 @@ SIZES = ("d_model", "feedforward_scale", "nhead", "num_layers", "num_feats")
 
 def model_of(name, modality="audio_visual", n_classes=3):
     """A model with the sizes of a recipe, and the arguments that it was made with."""
-    recipe = of_modality(TIM_RECIPES[name], modality)
+    recipe = TIM_RECIPES[name].of_modality(modality)
     is_visual, is_audio = (modality in ("audio_visual", m) for m in ("visual", "audio"))
     arguments = {size: getattr(recipe, size) for size in SIZES} | {
         "model_modality": modality,
@@ -54,7 +53,7 @@ def check(path, recipe):
     lines = [f"{label}&video{i}&good&0&10\n" for i, label in enumerate(LABELS)]
     annotations.write_text("".join(lines))
     target = path.with_name("given.json")
-    check_given_tim(path, annotations=annotations, recipe=recipe, target=target)
+    check_weights(path, target, annotations=annotations, recipe=recipe)
     return json.loads(target.read_text())
 
 

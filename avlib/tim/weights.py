@@ -1,46 +1,31 @@
-"""Models of TIM by recipe: new ones, those of a file, and how they are kept in one."""
+"""Weights of TIM with the recipe that they belong to: new, saved, loaded, checked."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
+from avlib.datasets import ave
 from avlib.errors import CheckpointError, ConfigError
 from avlib.evaluation.class_names import Classes, check_classes
-from avlib.io.checkpoints import load_metadata
+from avlib.io.atomic import write_json
+from avlib.io.checkpoints import file_hash, load_metadata, load_state_dict
 from avlib.io.weights import save_weights
-from avlib.tim.checkpoint import load_tim, new_tim
-from avlib.tim.network import TIM, Modality
-from avlib.tim.recipes import TIM_RECIPES, TimRecipe
-from avlib.tim.splits import VISUAL_HEADS, Split
-from avlib.tim.windows import WindowSettings
+from avlib.tim.checkpoint import infer_arguments, load_tim, new_tim
+from avlib.tim.network import TIM
+from avlib.tim.recipes import TIM_RECIPES, Modality, RecipeName, TimRecipe
+from avlib.tim.splits import SplitWindows
+from avlib.tim.tables import VISUAL_HEADS
 
 RATES = ("enc_dropout", "feat_dropout", "seq_dropout")
+SIZES = ("d_model", "feedforward_scale", "num_layers", "apply_feature_pooling")
+JOINT: Modality = "audio_visual"
 
 
-def of_modality(recipe: TimRecipe, modality: Modality) -> TimRecipe:
-    """Return the recipe of a model that sees `modality`, and, of one only, learns its labels.
-
-    A model of one modality does without the pooling that sound guides.
-    """
-    if modality == "audio_visual":
-        return replace(recipe, model_modality=modality)
-    return replace(
-        recipe, model_modality=modality, data_modality=modality, apply_feature_pooling=False
-    )
-
-
-def window_settings(recipe: TimRecipe) -> WindowSettings:
-    """Return how videos are cut into windows for a recipe."""
-    return WindowSettings(
-        recipe.num_feats, recipe.feat_stride, recipe.feat_gap_s, recipe.window_stride_s
-    )
-
-
-def model_arguments(recipe: TimRecipe, classes: Classes, split: Split) -> dict[str, Any]:
+def model_arguments(recipe: TimRecipe, classes: Classes, split: SplitWindows) -> dict[str, Any]:
     """Return the arguments of `TIM`: those of the recipe, and those that follow from the data.
 
     Args:
@@ -77,7 +62,12 @@ def model_arguments(recipe: TimRecipe, classes: Classes, split: Split) -> dict[s
 
 
 def build_model(
-    recipe: TimRecipe, classes: Classes, split: Split, *, seed: int, initial_weights: Path | None
+    recipe: TimRecipe,
+    classes: Classes,
+    split: SplitWindows,
+    *,
+    seed: int,
+    initial_weights: Path | None,
 ) -> tuple[TIM, dict[str, Any]]:
     """Return a model with its first weights, and the arguments that it was made with.
 
@@ -118,28 +108,28 @@ def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
     """
     text = load_metadata(path).get("recipe")
     if text is None:
-        return of_modality(TIM_RECIPES[name], modality)
+        return TIM_RECIPES[name].of_modality(modality)
     recipe = TimRecipe(**json.loads(text))
     if recipe.model_modality != modality:
         raise CheckpointError(f"{path}: sees {recipe.model_modality}, expected {modality}")
-    made_for, windows = window_settings(recipe), window_settings(TIM_RECIPES[name])
-    if made_for != windows:
+    other = TIM_RECIPES[name]
+    if not recipe.has_windows_of(other):
         raise CheckpointError(
-            f"{path}: a model of recipe {recipe.name} for windows of {made_for.num_feats} features "
-            f"in {made_for.window_s:g} s, but those of recipe {name} have {windows.num_feats} in "
-            f"{windows.window_s:g} s; set ave.tim.recipe: {recipe.name}"
+            f"{path}: a model of recipe {recipe.name} for windows of {recipe.num_feats} features "
+            f"in {recipe.window_s:g} s, but those of recipe {name} have {other.num_feats} in "
+            f"{other.window_s:g} s; set ave.tim.recipe: {recipe.name}"
         )
     return recipe
 
 
-def load_model(path: Path, recipe: TimRecipe, classes: Classes, split: Split) -> TIM:
+def load_model(path: Path, recipe: TimRecipe, classes: Classes, split: SplitWindows) -> TIM:
     """Return the model of a file, which fits the classes and the features of a split.
 
     Args:
         path: a model of ours, or a published `.pth.tar` file.
         recipe: from `file_recipe`.
         classes: names of the classes of each head.
-        split: what it is to be asked about.
+        split: windows of which it is to predict the queries.
 
     Raises:
         ConfigError: as `model_arguments`.
@@ -153,3 +143,47 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> TIM:
     given = {name: arguments[name] for name in ("nhead", "num_feats", *RATES)}
     requested = {name: value for name, value in arguments.items() if name not in given}
     return load_tim(path, **given, requested=requested)
+
+
+def check_weights(checkpoint: Path, target: Path, *, annotations: Path, recipe: str) -> None:
+    """Write what given weights are, if they fit the recipe and the classes of AVE's annotations.
+
+    The widths of the features are not known before there are some; `predict_tim` checks them.
+
+    Args:
+        checkpoint: a model of ours, or a published `.pth.tar` file.
+        target: JSON file to write.
+        annotations: `Annotations.txt`.
+        recipe: name of the recipe, which says how videos are cut into windows.
+
+    Raises:
+        CheckpointError: if it does not fit; the message says which setting to change, if one
+            helps.
+        DataError: if the annotations are wrong.
+    """
+    names = ave.class_names(ave.read_annotations(annotations))
+    check_classes(checkpoint, {"action": names, "audio": names})
+    own = file_recipe(checkpoint, recipe, JOINT)
+    found = infer_arguments(load_state_dict(checkpoint, allows_foreign=True), checkpoint)
+    _check_sizes(checkpoint, found, own)
+    requested = {"model_modality": JOINT, "data_modality": JOINT}
+    classes = {"visual_classes": (len(names),), "audio_classes": len(names)}
+    load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested | classes)
+    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint), "recipe": own.name}
+    write_json(target, report | {"arguments": found, "metadata": load_metadata(checkpoint)})
+
+
+def _check_sizes(path: Path, found: Mapping[str, Any], recipe: TimRecipe) -> None:
+    """Check the sizes of the weights, and name the recipe that has them otherwise."""
+    expected = asdict(recipe)
+    differing = [name for name in SIZES if found[name] != expected[name]]
+    if not differing:
+        return
+    fitting = [
+        name
+        for name in get_args(RecipeName)
+        if all(found[size] == getattr(TIM_RECIPES[name], size) for size in SIZES)
+    ]
+    listed = "; ".join(f"{name} is {found[name]!r}, not {expected[name]!r}" for name in differing)
+    remedy = f"set ave.tim.recipe: {fitting[0]}" if fitting else "no recipe of AVE has these sizes"
+    raise CheckpointError(f"{path}: not of recipe {recipe.name}: {listed}; {remedy}")

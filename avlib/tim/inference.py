@@ -1,4 +1,4 @@
-"""What a TIM answers to the queries of a split, and how often it is right."""
+"""Predictions of TIM for the queries of a split, and their metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,15 +14,16 @@ from avlib.prefetch import prefetched
 from avlib.tim.batches import PADDING, WindowBatch
 from avlib.tim.network import TIM
 from avlib.tim.objective import slot_labels
-from avlib.tim.scores import UNKNOWN, MeanLosses, QueryScores, tim_metrics
-from avlib.tim.splits import COLUMNS, VISUAL_HEADS, Split
+from avlib.tim.scores import MeanLosses, QueryScores, tim_metrics
+from avlib.tim.splits import SplitWindows
+from avlib.tim.tables import COLUMNS, UNKNOWN, VISUAL_HEADS
 from avlib.training.team import ALONE, Team
 
 Logits = dict[str, NDArray[np.float32]]
 
 
 @dataclass
-class Answers:
+class Predictions:
     """Scores of the queries of a split, and the mean losses.
 
     Attributes:
@@ -32,7 +33,7 @@ class Answers:
         losses: of each head, over all pairs of a window and a query.
     """
 
-    split: Split
+    split: SplitWindows
     visual: QueryScores
     audio: QueryScores
     losses: MeanLosses = field(default_factory=MeanLosses)
@@ -56,8 +57,8 @@ def _labels(queries: pd.DataFrame, columns: str | list[str]) -> NDArray[np.int64
     return queries[columns].astype("Int64").to_numpy(dtype=np.int64, na_value=UNKNOWN)
 
 
-class _BatchAnswer(NamedTuple):
-    """The logits of a batch on the CPU, with the queries that they answer."""
+class _BatchPredictions(NamedTuple):
+    """The logits of a batch on the CPU, with the queries that they belong to."""
 
     visual_queries: NDArray[np.int64]
     audio_queries: NDArray[np.int64]
@@ -69,22 +70,22 @@ class _BatchAnswer(NamedTuple):
 @torch.inference_mode()
 def predict(
     model: TIM,
-    split: Split,
+    split: SplitWindows,
     *,
     batch_size: int,
     label_smoothing: float,
     precision: torch.dtype = torch.float32,
     team: Team = ALONE,
     check: Callable[[], None] = lambda: None,
-) -> Answers:
-    """Return the answers of `model`, from unaugmented features.
+) -> Predictions:
+    """Return the predictions of `model`, from unaugmented features.
 
-    The processes of a team take turns at the batches and all return the answers to all of them,
-    added up in the same order as one process would.
+    The processes of a team take turns at the batches, and each returns the predictions for all
+    of them, added up in the same order as one process would.
 
     Args:
-        model: the network; it is left in evaluation mode.
-        split: what is asked.
+        model: the network; afterwards in evaluation mode.
+        split: windows with the queries.
         batch_size: windows at once.
         label_smoothing: of the losses.
         precision: in which the network computes where that is safe.
@@ -94,7 +95,7 @@ def predict(
     model.eval()
     visual_classes = classes_of(model)
     audio_classes = {h: visual_classes.pop(h) for h in ("audio",) if h in visual_classes}
-    answers = Answers(
+    predictions = Predictions(
         split,
         QueryScores(split.visual["query_id"], visual_classes),
         QueryScores(split.audio["query_id"], audio_classes),
@@ -104,12 +105,14 @@ def predict(
     own = (r[team.rank] if team.rank < len(r) else None for r in rounds)
     loaded = (None if items is None else split.dataset.batch(items.tolist()) for items in own)
     for batch in prefetched(loaded):
-        answer = None if batch is None else _answer(model, batch, label_smoothing, precision)
-        for found in team.gather(answer):
+        own_part = (
+            None if batch is None else _predict_batch(model, batch, label_smoothing, precision)
+        )
+        for found in team.gather(own_part):
             if found is not None:
-                _add(answers, found)
+                _add(predictions, found)
         check()
-    return answers
+    return predictions
 
 
 def classes_of(model: TIM) -> dict[str, int]:
@@ -137,9 +140,9 @@ def on_device(batch: WindowBatch, model: TIM) -> WindowBatch:
     )
 
 
-def _answer(
+def _predict_batch(
     model: TIM, batch: WindowBatch, label_smoothing: float, precision: torch.dtype
-) -> _BatchAnswer:
+) -> _BatchPredictions:
     moved = on_device(batch, model)
     sizes = (moved.visual_queries.shape[1], moved.audio_queries.shape[1])
     is_mixed = precision != torch.float32
@@ -157,7 +160,7 @@ def _answer(
         ).item()
         for head, x in logits.items()
     }
-    return _BatchAnswer(
+    return _BatchPredictions(
         batch.visual_queries.numpy(),
         batch.audio_queries.numpy(),
         {head: x.cpu().numpy() for head, x in logits.items()},
@@ -166,10 +169,10 @@ def _answer(
     )
 
 
-def _add(answers: Answers, found: _BatchAnswer) -> None:
-    if len(answers.visual.query_ids):
-        answers.visual.add(found.visual_queries, found.logits)
-    if len(answers.audio.query_ids):
-        answers.audio.add(found.audio_queries, found.logits)
+def _add(predictions: Predictions, found: _BatchPredictions) -> None:
+    if len(predictions.visual.query_ids):
+        predictions.visual.add(found.visual_queries, found.logits)
+    if len(predictions.audio.query_ids):
+        predictions.audio.add(found.audio_queries, found.logits)
     for head, loss in found.losses.items():
-        answers.losses.add({head: loss}, found.views[head])
+        predictions.losses.add({head: loss}, found.views[head])
