@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
 from avlib.evaluation.metrics_file import Origin, origin_notes, weights_entry, write_metrics
 from avlib.io.tables import read_table
@@ -77,7 +78,7 @@ def evaluate_k600(
         DataError: if a table cannot be read, or scores and classes do not go together.
     """
     names, report = read_classes(classes), json.loads(fusion.read_text("ascii"))
-    files = read_table(labels, LABELLED_FILES)
+    files, fused = read_table(labels, LABELLED_FILES), read_table(answers, FUSED_ANSWERS)
     test_ids = set(files["video_id"][files["split"] == SPLIT])
     counts = {
         "files": len(test_ids),
@@ -89,13 +90,16 @@ def evaluate_k600(
         {**study, "split": SPLIT},
         metrics={
             **_shares(report["scores"]),
-            **_by_class(read_table(answers, FUSED_ANSWERS), names),
+            **_by_class(fused, names),
             "audio": _by_ear(soundtrack_scores, soundtracks, len(names)),
             "fusion": _fusion(report) | {"sweep": str(sweep)},
         },
         counts=counts,
         models={name: weights_entry(path, origins[name]) for name, path in models.items()},
-        notes=_notes(origins, report["scores"]["fused"]["weight_from"]),
+        notes=[
+            *_notes(origins, report["scores"]["fused"]["weight_from"]),
+            *single_class_notes({name: fused[name] for name in MODALITIES}, names, "test videos"),
+        ],
         inputs={
             **{"labels": labels, "classes": classes, "soundtrack_scores": soundtrack_scores},
             **{"fusion": fusion, "answers": answers, "sweep": sweep},
@@ -124,7 +128,10 @@ def _by_class(answers: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
         name: answer_metrics(answers[name], answers["class_id"], len(names)) for name in MODALITIES
     }
     return {
-        "mean_class_accuracy": {n: values["mean_class_accuracy"] for n, values in found.items()},
+        **{
+            key: {n: values[key] for n, values in found.items()}
+            for key in ("mean_class_accuracy", "majority_share")
+        },
         "class_accuracy": {
             name: dict(zip(names, values["per_class"], strict=True))
             for name, values in found.items()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from avlib.evaluation.baselines import majority_share
 from avlib.evaluation.recognition import confusion_matrix, top_k_hits
 
 NO_ANSWER = -1
@@ -25,7 +26,8 @@ def answer_metrics(answers: ArrayLike, labels: ArrayLike, num_classes: int) -> d
         num_classes: K.
 
     Returns:
-        `accuracy`, and `mean_class_accuracy` over the classes that occur, None without items;
+        `accuracy`, `mean_class_accuracy` over the classes that occur, and `majority_share`, that of
+        the most frequent class, all None without items;
         `per_class`, accuracies as a list of K, None for a class that does not occur; and
         `confusion`, counts of the items with an answer, by true class (rows) and answer.
     """
@@ -38,6 +40,7 @@ def answer_metrics(answers: ArrayLike, labels: ArrayLike, num_classes: int) -> d
     return {
         "accuracy": int(right.sum()) / len(truth) if len(truth) else None,
         "mean_class_accuracy": float(np.mean(occurring)) if occurring else None,
+        "majority_share": majority_share(truth),
         "per_class": per_class,
         "confusion": confusion_matrix(given[is_given], truth[is_given], num_classes).tolist(),
     }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
 from avlib.evaluation.metrics_file import Origin, weights_entry, write_metrics
 from avlib.io.tables import read_table
@@ -83,9 +84,20 @@ def evaluate_sounds(
         metrics=metrics,
         counts=counts | file_counts(manifests, indices, test_ids),
         models={"soundtrack": entries},
-        notes=[TRAINED] if origins["soundtrack"] == "trained" else [],
+        notes=[
+            *([TRAINED] if origins["soundtrack"] == "trained" else []),
+            *single_class_notes(_predicted(parts), names, "test files"),
+        ],
         inputs={"labels": labels, "classes": classes, **_by_fold(scores), **inputs},
     )
+
+
+def _predicted(parts: Mapping[str, ScoreTable]) -> dict[str, Any]:
+    """Return the predicted classes of each fold by its title."""
+    return {
+        "audio" if fold == ALL else f"audio, fold {fold}": part.scores.scores.argmax(axis=1)
+        for fold, part in parts.items()
+    }
 
 
 def _by_fold(scores: Mapping[str, Path]) -> dict[str, Path]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.metrics_file import (
     Origin,
     origin_notes,
@@ -28,7 +29,7 @@ from avlib.tim.scores import segment_metrics
 from avlib.tim.tables import PREDICTIONS, QUERIES, read_class_names
 
 SPLIT = "test"
-# Whose answer counts, by what the model sees.
+# The head whose predictions count, by what the model sees.
 DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
 NETWORKS = {
     "asf": "Auditory SlowFast",
@@ -75,13 +76,14 @@ def evaluate_ave(
     """
     names = read_class_names(classes)["action"]
     table = read_table(predictions, PREDICTIONS)
-    answers = {
+    found = {
         (m, head): rows.sort_values("annotation_id")
         for (m, head), rows in table[table["split"] == SPLIT].groupby(["modality", "head"])
     }
-    if not answers:
+    if not found:
         raise DataError(f"{predictions}: no predictions; no test video has features")
-    metrics = {key: _metrics(rows) for key, rows in answers.items()}
+    metrics = {key: _metrics(rows) for key, rows in found.items()}
+    predicted = {m: found[key]["predicted_class"] for m, key in _decisive(found).items()}
     files = {"predictions": predictions, "queries": queries, "classes": classes, **inputs}
     if manifest is not None:
         files["manifest"] = manifest
@@ -94,7 +96,7 @@ def evaluate_ave(
             "tim": {m: weights_entry(path, origins["tim"]) for m, path in models.items()},
             **{name: weights_entry(path, origins[name]) for name, path in backbones.items()},
         },
-        notes=_notes(origins),
+        notes=[*_notes(origins), *single_class_notes(predicted, names, "test segments")],
         inputs=files,
     )
 
@@ -103,9 +105,14 @@ def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
     return segment_metrics(np.stack(rows["probs"].to_list()), rows["class_id"].to_numpy())
 
 
+def _decisive(found: Mapping[tuple[str, str], Any]) -> dict[str, tuple[str, str]]:
+    """Return modality and head of the predictions that count, by what the model sees."""
+    return {m: (m, head) for m, head in DECISIVE.items() if (m, head) in found}
+
+
 def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[str]) -> Any:
     """Return the numbers of each model by what it sees, and those of the joint model's heads."""
-    decisive = {m: metrics[m, head] for m, head in DECISIVE.items() if (m, head) in metrics}
+    decisive = {m: metrics[key] for m, key in _decisive(metrics).items()}
     heads = {"action": "visual_head", "audio": "audio_head", "combined": "combined"}
     per_class = {
         m: dict(zip(names, found["per_class"], strict=True)) for m, found in decisive.items()
@@ -117,6 +124,7 @@ def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[st
             m: float(np.mean([a for a in accuracies.values() if a is not None]))
             for m, accuracies in per_class.items()
         },
+        "majority_share": {m: found["majority_share"] for m, found in decisive.items()},
         "joint_model": {
             title: metrics["audio_visual", head]["accuracy"]
             for head, title in heads.items()
@@ -131,9 +139,9 @@ def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[st
 
 
 def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
-    """Return how many segments there are; one is asked about in both label spaces."""
-    asked = queries[(queries["split"] == SPLIT) & (queries["modality"] == "visual")]
-    has_features = asked["annotation_id"].isin(predictions["annotation_id"])
+    """Return how many segments there are; each is a query in both label spaces."""
+    segments = queries[(queries["split"] == SPLIT) & (queries["modality"] == "visual")]
+    has_features = segments["annotation_id"].isin(predictions["annotation_id"])
     return {
         "segments_evaluated": int(has_features.sum()),
         "segments_without_features": int((~has_features).sum()),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avlib.evaluation.baselines import majority_share
 from avlib.evaluation.recognition import confusion_matrix, recognition_metrics, top_k_hits
 from avlib.tim.tables import UNKNOWN, VISUAL_HEADS
 
@@ -161,8 +162,9 @@ def segment_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
         labels: (N,) classes, in [0, K).
 
     Returns:
-        `segments`; `accuracy` and `top5`; `per_class`, accuracies as a list of K, None for a class
-        that does not occur; and `confusion`, counts by true class (rows) and predicted class.
+        `segments`; `accuracy`, `top5` and `majority_share`; `per_class`, accuracies as a list of
+        K, None for a class that does not occur; and `confusion`, counts by true class (rows) and
+        predicted class.
     """
     scores, truth = np.asarray(probs), np.asarray(labels, dtype=np.int64)
     metrics = recognition_metrics(scores, truth)
@@ -170,6 +172,7 @@ def segment_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
         "segments": metrics["items"],
         "accuracy": metrics["top1"],
         "top5": metrics["top5"],
+        "majority_share": majority_share(truth),
         "per_class": metrics["per_class"]["accuracy"],
         "confusion": confusion_matrix(scores.argmax(axis=1), truth, scores.shape[1]).tolist(),
     }

@@ -109,7 +109,7 @@ def evaluate_llp(
         models={
             name: weights_entry(path, models.origins[name]) for name, path in models.weights.items()
         },
-        notes=_notes(models.origins),
+        notes=[*_notes(models.origins), *_same_events(found, study["variant"])],
         inputs={**labels, "predictions": predictions},
     )
 
@@ -165,3 +165,15 @@ def _notes(origins: Mapping[str, Origin]) -> list[str]:
     for name in notes.keys() - {"parser"}:
         notes[name] = SMALL.format(TITLES[name])
     return list(notes.values())
+
+
+def _same_events(found: Events, variant: str) -> list[str]:
+    """Return a sentence for each modality in which all videos have the same events."""
+    notes = []
+    for modality, masks in found._asdict().items():
+        videos = np.asarray(masks)
+        if len(videos) > 1 and (videos == videos[0]).all():
+            events = "the same events" if videos.any() else "no event"
+            model = f"{variant}, {modality}"
+            notes.append(f"{model}: the parser finds {events} in all {len(videos)} test videos.")
+    return notes

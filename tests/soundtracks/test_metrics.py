@@ -16,6 +16,7 @@ def test_answers_are_counted_by_class():
     assert found["accuracy"] == 3 / 5
     assert found["per_class"] == [0.5, 0.5, 1.0, None]
     assert found["mean_class_accuracy"] == pytest.approx(2 / 3)
+    assert found["majority_share"] == 2 / 5
     assert found["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
 
 

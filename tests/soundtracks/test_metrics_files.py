@@ -100,6 +100,7 @@ def test_all_shares_are_of_the_same_videos_and_fit_each_other(tmp_path):
         mean = np.mean(list(shares.values()))
         assert metrics["mean_class_accuracy"][modality] == pytest.approx(mean)
         # The classes are equally frequent.
+        assert metrics["majority_share"][modality] == 1 / len(CLASSES)
         assert metrics["top1"][modality] == pytest.approx(mean)
     confusion = np.array(metrics["confusion"]["fusion"])
     assert confusion.sum() == N_TEST

@@ -121,7 +121,7 @@ def test_each_segment_has_a_row_for_each_head_of_each_model(predictions):
     assert [CLASSES[i] for i in table["class_id"]] == table["label"].to_list()
 
 
-def test_the_combined_answer_is_the_mean_of_both_heads(predictions):
+def test_the_combined_prediction_is_the_mean_of_both_heads(predictions):
     table = read_table(predictions, PREDICTIONS).query("modality == 'audio_visual'")
     by_head = {
         head: np.stack(rows.sort_values("annotation_id")["probs"].to_list())
@@ -220,6 +220,8 @@ def test_the_accuracies_are_those_of_the_predictions(study, models, predictions,
         for label, value in metrics["class_accuracy"][modality].items():
             assert value == by_class.get(label)
         assert metrics["mean_class_accuracy"][modality] == pytest.approx(by_class.mean())
+        most_frequent = rows["label"].value_counts().max()
+        assert metrics["majority_share"][modality] == most_frequent / SEGMENTS
         confusion = np.array(metrics["confusion"][modality])
         assert confusion.sum() == SEGMENTS
         assert np.trace(confusion) == right.sum()
@@ -231,10 +233,19 @@ def test_where_the_weights_come_from_is_said(study, models, predictions, tmp_pat
     assert result["models"]["omnivore"] == {"weights": "untrained", "sha256": None}
     joint = result["models"]["tim"]["audio_visual"]
     assert joint == {"weights": "trained", "sha256": file_hash(models["audio_visual"])}
-    first, second, third = result["notes"]
+    first, second, third = result["notes"][:3]
     assert "Auditory SlowFast was trained here" in first
     assert "Omnivore has random weights" in second
     assert "TIM was trained here" in third
+
+
+def test_a_model_that_predicts_one_class_is_called_that(study, models, predictions, tmp_path):
+    table = read_table(predictions, PREDICTIONS)
+    table["predicted_class"] = table["predicted_class"].where(table["modality"] != "audio", 3)
+    write_table(table, tmp_path / "one.parquet", PREDICTIONS)
+    notes = evaluate(study, models, tmp_path / "one.parquet", tmp_path)["notes"]
+    (note,) = [note for note in notes if note.startswith("audio: ")]
+    assert f"one class, 'background', for all {SEGMENTS} test segments" in note
 
 
 def test_of_given_weights_nothing_is_noted(study, models, predictions, tmp_path):
@@ -246,7 +257,7 @@ def test_of_given_weights_nothing_is_noted(study, models, predictions, tmp_path)
         "origins": {"asf": "given", "tim": "given"},
     }
     result = evaluate(study, models, table, tmp_path, **given)
-    assert result["notes"] == []
+    assert not [note for note in result["notes"] if "weights" in note or "trained" in note]
     assert set(result["metrics"]["segment_accuracy"]) == {"audio_visual"}
 
 

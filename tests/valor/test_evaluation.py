@@ -33,7 +33,7 @@ def evaluate(tmp_path):
         arrays = {"video_ids": np.array(video_ids), "video_probs": whole}
         write_arrays(arrays | {"segment_probs": segments}, tmp_path / "predictions.npz")
         evaluate_llp(
-            study={"study": "llp"},
+            study={"study": "llp", "variant": "han"},
             labels=labels,
             predictions=tmp_path / "predictions.npz",
             threshold=0.5,
@@ -54,6 +54,11 @@ def test_scores_and_events_are_those_of_the_answers(evaluate, tmp_path):
     assert content["metrics"]["test"]["Seg-a"] == pytest.approx(100 * 6 / 7)
     assert content["metrics"]["test"]["Event-av"] == 100
     assert content["counts"] == {"videos": {"listed": 2, "evaluated": 2}, "left_out": []}
+    # Both videos get the same events, as by a parser that does not look at its input.
+    assert content["notes"] == [
+        f"han, {modality}: the parser finds the same events in all 2 test videos."
+        for modality in ("audio", "visual")
+    ]
     events = read_table(tmp_path / "events.parquet", EVENTS)
     assert len(events) == 4 and set(events["label"]) == {"Dog"}
     assert set(zip(events["start_s"], events["stop_s"], strict=True)) == {(2.0, 5.0)}

@@ -1,0 +1,60 @@
+from avlib.evaluation.headline import headline
+
+SHARES = {"audio_visual": 0.969, "audio": 0.7063, "visual": None}
+
+
+def test_each_modality_has_its_accuracy_beside_what_it_is_worth():
+    metrics = {
+        "segment_accuracy": SHARES,
+        "mean_class_accuracy": {"audio_visual": 0.95, "audio": 1 / 9, "visual": None},
+        "majority_share": dict.fromkeys(SHARES, 0.7063),
+    }
+    left_out = [
+        {"video_id": "a", "left_out_by": "probe", "status": "no_audio"},
+        {"video_id": "b", "left_out_by": "probe", "status": "no_audio"},
+        {"video_id": "b", "left_out_by": "Omnivore", "status": "unreadable"},
+    ]
+    content = {"metrics": metrics, "counts": {"videos_left_out": left_out}, "notes": ["Mind this."]}
+    assert headline(content) == [
+        "audio-visual: segment accuracy 96.9 %, mean class accuracy 95.0 %, majority class 70.6 %",
+        "audio: segment accuracy 70.6 %, mean class accuracy 11.1 %, majority class 70.6 %",
+        "visual: segment accuracy undefined, mean class accuracy undefined, majority class 70.6 %",
+        "left out: 2 videos (2 by probe, no_audio; 1 by Omnivore, unreadable)",
+        "note: Mind this.",
+    ]
+
+
+def test_soundtracks_and_their_fusion_have_a_line_each():
+    metrics = {
+        "top1": {"audio": 0.5, "video": 0.75, "fusion": 1.0},
+        "majority_share": {"audio": 0.25, "video": 0.25, "fusion": 0.25},
+    }
+    assert headline({"metrics": metrics}) == [
+        "audio: top-1 accuracy 50.0 %, majority class 25.0 %",
+        "visual: top-1 accuracy 75.0 %, majority class 25.0 %",
+        "fusion: top-1 accuracy 100.0 %, majority class 25.0 %",
+    ]
+
+
+def test_folds_are_given_with_their_deviation():
+    metrics = {
+        "accuracy": 0.6,
+        "mean_class_accuracy": 0.5,
+        "majority_share": 0.3,
+        "accuracy_by_fold": {"1": 0.5, "2": 0.7},
+        "accuracy_over_folds": {"mean": 0.6, "standard_deviation": 0.1414, "ddof": 1},
+    }
+    assert headline({"metrics": metrics}) == [
+        "accuracy 60.0 % (mean of 2 folds, deviation 14.1 %), mean class accuracy 50.0 %, "
+        "majority class 30.0 %"
+    ]
+
+
+def test_parsers_are_given_by_their_f():
+    scores = {"Seg-a": 1.0, "Seg-type": 60.16, "Seg-event": 58.0, "Event-type": 53.1}
+    one = {"variant": "valor", "split": "test", "metrics": {"test": scores | {"Event-event": 50}}}
+    line = "F of segments and events in %: Seg-type 60.2, Seg-event 58.0, Event-type 53.1"
+    assert headline(one) == [f"valor: {line}, Event-event 50.0"]
+    summary = {"variants": {"han": {"scores": scores}, "valor": {"scores": {}}}}
+    none = "F of segments and events in %: no test video"
+    assert headline(summary) == [f"han: {line}", f"valor: {none}"]
