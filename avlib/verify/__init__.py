@@ -14,9 +14,8 @@ import torch
 from avlib.errors import AvlibError, ConfigError, DataError
 from avlib.extractors.clap.embeddings import Backend
 from avlib.extractors.clap.laion import require_package
-from avlib.verify import auditory_slowfast, runner, valor, visual
+from avlib.verify import auditory_slowfast, runner, tim, valor, visual
 from avlib.verify import soundtracks as k600
-from avlib.verify import tim as tim_recognition
 from avlib.verify.cases import CaseError, read_json
 from avlib.verify.golden import Comparison, read_cases
 from avlib.verify.operations import Numerics
@@ -26,9 +25,9 @@ SYSTEMS = {
     "k600": k600,
     "valor": valor,
     "auditory_slowfast": auditory_slowfast,
-    "tim_recognition": tim_recognition,
     "visual": visual,
 }
+REGISTERED = (tim,)  # importing them registered their operations
 UNKNOWN = "not recognised"
 WIDTHS = ("<18", "<22", "<58", ">9", ">9", "<23")  # of the columns before the result
 

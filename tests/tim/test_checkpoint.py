@@ -1,9 +1,7 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from golden.fill import fill_by_rule
+from tiny_golden import GOLDEN, contents
 
 from avlib.errors import CheckpointError
 from avlib.io.checkpoints import load_checkpoint, load_state_dict
@@ -18,9 +16,8 @@ from avlib.tim.checkpoint import (
 from avlib.tim.network import TIM
 from avlib.tim.objective import build_optimizer
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "tim_recognition"
-TINY = GOLDEN / "checkpoint_tiny.pth.tar"
-SHAPES = json.loads((GOLDEN / "state_dict_shapes.json").read_text())["configurations"]
+TINY = GOLDEN / "tim_recognition/checkpoint_tiny.pth.tar"
+SHAPES = contents("tim_recognition/state_dict_shapes.json")
 ARGUMENTS = {
     "visual_input_dim": 6,
     "audio_input_dim": 5,
@@ -46,15 +43,16 @@ def saved(path, **changes):
 @pytest.mark.parametrize("name", SHAPES)
 def test_sizes_of_the_published_networks_are_read_off_their_weights(name, tmp_path):
     golden = SHAPES[name]["arguments"]
-    state = {key: torch.empty(s, device="meta") for key, s in SHAPES[name]["state_dict"].items()}
+    shapes = SHAPES[name]["expected"]["shapes"]["value"]
+    state = {key: torch.empty(s, device="meta") for key, s in shapes.items()}
     found = infer_arguments(state, tmp_path)
     for key in ("d_model", "feedforward_scale", "num_layers", "visual_input_dim"):
         assert found[key] == golden[key]
     assert found["audio_input_dim"] == (2304 if "audio" in golden["model_modality"] else 0) or (
         name == "ave_vgg" and found["audio_input_dim"] == 128
     )
-    visual, audio = golden["num_class"]
-    assert found["visual_classes"] == (tuple(visual) if isinstance(visual, list) else (visual,))
+    audio = golden["audio_classes"]
+    assert found["visual_classes"] == tuple(golden["visual_classes"])
     assert found["audio_classes"] == (audio if "audio" in golden["data_modality"] else 0)
     assert found["apply_feature_pooling"] is golden["apply_feature_pooling"]
     assert found["has_final_relu"] is True

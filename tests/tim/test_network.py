@@ -1,17 +1,14 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from golden.fill import fill_by_rule, rule_input
+from tiny_golden import GOLDEN, contents
 from torch import nn
 
 from avlib.tim.encoder import EncoderLayer
 from avlib.tim.network import TIM, AudioGuidedPooling
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "tim_recognition"
-SHAPES = json.loads((GOLDEN / "state_dict_shapes.json").read_text())["configurations"]
+SHAPES = contents("tim_recognition/state_dict_shapes.json")
 SMALL = {
     "visual_input_dim": 6,
     "audio_input_dim": 5,
@@ -29,11 +26,7 @@ SMALL = {
 
 
 def configured(arguments):
-    arguments = dict(arguments)
-    visual, audio = arguments.pop("num_class")
-    arguments.pop("include_verb_noun")
-    visual = (visual,) if isinstance(visual, int) else tuple(visual)
-    return TIM(**arguments, visual_classes=visual, audio_classes=audio)
+    return TIM(**{**arguments, "visual_classes": tuple(arguments["visual_classes"])})
 
 
 def small_model(**changes):
@@ -60,18 +53,21 @@ def test_weights_have_the_published_names_shapes_and_order(name):
     with torch.device("meta"):
         model = configured(SHAPES[name]["arguments"])
     state = {key: list(value.shape) for key, value in model.state_dict().items()}
-    assert list(state.items()) == list(SHAPES[name]["state_dict"].items())
+    assert list(state.items()) == list(SHAPES[name]["expected"]["shapes"]["value"].items())
 
 
 @torch.inference_mode()
 def test_logits_are_those_of_the_published_network():
-    case = json.loads((GOLDEN / "forward.json").read_text())
-    config = case["cases"]["ave_omnivore_asf"]["config"]
-    model = configured(config).eval()
-    fill_by_rule(model, case["seed"])
-    visual = rule_input("ave_omnivore_asf/visual", (2, 25, 1024), case["seed"])
-    audio = rule_input("ave_omnivore_asf/audio", (2, 25, 2304), case["seed"])
-    with np.load(GOLDEN / "forward.npz") as arrays:
+    case = contents("tim_recognition/forward.json")["ave_omnivore_asf"]
+    arguments = dict(case["arguments"])
+    for name in ("num_v_queries", "num_a_queries", "drloc_pairs"):
+        del arguments[name]
+    model = configured(arguments).eval()
+    seed = case["inputs"]["weights"]["fill"]["seed"]
+    fill_by_rule(model, seed)
+    visual = rule_input("ave_omnivore_asf/visual", (2, 25, 1024), seed)
+    audio = rule_input("ave_omnivore_asf/audio", (2, 25, 2304), seed)
+    with np.load(GOLDEN / "tim_recognition/forward.npz") as arrays:
         times, action, sound = (
             torch.from_numpy(arrays[f"ave_omnivore_asf.{name}"])
             for name in ("times", "action", "audio")

@@ -1,70 +1,81 @@
-"""Golden cases of the scores: joined predictions and their metrics."""
+"""Operations of the scores: predictions of several windows joined, their metrics and losses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from avlib.tim.scores import MeanLosses, QueryScores, tim_metrics
 from avlib.tim.tables import UNKNOWN, VISUAL_HEADS
-from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
-from avlib.verify.tim.records import BestRecords, answer_of, values_of
-
-LOSSES = ("visual", "verb", "noun", "action", "audio")  # columns of the stored losses
-
-Arrays = Mapping[str, NDArray[Any]]
+from avlib.verify.operations import Arguments, Inputs, Results, operation
+from avlib.verify.tim.records import BestRecords
 
 
-def meter(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare the metrics of logits from several windows a query, and the mean losses."""
-    arrays, expected = case.own_arrays(), case.content["expected"]
-    metrics, weights = _joined(arrays, len(arrays["batch_losses"]))
-    yield from _shares(case, metrics, expected, "")
-    train = expected.get("train", {})
-    yield from _shares(case, metrics, train, "train ")
-    losses = arrays["batch_losses"]
-    by_name = dict(zip(LOSSES, losses.T, strict=True))
-    means = {
-        f"{name}_loss": _mean(values, weights["audio" if name == "audio" else "visual"])
-        for name, values in by_name.items()
+class MetricArguments(Arguments):
+    """How the logits come.
+
+    Attributes:
+        batches: nearly equal parts that the rows of logits come in.
+        is_paired: whether the k-th visual and audio query are of the same second.
+        losses: by name, the queries over which its batches' means are averaged: visual, audio or
+            both.
+    """
+
+    batches: int = 1
+    is_paired: bool = False
+    losses: dict[str, str] = Field(default_factory=dict)
+
+
+@operation("tim", "metrics")
+def metrics(arguments: MetricArguments, inputs: Inputs) -> Results:
+    """Return [top-1, top-5] of each head in percent, mean losses, and what becomes a record.
+
+    `logits` has rows by head. `visual_queries` and `audio_queries` number the query of each row,
+    those of audio after all visual ones; by default each row is a query of its own.
+    `visual_labels` are (N, 3) verbs, nouns and actions, or (N,) actions.
+    """
+    logits, labels = inputs["logits"], inputs["visual_labels"]
+    if labels.ndim == 1:
+        unknown = np.full_like(labels, UNKNOWN)
+        labels = np.stack([unknown, unknown, labels], axis=1)
+    audio_labels = inputs["audio_labels"]
+    by_modality = {
+        "visual": (0, len(labels), {h: logits[h] for h in VISUAL_HEADS if h in logits}),
+        "audio": (len(labels), len(audio_labels), {"audio": logits["audio"]}),
     }
-    yield from _noted(case, means, expected, "")
-    # In training the original was given the sum of all losses, and half the visual one.
-    slots = weights["visual"] + weights["audio"]
-    in_training = {"overall": losses.sum(axis=1), "localisation": by_name["visual"] / 2}
-    means = {f"{name}_loss": _mean(values, slots) for name, values in in_training.items()}
-    yield from _noted(case, means, train, "train ")
-    yield from _best(metrics, expected)
-
-
-def _joined(arrays: Arrays, n_batches: int) -> tuple[dict[str, Any], dict[str, NDArray[np.int64]]]:
-    """Return the metrics of logits that come in batches, and the slots of each batch."""
-    n_visual = len(arrays["labels_visual"])
-    visual_ids = np.arange(n_visual)
-    audio_ids = n_visual + np.arange(len(arrays["labels_audio"]))
-    visual_logits = {
-        head: arrays[f"logits_{head}"] for head in VISUAL_HEADS if f"logits_{head}" in arrays
-    }
-    scores, weights = {}, {}
-    for modality, ids, logits in (
-        ("visual", visual_ids, visual_logits),
-        ("audio", audio_ids, {"audio": arrays["logits_audio"]}),
-    ):
-        scores[modality] = QueryScores(ids, {head: x.shape[1] for head, x in logits.items()})
-        slots = arrays[f"ids_{modality}"]
-        parts = np.array_split(np.arange(len(slots)), n_batches)
-        weights[modality] = np.array([len(part) for part in parts])
-        for part in parts:
-            scores[modality].add(slots[part], {head: x[part] for head, x in logits.items()})
-    metrics = tim_metrics(
-        scores["visual"].probs(),
-        arrays["labels_visual"],
-        scores["audio"].probs()["audio"],
-        arrays["labels_audio"],
-        is_paired=False,
+    probs, slots = {}, {}
+    for modality, (first, n_queries, heads) in by_modality.items():
+        ids = first + np.arange(n_queries)
+        queries = inputs.get(f"{modality}_queries", ids)
+        probs[modality], slots[modality] = _joined(ids, queries, heads, arguments.batches)
+    shares = tim_metrics(
+        probs["visual"],
+        labels,
+        probs["audio"]["audio"],
+        audio_labels,
+        is_paired=arguments.is_paired,
     )
-    return metrics, weights
+    del shares["queries"]
+    slots["both"] = slots["visual"] + slots["audio"]
+    given = inputs.get("batch_losses", {})
+    means = {name: _mean(given[name], slots[of]) for name, of in arguments.losses.items()}
+    return {name: percent(found) for name, found in shares.items()} | means | _records(shares)
+
+
+def _joined(
+    ids: NDArray[Any],
+    queries: NDArray[Any],
+    logits: Mapping[str, NDArray[Any]],
+    batches: int,
+) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Return the probabilities of each head, and the rows of each batch."""
+    scores = QueryScores(ids, {head: x.shape[1] for head, x in logits.items()})
+    parts = np.array_split(np.arange(len(queries)), batches)
+    for part in parts:
+        scores.add(queries[part], {head: x[part] for head, x in logits.items()})
+    return dict(scores.probs()), np.array([len(part) for part in parts])
 
 
 def _mean(values: NDArray[np.float64], weights: NDArray[np.int64]) -> float | None:
@@ -74,52 +85,13 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.int64]) -> float | No
     return losses.means()[""]
 
 
-def meter_ave(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare the metrics of segments that have one window each."""
-    arrays, expected = case.own_arrays(), case.content["expected"]
-    labels = arrays["labels"]
-    probs = {}
-    for modality in ("visual", "audio"):
-        logits = arrays[f"logits_{modality}"]
-        scores = QueryScores(np.arange(len(labels)), {"action": logits.shape[1]})
-        scores.add(np.arange(len(labels)), {"action": logits})
-        probs[modality] = scores.probs()["action"]
-    unknown = np.full_like(labels, UNKNOWN)
-    metrics = tim_metrics(
-        {"action": probs["visual"]},
-        np.stack([unknown, unknown, labels], axis=1),
-        probs["audio"],
-        labels,
-        is_paired=True,
-    )
-    yield from _shares(case, metrics | {"visual": metrics["action"]}, expected, "")
-    yield from _best(metrics, expected)
-
-
-def _shares(
-    case: Case, metrics: Mapping[str, Any], expected: Mapping[str, Any], prefix: str
-) -> Iterator[Comparison]:
-    """Compare [top-1, top-5], which the originals have in percent."""
-    results = {name: percent(shares) for name, shares in metrics.items() if name != "queries"}
-    yield from _noted(case, results, expected, prefix)
-
-
-def _noted(
-    case: Case, results: Mapping[str, Any], expected: Mapping[str, Any], prefix: str
-) -> Iterator[Comparison]:
-    for name, result in results.items():
-        if name in expected:
-            yield compare(prefix + name, result, expected[name], case.tolerance(name))
-
-
 def percent(shares: Mapping[str, float | None]) -> list[float]:
     """Return [top-1, top-5] in percent; the originals have 0 without queries."""
     return [100 * (shares[k] or 0.0) for k in ("top1", "top5")]
 
 
-def _best(metrics: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[Comparison]:
+def _records(shares: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     records = BestRecords()
-    before = values_of(records)
-    improved = records.update({name: m["top1"] for name, m in metrics.items() if "top1" in m})
-    yield compare_exactly("is_best", answer_of(improved), expected["is_best"])
-    yield compare_exactly("best_before_update", before, expected["best_before_update"])
+    before = dict(records.best)
+    tag = records.update({name: found["top1"] for name, found in shares.items()})
+    return {"is_best": tag, "best_before_update": before}

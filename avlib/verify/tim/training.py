@@ -1,13 +1,11 @@
-"""Golden cases of the training: steps, mixup, localisation loss, learning rates."""
+"""Operations of the training: steps, mixup, localisation loss."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
 
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
@@ -20,101 +18,136 @@ from avlib.tim.objective import (
     train_step,
 )
 from avlib.tim.recipes import TimRecipe
-from avlib.training.schedules import warm_cosine_rate
-from avlib.verify.golden import Case, Comparison, Numerics, compare
-from avlib.verify.rule import fill_by_rule, rule_values
-from avlib.verify.tim.network import DEFAULTS, build, described_input, quoted_inputs
-
-SMOOTHING = 0.2
-LABELS = ("label_verb", "label_noun", "label_action", "label_class_id")
+from avlib.verify.cases import CaseError
+from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
+from avlib.verify.tim.networks import NetworkSizes, RateArguments
 
 
-def train_steps(case: Case, numerics: Numerics) -> Iterator[Comparison]:
-    """Compare losses, gradients and learning rates of some steps, and the weights after them.
+class OptimizerArguments(Arguments):
+    """Optimiser of all parameters alike."""
 
-    They run in float32 or float64 whatever was asked for; nobody trains in less.
+    name: Literal["AdamW"]
+    lr: float
+    betas: list[float] = Field(default_factory=lambda: [0.9, 0.999])
+    eps: float = 1e-8
+    weight_decay: float
+
+
+class ScheduleArguments(Arguments):
+    """Schedule of the learning rate, by steps."""
+
+    name: Literal["warm_up_cosine"]
+    lr_min: float
+    total_steps: int
+    warmup_steps: int
+
+
+class StepArguments(NetworkSizes):
+    """Sizes and settings of a training; a null `gradient_clipping` or `schedule` is none."""
+
+    dropout: float
+    optimizer: OptimizerArguments
+    schedule: ScheduleArguments | None
+    gradient_clipping: float | None
+    lambda_audio: float
+    lambda_drloc: float
+    label_smoothing: float
+    torch_seed: int = 0  # of dropout
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, from 0."""
+        if self.schedule is None:
+            return self.optimizer.lr
+        settings = self.schedule.model_dump(exclude={"name"})
+        return RateArguments(lr=self.optimizer.lr, **settings).at(step)
+
+
+@operation("tim", "train_steps")
+def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
+    """Return losses, gradients and learning rates of some steps, and the weights after them.
+
+    All inputs but the weights have a first axis of steps. The columns of `losses` are visual,
+    verb, noun, action, audio, total, localisation, labelled visual and labelled audio queries.
     """
-    c, arrays, config = case.content, case.own_arrays(), case.content["config"]
-    dtype = torch.float64 if numerics.dtype == torch.float64 else torch.float32
-    model = build(config, dropout=0.0)
-    fill_by_rule(model, case.sidecar["seed"])
-    model.to(numerics.device, dtype).train()
-    optimizer = build_optimizer(model, rate=config["lr"], weight_decay=config["weight_decay"])
-    losses, norms, rates = [], [], [_rate(c, step) for step in range(c["steps"] + 1)]
-    for step in range(c["steps"]):
-        optimizer.param_groups[0]["lr"] = rates[step]
-        batch = _batch(case, step, model, dtype, numerics.device)
-        draws = StepDraws(
-            float(arrays["lambda"][step]),
-            torch.from_numpy(arrays["perm"][step]).long(),
-            torch.from_numpy(np.stack([arrays["pos1"][step], arrays["pos2"][step]])).long(),
-        )
-        clip_norm = 1.0 if c["clip_grad_norm_1"] else None
+    if inputs.numerics.dtype not in (torch.float32, torch.float64):
+        raise CaseError("nobody trains in less than float32")
+    model = inputs.filled(arguments.build(arguments.dropout)).train()
+    settings = arguments.optimizer
+    optimizer = build_optimizer(model, rate=settings.lr, weight_decay=settings.weight_decay)
+    optimizer.param_groups[0].update(betas=tuple(settings.betas), eps=settings.eps)
+    batches, draws = _batches(model, inputs), _draws(inputs)
+    losses, norms = [], []
+    rates = [arguments.rate(step) for step in range(len(batches) + 1)]
+    for batch, drawn, rate in zip(batches, draws, rates, strict=False):
+        optimizer.param_groups[0]["lr"] = rate
         found = train_step(
             model,
             optimizer,
             batch,
-            draws,
-            replace(_recipe(config), clip_norm=clip_norm),
-            dropout_seeds=[0],  # unused, as there is no dropout
+            drawn,
+            _recipe(arguments),
+            dropout_seeds=[arguments.torch_seed],
         )
         losses.append(_loss_row(found.tolist(), batch, model))
-        norms.append(torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]))
-    yield compare("lr", rates, arrays["lr"], case.tolerance("lr"))
-    yield compare("losses", losses, arrays["losses"], case.tolerance("losses"))
-    sizes = torch.stack(norms).norm(dim=1)
-    name = "grad_norm_at_step"
-    yield compare(name, sizes, arrays[name], case.tolerance(name))
-    yield from _parameters(case, model)
+        gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
+        norms.append(torch.stack(gradients).norm())
+    return {
+        "losses": losses,
+        "lr": rates,
+        "grad_norm": torch.stack(norms),
+        "without_gradient": [name for name, p in model.named_parameters() if p.grad is None],
+        **{f"parameters/{name}": p for name, p in model.named_parameters()},
+    }
 
 
-def _rate(content: Mapping[str, Any], step: int) -> float:
-    return warm_cosine_rate(
-        step,
-        base_rate=content["config"]["lr"],
-        end_rate=content["eta_min"],
-        total_steps=content["total_steps_T_max"],
-        warmup_steps=content["warmup_steps"],
-    )
-
-
-def _recipe(config: Mapping[str, Any]) -> TimRecipe:
+def _recipe(arguments: StepArguments) -> TimRecipe:
     return TimRecipe(
         name="case",
-        lambda_audio=config["lambda_audio"],
-        lambda_drloc=config["lambda_drloc"],
-        label_smoothing=SMOOTHING,
-        data_modality=config.get("data_modality", DEFAULTS["data_modality"]),
+        lambda_audio=arguments.lambda_audio,
+        lambda_drloc=arguments.lambda_drloc,
+        label_smoothing=arguments.label_smoothing,
+        data_modality=arguments.data_modality,
+        clip_norm=arguments.gradient_clipping,
     )
 
 
-def _batch(
-    case: Case, step: int, model: TIM, dtype: torch.dtype, device: torch.device
-) -> WindowBatch:
-    """Return the batch of a step; its features are described in words."""
-    described = dict(re.findall(r"(visual|audio): (rule_input\([^)]*\))", case.content["inputs"]))
-    inputs = {
-        name: described_input(text.replace("<step>", str(step)))
-        for name, text in described.items()
-        if model.model_modality in ("audio_visual", name)
+def _batches(model: TIM, inputs: Inputs) -> list[WindowBatch]:
+    """Return the batch of each step."""
+    *of_heads, audio_labels = _integers(
+        inputs, "label_verb", "label_noun", "label_action", "label_class_id"
+    )
+    visual_labels = torch.stack(of_heads, dim=-1)  # (steps, B, N, 3)
+    times = inputs.tensor("times")
+    features = {
+        name: inputs.tensor(name) if model.model_modality in ("audio_visual", name) else None
+        for name in ("visual", "audio")
     }
-    visual, audio = (inputs.get(name) for name in ("visual", "audio"))
-    arrays = case.own_arrays()
-    labels = [torch.from_numpy(arrays[f"{step}.{name}"]).long() for name in LABELS]
-    visual_labels, audio_labels = torch.stack(labels[:3], dim=2), labels[3]
-    return WindowBatch(
-        visual=None if visual is None else visual.to(device, dtype),
-        audio=None if audio is None else audio.to(device, dtype),
-        times=torch.from_numpy(arrays[f"{step}.times"]).to(device, dtype),
-        visual_labels=visual_labels.to(device),
-        audio_labels=audio_labels.to(device),
-        visual_queries=visual_labels[..., 0].to(device),
-        audio_queries=audio_labels.to(device),
-    )
+    return [
+        WindowBatch(
+            **{name: None if x is None else x[step] for name, x in features.items()},
+            times=times[step],
+            visual_labels=visual_labels[step],
+            audio_labels=audio_labels[step],
+            visual_queries=visual_labels[step, ..., 0],
+            audio_queries=audio_labels[step],
+        )
+        for step in range(len(times))
+    ]
+
+
+def _draws(inputs: Inputs) -> list[StepDraws]:
+    """Return the random numbers of each step."""
+    permutations, *ends = _integers(inputs, "permutation", "pos1", "pos2")
+    positions = torch.stack(ends, dim=1)  # (steps, 2, B, m)
+    draws = zip(inputs["lambda"].tolist(), permutations, positions, strict=True)
+    return [StepDraws(*draw) for draw in draws]
+
+
+def _integers(inputs: Inputs, *names: str) -> list[Tensor]:
+    return [inputs.tensor(name).long() for name in names]
 
 
 def _loss_row(losses: Sequence[float], batch: WindowBatch, model: TIM) -> list[float]:
-    """Return visual, verb, noun, action, audio, total, localisation and the counts of labels."""
     total, verb, noun, action, audio, drloc = losses
     counts = [(x != -1).sum().item() for x in (batch.visual_labels[..., 2], batch.audio_labels)]
     n_visual = sum(name.startswith("visual") for name in model.cls_head.names)
@@ -122,78 +155,65 @@ def _loss_row(losses: Sequence[float], batch: WindowBatch, model: TIM) -> list[f
     return [mean, verb, noun, action, audio, total, drloc, *counts]
 
 
-def _parameters(case: Case, model: TIM) -> Iterator[Comparison]:
-    """Compare the weights; the bias of keys has no gradient but rounding, and is left out."""
-    arrays = case.own_arrays()
-    for i, name in enumerate(case.content["param_order"]):
-        values = model.get_parameter(name).detach().flatten()
-        first = values[:4]
-        if name.endswith("self_attn.in_proj_bias"):
-            query, _, value = values.chunk(3)
-            values = torch.cat([query, value])
-        golden, tolerance = arrays["param_abs_sum"][i], case.tolerance("param_abs_sum")
-        yield compare(f"{name} abs_sum", values.double().abs().sum(), golden, tolerance)
-        golden = arrays["param_first4"][i][: len(first)]
-        yield compare(f"{name} first4", first, golden, case.tolerance("param_first4"))
+class MixupArguments(Arguments):
+    """Settings of the loss of mixed items."""
+
+    label_smoothing: float
 
 
-def rates(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare the learning rate at given steps."""
-    c, arrays = case.content, case.own_arrays()
-    result = [
-        warm_cosine_rate(
-            step,
-            base_rate=c["base_lr"],
-            end_rate=c["eta_min"],
-            total_steps=c["steps_per_epoch"] * c["epochs"],
-            warmup_steps=c["steps_per_epoch"] * c["warmup_epochs"],
+@operation("tim", "mixup")
+def mixup(arguments: MixupArguments, inputs: Inputs) -> Results:
+    """Return mixed inputs, permuted labels, and the loss with the labels of both or of one item.
+
+    `logits` are (B * N, K) for the (B, N) labels of actions.
+    """
+    share, (permutation,) = float(inputs["lambda"]), _integers(inputs, "permutation")
+    results: dict[str, Any] = {}
+    for name, x in inputs["features"].items():
+        values = torch.as_tensor(x)
+        results[f"mixed/{name}"] = mix(values, values[permutation], share)
+    results |= {f"permuted/{n}": y[permutation.numpy()] for n, y in inputs["labels"].items()}
+    labels = torch.as_tensor(inputs["labels"]["action"]).long()
+    logits = inputs.tensor("logits").view(*labels.shape, -1)
+    for name, weight in (("loss", share), ("loss_of_own_labels", 1.0)):
+        results[name] = mixed_cross_entropy(
+            logits,
+            labels,
+            labels[permutation],
+            weight,
+            arguments.label_smoothing,
+            count=(labels != -1).sum(),
         )
-        for step in arrays["step"].tolist()
-    ]
-    yield compare("value", result, arrays["value"], case.tolerance("value"))
+    return results
 
 
-def mixup(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare mixed inputs, permuted labels and the loss with both."""
-    arrays, inputs = case.own_arrays(), quoted_inputs(case.content["about"], case.sidecar["seed"])
-    lam = float(arrays["lambda"])
-    permutation = torch.from_numpy(arrays["perm"]).long()
-    for name, golden in arrays.items():
-        if name.startswith("out"):
-            x = inputs[name.removeprefix("out")]
-            yield compare(name, mix(x, x[permutation], lam), golden, case.tolerance(name))
-        elif name.endswith("_b"):
-            own = arrays[f"{name.removesuffix('_b')}_a"]
-            yield compare(name, own[arrays["perm"]], golden, case.tolerance(name))
-    labels = torch.from_numpy(arrays["action_a"]).long()
-    logits = inputs["pred"].view(*labels.shape, -1)
-    found = re.search(r"smoothing ([\d.]+)", case.content["about"])
-    smoothing = float(found[1]) if found else SMOOTHING
-    for name, share in (("loss", lam), ("loss_a_only", 1.0)):
-        loss = mixed_cross_entropy(
-            logits, labels, labels[permutation], share, smoothing, count=(labels != -1).sum()
-        )
-        yield compare(name, loss, arrays[name], case.tolerance(name))
+class LocalisationArguments(NetworkArguments):
+    """Width of time vectors, half of a token's, and features of each modality in a window."""
+
+    d_model: int
+    num_feats: int
 
 
+@operation("tim", "localisation_loss")
 @torch.inference_mode()
-def drloc(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare the localisation loss between the modalities and within one."""
-    arrays, inputs = case.own_arrays(), quoted_inputs(case.content["about"], case.sidecar["seed"])
-    positions = torch.from_numpy(np.stack([arrays["pos1"], arrays["pos2"]])).long()
-    visual, audio = inputs["visual"], inputs["audio"]
-    model = _localiser(visual.shape[1], visual.shape[2] // 2, case.sidecar["seed"])
-    tokens = {"cross_modal": torch.cat([visual, audio], dim=1), "single": visual}
-    for name, x in tokens.items():
-        loss = localisation_errors(model, x, positions).mean()
-        yield compare(name, loss, arrays[name], case.tolerance(name))
+def localisation_loss(arguments: LocalisationArguments, inputs: Inputs) -> Results:
+    """Return the mean error of the predicted distances of pairs of tokens, (B, F, 2 d).
 
-
-def _localiser(num_feats: int, d_model: int, seed: int) -> TIM:
-    """Return a small network whose localisation head is filled by rule."""
-    config = {"d_model": d_model, "nhead": 1, "num_layers": 1, "num_feats": num_feats}
-    model = build(config)
-    for name, parameter in model.drloc_mlp.named_parameters():
-        values: NDArray[np.float64] = rule_values(f"drloc_mlp.{name}", tuple(parameter.shape), seed)
-        parameter.copy_(torch.from_numpy(values))
-    return model
+    The first of a pair is a visual token and the second an audio token, or, without `audio`, a
+    visual one, too.
+    """
+    sizes = NetworkSizes(
+        visual_input_dim=1,
+        audio_input_dim=1,
+        d_model=arguments.d_model,
+        nhead=1,
+        num_layers=1,
+        num_feats=arguments.num_feats,
+        visual_classes=[1],
+        audio_classes=1,
+    )
+    model = inputs.filled(sizes.build())
+    positions = torch.stack(_integers(inputs, "pos1", "pos2"))
+    names = [name for name in ("visual", "audio") if name in inputs]
+    tokens = torch.cat([inputs.tensor(name) for name in names], dim=1)
+    return {"loss": localisation_errors(model, tokens, positions).mean()}

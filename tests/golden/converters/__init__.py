@@ -4,4 +4,6 @@ Each is a module with `convert(sidecar)`, which returns a `Converted`, or None w
 none of its system's, told from its keys; it raises `Refused` where it does not understand one.
 """
 
-SYSTEMS = {}
+from converters import tim
+
+SYSTEMS = {"tim_recognition": tim}
