@@ -3,34 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.datasets.tables import EVENTS
-from avlib.extractors.tables import FEATURES, INTERVALS
+from avlib.datasets import tables as dataset_tables
+from avlib.extractors import tables as extractor_tables
 from avlib.io.atomic import write_json
-from avlib.media.tables import MANIFEST
-from avlib.soundtracks.tables import (
-    AUDIO_IMAGES,
-    CLIPS,
-    FUSED_ANSWERS,
-    LABELLED_FILES,
-    SCORED_VIDEOS,
-    SOUNDTRACKS,
-)
+from avlib.io.tables import TableSchema
+from avlib.media import tables as media_tables
+from avlib.soundtracks import tables as soundtrack_tables
 from avlib.studies import Config
-from avlib.tim.tables import PREDICTIONS, QUERIES
+from avlib.tim import tables as tim_tables
 
-ALL_TABLES = (
-    MANIFEST,
-    EVENTS,
-    INTERVALS,
-    FEATURES,
-    QUERIES,
-    PREDICTIONS,
-    LABELLED_FILES,
-    AUDIO_IMAGES,
-    CLIPS,
-    SOUNDTRACKS,
-    SCORED_VIDEOS,
-    FUSED_ANSWERS,
+OWNERS = (media_tables, dataset_tables, extractor_tables, tim_tables, soundtrack_tables)
+ALL_TABLES = tuple(
+    table for owner in OWNERS for table in vars(owner).values() if isinstance(table, TableSchema)
 )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from avlib.studies import load_config
 from avlib.studies.ave import Ave
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.studies.llp import Llp
 from avlib.studies.custom import Custom
 from avlib.studies.k600 import K600, Sounds

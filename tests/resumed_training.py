@@ -28,4 +28,4 @@ def interrupt(script: Path, folder: Path, states: int, number: int) -> int:
 
 def scored_by(metrics):
     """Return a context in which a training on events takes its metrics from `metrics`."""
-    return patch("avlib.training.event_task.recognition_metrics", metrics)
+    return patch("avlib.training.event_recognition.recognition_metrics", metrics)

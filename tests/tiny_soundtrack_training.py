@@ -12,7 +12,7 @@ from avlib.seeds import generator
 from avlib.soundtracks.clips import SoundtrackEvents
 from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES, NetworkChoice
 from avlib.soundtracks.training import train_soundtrack
-from avlib.training.event_training import Outputs
+from avlib.training.event_recognition import Outputs
 
 CLASSES = {"class_id": ["low", "high"]}
 CHOICE = NetworkChoice("resnet18", width=4)

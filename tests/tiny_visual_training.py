@@ -15,7 +15,7 @@ from avlib.extractors.omnivore.recipes import VISUAL_RECIPES
 from avlib.extractors.omnivore.training import train_visual
 from avlib.io.packs import FrameStore
 from avlib.seeds import generator
-from avlib.training.event_training import Outputs
+from avlib.training.event_recognition import Outputs
 
 FPS = 8
 CLASSES = {"class_id": ["red", "blue"]}

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.datasets.llp import DENSE
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.joblog import job_log
 from avlib.valor.check import check_study
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.datasets.llp import read_videos
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.joblog import job_log
 from avlib.valor.feature_folders import open_features
 from avlib.valor.teachers import score_captions

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.datasets.llp import DENSE
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.joblog import job_log
 from avlib.valor.stages import study_files, train_parser, variant_recipe
 from avlib.valor.training import ParsingOutputs

@@ -2,7 +2,6 @@
 
 import csv
 import difflib
-import hashlib
 import io
 import math
 from collections.abc import Iterator
@@ -11,11 +10,12 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from avlib.datasets.splits import SPLITS, short_hash, split_of
 from avlib.errors import DataError
 
 REQUIRED = ("video_id", "start_s", "stop_s", "label")
 CHOICES = {
-    "split": ("train", "val", "test"),
+    "split": SPLITS,
     "modality": ("audio", "visual", "audio_visual"),
 }
 
@@ -33,16 +33,16 @@ def read_events(path: Path) -> pd.DataFrame:
             event that does not stop after it starts, a repeated row, or a video in two splits.
     """
     rows: dict[tuple[str | float, ...], int] = {}
-    split_of: dict[str, str] = {}
+    first_splits: dict[str, str] = {}
     for line, row in _rows(path):
         where = f"{path}: line {line}"
         key = (row["video_id"], row["split"], row["modality"], *_span(row, where), row["label"])
         if key in rows:
             raise DataError(f"{where} repeats line {rows[key]}; remove one of them")
-        if split_of.setdefault(row["video_id"], row["split"]) != row["split"]:
+        if first_splits.setdefault(row["video_id"], row["split"]) != row["split"]:
             raise DataError(
                 f"{where}: {row['video_id']} is in the split {row['split']}, but in "
-                f"{split_of[row['video_id']]} before; a video belongs to one split"
+                f"{first_splits[row['video_id']]} before; a video belongs to one split"
             )
         rows[key] = line
     if not rows:
@@ -54,7 +54,7 @@ def _table(rows: list[tuple[str | float, ...]]) -> pd.DataFrame:
     names = ["video_id", "split", "modality", "start_s", "stop_s", "label"]
     table = pd.DataFrame(rows, columns=names)
     # Named by content, so that a new row does not rename the rows after it.
-    table.insert(0, "event_id", [_digest(*map(str, row)) for row in rows])
+    table.insert(0, "event_id", [short_hash(*map(str, row)) for row in rows])
     numbers = {label: number for number, label in enumerate(sorted(set(table["label"])))}
     table["class_id"] = table["label"].map(numbers)
     return table
@@ -109,18 +109,3 @@ def _span(row: dict[str, str], where: str) -> tuple[float, float]:
     if not (row["video_id"] and row["label"]):
         raise DataError(f"{where}: video_id and label must not be empty")
     return start_s, stop_s
-
-
-def split_of(video_id: str) -> str:
-    """Return the split that a hash of the id puts a video into: 80 % train, 10 % val, 10 % test."""
-    share = share_of(video_id)
-    return "train" if share < 0.8 else "val" if share < 0.9 else "test"
-
-
-def share_of(video_id: str) -> float:
-    """Return the place in [0, 1) that a hash of the id gives a video among all others."""
-    return int(_digest(video_id), 16) / 16**16
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,6 +1,4 @@
-"""The table of labelled events, and the splits of every study."""
-
-from typing import Literal
+"""The table that every reader of annotations returns."""
 
 import pyarrow as pa
 
@@ -8,7 +6,7 @@ from avlib.io.tables import SPLIT, START_S, STOP_S, VIDEO_ID, Column, TableSchem
 
 EVENTS = TableSchema(
     "events",
-    "one row a labelled stretch of a video",
+    "one row an event: a labelled span of a video",
     (
         Column("event_id", pa.string(), "unique name of the event"),
         VIDEO_ID,
@@ -22,9 +20,3 @@ EVENTS = TableSchema(
         Column("noun_class", pa.int64(), "number of the noun, for actions", nullable=True),
     ),
 )
-
-
-SPLITS = ("train", "val", "test")
-
-
-Split = Literal["train", "val", "test"]

@@ -1,4 +1,4 @@
-"""The tables that every extractor reads or writes."""
+"""The tables that every extractor reads or writes: intervals and the index of features."""
 
 import pyarrow as pa
 
@@ -18,7 +18,6 @@ INTERVALS = TableSchema(
     ),
 )
 
-
 FEATURES = TableSchema(
     "features",
     "one row a video, with its feature file or why it has none",
@@ -29,7 +28,9 @@ FEATURES = TableSchema(
         Column("intervals", pa.int64(), "rows of the array"),
         Column("views", pa.int64(), "views of each interval"),
         Column("channels", pa.int64(), "channels of a feature"),
-        Column("padded_intervals", pa.int64(), "intervals after the end of the sound or picture"),
+        Column(
+            "padded_intervals", pa.int64(), "intervals after the end of the audio or of the frames"
+        ),
         Column("content_hash", pa.string(), "SHA-256 of the file; empty unless ok"),
         Column("status", pa.string(), "ok, or why the video has no features"),
         Column("message", pa.string(), "what was found and what to do; empty when ok"),

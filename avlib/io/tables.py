@@ -1,6 +1,6 @@
-"""Parquet tables with a fixed schema: the same columns in every study.
+"""Parquet tables whose columns are checked against a schema when written and read.
 
-The classes below are the single truth; `schemas/*.schema.json` is generated from them.
+A schema stands in the `tables.py` of its owner; `schemas/*.schema.json` is generated from them.
 """
 
 from collections.abc import Iterable

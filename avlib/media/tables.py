@@ -1,4 +1,4 @@
-"""The table that probing and packing write."""
+"""The manifest: the table that probing and packing write."""
 
 import pyarrow as pa
 
@@ -13,15 +13,15 @@ MANIFEST = TableSchema(
         SPLIT,
         Column("bytes", pa.int64(), "size of the file", nullable=True),
         Column("content_hash", pa.string(), "fingerprint of the file's content", nullable=True),
-        Column("duration_s", pa.float64(), "length of the picture, else of the sound", True),
+        Column("duration_s", pa.float64(), "length of the video stream, else of the audio", True),
         Column("fps", pa.float64(), "average frames per second", nullable=True),
         Column("frames", pa.int64(), "number of frames", nullable=True),
         Column("width", pa.int64(), "pixels", nullable=True),
         Column("height", pa.int64(), "pixels", nullable=True),
-        Column("has_audio", pa.bool_(), "whether there is a sound stream", nullable=True),
-        Column("audio_rate_hz", pa.int64(), "sample rate of the file's sound", nullable=True),
-        Column("audio_channels", pa.int64(), "channels of the file's sound", nullable=True),
-        Column("audio_duration_s", pa.float64(), "length of the extracted sound", nullable=True),
+        Column("has_audio", pa.bool_(), "whether there is an audio stream", nullable=True),
+        Column("audio_rate_hz", pa.int64(), "sample rate of the audio stream", nullable=True),
+        Column("audio_channels", pa.int64(), "channels of the audio stream", nullable=True),
+        Column("audio_duration_s", pa.float64(), "length of the decoded audio", nullable=True),
         Column("status", pa.string(), "ok, or why the video is left out"),
         Column("message", pa.string(), "what was found and what to do; empty when ok"),
     ),

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avlib.datasets.kinetics import SOUND_SUFFIX, image_prefix, windows_order
+from avlib.datasets.splits import SPLITS
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path
 from avlib.io.packs import ImageStore
@@ -33,7 +34,6 @@ from avlib.soundtracks.image_packs import (
     write_index,
 )
 from avlib.soundtracks.images import N_FRAMES, N_MELS, SAMPLE_RATE
-from avlib.soundtracks.labelled_files import SPLITS
 from avlib.soundtracks.tables import LABELLED_FILES
 
 NUMBER = re.compile(r"_(\d+)\.npy$")

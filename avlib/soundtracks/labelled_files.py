@@ -16,9 +16,9 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from avlib.datasets.custom import share_of, split_of
 from avlib.datasets.kinetics import read_class_names
 from avlib.datasets.published import read_published
+from avlib.datasets.splits import SPLITS, share_of, split_of
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.media.videos import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_files, is_safe_id, readable
@@ -27,7 +27,6 @@ from avlib.soundtracks.tables import LABELLED_FILES
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("train", "val", "test")
 KINETICS_FOLDERS = ("train", "val")
 MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 # Columns of a list, under our names and those of ESC-50.

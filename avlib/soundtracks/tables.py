@@ -17,10 +17,9 @@ LABELLED_FILES = TableSchema(
     ),
 )
 
-
 AUDIO_IMAGES = TableSchema(
     "audio_images",
-    "one row a soundtrack, with the number of its images or why it has none",
+    "one row a soundtrack, with the number of its audio images or why it has none",
     (
         VIDEO_ID,
         SPLIT,
@@ -31,7 +30,6 @@ AUDIO_IMAGES = TableSchema(
         Column("message", pa.string(), "what was found and what to do; empty when ok"),
     ),
 )
-
 
 CLIPS = TableSchema(
     "clips",
@@ -45,7 +43,6 @@ CLIPS = TableSchema(
     ),
 )
 
-
 SOUNDTRACKS = TableSchema(
     "soundtracks",
     "one row a soundtrack, in the order of the rows of soundtrack_scores.npy",
@@ -57,10 +54,9 @@ SOUNDTRACKS = TableSchema(
     ),
 )
 
-
 SCORED_VIDEOS = TableSchema(
     "scored_videos",
-    "one row a video, in the order of the rows of the scores of its picture",
+    "one row a video, in the order of the rows of its visual scores",
     (
         VIDEO_ID,
         SPLIT,
@@ -68,16 +64,15 @@ SCORED_VIDEOS = TableSchema(
     ),
 )
 
-
 FUSED_ANSWERS = TableSchema(
     "fused_answers",
-    "one row an evaluated video that has scores by ear and by eye",
+    "one row an evaluated video with audio and visual scores",
     (
         VIDEO_ID,
         TRUE_CLASS,
-        Column("audio", pa.int64(), "class of the highest score by ear"),
-        Column("video", pa.int64(), "class of the highest score by eye"),
+        Column("audio", pa.int64(), "class of the highest audio score"),
+        Column("video", pa.int64(), "class of the highest visual score"),
         Column("fusion", pa.int64(), "class of the highest fused score"),
-        Column("weight", pa.float64(), "weight of the scores by ear in the fused ones"),
+        Column("weight", pa.float64(), "weight of the audio scores in the fused ones"),
     ),
 )

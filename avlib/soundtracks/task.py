@@ -16,7 +16,7 @@ from avlib.soundtracks.clips import SoundtrackEvents
 from avlib.soundtracks.network import SoundtrackNetwork, network_weights
 from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import build_optimizer, top_k_share, train_step
-from avlib.training.event_task import EventRecognition
+from avlib.training.event_recognition import EventRecognition
 from avlib.training.events import LabelledEvents
 
 HEADS = ("class_id",)

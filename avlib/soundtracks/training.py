@@ -25,13 +25,8 @@ from avlib.soundtracks.network import (
 from avlib.soundtracks.recipes import NetworkChoice, SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
 from avlib.soundtracks.task import HEADS, SoundtrackRecognition
-from avlib.training.event_training import (
-    Outputs,
-    check_classes,
-    held_out,
-    split_events,
-    train_on_events,
-)
+from avlib.training.event_recognition import Outputs, train_on_events
+from avlib.training.events import check_classes, split_events, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +93,7 @@ def train_soundtrack(
         _placed(model, torch.device(device)),
         recipe,
         training=splits["train"],
-        validation=splits[held_out(splits)],
+        validation=splits[validation_split(splits)],
         seed=seed,
         validate_every=recipe.schedule.epochs if chooses_nothing else 1,
     )

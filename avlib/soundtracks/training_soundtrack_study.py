@@ -17,7 +17,7 @@ from avlib.soundtracks.network import Pool
 from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES, NetworkChoice
 from avlib.soundtracks.tables import LABELLED_FILES
 from avlib.soundtracks.training import train_soundtrack
-from avlib.training.event_training import Outputs
+from avlib.training.event_recognition import Outputs
 from avlib.training.recipes import adjusted
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.datasets.tables import Split
+from avlib.datasets.splits import Split
 from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
 from avlib.sections import PowerOfTwo, Section, SplitPaths, StudyName, Training, UserPath
 

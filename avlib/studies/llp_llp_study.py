@@ -4,7 +4,7 @@ from pathlib import Path
 
 from avlib.datasets.llp import DENSE, LABEL_FILES, read_splits
 from avlib.datasets.miniature.llp import miniature_plan
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
 from avlib.media.videos import Video, named_videos
 from avlib.studies.llp import Llp

@@ -1,18 +1,25 @@
 """Labelled events as inputs of a network: random crops for training, fixed views for evaluation."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from avlib.datasets.splits import SPLITS
+from avlib.errors import ConfigError, DataError
 from avlib.seeds import generator
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+AnyEvents = TypeVar("AnyEvents", bound="LabelledEvents")
 
 
 class LabelledEvents(ABC):
@@ -121,3 +128,65 @@ class LabelledEvents(ABC):
     def _spare_ticks(self, index: int) -> int:
         """Return by how much an event is longer than a clip."""
         return max(self.stops[index] - self.starts[index] - self.clip_ticks, 0)
+
+
+def check_classes(
+    events: "pd.DataFrame", heads: Sequence[str], classes: Mapping[str, Sequence[str]], recipe: str
+) -> None:
+    """Refuse events whose class numbers do not fit the classes.
+
+    Args:
+        events: table of events.
+        heads: its columns with the class numbers.
+        classes: names of the classes, by column.
+        recipe: name for the message.
+
+    Raises:
+        ConfigError: if the classes are those of other columns.
+        DataError: if a class number is out of range.
+    """
+    if set(classes) != set(heads):
+        raise ConfigError(
+            f"recipe {recipe} needs the classes of {list(heads)}, got {list(classes)}"
+        )
+    for head in heads:
+        wrong = events[~events[head].between(0, len(classes[head]) - 1)]
+        if len(wrong):
+            row = wrong.iloc[0]
+            raise DataError(
+                f"event {row.event_id}: {head} is {row[head]}, expected 0 to "
+                f"{len(classes[head]) - 1}"
+            )
+
+
+def split_events(
+    events: "pd.DataFrame", choose: Callable[["pd.DataFrame"], AnyEvents], *, needed: str
+) -> dict[str, AnyEvents]:
+    """Return the usable events of each split.
+
+    Args:
+        events: table of events.
+        choose: keeps those of one split that can be used.
+        needed: what the others lack, for the messages.
+
+    Raises:
+        DataError: if no event of `train` is left.
+    """
+    splits = {split: choose(events[events.split == split]) for split in SPLITS}
+    for split, part in splits.items():
+        logger.info(
+            "%s: %d events, %d left out without %s", split, len(part), part.n_left_out, needed
+        )
+    if not len(splits["train"]):
+        raise DataError(
+            f"no event of split train has any {needed} "
+            f"({splits['train'].n_left_out} are without); check the splits and the packs"
+        )
+    if not len(splits["val"]):
+        logger.warning("no event of split val has any %s: train itself is validated", needed)
+    return splits
+
+
+def validation_split(splits: Mapping[str, LabelledEvents]) -> str:
+    """Return the split that decides which weights are best."""
+    return "val" if len(splits["val"]) else "train"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avlib.datasets.llp import CLASSES, DENSE, DenseRow, WeakVideo, read_dense, read_splits
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.io.atomic import write_json
 from avlib.valor.feature_folders import FeatureFolder, videos_with_files
 from avlib.valor.pseudo_labels import read_pseudo_labels

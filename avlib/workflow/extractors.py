@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.recipes import RECIPES
 from avlib.extractors.registry import COMMON_SETTINGS, EXTRACTORS, Extractor

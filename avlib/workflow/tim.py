@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
 from avlib.workflow.extractors import FeatureStages
 from avlib.workflow.study_files import Wildcards

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from avlib.datasets.custom import split_of
+from avlib.datasets.splits import split_of
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.io.tables import write_table

@@ -19,10 +19,10 @@ from avlib.datasets.llp import DENSE_COLUMNS, ID_LENGTH, LABEL_FILES, SECONDS, W
 from avlib.datasets.miniature.layout import check_size, id_letters, write_lines
 from avlib.datasets.miniature.scenes import LLP_THINGS
 from avlib.datasets.miniature.video import FPS, render_video
+from avlib.datasets.splits import SPLITS
 from avlib.seeds import generator
 
 VIDEO_FOLDER = "raw_videos"
-SPLITS = ("train", "val", "test")
 _COUNTS = (2, 3, 1)  # events of a video, by turns
 _LENGTHS_S = range(2, 6)  # of a stretch
 _TWO_STRETCHES, _ONLY_HEARD, _ONLY_SEEN = 0.3, 0.2, 0.2  # probabilities for an event

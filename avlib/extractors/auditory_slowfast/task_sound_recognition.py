@@ -9,7 +9,7 @@ from avlib.extractors.auditory_slowfast.batch_norm import train_mode, update_pre
 from avlib.extractors.auditory_slowfast.recipes import Recipe
 from avlib.extractors.auditory_slowfast.steps import build_optimizer, train_step
 from avlib.prefetch import prefetched
-from avlib.training.event_task import EventRecognition
+from avlib.training.event_recognition import EventRecognition
 from avlib.training.events import LabelledEvents
 
 

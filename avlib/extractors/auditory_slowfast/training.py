@@ -16,14 +16,8 @@ from avlib.extractors.auditory_slowfast.task import SoundEvents
 from avlib.extractors.auditory_slowfast.task_sound_recognition import SoundRecognition
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_training import (
-    Outputs,
-    check_classes,
-    held_out,
-    split_events,
-    train_on_events,
-)
-from avlib.training.events import LabelledEvents
+from avlib.training.event_recognition import Outputs, train_on_events
+from avlib.training.events import LabelledEvents, check_classes, split_events, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +73,7 @@ def train(
         model,
         recipe,
         training=splits["train"],
-        validation=splits[held_out(splits)],
+        validation=splits[validation_split(splits)],
         seed=seed,
     )
     train_on_events(

@@ -10,7 +10,7 @@ from avlib.extractors.omnivore.network import Omnivore, network_weights
 from avlib.extractors.omnivore.recipes import VisualRecipe
 from avlib.extractors.omnivore.steps import build_optimizer
 from avlib.seeds import generator
-from avlib.training.event_task import EventRecognition
+from avlib.training.event_recognition import EventRecognition
 from avlib.training.events import LabelledEvents
 
 

@@ -12,13 +12,8 @@ from avlib.extractors.omnivore.steps import initialise
 from avlib.extractors.omnivore.task import VisualEvents
 from avlib.extractors.omnivore.task_visual_recognition import VisualRecognition
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_training import (
-    Outputs,
-    check_classes,
-    held_out,
-    split_events,
-    train_on_events,
-)
+from avlib.training.event_recognition import Outputs, train_on_events
+from avlib.training.events import check_classes, split_events, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +60,7 @@ def train_visual(
         _build_model(recipe, classes, seed).to(device),
         recipe,
         training=splits["train"],
-        validation=splits[held_out(splits)],
+        validation=splits[validation_split(splits)],
         seed=seed,
     )
     train_on_events(

@@ -14,7 +14,7 @@ from avlib.extractors.omnivore.recipes import VISUAL_RECIPES
 from avlib.extractors.omnivore.training import train_visual
 from avlib.io.packs import FrameStore
 from avlib.io.tables import read_table
-from avlib.training.event_training import Outputs
+from avlib.training.event_recognition import Outputs
 from avlib.training.recipes import adjusted
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.errors import DataError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
 from avlib.extractors.pictures import PictureExtractor, PictureSettings

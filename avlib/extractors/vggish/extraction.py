@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from avlib.datasets.tables import SPLITS
+from avlib.datasets.splits import SPLITS
 from avlib.device import resolve_device
 from avlib.extractors.extraction import Features, NetworkSettings, ShardFiles, Video, extract_videos
 from avlib.extractors.intervals import interval_samples

@@ -14,8 +14,9 @@ from avlib.datasets.llp import (
     read_splits,
     read_videos,
 )
-from avlib.datasets.miniature.llp import SPLITS, VIDEO_FOLDER, miniature_plan, render_miniature
+from avlib.datasets.miniature.llp import VIDEO_FOLDER, miniature_plan, render_miniature
 from avlib.datasets.miniature.video import FPS, SAMPLE_RATE, SIZE
+from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
 from avlib.valor.check import check_labels
 

@@ -1,8 +1,11 @@
 """Recognition of labelled events, as the training loop sees it, whatever the network."""
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +15,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from avlib.evaluation.recognition import recognition_metrics
+from avlib.io.atomic import write_json
+from avlib.io.weights import save_weights
 from avlib.prefetch import prefetched
-from avlib.training.events import LabelledEvents
+from avlib.training.events import LabelledEvents, validation_split
+from avlib.training.loop import fit
 from avlib.training.schedules import Schedule, learning_rate
+from avlib.training.state import remove_states, state_key
 
 
 class EventRecognition(ABC):
@@ -134,3 +141,80 @@ def overall(metrics: dict[str, Any]) -> dict[str, Any]:
         for name, value in metrics.items()
         if name != "per_class"
     }
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a training writes.
+
+    Attributes:
+        state_directory: its state after every epoch; emptied at the end.
+        model_path: safetensors file of the best weights.
+        log_path: JSON lines, one an epoch.
+        metrics_path: JSON file with the metrics of the best weights, and counts of events.
+    """
+
+    state_directory: Path
+    model_path: Path
+    log_path: Path
+    metrics_path: Path
+
+
+def train_on_events(
+    task: EventRecognition,
+    splits: Mapping[str, LabelledEvents],
+    outputs: Outputs,
+    *,
+    settings: object,
+    classes: Mapping[str, Sequence[str]],
+    description: Mapping[str, Any],
+) -> None:
+    """Train, keep the weights that are best in validation, and describe them.
+
+    Args:
+        task: what is trained.
+        splits: its events, by split.
+        outputs: files to write.
+        settings: what decides the result beside seed, first weights, device and events; a
+            training that was interrupted under other settings begins anew.
+        classes: names of the classes of each head; metadata of the weights.
+        description: more metadata, which is also in the metrics.
+
+    Raises:
+        ConfigError: if the loss is no longer finite.
+    """
+    key = _state_key(task, splits, settings)
+    validated_on = validation_split(splits)
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        progress = fit(
+            task, seed=task.seed, directory=outputs.state_directory, key=key, log=outputs.log_path
+        )
+        task.model.load_state_dict(progress.best_model)
+        scored = {s: splits[s] for s in (validated_on, "test") if len(splits[s])}
+        results = {split: task.evaluate(part, lambda: None) for split, part in scored.items()}
+    metadata = {"classes": json.dumps(classes, ensure_ascii=False)}
+    metadata |= {name: str(value) for name, value in description.items()}
+    save_weights(outputs.model_path, task.weights(), metadata)
+    counts = {
+        "events": {split: len(part) for split, part in splits.items()},
+        "events_left_out": {split: part.n_left_out for split, part in splits.items()},
+    }
+    outcome = {"best_epoch": progress.best_epoch, "validated_on": validated_on, "metrics": results}
+    write_json(
+        outputs.metrics_path, {**description, "seed": task.seed, **outcome, "counts": counts}
+    )
+    remove_states(outputs.state_directory)
+
+
+def _state_key(
+    task: EventRecognition, splits: Mapping[str, LabelledEvents], settings: object
+) -> str:
+    """Return the key of everything that decides the result."""
+    weights = task.model.state_dict()
+    return state_key(
+        [
+            repr((settings, task.seed, task.device, *weights)).encode(),
+            *(tensor.cpu().numpy().tobytes() for tensor in weights.values()),
+            *(part for events in splits.values() for part in events.fingerprint()),
+        ]
+    )
