@@ -1,4 +1,4 @@
-"""Rule make_queries: annotation files -> what TIM is asked."""
+"""Rule make_queries: annotation files -> the queries of TIM."""
 
 from pathlib import Path
 

@@ -38,11 +38,11 @@ def check_classes(path: Path, classes: Classes) -> None:
 
 
 def check_classifier(path: Path, num_classes: int, names: Sequence[str]) -> None:
-    """Check that a model answers with the classes of labelled files.
+    """Check that a classifier is for the classes of labelled files.
 
     Args:
         path: its weights; published ones do not say which classes they are for.
-        num_classes: classes that it tells apart.
+        num_classes: number of its classes.
         names: those of the study.
 
     Raises:
@@ -50,7 +50,7 @@ def check_classifier(path: Path, num_classes: int, names: Sequence[str]) -> None
     """
     if num_classes != len(names):
         raise CheckpointError(
-            f"{path}: tells {num_classes} classes apart, the study has {len(names)}; train again, "
-            "or give weights for these classes"
+            f"{path}: for {num_classes} classes, but the study has {len(names)}; train again, or "
+            "give weights for these classes"
         )
     check_classes(path, {"class_id": names})

@@ -1,4 +1,4 @@
-"""What the metrics files of all studies have in common: weights, notes, what was left out."""
+"""What the metrics files of all studies share: weights, notes, videos left out."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -39,7 +39,7 @@ def write_metrics(
         counts: what was evaluated, and what was left out.
         models: from `weights_entry`.
         notes: what a reader must know before comparing the numbers with others.
-        inputs: files whose hashes are noted, by name.
+        inputs: files whose hashes are written, by name.
     """
     content = {
         **study,
@@ -59,7 +59,7 @@ def weights_entry(path: Path | None, origin: Origin) -> dict[str, str | None]:
 
 
 def origin_notes(origins: Mapping[str, Origin], titles: Mapping[str, str]) -> dict[str, str]:
-    """Return what is to be said of networks with weights that are not published, by network.
+    """Return a sentence for each network whose weights are not published, by network.
 
     Args:
         origins: how the weights were made, by network.
@@ -69,7 +69,7 @@ def origin_notes(origins: Mapping[str, Origin], titles: Mapping[str, str]) -> di
 
 
 def videos_left_out(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:
-    """Return which videos are left out, by what and why.
+    """Return the videos that are left out, each with what left it out, and why.
 
     Args:
         tables: columns video_id, split, status and message, by what decides.

@@ -1,4 +1,4 @@
-"""Stage evaluate_ave: how many one-second segments of AVE's test videos are right, and of what.
+"""Stage evaluate_ave: the accuracy of one-second segments of AVE's test videos.
 
 Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018, section
 6: the share of segments with the right class, background included.
@@ -29,7 +29,7 @@ from avlib.tim.scores import segment_metrics
 from avlib.tim.tables import PREDICTIONS, QUERIES, read_class_names
 
 SPLIT = "test"
-# The head whose predictions count, by what the model sees.
+# The head whose predictions count, by the input modality of the model.
 DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
 NETWORKS = {
     "asf": "Auditory SlowFast",
@@ -64,11 +64,11 @@ def evaluate_ave(
         classes: JSON with the names of the classes.
         manifest: table of kind MANIFEST; None where features came without videos.
         features: tables of kind FEATURES by the networks that made them.
-        models: weights of TIM by what the model sees.
+        models: weights of TIM by the input modality of the model.
         backbones: weights of the networks that made the features, by their names; None for random
             ones, or where the features came without them.
         origins: how the weights of each backbone, and of `tim`, were made.
-        inputs: further files whose hashes are noted, by name.
+        inputs: further files whose hashes are written, by name.
         target: JSON file to write.
 
     Raises:
@@ -106,12 +106,12 @@ def _metrics(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _decisive(found: Mapping[tuple[str, str], Any]) -> dict[str, tuple[str, str]]:
-    """Return modality and head of the predictions that count, by what the model sees."""
+    """Return modality and head of the predictions that count, by modality."""
     return {m: (m, head) for m, head in DECISIVE.items() if (m, head) in found}
 
 
 def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[str]) -> Any:
-    """Return the numbers of each model by what it sees, and those of the joint model's heads."""
+    """Return the metrics of each model by its modality, and those of the joint model's heads."""
     decisive = {m: metrics[key] for m, key in _decisive(metrics).items()}
     heads = {"action": "visual_head", "audio": "audio_head", "combined": "combined"}
     per_class = {
@@ -151,8 +151,8 @@ def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
 def _videos(manifest: Path | None, features: Mapping[str, Path]) -> dict[str, Any]:
     """Return how many videos have which status, and which are left out, by what and why.
 
-    A video that the manifest finds good may still have no features: a sound track is enough for
-    the manifest, but not for a network of the picture.
+    A video with status ok in the manifest may still have no features: an audio stream is enough
+    for the manifest, but not for a visual network.
     """
     indices = {name: read_table(path, FEATURES) for name, path in features.items()}
     counts: dict[str, Any] = {"features": {n: count_statuses(rows) for n, rows in indices.items()}}

@@ -43,10 +43,10 @@ def load_tim(
     Args:
         path: a published `.pth.tar` file, another torch file with a state dictionary, or
             safetensors.
-        nhead: attention heads, which no weight shows.
-        num_feats: features of a modality in a window, which no weight shows.
+        nhead: attention heads, which do not follow from shapes.
+        num_feats: features of a modality in a window, likewise.
         requested: other arguments of `TIM` that the checkpoint must agree with.
-        partial: whether weights that are missing or do not fit are left at their initial values.
+        partial: whether weights that are missing or do not fit keep their initial values.
         rates: dropout rates of `TIM`.
 
     Raises:
@@ -68,10 +68,10 @@ def load_tim(
 
 
 def infer_arguments(state: Mapping[str, Tensor], source: Path) -> dict[str, Any]:
-    """Return the arguments of `TIM` that the shapes of its weights tell.
+    """Return the arguments of `TIM` that follow from the shapes of its weights.
 
     These are all but `nhead`, `num_feats` and the dropout rates. The width of the features of a
-    modality that the network does not see is 0.
+    modality that the network does not take is 0.
 
     Raises:
         CheckpointError: naming a weight that any TIM has and `source` lacks.

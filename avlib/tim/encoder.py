@@ -17,7 +17,7 @@ from avlib.training.dropout import Dropout
 class Attention(nn.Module):
     """Attention of every token to the feature tokens, and of a query to itself as well.
 
-    Queries do not see each other, and features do not see queries.
+    Queries do not attend to each other, and features do not attend to queries.
 
     Shape:
         x: (B, S, W), the first `n_features` of S are features.

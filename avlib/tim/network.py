@@ -60,7 +60,7 @@ def embedder(n_in: int, d_model: int, dropout: float) -> nn.Sequential:
 
 
 def drloc_mlp(d_model: int) -> nn.Sequential:
-    """Return the network that tells how far apart two features are: (..., 4 d) -> (..., 1)."""
+    """Return the network that predicts the distance of two features: (..., 4 d) -> (..., 1)."""
     return nn.Sequential(
         nn.Linear(4 * d_model, d_model),
         nn.ReLU(),
@@ -71,7 +71,7 @@ def drloc_mlp(d_model: int) -> nn.Sequential:
 
 
 class AudioGuidedPooling(nn.Module):
-    """Mean of a grid of visual features, weighted by how they agree with the sound.
+    """Mean of a grid of visual features, weighted under the guidance of an audio feature.
 
     Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", ECCV 2018,
     section 4.2.
@@ -97,9 +97,9 @@ class AudioGuidedPooling(nn.Module):
 
     def forward(self, visual: Tensor, audio: Tensor) -> Tensor:
         cells = visual.flatten(2, 3)  # (B, F, 49, Dv)
-        seen = self.affine_v(self.affine_video(cells).relu())  # (B, F, 49, 49)
-        heard = self.affine_g(self.affine_audio(audio).relu())  # (B, F, 49)
-        scores = self.affine_h((seen + heard[..., None]).tanh())  # (B, F, 49, 1)
+        visual_scores = self.affine_v(self.affine_video(cells).relu())  # (B, F, 49, 49)
+        audio_scores = self.affine_g(self.affine_audio(audio).relu())  # (B, F, 49)
+        scores = self.affine_h((visual_scores + audio_scores[..., None]).tanh())  # (B, F, 49, 1)
         return (scores.softmax(dim=-2).transpose(-2, -1) @ cells).squeeze(-2)  # (B, F, Dv)
 
 
@@ -212,8 +212,8 @@ class TIM(nn.Module):
         nhead: attention heads.
         num_layers: encoder layers.
         num_feats: features of each modality in a window.
-        model_modality: what it sees.
-        data_modality: which labels it predicts; those of what it sees, where that is one.
+        model_modality: which features are its input.
+        data_modality: which labels it predicts; those of its input, where that is one modality.
         visual_classes: (verbs, nouns, actions) or (actions,); unused without visual labels.
         audio_classes: classes of sounds; unused without audio labels.
         apply_feature_pooling: whether visual features are grids of 7 x 7.
@@ -355,7 +355,7 @@ def _pooling(
     visual_input_dim: int, audio_input_dim: int, model_modality: Modality
 ) -> AudioGuidedPooling:
     if model_modality != "audio_visual":
-        raise ValueError(f"pooling is guided by sound; the model is {model_modality}")
+        raise ValueError(f"pooling is audio-guided, but the model is {model_modality}")
     return AudioGuidedPooling(visual_input_dim, audio_input_dim)
 
 

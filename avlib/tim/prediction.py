@@ -42,7 +42,7 @@ def predict_tim(
 
     Args:
         files: windows, queries, features and classes.
-        models: our safetensors files or published `.pth.tar` files, by what they see.
+        models: our safetensors files or published `.pth.tar` files, by input modality.
         recipe: name of the recipe that the windows were made for, which is also that of published
             files, as they do not hold it.
         split: train, val or test.

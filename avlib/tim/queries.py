@@ -1,4 +1,4 @@
-"""Tables of queries: what TIM is asked about, made from the annotations of any dataset.
+"""Tables of the queries of TIM, made from the annotations of any dataset.
 
 Source: Chalk et al., "TIM", CVPR 2024. A query belongs to one label space, visual or audio, which
 is a column here; nothing is read out of the names of videos or annotations. A class that is not

@@ -22,8 +22,8 @@ class TimRecipe:
 
     Attributes:
         name: key of `TIM_RECIPES`.
-        model_modality: features that the network sees.
-        data_modality: labels that it learns.
+        model_modality: features that are the input of the network.
+        data_modality: labels that it predicts.
         num_feats: features of a modality in a window.
         feat_stride: every how many features of a video one is taken.
         feat_gap_s: seconds between the features of a video; with the two above, the window.
@@ -91,7 +91,7 @@ class TimRecipe:
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def of_modality(self, modality: Modality) -> "TimRecipe":
-        """Return the recipe of a model that sees `modality`; if it is one, for its labels only.
+        """Return the recipe for features of `modality`; if it is one, also for its labels only.
 
         A model of one modality does without the audio-guided pooling.
         """
@@ -184,7 +184,7 @@ class TimTraining(Training):
         return self
 
     def adjusted_recipe(self, modality: Modality) -> TimRecipe:
-        """Return the recipe of a model that sees `modality`, with the values that are set here.
+        """Return the recipe for features of `modality`, with the values that are set here.
 
         Raises:
             ValueError: if `recipe` is None.

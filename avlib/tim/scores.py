@@ -1,4 +1,4 @@
-"""Scores of TIM: predictions of a query from several windows, joined, and their metrics.
+"""Scores of TIM: predictions for a query from several windows, averaged, and their metrics.
 
 Source: Chalk et al., "TIM", CVPR 2024, sections 3.4 and 4; for the segments of AVE, Tian et al.,
 ECCV 2018, section 6. Shares are in [0, 1].
@@ -22,7 +22,7 @@ Integers = NDArray[np.int64]
 
 
 class QueryScores:
-    """Logits of the queries of one label space, summed over the windows that show them.
+    """Logits of the queries of one label space, summed over the windows that hold them.
 
     Args:
         query_ids: (N,) ids of the queries of this label space, ascending.
@@ -67,11 +67,11 @@ class QueryScores:
 
     @property
     def is_seen(self) -> NDArray[np.bool_]:
-        """Whether a window has shown each query: (N,)."""
+        """Whether a window holds each query: (N,)."""
         return self.counts > 0
 
     def probs(self) -> dict[str, Probs]:
-        """Return the soft-max of the mean logits of each head, (N, K); NaN where not seen."""
+        """Return the soft-max of the mean logits of each head, (N, K); NaN without a window."""
         counts = np.where(self.is_seen, self.counts, np.nan)[:, None].astype(np.float32)
         return {head: softmax(total / counts) for head, total in self._sums.items()}
 
@@ -116,8 +116,8 @@ def tim_metrics(
         visual_labels: (N, 3) verb, noun and action; an action of -1 is not known.
         audio: (M, K) scores of sounds; None where the model has no such head.
         audio_labels: (M,) classes; -1 is not known.
-        is_paired: whether the k-th visual and the k-th audio query are about the same second and
-            have one class, as in AVE.
+        is_paired: whether the k-th visual and the k-th audio query are the same second and have
+            one class, as in AVE.
 
     Returns:
         `top1` and `top5` of each head; of `verb_noun`, where both have to be right; and of
@@ -142,16 +142,18 @@ def tim_metrics(
 def combine(visual: ArrayLike, audio: ArrayLike) -> Probs:
     """Return the mean of two predictions of the same segments: (N, K).
 
-    The k-th visual query and the k-th audio query are about the same second, as in AVE, where
-    both come from one table.
+    The k-th visual query and the k-th audio query are the same second, as in AVE, where both
+    come from one table.
 
     Raises:
         ValueError: if the shapes differ.
     """
-    seen, heard = np.asarray(visual), np.asarray(audio)
-    if seen.shape != heard.shape:
-        raise ValueError(f"visual {seen.shape} and audio {heard.shape} are not of the same queries")
-    return np.asarray((seen + heard) / 2, dtype=np.float32)
+    first, second = np.asarray(visual), np.asarray(audio)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"visual {first.shape} and audio {second.shape} are not of the same queries"
+        )
+    return np.asarray((first + second) / 2, dtype=np.float32)
 
 
 def segment_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, Any]:

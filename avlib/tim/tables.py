@@ -30,7 +30,7 @@ PREDICTIONS = TableSchema(
     "one row for each prediction of a head of a model for a query",
     (
         Column("annotation_id", pa.string(), "name of the query, as in the table of queries"),
-        Column("modality", pa.string(), "what the model sees: audio_visual, audio or visual"),
+        Column("modality", pa.string(), "input of the model: audio_visual, audio or visual"),
         Column("head", pa.string(), "verb, noun, action, audio, or combined: mean of the last two"),
         VIDEO_ID,
         SPLIT,

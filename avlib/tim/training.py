@@ -57,12 +57,11 @@ class TrainingRun:
     """One training of TIM.
 
     Attributes:
-        settings: section of the configuration; `recipe` names the recipe. Of float16 and bfloat16
-            for `mixed_precision`, the former is for cuda, as published. `select_by` None stands
-            for combined where both heads predict the same queries, else the action or, without
+        settings: section of the configuration, with a recipe. Without `select_by`, that is
+            combined where both heads predict the same queries, else the action head or, without
             it, the audio head.
         files: what is read and written.
-        modality: what the model sees; if it is one, only its labels are predicted.
+        modality: features that the model takes; if it is one, only its labels are predicted.
         seed: of all draws.
         device: cpu, cuda, or auto for cuda where there is one.
     """

@@ -101,7 +101,7 @@ def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
     Args:
         path: the file.
         name: of the recipe that the windows were made for.
-        modality: what the model is to see.
+        modality: features that the model is to take.
 
     Raises:
         CheckpointError: if the file is for another modality or other windows.
@@ -111,7 +111,9 @@ def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
         return TIM_RECIPES[name].of_modality(modality)
     recipe = TimRecipe(**json.loads(text))
     if recipe.model_modality != modality:
-        raise CheckpointError(f"{path}: sees {recipe.model_modality}, expected {modality}")
+        raise CheckpointError(
+            f"{path}: a model of {recipe.model_modality} features, expected {modality}"
+        )
     other = TIM_RECIPES[name]
     if not recipe.has_windows_of(other):
         raise CheckpointError(

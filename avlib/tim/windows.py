@@ -1,4 +1,4 @@
-"""The windows of TIM: stretches of a video with their feature rows and the queries in them.
+"""The windows of TIM: intervals of a video with their feature rows and the queries in them.
 
 Source: Chalk et al., "TIM", CVPR 2024, section 3.1, and the published data loader for rounding and
 ties. A window without a query is not made. Windows follow each other video by video, in the order

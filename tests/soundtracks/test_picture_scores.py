@@ -136,7 +136,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path, pack, weights):
 
 
 def test_what_cannot_be_scored_is_said_in_one_line(tmp_path, pack, weights):
-    with pytest.raises(CheckpointError, match="tells 3 classes apart, the study has 2"):
+    with pytest.raises(CheckpointError, match="for 3 classes, but the study has 2"):
         score(tmp_path, pack, weights, classes=["red", "blue"])
     twice = events(video_id=[*[*LENGTHS][:5], "video3"], split="test")
     with pytest.raises(DataError, match="video3 has two events; a scored video has one label"):

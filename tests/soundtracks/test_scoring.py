@@ -103,7 +103,7 @@ def test_silent_clips_are_not_asked_if_they_were_not_learned(tmp_path, weights):
 
 
 def test_weights_for_other_classes_are_refused(tmp_path, weights):
-    with pytest.raises(CheckpointError, match="tells 2 classes apart, the study has 3"):
+    with pytest.raises(CheckpointError, match="for 2 classes, but the study has 3"):
         score(tmp_path, labelled_files(), weights, classes=["low", "high", "none"])
     named = tmp_path / "named.safetensors"
     save_weights(named, load_state_dict(weights), {"classes": '{"class_id": ["low", "loud"]}'})

@@ -173,7 +173,7 @@ def test_given_weights_are_described_if_they_fit(tmp_path, network):
     found = json.loads((tmp_path / "given.json").read_text())
     assert (found["network"], found["num_classes"]) == ("ResNet", 6)
     classes.write_text(json.dumps({"class_id": list("abc")}))
-    with pytest.raises(CheckpointError, match="tells 6 classes apart, the study has 3"):
+    with pytest.raises(CheckpointError, match="for 6 classes, but the study has 3"):
         check_given_soundtrack(path, classes=classes, target=tmp_path / "given.json")
 
 

@@ -166,7 +166,7 @@ def test_bare_published_weights_give_the_same_predictions(study, models, tmp_pat
 
 
 def test_a_model_for_another_modality_is_refused(study, models, tmp_path):
-    with pytest.raises(CheckpointError, match="sees audio, expected visual"):
+    with pytest.raises(CheckpointError, match="a model of audio features, expected visual"):
         predict(study, {"visual": models["audio"]}, tmp_path / "p.parquet")
 
 

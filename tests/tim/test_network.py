@@ -242,7 +242,7 @@ def test_layers_begin_as_copies_and_norms_and_biases_are_plain():
         ({"visual_classes": (4, 5)}, r"visual classes \(4, 5\): give one number or three"),
         (
             {"model_modality": "visual", "data_modality": "visual", "apply_feature_pooling": True},
-            "guided by sound",
+            "audio-guided",
         ),
     ],
 )
