@@ -162,9 +162,9 @@ def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
     from avlib.tim.recipes import TIM_RECIPES
 
     if network.startswith("parsers."):
-        from avlib.valor.stages import open_given_parser
+        from avlib.valor.weights import feature_widths
 
-        open_given_parser(weights, network.removeprefix("parsers."))
+        feature_widths(weights, network.removeprefix("parsers."))
     elif network == "soundtrack":
         from avlib.soundtracks.scores import load_soundtrack_network
 

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
 
 from avlib.datasets.llp import CLASSES, SECONDS, dense_labels, read_dense
-from avlib.valor.feature_folders import FEATURES, FeatureFolder
+from avlib.valor.feature_folders import FEATURE_KINDS, FeatureFolder
 from avlib.valor.metrics import (
     TABLE,
     Events,
@@ -35,11 +35,12 @@ from avlib.valor.metrics import (
     segment_scores,
 )
 from avlib.valor.network import EventParser
-from avlib.valor.objective import ask, network_sizes, new_event_parser
-from avlib.valor.recipes import EVENT_PARSING_RECIPES, MODALITIES
-from avlib.valor.videos import ParsingVideos
+from avlib.valor.objective import run_parser
+from avlib.valor.recipes import MODALITIES, PARSER_RECIPES
+from avlib.valor.videos import ParserVideos
+from avlib.valor.weights import network_sizes, new_parser
 
-RECIPE = EVENT_PARSING_RECIPES["valor"]
+RECIPE = PARSER_RECIPES["valor"]
 KINDS = dict(zip(MODALITIES, (RECIPE.audio, RECIPE.visual, RECIPE.motion), strict=True))
 BATCH, DISTINCT, ROUNDS, NETWORK_ROUNDS = 64, 100, 4, 3
 
@@ -174,13 +175,13 @@ class StoredFeatures:
         self.folders: dict[str, Path] = {}
         drawn = np.random.default_rng(0)
         for modality, kind in KINDS.items():
-            shape = FEATURES[kind].rows, FEATURES[kind].width
+            shape = FEATURE_KINDS[kind].rows, FEATURE_KINDS[kind].width
             features = (drawn.standard_normal(shape, dtype=np.float32) for _ in range(DISTINCT))
             self.save(folder, modality, features)
         for name in ("audio labels", "visual labels"):  # which the published way reads, too
             labels = [np.zeros((SECONDS, len(CLASSES)), dtype=np.int64)] * DISTINCT
             self.save(folder, name, labels)
-        self.ours, _ = new_event_parser(0, **network_sizes(RECIPE))
+        self.ours, _ = new_parser(0, **network_sizes(RECIPE))
         self.published = published_network(self.ours)
 
     def save(self, folder: Path, name: str, arrays: Iterable[NDArray[Any]]) -> None:
@@ -204,10 +205,10 @@ class StoredFeatures:
     def ask_all(self) -> list[torch.Tensor]:
         """Return our network's probabilities of all videos, whose files are read once more."""
         folders = {m: FeatureFolder(self.folders[m], kind, self.ids) for m, kind in KINDS.items()}
-        videos = ParsingVideos(folders, np.zeros((len(self.ids), len(CLASSES)), dtype=np.uint8))
+        videos = ParserVideos(folders, np.zeros((len(self.ids), len(CLASSES)), dtype=np.uint8))
         starts = range(0, len(videos), BATCH)
         parts = (range(start, min(start + BATCH, len(videos))) for start in starts)
-        answers = [ask(self.ours.eval(), videos.batch(part)) for part in parts]
+        answers = [run_parser(self.ours.eval(), videos.batch(part)) for part in parts]
         return [
             torch.cat([a.global_prob for a in answers]),
             torch.cat([a.frame_prob for a in answers]),

@@ -15,7 +15,7 @@ import numpy as np
 from measure import run_workflow, write_result
 
 from avlib.datasets.llp import DENSE_COLUMNS, LABEL_FILES, WEAK_COLUMNS
-from avlib.valor.feature_folders import FEATURES, PSEUDO_LABELS
+from avlib.valor.feature_folders import FEATURE_KINDS, PSEUDO_LABELS
 
 VIDEOS = {"train": 10_000, "val": 649, "test": 1_200}
 DISTINCT = 40
@@ -48,8 +48,8 @@ def write_labels(folder: Path) -> list[str]:
 def write_arrays(folder: Path, ids: list[str]) -> None:
     """Write features and pseudo labels of all videos."""
     rng = np.random.default_rng(0)
-    shapes = {name: (FEATURES[name].rows, FEATURES[name].width) for name in FEATURES}
-    for name in [*(n for n in shapes if FEATURES[n].folder), *PSEUDO_LABELS]:
+    shapes = {name: (FEATURE_KINDS[name].rows, FEATURE_KINDS[name].width) for name in FEATURE_KINDS}
+    for name in [*(n for n in shapes if FEATURE_KINDS[n].folder), *PSEUDO_LABELS]:
         (folder / name).mkdir()
         for number, video_id in enumerate(ids):
             path = folder / name / f"{video_id}.npy"

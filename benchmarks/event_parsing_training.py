@@ -21,16 +21,15 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avlib.valor.feature_folders import FEATURES
+from avlib.valor.feature_folders import FEATURE_KINDS
 from avlib.valor.network import CLASSES, DROPOUT, SEGMENTS, pool_to_segments
 from avlib.valor.objective import (
-    ParsingBatch,
+    ParserBatch,
     build_optimizer,
-    network_sizes,
-    new_event_parser,
     train_step,
 )
-from avlib.valor.recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
+from avlib.valor.recipes import PARSER_RECIPES, ParserRecipe
+from avlib.valor.weights import network_sizes, new_parser
 
 VARIANTS = ("valor", "valor+", "valor++")
 BATCHES, ROUNDS = 2, 8
@@ -39,7 +38,7 @@ BATCHES, ROUNDS = 2, 8
 class PublishedLayer(nn.Module):
     """A layer on sequence-first streams, (T, B, D)."""
 
-    def __init__(self, recipe: EventParsingRecipe) -> None:
+    def __init__(self, recipe: ParserRecipe) -> None:
         super().__init__()
         width, hidden = recipe.hidden_dim, recipe.ff_dim
         self.self_attn = nn.MultiheadAttention(width, recipe.nhead, dropout=DROPOUT)
@@ -60,14 +59,14 @@ class PublishedLayer(nn.Module):
 class PublishedNetwork(nn.Module):
     """The network as plainly as it is described."""
 
-    def __init__(self, recipe: EventParsingRecipe) -> None:
+    def __init__(self, recipe: ParserRecipe) -> None:
         super().__init__()
         width = recipe.hidden_dim
         self.fc_prob, self.fc_frame_att, self.fc_av_att = (
             nn.Linear(width, CLASSES) for _ in range(3)
         )
         self.fc_a, self.fc_v, self.fc_st = (
-            nn.Linear(FEATURES[kind].width, width)
+            nn.Linear(FEATURE_KINDS[kind].width, width)
             for kind in (recipe.audio, recipe.visual, recipe.motion)
         )
         self.fc_fusion = nn.Linear(2 * width, width)
@@ -101,7 +100,7 @@ class PublishedNetwork(nn.Module):
 class PublishedWay:
     """Steps of the published program."""
 
-    def __init__(self, recipe: EventParsingRecipe) -> None:
+    def __init__(self, recipe: ParserRecipe) -> None:
         torch.manual_seed(0)
         self.recipe, self.model = recipe, PublishedNetwork(recipe).train()
         self.optimizer = torch.optim.AdamW(
@@ -112,7 +111,7 @@ class PublishedWay:
             weight_decay=recipe.weight_decay,
         )
 
-    def step(self, batch: ParsingBatch) -> None:
+    def step(self, batch: ParserBatch) -> None:
         """Train on a batch."""
         self.optimizer.zero_grad()
         global_prob, frame_logits = self.model(batch.audio, batch.visual, batch.motion)
@@ -130,26 +129,26 @@ class PublishedWay:
 class OurWay:
     """Steps of the library."""
 
-    def __init__(self, recipe: EventParsingRecipe) -> None:
+    def __init__(self, recipe: ParserRecipe) -> None:
         self.recipe = recipe
-        self.model, _ = new_event_parser(0, **network_sizes(recipe))
+        self.model, _ = new_parser(0, **network_sizes(recipe))
         self.model.train()
         self.optimizer = build_optimizer(self.model, recipe)
 
-    def step(self, batch: ParsingBatch) -> None:
+    def step(self, batch: ParserBatch) -> None:
         """Train on a batch whose features are pooled, or are not."""
         batch = pooled(batch)
         train_step(self.model, self.optimizer, batch, grad_norm=self.recipe.grad_norm)
 
 
-def make_batches(recipe: EventParsingRecipe) -> list[ParsingBatch]:
+def make_batches(recipe: ParserRecipe) -> list[ParserBatch]:
     """Return random batches in the published shapes."""
     drawn = torch.Generator().manual_seed(0)
-    kinds = [FEATURES[kind] for kind in (recipe.audio, recipe.visual, recipe.motion)]
+    kinds = [FEATURE_KINDS[kind] for kind in (recipe.audio, recipe.visual, recipe.motion)]
     size = recipe.batch_size
     shapes = [(size, CLASSES), *[(size, SEGMENTS, CLASSES)] * 2]
     return [
-        ParsingBatch(
+        ParserBatch(
             *(torch.randn(size, kind.rows, kind.width, generator=drawn) for kind in kinds),
             *((torch.rand(shape, generator=drawn) < 0.1).float() for shape in shapes),
         )
@@ -157,18 +156,18 @@ def make_batches(recipe: EventParsingRecipe) -> list[ParsingBatch]:
     ]
 
 
-def pooled(batch: ParsingBatch) -> ParsingBatch:
+def pooled(batch: ParserBatch) -> ParserBatch:
     """Return a batch whose features are pooled to segments."""
     features = (pool_to_segments(x) for x in (batch.audio, batch.visual, batch.motion))
-    return ParsingBatch(*features, batch.labels, batch.audio_labels, batch.visual_labels)
+    return ParserBatch(*features, batch.labels, batch.audio_labels, batch.visual_labels)
 
 
-def endless(way: PublishedWay | OurWay, batches: Sequence[ParsingBatch]) -> "partial[None]":
+def endless(way: PublishedWay | OurWay, batches: Sequence[ParserBatch]) -> "partial[None]":
     """Return what takes a step with the next batch."""
     return partial(_step, way, itertools.cycle(batches))
 
 
-def _step(way: PublishedWay | OurWay, batches: Iterator[ParsingBatch]) -> None:
+def _step(way: PublishedWay | OurWay, batches: Iterator[ParserBatch]) -> None:
     way.step(next(batches))
 
 
@@ -177,7 +176,7 @@ def main() -> None:
     torch.set_num_threads(1)
     result: dict[str, Any] = {}
     for name in VARIANTS:
-        recipe = EVENT_PARSING_RECIPES[name]
+        recipe = PARSER_RECIPES[name]
         batches = make_batches(recipe)
         ways = {
             "published way": endless(PublishedWay(recipe), batches),

@@ -47,7 +47,7 @@ rule check_parser:
         mem_mb=2_000,
         runtime=10,
     params:
-        code=code_fingerprint("avlib.valor.stages"),
+        code=code_fingerprint("avlib.valor.weights"),
     script:
         "../workflow_scripts/check_parser.py"
 
@@ -220,14 +220,13 @@ rule train_parser:
         features=studies.parser_features,
         labels=studies.parser_pseudo_labels,
         stamps=studies.given_stamps,
-        recipe=studies.parser_recipe,
+        training=studies.parser_training,
         skips_missing=settings.llp.missing == "skip",
         threshold=settings.llp.evaluation.threshold,
         device=settings.device,
-        keeps_epochs=settings.llp.training.keep_epochs,
         state="results/{study}/.cache/train_parser/{variant}",
         epochs="results/{study}/model/parser/{variant}/epochs",
-        code=code_fingerprint("avlib.valor.stages"),
+        code=code_fingerprint("avlib.valor.training"),
     script:
         "../workflow_scripts/train_parser.py"
 
@@ -258,7 +257,7 @@ rule parse_events:
         stamps=studies.given_stamps,
         skips_missing=settings.llp.missing == "skip",
         device=settings.device,
-        code=code_fingerprint("avlib.valor.stages"),
+        code=code_fingerprint("avlib.valor.prediction"),
     script:
         "../workflow_scripts/parse_events.py"
 
@@ -287,7 +286,7 @@ rule evaluate_llp:
         runtime=60,
     params:
         study=studies.summary,
-        features=studies.parser_features,
+        status=studies.parser_status,
         evaluation=settings.llp.evaluation.model_dump(),
         networks=studies.parser_networks,
         origins=studies.parser_origins,

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from avlib.seeds import generator
-from avlib.valor.feature_folders import FEATURES, FeatureFolder
-from avlib.valor.recipes import EVENT_PARSING_RECIPES, MODALITIES
-from avlib.valor.training import ParsingOutputs, train_event_parser
-from avlib.valor.videos import ParsingVideos
+from avlib.valor.feature_folders import FEATURE_KINDS, FeatureFolder
+from avlib.valor.recipes import MODALITIES, PARSER_RECIPES
+from avlib.valor.training import ParserOutputs, fit_parser
+from avlib.valor.videos import ParserVideos
 
 CLASSES = 4
 WIDTHS = {"audio": 6, "visual": 8, "motion": 5}
@@ -21,14 +21,14 @@ WIDTHS = {"audio": 6, "visual": 8, "motion": 5}
 def tiny(name="valor", **changes):
     """Return a recipe for a small network and few epochs."""
     small = {"hidden_dim": 16, "ff_dim": 16, "epochs": 4, "batch_size": 5, "warm_up_epochs": 2}
-    recipe = EVENT_PARSING_RECIPES[name]
+    recipe = PARSER_RECIPES[name]
     return replace(recipe, nhead=min(recipe.nhead, 2), lr=3e-3, **(small | changes))
 
 
 def write_features(folder, recipe, video_ids, labels):
     """Write features in which each class of a video shows in its own column, with noise."""
     for modality in MODALITIES:
-        kind = FEATURES[getattr(recipe, modality)]
+        kind = FEATURE_KINDS[getattr(recipe, modality)]
         (folder / kind.folder).mkdir(parents=True, exist_ok=True)
         for video_id, classes in zip(video_ids, labels, strict=True):
             path = folder / kind.folder / f"{video_id}.npy"
@@ -46,12 +46,12 @@ def make_videos(folder, recipe, split="train", n_videos=12, has_segment_labels=T
     labels = np.eye(CLASSES, dtype=np.uint8)[np.arange(n_videos) % CLASSES]
     write_features(folder, recipe, video_ids, labels)
     features = {
-        m: FeatureFolder(folder / FEATURES[k].folder, k, video_ids)
+        m: FeatureFolder(folder / FEATURE_KINDS[k].folder, k, video_ids)
         for m, k in ((m, getattr(recipe, m)) for m in MODALITIES)
     }
     segments = np.repeat(labels[:, None], 10, axis=1)
     of_teachers = {"audio": segments, "visual": segments} if has_segment_labels else None
-    return ParsingVideos(features, labels, of_teachers)
+    return ParserVideos(features, labels, of_teachers)
 
 
 def hits(global_prob, frame_prob):
@@ -75,13 +75,13 @@ def run_parsing(folder, videos=None, recipe=None, criterion=hits, keeps_all=Fals
         "metrics": folder / "metrics.json",
     }
     epochs = folder / "model" if keeps_all else None
-    train_event_parser(
+    fit_parser(
         *videos,
         recipe=recipe,
         criterion=criterion,
         criterion_key=b"",
         device=torch.device("cpu"),
-        outputs=ParsingOutputs(folder / "state", **outputs, epochs_folder=epochs),
+        outputs=ParserOutputs(folder / "state", **outputs, epochs_folder=epochs),
     )
     return outputs
 

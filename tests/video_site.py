@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from avlib.media.download import DownloadSettings
+from avlib.media.download import Download
 
 OK, CUT_OFF, SILENT = 200, 0, 1  # answers; others are status codes of HTTP
 
@@ -42,7 +42,7 @@ class Site:
 
 
 @contextmanager
-def serving(site: Site) -> Iterator[DownloadSettings]:
+def serving(site: Site) -> Iterator[Download]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             site.answer(self)
@@ -55,7 +55,7 @@ def serving(site: Site) -> Iterator[DownloadSettings]:
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}/{{video_id}}.mp4"
         try:
-            yield DownloadSettings(url, None, retries=3, backoff_s=0.01, pause_s=0.0)
+            yield Download(url=url, backoff_s=0.01)
         finally:
             site.is_over.set()
             server.shutdown()

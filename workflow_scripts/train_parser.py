@@ -1,28 +1,29 @@
-"""Rule train_parser: features, weak labels and those of the teachers -> weights of a variant."""
+"""Rule train_parser: features, weak labels and pseudo labels -> weights of a variant."""
 
 from pathlib import Path
 
 from avlib.datasets.llp import DENSE
 from avlib.datasets.splits import SPLITS
 from avlib.joblog import job_log
-from avlib.valor.stages import study_files, train_parser, variant_recipe
-from avlib.valor.training import ParsingOutputs
+from avlib.valor.recipes import ParserTraining
+from avlib.valor.sources import parser_sources
+from avlib.valor.training import ParserOutputs, train_parser
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
     train_parser(
-        study_files(
+        parser_sources(
             {name: smk.input[name] for name in (*SPLITS, *DENSE)},
             smk.params.features,
             smk.params.labels,
             skips_missing=smk.params.skips_missing,
         ),
-        recipe=variant_recipe(smk.wildcards.variant, **smk.params.recipe),
-        device=smk.params.device,
+        smk.wildcards.variant,
+        ParserTraining(**smk.params.training),
         threshold=smk.params.threshold,
-        keeps_epochs=smk.params.keeps_epochs,
-        outputs=ParsingOutputs(
+        device=smk.params.device,
+        outputs=ParserOutputs(
             state_directory=Path(smk.params.state),
             best=Path(smk.output.best),
             last=Path(smk.output.last),

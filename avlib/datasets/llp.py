@@ -231,6 +231,22 @@ def dense_labels(filenames: Sequence[str], rows: Sequence[DenseRow]) -> NDArray[
     return labels
 
 
+def read_dense_labels(
+    files: Mapping[str, Path], videos: Sequence[WeakVideo]
+) -> dict[str, NDArray[np.uint8]]:
+    """Return the dense labels of N videos by modality, `audio` and `visual`: (N, K, T) each.
+
+    Args:
+        files: dense annotation of each modality; other entries are ignored.
+        videos: N videos.
+
+    Raises:
+        DataError: as `read_dense`.
+    """
+    names = [video.filename for video in videos]
+    return {modality: dense_labels(names, read_dense(files[modality])) for modality in DENSE}
+
+
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield where each row of a table is, for messages, and its values."""
     try:

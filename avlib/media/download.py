@@ -1,7 +1,7 @@
-"""Clips of videos that a data set names by their ids: fetched whole with yt-dlp, then cut.
+"""Download of the clips of a data set: whole videos with yt-dlp, cut to the annotated seconds.
 
-Videos vanish from their sites, and sites refuse for a while those who ask too often. So nothing
-that happens to one video stops the others, and a ledger beside the clips says what became of each.
+Videos disappear from their sites, and sites limit the rate of requests. So a failure of one video
+does not stop the others, and a ledger beside the clips has the status of each.
 """
 
 import errno
@@ -10,28 +10,29 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import quote
+
+from pydantic import Field, field_validator
 
 from avlib.errors import ConfigError, DataError
 from avlib.io.atomic import atomic_path
 from avlib.media.download_ledger import LedgerRow, Status, read_ledger, write_ledger
-from avlib.media.ffmpeg import cut_clip
-from avlib.media.probe import VideoInfo, probe_file
 from avlib.media.videos import is_safe_id
 from avlib.progress import progress
+from avlib.sections import Section, UserPath
 
 logger = logging.getLogger(__name__)
 
 LEDGER = "ledger.csv"
-WHOLE = ".download"  # folder beside the clips for the one whole video that is being fetched
-FORMAT = "mp4/best"  # LLP asks for mp4; some videos have no mp4 with both picture and sound
+WHOLE = ".download"  # folder beside the clips for the whole video that is being fetched
+FORMAT = "mp4/best"  # LLP uses mp4; some videos have no mp4 with both audio and visual stream
+ID = "{video_id}"
 
-# What sites say, YouTube above all. The first list goes before the second, as in "Video
-# unavailable. This content isn't available, try again later" or "... in your country".
+# Error messages, mostly of YouTube. NOT_GONE overrides GONE, as in "Video unavailable. This
+# content isn't available, try again later" or "... in your country".
 NOT_GONE = re.compile(r"try again later|rate-limited|your country|not a bot", re.IGNORECASE)
 GONE = re.compile(
     r"private video|video is private|video unavailable|no longer available|been removed"
@@ -39,63 +40,72 @@ GONE = re.compile(
     r"|unable to download webpage: HTTP Error (404|410)",
     re.IGNORECASE,
 )
-# A transfer that breaks off arrives without its cause, as "Got error: 200 bytes read, ...".
+# A broken transfer is reported without its cause, as "Got error: 200 bytes read, ...".
 PASSING = re.compile(
     r"try again later|rate-limited|content too short|^\[download\] got error", re.IGNORECASE
 )
-REFUSED = re.compile(r"not a bot", re.IGNORECASE)  # whatever the video
-MAX_FAILURES = 10  # in a row, of the network or the site rather than of a video
+REFUSED = re.compile(r"not a bot", re.IGNORECASE)  # of any video
+MAX_FAILURES = 10  # in a row, of the network or the site, not of a single video
 
 
-@dataclass(frozen=True)
-class DownloadSettings:
-    """How videos are fetched.
+NotNegative = Annotated[float, Field(ge=0)]
 
-    Attributes:
-        url: page of a video, with `{video_id}` in the place of its id.
-        cookies: file of cookies in Netscape's format; yt-dlp writes renewed ones back.
-        retries: further attempts where the network or the site fails.
-        backoff_s: seconds before the first of them; twice as many before each further one.
-        pause_s: seconds between two videos.
-    """
 
-    url: str
-    cookies: Path | None
-    retries: int
-    backoff_s: float
-    pause_s: float
+class Download(Section):
+    """Download of the videos; clips that are already in the folder are not fetched again."""
+
+    url: str = Field(
+        f"https://www.youtube.com/watch?v={ID}", description=f"Page of a video, with {ID}"
+    )
+    cookies: UserPath | None = Field(
+        None, description="Cookies in Netscape's format; renewed cookies are written back"
+    )
+    retries: Annotated[int, Field(ge=0)] = Field(
+        3, description="Further attempts if the network or the site fails"
+    )
+    backoff_s: NotNegative = Field(
+        5.0, description="Seconds before the first retry, doubled before each further one"
+    )
+    pause_s: NotNegative = Field(0.0, description="Seconds between two videos")
+
+    @field_validator("url")
+    @classmethod
+    def _names_the_video(cls, url: str) -> str:
+        if ID not in url:
+            raise ValueError(f"must contain {ID}, which is replaced with the id of a video")
+        return url
 
 
 def download_clips(
     videos: Sequence[tuple[str, float]],
     folder: Path,
-    settings: DownloadSettings,
+    settings: Download,
     *,
     duration_s: float,
 ) -> list[LedgerRow]:
-    """Fetch the clips that are not there yet, as `<folder>/<video_id>.mp4`.
+    """Fetch the missing clips as `<folder>/<video_id>.mp4`.
 
-    `<folder>/ledger.csv` is written after every video, so a run that was killed continues. Videos
-    that are gone are not asked for again, those that failed are.
+    `<folder>/ledger.csv` is written after every video, so a killed run continues. Videos with
+    status `gone` are not requested again, those with status `failed` are.
 
     Args:
         videos: id and start of the clip in seconds, each id once.
-        folder: of the clips; made if it does not exist.
-        settings: how they are fetched.
+        folder: folder of the clips; created if it does not exist.
+        settings: section of the configuration.
         duration_s: length of a clip in seconds.
 
     Returns:
-        The row of each video, in their order.
+        The ledger row of each video, in the order of `videos`.
 
     Raises:
         ConfigError: if yt-dlp is not installed or the cookies cannot be read.
         DataError: if an id cannot be a file name, the ledger is damaged, the network or the site
-            fails for ten videos in a row, or no clip is there at the end.
+            fails for ten videos in a row, or there is no clip at the end.
         OSError: if the disk is full.
     """
     for video_id, _ in videos:
         if not is_safe_id(video_id):
-            raise DataError(f"{video_id!r} cannot be the name of a file; correct the list")
+            raise DataError(f"{video_id!r} cannot be a file name; correct the list")
     folder.mkdir(parents=True, exist_ok=True)
     ledger = read_ledger(folder / LEDGER)
     wanted = _wanted(videos, folder, ledger)
@@ -116,7 +126,7 @@ def download_clips(
                 raise DataError(
                     f"{folder}: {failures} videos in a row could not be fetched, the last one "
                     f"because of: {ledger[video_id].message}; check the network and the section "
-                    "download, then start again: what is there is not fetched again"
+                    "llp.download, then start again: the run continues where it stopped"
                 )
     rows = [ledger[video_id] for video_id, _ in videos]
     _say_what_is_missing(rows, folder)
@@ -126,7 +136,7 @@ def download_clips(
 def _wanted(
     videos: Sequence[tuple[str, float]], folder: Path, ledger: dict[str, LedgerRow]
 ) -> list[tuple[str, float]]:
-    """Return the videos to ask for, and enter those into the ledger that are there."""
+    """Return the videos to request, and enter clips that already exist into the ledger."""
     wanted = []
     for video_id, start_s in videos:
         row = ledger.get(video_id)
@@ -141,23 +151,22 @@ class WholeVideos:
     """Whole videos of a site, one at a time.
 
     Args:
-        folder: where they are written; what it holds is removed, and at the end itself.
-        settings: how they are fetched.
+        folder: folder of the current video; its content is removed first, and itself at the end.
+        settings: section of the configuration.
 
     Raises:
         ConfigError: if yt-dlp is not installed or the cookies cannot be read.
     """
 
-    def __init__(self, folder: Path, settings: DownloadSettings) -> None:
+    def __init__(self, folder: Path, settings: Download) -> None:
         try:
             import yt_dlp  # optional, and slow to import
         except ImportError as error:
             raise ConfigError(
-                "videos are downloaded with yt-dlp, which is not installed; "
-                "pip install 'avlib[download]'"
+                "yt-dlp, which downloads the videos, is not installed; run: make env"
             ) from error
         if settings.cookies is not None and not settings.cookies.is_file():
-            raise ConfigError(f"download.cookies: {settings.cookies} is no file; correct the path")
+            raise ConfigError(f"llp.download.cookies: {settings.cookies} is no file; correct it")
         self.folder, self.settings = folder, settings
         options = {
             "format": FORMAT,
@@ -165,8 +174,8 @@ class WholeVideos:
             "cookiefile": None if settings.cookies is None else str(settings.cookies),
             "noplaylist": True,
             "fragment_retries": settings.retries,
-            "skip_unavailable_fragments": False,  # the clip would miss seconds
-            "fixup": "never",  # the clip is encoded anew
+            "skip_unavailable_fragments": False,  # they would be missing in the clip
+            "fixup": "never",  # the clip is re-encoded
             "quiet": True,
             "noprogress": True,
             "color": "no_color",
@@ -174,10 +183,10 @@ class WholeVideos:
         }
         self._site = yt_dlp.YoutubeDL(options)
         try:
-            _ = self._site.cookiejar  # read now rather than for the first video
+            _ = self._site.cookiejar  # read before the first video
         except yt_dlp.utils.YoutubeDLError as error:
             raise ConfigError(
-                f"download.cookies: {settings.cookies} is no file of cookies ({_message(error)}); "
+                f"llp.download.cookies: {settings.cookies} holds no cookies ({_message(error)}); "
                 "export them in Netscape's format"
             ) from error
 
@@ -193,24 +202,24 @@ class WholeVideos:
         shutil.rmtree(self.folder, ignore_errors=True)
         try:
             self._site.close()
-        except OSError as reason:  # renewed cookies go into a file of the user's
+        except OSError as reason:  # renewed cookies are written to the given file
             logger.warning("%s is not renewed: %s", self.settings.cookies, reason)
 
     def fetch(self, video_id: str) -> Path:
-        """Return the file of a video, which stays until the next one is fetched.
+        """Return the file of a video, which exists until the next one is fetched.
 
         Raises:
-            Exception: whatever yt-dlp raises.
+            Exception: any that yt-dlp raises.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        url = self.settings.url.replace("{video_id}", quote(video_id, safe=""))
+        url = self.settings.url.replace(ID, quote(video_id, safe=""))
         self._site.extract_info(url)
         return next(self.folder.iterdir())
 
 
 class _Log:
-    """Keeps what yt-dlp says in the log of the job; its errors arrive as exceptions."""
+    """Forwards messages of yt-dlp to the job log; its errors arrive as exceptions."""
 
     def debug(self, message: str) -> None:
         logger.debug("yt-dlp: %s", message)
@@ -222,16 +231,16 @@ class _Log:
 
 
 def is_gone(message: str) -> bool:
-    """Say whether a message of yt-dlp means that the video is not there for anyone, ever again."""
+    """Return whether a message of yt-dlp means that the video is gone for good."""
     return GONE.search(message) is not None and not NOT_GONE.search(message)
 
 
 def _fetch(
     site: WholeVideos, video_id: str, target: Path, span: tuple[float, float], earlier: int
 ) -> tuple[LedgerRow, bool]:
-    """Make one clip; return its row, and whether the network or the site failed, not the video.
+    """Make one clip; return its row, and whether the network or the site is to blame for a failure.
 
-    Attempts of earlier runs are counted, too.
+    The row counts the attempts of earlier runs, too.
     """
     settings, attempt = site.settings, 0
     while True:
@@ -239,7 +248,7 @@ def _fetch(
         try:
             _cut(site.fetch(video_id), target, *span)
             return LedgerRow(video_id, "downloaded", "", earlier + attempt), False
-        except Exception as error:  # whatever a site answers, it must not stop the others
+        except Exception as error:  # no error of one video may stop the others
             for cause in _chain(error):
                 if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
                     raise cause from None
@@ -254,21 +263,24 @@ def _fetch(
 
 
 def _cut(whole: Path, target: Path, start_s: float, duration_s: float) -> None:
+    from avlib.media.ffmpeg import cut_clip  # slow to import; planning reads only the section
+    from avlib.media.probe import VideoInfo, probe_file
+
     with atomic_path(target) as partial:
         cut_clip(whole, partial, start_s=start_s, duration_s=duration_s)
-        # The command is content with a clip of nothing.
+        # ffmpeg exits with 0 even if the clip is empty.
         if not probe_file(VideoInfo(target.stem, str(partial), ""), partial).frames:
-            raise DataError(f"the video has no picture from second {start_s:g} on")
+            raise DataError(f"the video has no frame from second {start_s:g} on")
 
 
 def _message(error: Exception) -> str:
-    """Return what an error says, as one line without yt-dlp's additions."""
+    """Return the message of an error on one line, without the additions of yt-dlp."""
     text = " ".join(str(error).split()).removeprefix("ERROR: ")
     return re.split(r" \(caused by|;? please report this issue on", text)[0] or repr(error)
 
 
 def _is_passing(error: Exception, message: str) -> bool:
-    """Say whether the next attempt may go better."""
+    """Return whether another attempt may succeed."""
     from yt_dlp.networking.exceptions import HTTPError, TransportError
 
     for cause in _chain(error):
@@ -280,7 +292,7 @@ def _is_passing(error: Exception, message: str) -> bool:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what caused it; yt-dlp keeps the cause in fields of its own."""
+    """Yield an error and its causes; yt-dlp stores them in attributes of its own."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -296,7 +308,7 @@ def _say_what_is_missing(rows: Sequence[LedgerRow], folder: Path) -> None:
     if len(missing) == len(rows):
         raise DataError(
             f"{folder}: none of {len(rows)} videos could be fetched, the last one because of: "
-            f"{missing[-1].message}; check the network and the section download"
+            f"{missing[-1].message}; check the network and the section llp.download"
         )
     logger.warning(
         "%d of %d videos are missing: %d are gone, %d failed and are asked for by the next run; %s "

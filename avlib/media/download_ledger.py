@@ -1,4 +1,4 @@
-"""The ledger of a folder of downloaded videos: which are there, which are gone, and why."""
+"""The ledger of a download folder: the status of each video, and the reason if it is missing."""
 
 import csv
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ Status = Literal["downloaded", "gone", "failed"]
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What became of one video.
+    """Status of one video.
 
     Attributes:
-        video_id: name of the video.
-        status: `downloaded`, its clip is there; `gone`, it is not asked for again; `failed`, it
-            is asked for again by the next run.
-        message: why it is not there; empty if it is.
-        attempts: how often it was asked for, by all runs together.
+        video_id: id of the video.
+        status: `downloaded`: the clip exists; `gone`: removed or private, not requested again;
+            `failed`: requested again by the next run.
+        message: why the clip is missing; empty if it exists.
+        attempts: number of requests in all runs together.
     """
 
     video_id: str
@@ -34,14 +34,14 @@ COLUMNS = [field.name for field in fields(LedgerRow)]
 
 
 def read_ledger(path: Path) -> dict[str, LedgerRow]:
-    """Return the rows of a ledger by their ids; none if there is no such file.
+    """Return the rows of a ledger by video id; an empty dictionary if the file does not exist.
 
     Raises:
         DataError: naming the row, counted from 1 and without the header, if it is no ledger.
     """
     if not path.exists():
         return {}
-    remedy = "correct it, or remove the file: clips that are there are not fetched again"
+    remedy = "correct it, or remove the file: existing clips are not fetched again"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *table = list(csv.reader(file)) or [[]]
@@ -56,7 +56,9 @@ def read_ledger(path: Path) -> dict[str, LedgerRow]:
             or values[1] not in get_args(Status)
             or not (values[3].isascii() and values[3].isdigit())
         ):
-            raise DataError(f"{path}: row {number}: {','.join(values)!r} is no entry; {remedy}")
+            raise DataError(
+                f"{path}: row {number}: {','.join(values)!r} is not a ledger row; {remedy}"
+            )
         video_id, status, message, attempts = values
         rows[video_id] = LedgerRow(video_id, status, message, int(attempts))  # type: ignore[arg-type]
     return rows

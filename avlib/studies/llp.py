@@ -6,15 +6,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from avlib.datasets.llp import CLASSES
-from avlib.sections import Positive, PowerOfTwo, Section, Training, UserPath
-from avlib.studies.llp_download import Download
+from avlib.media.download import Download
+from avlib.sections import Positive, PowerOfTwo, Section, UserPath
+from avlib.valor.recipes import ParserEvaluation, ParserTraining, Variant
 
 N_CLASSES = len(CLASSES)
-Variant = Literal["han", "valor", "valor+", "valor++"]
 Texts = Annotated[tuple[str, ...], Field(min_length=N_CLASSES, max_length=N_CLASSES)]
 Threshold = Annotated[float, Field(allow_inf_nan=False)]
 Thresholds = Annotated[tuple[Threshold, ...], Field(min_length=N_CLASSES, max_length=N_CLASSES)]
-Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class LlpFeatures(Section):
@@ -85,19 +84,6 @@ class PseudoLabels(Section):
     )
 
 
-class ParserTraining(Training):
-    """Training of the variants; what is null is the recipe's, of the rendered videos batch 16."""
-
-    keep_epochs: bool = Field(False, description="Also keep the weights of every epoch")
-
-
-class ParsingEvaluation(Section):
-    """What counts as an event, and as found."""
-
-    threshold: Share = Field(0.5, description="Probabilities at or above it are positive")
-    iou: Share = Field(0.5, description="Overlap at which an event is found")
-
-
 class LlpMiniature(Section):
     """Size of the rendered data set."""
 
@@ -136,7 +122,7 @@ class Llp(Section):
         ("han", "valor", "valor+", "valor++"), description="Those compared in summary.json"
     )
     training: ParserTraining = ParserTraining()
-    evaluation: ParsingEvaluation = ParsingEvaluation()
+    evaluation: ParserEvaluation = ParserEvaluation()
     miniature: LlpMiniature = LlpMiniature()
     shards: PowerOfTwo = Field(2, description="Parts of the stages of videos, a power of two")
 

@@ -1,20 +1,20 @@
-"""The download of LLP's videos, as far as they still exist."""
+"""Stage download_llp: the clips of LLP that still exist."""
 
 from pathlib import Path
 
 from avlib.datasets.llp import ID_LENGTH, SECONDS, read_videos
-from avlib.media.download import DownloadSettings, download_clips
+from avlib.media.download import Download, download_clips
 from avlib.media.download_ledger import write_ledger
 
 
-def download_llp(table: Path, folder: Path, settings: DownloadSettings, target: Path) -> None:
-    """Fetch the clips that a weak list names, and write what became of each.
+def download_llp(table: Path, folder: Path, settings: Download, target: Path) -> None:
+    """Fetch the clips of a weak list and write the status of each.
 
     Args:
         table: weak list, such as `AVVP_dataset_full.csv`.
-        folder: of the clips, `<video_id>.mp4`; those that are there are left alone.
-        settings: how they are fetched.
-        target: the rows of the folder's ledger for the videos of the list, as CSV.
+        folder: folder of the clips, `<video_id>.mp4`; existing clips are not fetched again.
+        settings: section of the configuration.
+        target: CSV file to write with the ledger rows of the videos of the list.
 
     Raises:
         ConfigError, DataError, OSError: as `read_videos` and `download_clips`.
@@ -24,5 +24,5 @@ def download_llp(table: Path, folder: Path, settings: DownloadSettings, target: 
 
 
 def _start_s(filename: str) -> float:
-    """Return the first number behind the id, where the clip begins."""
+    """Return the start of the clip: the first number after the id."""
     return float(filename[ID_LENGTH + 1 :].split("_")[0])

@@ -1,4 +1,4 @@
-"""Stage evaluate_llp: how well a variant parses the events of the test videos.
+"""Stage evaluate_llp: events and metrics of a variant on the test videos.
 
 Source: the measures of LLP (Tian et al., ECCV 2020, section 5), as VALOR (Lai et al., NeurIPS
 2023) reports them.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from avlib.datasets.llp import CLASSES, WeakVideo, read_videos, weak_labels
+from avlib.datasets.llp import CLASSES, WeakVideo, read_dense_labels, read_videos, weak_labels
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.evaluation.metrics_file import (
@@ -27,7 +27,7 @@ from avlib.io.arrays import read_arrays
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.valor.metrics import Events, event_records, find_events, parsing_metrics, video_label_f
-from avlib.valor.stages import dense_events
+from avlib.valor.recipes import ParserEvaluation
 
 SPLIT = "test"
 TITLES = {
@@ -46,8 +46,8 @@ SMALL = (
 
 
 @dataclass(frozen=True)
-class ParsingModels:
-    """Weights behind a variant's answers, by name as in TITLES.
+class ParserModels:
+    """Weights that the predictions of a variant depend on, by name as in TITLES.
 
     Attributes:
         weights: files.
@@ -59,58 +59,56 @@ class ParsingModels:
 
 
 def evaluate_llp(
+    inputs: Mapping[str, Path],
     *,
     study: Mapping[str, str],
-    labels: Mapping[str, Path],
-    predictions: Path,
-    threshold: float,
-    iou: float,
-    models: ParsingModels,
-    manifest: Path | None,
-    indices: Mapping[str, Sequence[Path]],
+    evaluation: ParserEvaluation,
+    models: ParserModels,
+    status: Mapping[str, Sequence[Path]],
     events_target: Path,
     target: Path,
 ) -> None:
-    """Write the events that were found in the test videos, and the metrics of a variant.
+    """Write the detected events of the test videos, and the metrics of a variant.
 
     Args:
+        inputs: tables of LLP by name, `test`, `audio` and `visual`, and as `predictions` the
+            `.npz` file of `parse_events`.
         study: fields that begin the file: `study`, `variant` and `config_hash`.
-        labels: tables of LLP by name: test, audio and visual.
-        predictions: `.npz` file of `predict_parser`.
-        threshold: probabilities at or above it are positive.
-        iou: overlap at which an event is found.
-        models: weights behind the answers.
-        manifest: table of kind MANIFEST, where there are videos.
-        indices: tables of kind FEATURES by kind of feature, of those that were made here.
+        evaluation: section of the configuration.
+        models: weights that the predictions depend on.
+        status: tables with the status of the videos: as `manifest` one of kind MANIFEST, if there
+            are videos, and tables of kind FEATURES by kind of feature that is extracted here.
         events_target: table of kind EVENTS to write.
         target: JSON file to write.
 
     Raises:
         DataError: if the predictions cannot be read or are of other videos.
     """
-    listed, answers = read_videos(labels[SPLIT]), read_arrays(predictions)
-    videos = _in_order(listed, answers["video_ids"].tolist(), predictions)
-    found = find_events(answers["video_probs"], answers["segment_probs"], threshold)
+    listed, predictions = read_videos(inputs[SPLIT]), read_arrays(inputs["predictions"])
+    videos = _in_order(listed, predictions["video_ids"].tolist(), inputs["predictions"])
+    threshold, video_probs = evaluation.threshold, predictions["video_probs"]
+    found = find_events(video_probs, predictions["segment_probs"], threshold)
     write_table(_table(found, videos), events_target, EVENTS)
-    label_f = video_label_f(answers["video_probs"], weak_labels(videos), threshold)
+    truth = Events(**read_dense_labels(inputs, videos))
+    label_f = video_label_f(video_probs, weak_labels(videos), threshold)
     write_metrics(
         target,
         {**study, "split": SPLIT},
         metrics={
-            SPLIT: parsing_metrics(found, dense_events(labels, videos), iou),
+            SPLIT: parsing_metrics(found, truth, evaluation.iou),
             "video_label_f": 100.0 * float(np.nanmean(label_f)),
             "threshold": threshold,
-            "iou": iou,
+            "iou": evaluation.iou,
         },
         counts={
             "videos": {"listed": len(listed), "evaluated": len(videos)},
-            "left_out": _left_out(listed, videos, manifest, indices),
+            "left_out": _left_out(listed, videos, status),
         },
         models={
             name: weights_entry(path, models.origins[name]) for name, path in models.weights.items()
         },
         notes=[*_notes(models.origins), *_same_events(found, study["variant"])],
-        inputs={**labels, "predictions": predictions},
+        inputs=inputs,
     )
 
 
@@ -123,7 +121,7 @@ def _in_order(listed: Sequence[WeakVideo], video_ids: list[str], source: Path) -
 
 
 def _table(found: Events, videos: Sequence[WeakVideo]) -> pd.DataFrame:
-    """Return events as a table, by video, modality, class and time."""
+    """Return events as a table, ordered by video, modality, class and time."""
     names = [video.video_id for video in videos]
     of_modality = {m: event_records(masks, names, CLASSES) for m, masks in found._asdict().items()}
     rows = [
@@ -141,16 +139,16 @@ def _table(found: Events, videos: Sequence[WeakVideo]) -> pd.DataFrame:
 def _left_out(
     listed: Sequence[WeakVideo],
     videos: Sequence[WeakVideo],
-    manifest: Path | None,
-    indices: Mapping[str, Sequence[Path]],
+    status: Mapping[str, Sequence[Path]],
 ) -> list[dict[str, Any]]:
-    """Return which videos of any split were left out, by what, and why.
+    """Return the videos of any split that are left out, with stage, status and message.
 
-    Of those that given folders lack only the ones of the test split are named.
+    Videos that are missing in given folders are listed for the test split only.
     """
-    tables = {} if manifest is None else {"manifest": read_table(manifest, MANIFEST)}
-    for kind, paths in indices.items():
-        tables[kind] = pd.concat([read_table(path, FEATURES) for path in paths])
+    tables = {}
+    for name, paths in status.items():
+        schema = MANIFEST if name == "manifest" else FEATURES
+        tables[name] = pd.concat([read_table(path, schema) for path in paths])
     found = videos_left_out(tables) if tables else []
     lost = {video.video_id for video in listed} - {video.video_id for video in videos}
     for video_id in sorted(lost - {row["video_id"] for row in found}):
@@ -160,7 +158,7 @@ def _left_out(
 
 
 def _notes(origins: Mapping[str, Origin]) -> list[str]:
-    """Return what a reader must know before comparing the numbers with others."""
+    """Return the notes on networks whose weights are not the published ones."""
     notes = origin_notes(origins, TITLES)
     for name in notes.keys() - {"parser"}:
         notes[name] = SMALL.format(TITLES[name])

@@ -1,4 +1,4 @@
-"""Features of LLP on disk, one `<video id>.npy` a video, as published or made here.
+"""Features of LLP on disk, one `<video id>.npy` a video, published or extracted here.
 
 Sources: the published features of Tian et al., ECCV 2020 (`feats`), and of Lai et al., "VALOR",
 NeurIPS 2023 (`CLIP`, `CLAP`).
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
-from avlib.extractors.tables import FEATURES as FEATURE_TABLE
+from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table
 
 NAMES_SHOWN = 3
@@ -28,9 +28,9 @@ class FeatureKind:
     """A kind of feature.
 
     Attributes:
-        folder: where the published layout has it, below the folder of the data; empty if nowhere.
-        rows: of time, or of a map of the sound.
-        width: of the published features.
+        folder: path in the published layout, relative to the data folder; empty if not published.
+        rows: time steps, or cells of CLAP's map of an audio clip.
+        width: number of channels of the published features.
     """
 
     folder: str
@@ -38,29 +38,29 @@ class FeatureKind:
     width: int
 
 
-FEATURES = {
+FEATURE_KINDS = {
     "vggish": FeatureKind("feats/vggish", 10, 128),
     "res152": FeatureKind("feats/res152", 80, 2048),
     "r2plus1d_18": FeatureKind("feats/r2plus1d_18", 10, 512),
     "clip": FeatureKind("CLIP/features", 10, 768),
     "clap": FeatureKind("CLAP/features", 64, 768),
-    "clap_segments": FeatureKind("", 10, 512),  # what the audio teacher compares with captions
+    "clap_segments": FeatureKind("", 10, 512),  # compared with captions by the audio teacher
 }
-# The segment labels of the teachers, by modality.
+# Published folders of the pseudo labels, by modality.
 PSEUDO_LABELS = {"audio": "CLAP/segment_pseudo_labels", "visual": "CLIP/segment_pseudo_labels"}
 
 
 def open_features(
     kind: str, folder: Path, video_ids: Sequence[str], tables: Sequence[Path]
 ) -> "FeatureFolder":
-    """Return the features of the videos that have some.
+    """Return the features of the videos that have any.
 
     Args:
-        kind: key of FEATURES.
-        folder: that holds `<video id>.npy`.
-        video_ids: videos that are asked for.
-        tables: of kind `avlib.io.tables.FEATURES`, where the features were made here; a folder
-            from outside has to hold all videos.
+        kind: key of FEATURE_KINDS.
+        folder: folder of `<video id>.npy` files.
+        video_ids: requested videos.
+        tables: tables of kind FEATURES, if the features were extracted here; a given folder has to
+            hold all videos.
 
     Raises:
         DataError: as `FeatureFolder`.
@@ -72,47 +72,47 @@ def open_features(
 
 
 def videos_with_features(tables: Sequence[Path]) -> set[str]:
-    """Return the videos of which tables of kind FEATURES say that they have features."""
-    rows = pd.concat([read_table(path, FEATURE_TABLE) for path in tables])
+    """Return the videos that have features according to tables of kind FEATURES."""
+    rows = pd.concat([read_table(path, FEATURES) for path in tables])
     return set(rows["video_id"][rows["status"] == "ok"])
 
 
 def videos_with_files(folder: Path) -> set[str]:
-    """Return the videos of which a folder has a file `<video id>.npy`."""
+    """Return the videos that have a file `<video id>.npy` in a folder."""
     return {path.stem for path in folder.glob("*.npy")}
 
 
 class FeatureFolder:
-    """The features of one kind of some videos; each file is read when it is asked for.
+    """Features of one kind of N videos; a file is read when it is indexed.
 
     Args:
-        folder: that holds `<video id>.npy`.
-        kind: key of FEATURES; says how many rows a file has.
+        folder: folder of `<video id>.npy` files.
+        kind: key of FEATURE_KINDS, which gives the number of rows.
         video_ids: N videos.
 
     Attributes:
-        width: of the features; that of most of the files, and all of them must have it.
+        width: number of channels: the most common one, which all files must have.
 
     Raises:
-        DataError: if files are missing, all of them counted; or naming the file, what it holds and
-            what is expected, if one cannot be read or has another shape or type.
+        DataError: with the number of missing files; or with the name of a file that cannot be read
+            or has another shape or type than expected.
     """
 
     def __init__(self, folder: Path, kind: str, video_ids: Sequence[str]) -> None:
         self.folder, self.kind, self.video_ids = folder, kind, list(video_ids)
-        self.rows = FEATURES[kind].rows
+        self.rows = FEATURE_KINDS[kind].rows
         self._check_presence()
         stats = [path.stat() for path in map(self.path, self.video_ids)]
         self._stamps = [(stat.st_size, stat.st_mtime_ns) for stat in stats]
         self._opened: dict[tuple[bytes, int], np.memmap[Any, Any]] = {}
         shapes = [self._like(video_id).shape for video_id in self.video_ids]
         widths = Counter(shape[1] for shape in shapes if len(shape) == 2 and shape[0] == self.rows)
-        self.width = widths.most_common(1)[0][0] if widths else FEATURES[kind].width
+        self.width = widths.most_common(1)[0][0] if widths else FEATURE_KINDS[kind].width
         for video_id, shape in zip(self.video_ids, shapes, strict=True):
             if shape != (self.rows, self.width):
                 raise DataError(
                     f"{self.path(video_id)}: video {video_id!r} has a {kind} feature of the shape "
-                    f"{shape}, expected {(self.rows, self.width)}; make it again"
+                    f"{shape}, expected {(self.rows, self.width)}; extract it again"
                 )
 
     def _check_presence(self) -> None:
@@ -123,46 +123,46 @@ class FeatureFolder:
             raise DataError(
                 f"{self.folder}: {len(missing)} of {len(self)} videos have no {self.kind} feature: "
                 f"{few}; expected a file <video id>.npy of {self.rows} rows each; correct the "
-                "folder, or make them"
+                "folder, or leave it out so that they are extracted"
             )
 
     def path(self, video_id: str) -> Path:
         """Return the file of a video.
 
         Raises:
-            DataError: if its name would leave the folder.
+            DataError: if the path would leave the folder.
         """
         name = f"{video_id}.npy"
         if Path(name).name != name:
-            raise DataError(f"{video_id!r} is no video id: its file would leave {self.folder}")
+            raise DataError(f"{video_id!r} is no video id: its file would be outside {self.folder}")
         return self.folder / name
 
     def __len__(self) -> int:
         return len(self.video_ids)
 
     def __getitem__(self, index: int) -> NDArray[Any]:
-        """Return the feature of a video, which is read where it is used: (rows, width)."""
+        """Read the feature of a video: (rows, width)."""
         video_id = self.video_ids[index]
         like = self._like(video_id)
         values = np.fromfile(self.path(video_id), like.dtype, offset=like.offset)
         return values.reshape(like.shape, order="C" if like.flags.c_contiguous else "F")
 
     def fingerprint(self) -> bytes:
-        """Return what tells these files from others: names, sizes and times of change."""
+        """Return a fingerprint of the files: names, sizes and modification times."""
         return repr((self.kind, self.video_ids, self._stamps)).encode()
 
     def _like(self, video_id: str) -> "np.memmap[Any, Any]":
-        """Return a feature that differs from that of a video in its values alone.
+        """Return an opened file with the header and size of a video's file.
 
-        To open an array takes longer than to read it, so of files with one header and size one is
-        opened.
+        Opening a memory map takes longer than reading the array, so of all files with the same
+        header and size only one is opened.
         """
         path = self.path(video_id)
         try:
             with path.open("rb", buffering=0) as file:
                 key = file.read(HEADER_BYTES), file.seek(0, SEEK_END)
         except OSError:
-            return self._open(video_id)  # tells why it cannot be read
+            return self._open(video_id)  # raises with the reason
         if key not in self._opened:
             self._opened[key] = self._open(video_id)
         return self._opened[key]

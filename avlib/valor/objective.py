@@ -1,41 +1,36 @@
-"""What a parser of audio-visual events is trained for: losses, steps, rates, orders.
+"""Training objective of the parser: losses, optimizer step, learning rates, order of the videos.
 
 Sources: Tian et al., ECCV 2020 (HAN); Lai et al., NeurIPS 2023 (VALOR), section 3 and the
-published programs. The labels of the teachers enter as they are; what smooths or gates them is
-done before.
+published programs. Pseudo labels enter unchanged; they are thresholded and gated by the weak
+labels in `avlib.valor.pseudo_labels`.
 """
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Adam, AdamW, Optimizer
 
-from avlib.io.checkpoints import fit_state_dict, load_state_dict
-from avlib.valor.feature_folders import FEATURES
-from avlib.valor.network import BaselineParser, EventParser, ParsedEvents
-from avlib.valor.recipes import EventParsingRecipe
+from avlib.valor.network import BaselineParser, ParsedEvents
+from avlib.valor.recipes import ParserRecipe
 
-NETWORKS = {"valor": EventParser, "han": BaselineParser}
 # Video probabilities may lie outside of [0, 1]; both bounds are float32 numbers.
 LOWEST, HIGHEST = 1e-7, 1 - 2.0**-23
-VISUAL_SMOOTHING = 0.9  # of HAN: that share of a visual label is kept, the rest is an even chance
+VISUAL_SMOOTHING = 0.9  # of HAN: weight of the visual label, the rest is 1 / 2
 
 
-class ParsingBatch(NamedTuple):
-    """Videos of a step.
+class ParserBatch(NamedTuple):
+    """Features and labels of B videos.
 
     Attributes:
-        audio: (B, T, width).
-        visual: (B, T, width), 2-D features.
-        motion: (B, T, width), 3-D features.
-        labels: (B, K), 1 where a video has an event of the class, float.
-        audio_labels: (B, T, K) of the audio teacher, float; None where there are none.
-        visual_labels: (B, T, K) of the visual teacher.
+        audio: (B, T, width) audio features.
+        visual: (B, T, width) 2-D visual features.
+        motion: (B, T, width) 3-D visual features.
+        labels: (B, K) weak labels of 0 and 1, float.
+        audio_labels: (B, T, K) pseudo labels of the audio teacher, float; None without any.
+        visual_labels: (B, T, K) pseudo labels of the visual teacher; None without any.
     """
 
     audio: Tensor
@@ -45,16 +40,16 @@ class ParsingBatch(NamedTuple):
     audio_labels: Tensor | None
     visual_labels: Tensor | None
 
-    def to(self, device: torch.device) -> "ParsingBatch":
+    def to(self, device: torch.device) -> "ParserBatch":
         """Return the batch on a device."""
-        return ParsingBatch._make(None if x is None else x.to(device) for x in self)
+        return ParserBatch._make(None if x is None else x.to(device) for x in self)
 
 
-class ParsingLosses(NamedTuple):
-    """The objective and its parts, each of no dimension.
+class ParserLosses(NamedTuple):
+    """The total loss and its three parts, scalars.
 
-    The parts for sound and picture are those of the teachers' segment labels, or, of the baseline,
-    those of the video labels.
+    `audio` and `visual` compare segments with pseudo labels, or, for the baseline, videos with
+    weak labels.
     """
 
     total: Tensor
@@ -64,53 +59,53 @@ class ParsingLosses(NamedTuple):
 
 
 def video_loss(probs: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of probabilities (B, K), clamped to [LOWEST, HIGHEST].
+    """Return the mean binary cross-entropy of probabilities (B, K), clamped to [LOWEST, HIGHEST].
 
-    What is clamped has no gradient.
+    A clamped probability has no gradient.
     """
     return functional.binary_cross_entropy(probs.clamp(LOWEST, HIGHEST), labels)
 
 
-def valor_losses(output: ParsedEvents, batch: ParsingBatch) -> ParsingLosses:
-    """Return the losses of VALOR: those of video labels and of the teachers' segment labels.
+def valor_losses(output: ParsedEvents, batch: ParserBatch) -> ParserLosses:
+    """Return the losses of VALOR, on weak labels of videos and pseudo labels of segments.
 
     Raises:
-        ValueError: if the batch has no segment labels.
+        ValueError: if the batch has no pseudo labels.
     """
     if batch.audio_labels is None or batch.visual_labels is None:
-        raise ValueError("the batch has no segment labels of the teachers")
+        raise ValueError("the batch has no pseudo labels")
     loss = functional.binary_cross_entropy_with_logits
     audio = loss(output.frame_logits[:, :, 0], batch.audio_labels)
     visual = loss(output.frame_logits[:, :, 1], batch.visual_labels)
     video = video_loss(output.global_prob, batch.labels)
-    return ParsingLosses(audio + visual + video, video, audio, visual)
+    return ParserLosses(audio + visual + video, video, audio, visual)
 
 
-def baseline_losses(output: ParsedEvents, batch: ParsingBatch) -> ParsingLosses:
-    """Return the losses of HAN: those of video labels, for all, for sound and for picture."""
+def baseline_losses(output: ParsedEvents, batch: ParserBatch) -> ParserLosses:
+    """Return the losses of HAN, on weak labels: audio, visual and both together."""
     smooth = VISUAL_SMOOTHING * batch.labels + (1 - VISUAL_SMOOTHING) / 2
     audio = video_loss(output.a_prob, batch.labels)
     visual = video_loss(output.v_prob, smooth)
     video = video_loss(output.global_prob, batch.labels)
-    return ParsingLosses(audio + visual + video, video, audio, visual)
+    return ParserLosses(audio + visual + video, video, audio, visual)
 
 
-def ask(model: nn.Module, batch: ParsingBatch) -> ParsedEvents:
-    """Return what a network says of a batch."""
+def run_parser(model: nn.Module, batch: ParserBatch) -> ParsedEvents:
+    """Return the output of a network for a batch."""
     return model(batch.audio, batch.visual, batch.motion)
 
 
-def losses_of(model: nn.Module, output: ParsedEvents, batch: ParsingBatch) -> ParsingLosses:
-    """Return the losses that a network is trained for, of what it says of a batch."""
+def parser_losses(model: nn.Module, output: ParsedEvents, batch: ParserBatch) -> ParserLosses:
+    """Return the losses of a network's output: `baseline_losses` of HAN, else `valor_losses`."""
     if isinstance(model, BaselineParser):
         return baseline_losses(output, batch)
     return valor_losses(output, batch)
 
 
-def build_optimizer(model: nn.Module, recipe: EventParsingRecipe) -> Optimizer:
-    """Return what the recipe names, on all parameters alike.
+def build_optimizer(model: nn.Module, recipe: ParserRecipe) -> Optimizer:
+    """Return the recipe's optimizer over all parameters, in one group.
 
-    Parameters that the network does not use have no gradient, and so never change.
+    Parameters that the network does not use get no gradient and never change.
     """
     kind = AdamW if recipe.optimizer == "adamw" else Adam
     return kind(
@@ -124,21 +119,21 @@ def build_optimizer(model: nn.Module, recipe: EventParsingRecipe) -> Optimizer:
 
 
 def train_step(
-    model: nn.Module, optimizer: Optimizer, batch: ParsingBatch, *, grad_norm: float | None
+    model: nn.Module, optimizer: Optimizer, batch: ParserBatch, *, grad_norm: float | None
 ) -> dict[str, float]:
-    """Take one step; return the losses before it and the gradient's norm before it is clipped.
+    """Take one step; return the losses before it and the norm of the gradient before clipping.
 
     Args:
-        model: on the device of the batch.
-        optimizer: its learning rate is that of the step.
+        model: network, on the device of the batch.
+        optimizer: with the learning rate of this step.
         batch: videos.
-        grad_norm: largest norm of the gradient; None for any.
+        grad_norm: largest norm of the gradient; None: not clipped.
 
     Returns:
         `loss`, `video_loss`, `audio_loss`, `visual_loss` and `grad_norm`.
     """
     optimizer.zero_grad()
-    losses = losses_of(model, ask(model, batch), batch)
+    losses = parser_losses(model, run_parser(model, batch), batch)
     losses.total.backward()  # type: ignore[no-untyped-call]
     largest = math.inf if grad_norm is None else grad_norm
     norm = nn.utils.clip_grad_norm_(model.parameters(), largest)
@@ -148,80 +143,29 @@ def train_step(
 
 
 def loss_names() -> list[str]:
-    """Return what the losses are called in the log, in the order of ParsingLosses."""
-    return ["loss", *(f"{part}_loss" for part in ParsingLosses._fields[1:])]
+    """Return the names of the losses in the log, in the order of ParserLosses."""
+    return ["loss", *(f"{part}_loss" for part in ParserLosses._fields[1:])]
 
 
-def epoch_rate(epoch: int, recipe: EventParsingRecipe) -> float:
-    """Return the learning rate of an epoch, from 1; it is the same for all of its steps."""
+def epoch_rate(epoch: int, recipe: ParserRecipe) -> float:
+    """Return the learning rate of all steps of an epoch, counted from 1."""
     if recipe.scheduler == "steplr":
         return recipe.lr * recipe.step_factor ** ((epoch - 1) // recipe.step_epochs)
     warm_up = recipe.warm_up_epochs
     if epoch < warm_up:
         return epoch / warm_up * recipe.lr
-    share = (epoch - warm_up) / max(recipe.epochs - warm_up, 1)  # 0 where all is warm-up
+    share = (epoch - warm_up) / max(recipe.epochs - warm_up, 1)  # 0 if all epochs are warm-up
     return recipe.lr_min + 0.5 * (recipe.lr - recipe.lr_min) * (1 + math.cos(math.pi * share))
 
 
-def network_sizes(
-    recipe: EventParsingRecipe, widths: Mapping[str, int] | None = None, **sizes: Any
-) -> dict[str, Any]:
-    """Return the arguments of a recipe's network.
-
-    Args:
-        recipe: of the network.
-        widths: of `audio`, `visual` and `motion` features; None for the published ones.
-        sizes: other arguments of `EventParser`, such as `num_classes`.
-    """
-    widths = widths or {name: FEATURES[kind].width for name, kind in recipe.kinds.items()}
-    of_recipe = ("hidden_dim", "nhead", "ff_dim", "num_layers", "norm_where")
-    found = {f"{modality}_dim": width for modality, width in widths.items()}
-    return found | {name: getattr(recipe, name) for name in of_recipe} | sizes
-
-
-def new_event_parser(seed: int, network: str = "valor", **sizes: Any) -> tuple[EventParser, Tensor]:
-    """Return a network with the first weights of a seed, and the random state after they are drawn.
-
-    Both are those of the published program; the random state is what its orders come from.
-
-    Args:
-        seed: of torch's generator on the CPU.
-        network: key of NETWORKS.
-        sizes: arguments of the network.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = NETWORKS[network](**sizes)
-        return model, torch.get_rng_state()
-
-
-def load_event_parser(path: Path, network: str = "valor", **sizes: Any) -> EventParser:
-    """Return the network of a checkpoint, such as the published `checkpoint_best.pt`.
-
-    Args:
-        path: torch file with a plain state dictionary, or safetensors.
-        network: key of NETWORKS.
-        sizes: arguments of the network, as `network_sizes` gives them.
-
-    Raises:
-        CheckpointError: if the file cannot be read as weights, or does not fit exactly; the message
-            names what is missing, unexpected or of another shape.
-    """
-    state = load_state_dict(path)
-    with torch.random.fork_rng(devices=[]):
-        model = NETWORKS[network](**sizes)
-    fit_state_dict(model, state, path)
-    return model
-
-
 class EpochOrders:
-    """The orders in which the published program goes through its videos.
+    """The order of the training videos in each epoch, as in the published program.
 
-    It draws three numbers an epoch from torch's generator on the CPU: two when it begins to train
-    (the second one seeds the order), one when it begins to validate. Dropout on a GPU draws none.
+    That program draws three numbers per epoch from torch's CPU generator: two when training begins
+    (the second is the seed of the order), one when validation begins. Dropout on a GPU draws none.
 
     Args:
-        state: of the generator after the first weights are drawn.
+        state: state of the generator after the initial weights are drawn.
         n_videos: number of videos.
     """
 
@@ -229,7 +173,7 @@ class EpochOrders:
         self.state, self.n_videos = state, n_videos
 
     def __call__(self, epoch: int) -> Tensor:
-        """Return the order of an epoch, from 0: (n_videos,)."""
+        """Return the order of an epoch, counted from 0: (n_videos,)."""
         generator = torch.Generator().set_state(self.state)
         drawn = [_draw(generator) for _ in range(3 * epoch + 2)]
         return torch.randperm(self.n_videos, generator=torch.Generator().manual_seed(drawn[-1]))

@@ -1,49 +1,56 @@
-"""Recipes of the parser of audio-visual events: HAN and the three variants of VALOR.
+"""Recipes of the parser: HAN and the three variants of VALOR, and what a user may change of them.
 
 Sources: Tian et al., ECCV 2020 (HAN); Lai et al., NeurIPS 2023 (VALOR), and the commands that its
-authors give. Scores are those on the test split of LLP in the tables 1 and A6 of UWAV (arXiv
-2505.09615); those of VALOR+ are of the main table of VALOR (arXiv 2305.17343), and have not been
-compared with print.
+authors publish. Scores on the test split of LLP are from tables 1 and A6 of UWAV (arXiv
+2505.09615); those of VALOR+ are from the main table of VALOR (arXiv 2305.17343), not yet checked
+against the printed paper.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-MODALITIES = ("audio", "visual", "motion")  # of features; the picture has 2-D and 3-D ones
+from pydantic import Field
+
+from avlib.sections import Section, Training
+
+MODALITIES = ("audio", "visual", "motion")  # of the features: visual is 2-D, motion is 3-D
+Variant = Literal["han", "valor", "valor+", "valor++"]
+Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventParsingRecipe:
-    """How a network is built and trained.
+class ParserRecipe:
+    """Architecture and training of one variant.
 
     Attributes:
-        name: key of `EVENT_PARSING_RECIPES`.
-        network: `valor`, or `han` for the baseline, which learns video labels alone.
-        audio: kind of the audio features, as the others a key of FEATURES.
+        name: key of PARSER_RECIPES.
+        network: `valor`, or `han` for the baseline, which is trained on video labels only.
+        audio: kind of the audio features; like the next two, a key of
+            `avlib.valor.feature_folders.FEATURE_KINDS`.
         visual: kind of the 2-D visual features.
         motion: kind of the 3-D visual features.
         hidden_dim: width of the streams.
         nhead: attention heads.
         ff_dim: width of the feed-forward networks.
         num_layers: encoder layers.
-        norm_where: where the norms of a layer are.
-        seed: of first weights, orders and dropout.
-        epochs: length of the training.
-        batch_size: videos a step; the last one of an epoch may have fewer.
+        norm_where: position of the layer norms.
+        seed: seed of the initial weights, the order of the videos, and dropout.
+        epochs: number of epochs.
+        batch_size: videos per step; the last batch of an epoch may be smaller.
         optimizer: AdamW or Adam.
-        scheduler: a warm-up in a straight line and a cosine, or steps.
+        scheduler: linear warm-up and cosine annealing, or steps.
         lr: highest learning rate.
-        lr_min: rate of the last epoch, after a cosine.
-        warm_up_epochs: first epoch with the highest rate, from 1.
+        lr_min: learning rate of the last epoch after cosine annealing.
+        warm_up_epochs: first epoch at the highest learning rate, counted from 1.
         step_epochs: epochs between two steps.
-        step_factor: of the rate at each step.
-        weight_decay: of all parameters that have a gradient.
-        betas: of the optimiser.
-        eps: of the optimiser.
-        grad_norm: largest norm of the gradient; None for any.
-        keeps_later: whether of equally good epochs the later one is best.
-        published_scores: on the test split of LLP in percent, as tables print them: Seg-a, Seg-v,
-            Seg-av, Seg-type, Seg-event, then the same of events; None if there are none.
+        step_factor: factor of the learning rate at each step.
+        weight_decay: for all parameters that have a gradient.
+        betas: of the optimizer.
+        eps: of the optimizer.
+        grad_norm: largest norm of the gradient; None: not clipped.
+        keeps_later: whether the later of equally good epochs is the best one.
+        published_scores: on the test split of LLP in percent, rounded as published: Seg-a, Seg-v,
+            Seg-av, Seg-type, Seg-event, then the same of events; None if not published.
         published_model: folder of the published checkpoint, `<folder>/checkpoint_best.pt`.
     """
 
@@ -77,11 +84,11 @@ class EventParsingRecipe:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """The kind of the features of each modality."""
+        """Kind of the features of each modality."""
         return {modality: getattr(self, modality) for modality in MODALITIES}
 
 
-VALOR = EventParsingRecipe(
+VALOR = ParserRecipe(
     name="valor",
     seed=1000,
     lr=1e-4,
@@ -101,10 +108,10 @@ VALOR_PLUS = replace(
     published_model="model_VALOR+",
 )
 
-EVENT_PARSING_RECIPES = {
+PARSER_RECIPES = {
     recipe.name: recipe
     for recipe in (
-        EventParsingRecipe(
+        ParserRecipe(
             name="han",
             network="han",
             nhead=1,
@@ -134,3 +141,26 @@ EVENT_PARSING_RECIPES = {
         ),
     )
 }
+
+
+class ParserTraining(Training):
+    """Training of the variants; null: the value of the recipe, batch size 16 for the miniature."""
+
+    keep_epochs: bool = Field(False, description="Also keep the weights of every epoch")
+
+    def recipe(self, variant: str) -> ParserRecipe:
+        """Return the recipe of a variant with the changes of this section."""
+        recipe = PARSER_RECIPES[variant]
+        return replace(
+            recipe,
+            epochs=self.epochs or recipe.epochs,
+            batch_size=self.batch_size or recipe.batch_size,
+            lr=self.learning_rate or recipe.lr,
+        )
+
+
+class ParserEvaluation(Section):
+    """Thresholds of events."""
+
+    threshold: Share = Field(0.5, description="Probabilities at or above it are positive")
+    iou: Share = Field(0.5, description="Intersection over union from which two events match")

@@ -1,38 +1,54 @@
-"""Training of a parser of audio-visual events to its checkpoints, after one of the recipes."""
+"""Stage train_parser: a parser trained on split train, the best epoch selected on split val."""
 
 import json
 import logging
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from avlib.datasets.llp import read_dense_labels
+from avlib.device import resolve_device
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
 from avlib.io.provenance import code_fingerprint
 from avlib.training.loop import fit
 from avlib.training.state import Progress, remove_states, state_key
-from avlib.valor.objective import EpochOrders, network_sizes, new_event_parser
-from avlib.valor.recipes import EventParsingRecipe
-from avlib.valor.task import Criterion, EventParsing, remove_later_epochs, write_checkpoint
-from avlib.valor.videos import ParsingVideos
+from avlib.valor.metrics import TABLE, Events, find_events, parsing_metrics
+from avlib.valor.objective import EpochOrders
+from avlib.valor.recipes import ParserRecipe, ParserTraining
+from avlib.valor.sources import (
+    ParserSources,
+    complete_videos,
+    load_pseudo_labels,
+    load_validation_labels,
+    load_videos,
+)
+from avlib.valor.task import Criterion, ParserTask, remove_later_epochs, write_checkpoint
+from avlib.valor.videos import ParserVideos
+from avlib.valor.weights import network_sizes, new_parser
 
 logger = logging.getLogger(__name__)
 
+CRITERION = "Seg-type"  # Type@AV of segments, as published
+
 
 @dataclass(frozen=True)
-class ParsingOutputs:
-    """Where a training writes.
+class ParserOutputs:
+    """Files that a training writes.
 
     Attributes:
-        state_directory: its state after every epoch; emptied at the end.
+        state_directory: training state after every epoch; removed at the end.
         best: checkpoint of the best epoch, a plain state dictionary as published.
         last: checkpoint of the last epoch.
-        log: JSON lines, one an epoch.
-        metrics: JSON file with the best epoch and what was logged of it.
-        epochs_folder: for `checkpoint_epoch_<number>.pt` of every epoch; None for none.
+        log: one JSON line per epoch.
+        metrics: JSON file with the best epoch and its log entry.
+        epochs_folder: folder of `checkpoint_epoch_<number>.pt` of every epoch; None: not kept.
     """
 
     state_directory: Path
@@ -43,42 +59,84 @@ class ParsingOutputs:
     epochs_folder: Path | None = None
 
 
-def train_event_parser(
-    training: ParsingVideos,
-    validation: ParsingVideos,
+def train_parser(
+    sources: ParserSources,
+    variant: str,
+    training: ParserTraining,
     *,
-    recipe: EventParsingRecipe,
+    threshold: float,
+    device: str,
+    outputs: ParserOutputs,
+) -> None:
+    """Train a variant on split train and select its best epoch on split val.
+
+    Args:
+        sources: features and labels.
+        variant: key of PARSER_RECIPES.
+        training: changes of the recipe; unless it keeps the weights of every epoch, those of an
+            earlier training are removed.
+        threshold: probabilities at or above it are positive.
+        device: auto, cpu or cuda.
+        outputs: files to write.
+
+    Raises:
+        ConfigError: as `fit_parser`.
+        DataError: if a feature or a pseudo label is missing in a given folder or damaged.
+    """
+    torch.set_num_threads(1)  # another number changes the last bits
+    if not training.keep_epochs and outputs.epochs_folder is not None:
+        shutil.rmtree(outputs.epochs_folder, ignore_errors=True)
+        outputs = replace(outputs, epochs_folder=None)
+    names, validated = (complete_videos(sources, split) for split in ("train", "val"))
+    truth = Events(**read_dense_labels(sources.labels, validated))
+    fit_parser(
+        load_videos(sources, names, load_pseudo_labels(sources, names)),
+        load_videos(sources, validated, load_validation_labels(sources, validated)),
+        recipe=training.recipe(variant),
+        criterion=_criterion(truth, threshold),
+        criterion_key=_criterion_key(truth, threshold),
+        device=resolve_device(device),
+        outputs=outputs,
+    )
+
+
+def fit_parser(
+    training: ParserVideos,
+    validation: ParserVideos,
+    *,
+    recipe: ParserRecipe,
     criterion: Criterion,
     criterion_key: bytes,
     device: torch.device,
-    outputs: ParsingOutputs,
+    outputs: ParserOutputs,
 ) -> None:
-    """Train on one split and write the weights of the epoch that is best on the other.
+    """Train on one split and write the weights of the epoch with the best score on the other.
 
-    First weights and orders are those of the published program with the recipe's seed, and so are
-    the rates; dropout is not. The result is the same bytes after any interruption, and for the
+    Initial weights, order and learning rates equal those of the published program with the
+    recipe's seed; dropout does not. The output is the same bytes after any interruption, for the
     same number of torch threads on the same machine.
 
     Args:
-        training: videos to learn.
-        validation: videos that decide which epoch is best.
-        recipe: how.
+        training: videos to train on.
+        validation: videos that the epochs are compared on.
+        recipe: architecture and training.
         criterion: from probabilities of the videos (N, K) and segments (N, T, 2, K) of
-            `validation`, in their order: the score, and what to log; published is Type@AV.
-        criterion_key: what tells the criterion from any other.
+            `validation`, in their order, to the score and what to log; published is Type@AV.
+        criterion_key: fingerprint of the criterion.
         device: torch device.
         outputs: files to write.
 
     Raises:
-        ConfigError: if the recipe needs labels that there are not, or the loss is no longer finite.
-        DataError: if there is nothing to learn or to validate on, the splits do not go together,
-            or a feature holds values that are no numbers.
+        ConfigError: if the recipe needs pseudo labels and there are none, or the loss is no longer
+            finite.
+        DataError: if a split is empty, the splits differ in widths or classes, or a feature holds
+            NaN or infinity.
     """
     _check_splits(training, validation)
     sizes = network_sizes(recipe, training.widths, num_classes=training.num_classes)
-    model, drawn = new_event_parser(recipe.seed, recipe.network, **sizes)
+    model, drawn = new_parser(recipe.seed, recipe.network, **sizes)
     key = _state_key(recipe, device, drawn, training, validation, criterion_key)
-    task = EventParsing(
+    task = ParserTask(
         model.to(device),
         recipe,
         orders=EpochOrders(drawn, len(training)),
@@ -99,7 +157,23 @@ def train_event_parser(
     remove_states(outputs.state_directory)
 
 
-def _check_splits(training: ParsingVideos, validation: ParsingVideos) -> None:
+def _criterion(truth: Events, threshold: float) -> Criterion:
+    def score(
+        whole: NDArray[np.float32], segments: NDArray[np.float32]
+    ) -> tuple[float, dict[str, Any]]:
+        metrics = parsing_metrics(find_events(whole, segments, threshold), truth)
+        return metrics[CRITERION], {name: metrics[name] for name in TABLE}
+
+    return score
+
+
+def _criterion_key(truth: Events, threshold: float) -> bytes:
+    code = code_fingerprint("avlib.valor.metrics")
+    masks = [np.ascontiguousarray(mask).tobytes() for mask in truth]
+    return b"".join([repr((threshold, code)).encode(), *masks])
+
+
+def _check_splits(training: ParserVideos, validation: ParserVideos) -> None:
     for name, videos in (("train", training), ("val", validation)):
         if not len(videos):
             raise DataError(f"split {name} has no videos; check its list and its features")
@@ -110,14 +184,14 @@ def _check_splits(training: ParsingVideos, validation: ParsingVideos) -> None:
 
 
 def _state_key(
-    recipe: EventParsingRecipe,
+    recipe: ParserRecipe,
     device: torch.device,
     drawn: Tensor,
-    training: ParsingVideos,
-    validation: ParsingVideos,
+    training: ParserVideos,
+    validation: ParserVideos,
     criterion_key: bytes,
 ) -> str:
-    """Return the key of everything that decides the result."""
+    """Return the fingerprint of everything that the result depends on."""
     code = code_fingerprint("avlib.valor.training")
     return state_key(
         [
@@ -131,10 +205,10 @@ def _state_key(
 
 
 def _summary(
-    recipe: EventParsingRecipe,
+    recipe: ParserRecipe,
     progress: Progress,
-    training: ParsingVideos,
-    validation: ParsingVideos,
+    training: ParserVideos,
+    validation: ParserVideos,
 ) -> dict[str, Any]:
     best = progress.log[progress.best_epoch - 1]
     logger.info("best epoch %d: %s", progress.best_epoch, json.dumps(best["val"]))

@@ -9,7 +9,7 @@ from avlib.errors import DataError
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
 from avlib.valor.metrics import TABLE
-from avlib.valor.recipes import EVENT_PARSING_RECIPES
+from avlib.valor.recipes import PARSER_RECIPES
 
 SPLIT = "test"
 BASELINE = "han"
@@ -31,7 +31,7 @@ def summarise_variants(metrics: Mapping[str, Path], target: Path) -> None:
     one; and `models`, how its weights were made.
 
     Args:
-        metrics: `test_metrics.json` of each variant, a key of EVENT_PARSING_RECIPES.
+        metrics: `test_metrics.json` of each variant, a key of PARSER_RECIPES.
         target: JSON file to write.
 
     Raises:
@@ -95,7 +95,7 @@ def _common(name: str, found: Mapping[str, Any], metrics: Mapping[str, Path]) ->
 
 
 def _published(variant: str) -> Scores | None:
-    scores = EVENT_PARSING_RECIPES[variant].published_scores
+    scores = PARSER_RECIPES[variant].published_scores
     return None if scores is None else dict(zip(TABLE, scores, strict=True))
 
 

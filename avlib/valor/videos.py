@@ -1,4 +1,4 @@
-"""The videos that a parser of audio-visual events learns or is asked, as batches."""
+"""The videos of a split as batches of features and labels for the parser."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,24 +9,23 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.valor.feature_folders import FeatureFolder
 from avlib.valor.network import SEGMENTS, pool_to_segments
-from avlib.valor.objective import ParsingBatch
+from avlib.valor.objective import ParserBatch
 from avlib.valor.recipes import MODALITIES
 
 
-class ParsingVideos:
+class ParserVideos:
     """Features and labels of one split.
 
-    Features are pooled to segments when a video is read first, and kept so: 107 KB a video of
-    VALOR, where its files have 680 KB.
+    Features are pooled to segments when a video is first read, and kept in memory: 107 KB a video
+    for VALOR, whose files have 680 KB.
 
     Args:
         features: folders of `audio`, `visual` (2-D) and `motion` (3-D) features of the same videos.
-        labels: (N, K), 1 where a video has an event of the class.
-        segment_labels: of the teachers, by modality `audio` and `visual`, (N, T, K) each; None
-            where there are none.
+        labels: (N, K) weak labels of 0 and 1.
+        segment_labels: pseudo labels of `audio` and `visual`, (N, T, K) each; None without any.
 
     Raises:
-        DataError: if the folders or the labels are of different videos.
+        DataError: if folders and labels do not have the same videos.
     """
 
     def __init__(
@@ -69,11 +68,11 @@ class ParsingVideos:
         """Widths of the features by modality."""
         return {name: folder.width for name, folder in self.features.items()}
 
-    def batch(self, indices: Sequence[int]) -> ParsingBatch:
-        """Return some videos by their places in the split.
+    def batch(self, indices: Sequence[int]) -> ParserBatch:
+        """Return the batch of some videos, by their positions in the split.
 
         Raises:
-            DataError: naming the file, if a feature holds values that are no numbers.
+            DataError: naming the file, if a feature holds NaN or infinity.
         """
         for index in indices:
             if not self._is_read[index]:
@@ -82,10 +81,10 @@ class ParsingVideos:
         audio, visual, motion = (torch.from_numpy(x[rows]) for x in self._segments.values())
         labels = torch.from_numpy(self.labels[rows]).float()
         if self.segment_labels is None:
-            return ParsingBatch(audio, visual, motion, labels, None, None)
+            return ParserBatch(audio, visual, motion, labels, None, None)
         of_teachers = (self.segment_labels[name] for name in ("audio", "visual"))
         audio_labels, visual_labels = (torch.from_numpy(x[rows]).float() for x in of_teachers)
-        return ParsingBatch(audio, visual, motion, labels, audio_labels, visual_labels)
+        return ParserBatch(audio, visual, motion, labels, audio_labels, visual_labels)
 
     def _read(self, index: int) -> None:
         for name, folder in self.features.items():
@@ -93,12 +92,12 @@ class ParsingVideos:
             segments = pool_to_segments(rows).numpy()
             if not np.isfinite(segments).all():
                 path = folder.path(self.video_ids[index])
-                raise DataError(f"{path}: holds values that are no numbers; make it again")
+                raise DataError(f"{path}: holds NaN or infinity; extract it again")
             self._segments[name][index] = segments
         self._is_read[index] = True
 
     def fingerprint(self) -> list[bytes]:
-        """Return what tells these videos, their features and their labels from others."""
+        """Return the fingerprint of the videos, their features and labels."""
         labels = [self.labels, *(self.segment_labels or {}).values()]
         files = [folder.fingerprint() for folder in self.features.values()]
         return files + [np.ascontiguousarray(x).tobytes() for x in labels]

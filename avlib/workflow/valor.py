@@ -16,7 +16,7 @@ from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.studies.llp import Llp
 from avlib.studies.llp_llp_study import label_files
 from avlib.valor.captions import KNOWN
-from avlib.valor.recipes import EVENT_PARSING_RECIPES
+from avlib.valor.recipes import PARSER_RECIPES
 from avlib.workflow.study_files import Studies, Wildcards
 
 TEACHERS = {"audio": "clap_segments", "visual": "clip"}  # kind of the features that are compared
@@ -220,10 +220,10 @@ class ParsingStages(Studies):
 
     # Parsers
 
-    def parser_recipe(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what differs from the recipe of the job's variant."""
+    def parser_training(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the changes of the recipe of the job's variant."""
         study = self.llp(wildcards)
-        changes = study.training.model_dump(exclude={"keep_epochs"})
+        changes = study.training.model_dump()
         if study.source == "miniature":
             changes["batch_size"] = changes["batch_size"] or MINIATURE_BATCH
         return changes
@@ -233,7 +233,7 @@ class ParsingStages(Studies):
         given = self.given_folders(wildcards)
         features, labels = given["features"], given["pseudo_labels"]
         if variant := getattr(wildcards, "variant", None):
-            kinds = EVENT_PARSING_RECIPES[variant].kinds.values()
+            kinds = PARSER_RECIPES[variant].kinds.values()
             features = {kind: path for kind, path in features.items() if kind in kinds}
             labels = {} if self.parser_pseudo_labels(wildcards) is None else labels
         elif modality := getattr(wildcards, "modality", None):
@@ -257,7 +257,7 @@ class ParsingStages(Studies):
 
     def parser_features(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
         """Return kind, folder and indices of the features of each modality of a variant."""
-        kinds = EVENT_PARSING_RECIPES[wildcards.variant].kinds
+        kinds = PARSER_RECIPES[wildcards.variant].kinds
         tables = self.kind_tables(wildcards, kinds.values())
         return {
             modality: {
@@ -270,12 +270,12 @@ class ParsingStages(Studies):
 
     def parser_tables(self, wildcards: Wildcards) -> list[str]:
         """Return the indices of the features of a variant that are made here."""
-        found = self.kind_tables(wildcards, EVENT_PARSING_RECIPES[wildcards.variant].kinds.values())
+        found = self.kind_tables(wildcards, PARSER_RECIPES[wildcards.variant].kinds.values())
         return [path for paths in found.values() for path in paths]
 
     def parser_pseudo_labels(self, wildcards: Wildcards) -> dict[str, dict[str, Any]] | None:
         """Return the folders of the teachers' labels; None for a variant that needs none."""
-        if EVENT_PARSING_RECIPES[wildcards.variant].network == "han":
+        if PARSER_RECIPES[wildcards.variant].network == "han":
             return None
         given = self.given_folders(wildcards)["pseudo_labels"]
         return {
@@ -315,7 +315,7 @@ class ParsingStages(Studies):
 
     def parser_networks(self, wildcards: Wildcards) -> dict[str, str]:
         """Return the weights behind the answers of a variant, but for its own, by network."""
-        kinds = EVENT_PARSING_RECIPES[wildcards.variant].kinds.values()
+        kinds = PARSER_RECIPES[wildcards.variant].kinds.values()
         used = [kind for kind in kinds if not self.is_given(wildcards, kind)]
         if wildcards.variant not in self.llp(wildcards).checkpoints.parsers:
             labels = self.parser_pseudo_labels(wildcards) or {}
@@ -342,6 +342,13 @@ class ParsingStages(Studies):
         }
         is_given = wildcards.variant in checkpoints.parsers
         return found | {"parser": "given" if is_given else "trained"}
+
+    def parser_status(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Return the tables with the status of the videos: manifest, and indices by kind."""
+        kinds = PARSER_RECIPES[wildcards.variant].kinds.values()
+        manifest = self.parser_manifest(wildcards)
+        tables = {"manifest": manifest} if manifest else {}
+        return tables | self.kind_tables(wildcards, kinds)
 
     def parser_manifest(self, wildcards: Wildcards) -> list[str]:
         """Return the manifest, if a variant needs videos."""

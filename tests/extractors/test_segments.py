@@ -23,7 +23,7 @@ from avlib.io.tables import read_table, write_table
 from avlib.media.probe import VideoInfo, manifest_rows
 from avlib.media.scan import ScannedVideo
 from avlib.media.tables import MANIFEST
-from avlib.valor.feature_folders import FEATURES, open_features
+from avlib.valor.feature_folders import FEATURE_KINDS, open_features
 
 SETTINGS = {"seed": 0, "device": "cpu"}
 ONE = (1, 1, 1, 1)
@@ -82,7 +82,7 @@ def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
     assert "broken.mp4" in index["message"]["broken"]
     found = open_features(kind, files.folder, ["broken", "-whole"], [files.index])
     assert found.video_ids == ["-whole"]
-    assert found[0].shape == (FEATURES[kind].rows, index["channels"]["-whole"])
+    assert found[0].shape == (FEATURE_KINDS[kind].rows, index["channels"]["-whole"])
     assert np.isfinite(found[0]).all()
 
 

@@ -6,8 +6,7 @@ from pydantic import ValidationError
 from video_site import Site, serving
 
 from avlib.errors import DataError
-from avlib.media.download import DownloadSettings
-from avlib.studies.llp_download import Download
+from avlib.media.download import Download
 from avlib.valor.download import download_llp
 
 pytest.importorskip("yt_dlp")
@@ -29,7 +28,7 @@ def test_clips_of_a_list_are_fetched_and_accounted_for(tmp_path, monkeypatch):
         "zz_zz_zz_zz": "failed",
     }
     # The start is the number behind the id, whatever underscores the id holds.
-    assert rows["zz_zz_zz_zz"]["message"].endswith("no picture from second 30 on")
+    assert rows["zz_zz_zz_zz"]["message"].endswith("no frame from second 30 on")
     assert [path.name for path in folder.glob("*.mp4")] == ["-a_bcdefghi.mp4"]
 
 
@@ -41,8 +40,7 @@ def test_a_damaged_list_stops_before_any_video(tmp_path):
     assert not (tmp_path / "raw_videos").exists()
 
 
-def test_the_section_of_the_configuration_is_what_the_download_takes():
-    settings = DownloadSettings(**Download().model_dump())
-    assert settings.url == "https://www.youtube.com/watch?v={video_id}"
+def test_the_url_has_a_place_for_the_id():
+    assert Download().url == "https://www.youtube.com/watch?v={video_id}"
     with pytest.raises(ValidationError, match=r"must contain \{video_id\}"):
         Download(url="https://www.youtube.com/watch")

@@ -10,7 +10,8 @@ from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.io.arrays import write_arrays
 from avlib.io.tables import read_table
-from avlib.valor.evaluation import ParsingModels, evaluate_llp
+from avlib.valor.evaluation import ParserModels, evaluate_llp
+from avlib.valor.recipes import ParserEvaluation
 
 VIDEO_IDS = ("-aaaaaaaaaa", "bb_bbbbbbbb")
 
@@ -33,14 +34,11 @@ def evaluate(tmp_path):
         arrays = {"video_ids": np.array(video_ids), "video_probs": whole}
         write_arrays(arrays | {"segment_probs": segments}, tmp_path / "predictions.npz")
         evaluate_llp(
+            labels | {"predictions": tmp_path / "predictions.npz"},
             study={"study": "llp", "variant": "han"},
-            labels=labels,
-            predictions=tmp_path / "predictions.npz",
-            threshold=0.5,
-            iou=0.5,
-            models=ParsingModels({}, {}),
-            manifest=None,
-            indices={},
+            evaluation=ParserEvaluation(),
+            models=ParserModels({}, {}),
+            status={},
             events_target=tmp_path / "events.parquet",
             target=tmp_path / "metrics.json",
         )

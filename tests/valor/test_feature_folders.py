@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from avlib.errors import DataError
-from avlib.valor.feature_folders import FEATURES, FeatureFolder
+from avlib.valor.feature_folders import FEATURE_KINDS, FeatureFolder
 
 IDS = ["BjCEufrlXm4", "-1A_b-c2d3E", "___________"]
 
@@ -74,7 +74,7 @@ def test_a_changed_file_changes_the_fingerprint(folder):
 
 
 def test_the_published_layout_is_known():
-    published = {name: kind for name, kind in FEATURES.items() if kind.folder}
+    published = {name: kind for name, kind in FEATURE_KINDS.items() if kind.folder}
     found = {name: (kind.folder, kind.rows, kind.width) for name, kind in published.items()}
     assert found == {
         "vggish": ("feats/vggish", 10, 128),

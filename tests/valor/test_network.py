@@ -15,8 +15,8 @@ from avlib.valor.network import (
     clap_time_map,
     pool_to_segments,
 )
-from avlib.valor.objective import NETWORKS, network_sizes
-from avlib.valor.recipes import EVENT_PARSING_RECIPES
+from avlib.valor.recipes import PARSER_RECIPES
+from avlib.valor.weights import PARSERS, network_sizes
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "valor"
 SIZES = {
@@ -171,9 +171,9 @@ def test_all_layers_begin_with_the_same_weights():
 @pytest.mark.parametrize("stem", ["valor", "valor_plus", "valor_plusplus", "han_baseline"])
 def test_weights_have_the_published_names_shapes_and_order(stem):
     names = {"valor": "valor", "valor_plus": "valor+", "valor_plusplus": "valor++"}
-    recipe = EVENT_PARSING_RECIPES[names.get(stem, "han")]
+    recipe = PARSER_RECIPES[names.get(stem, "han")]
     with torch.device("meta"):
-        model = NETWORKS[recipe.network](**network_sizes(recipe))
+        model = PARSERS[recipe.network](**network_sizes(recipe))
     golden = json.loads((GOLDEN / f"state_dict_{stem}.json").read_text())
     found = [[name, list(tensor.shape)] for name, tensor in model.state_dict().items()]
     assert found == [row[:2] for row in golden["tensors"]]

@@ -10,19 +10,17 @@ from avlib.errors import CheckpointError
 from avlib.valor.network import BaselineParser, EventParser, ParsedEvents
 from avlib.valor.objective import (
     EpochOrders,
-    ParsingBatch,
+    ParserBatch,
     baseline_losses,
     build_optimizer,
     epoch_rate,
-    load_event_parser,
-    network_sizes,
-    new_event_parser,
     train_step,
     valor_losses,
     video_loss,
 )
-from avlib.valor.recipes import EVENT_PARSING_RECIPES as RECIPES
+from avlib.valor.recipes import PARSER_RECIPES as RECIPES
 from avlib.valor.task import write_checkpoint
+from avlib.valor.weights import load_parser, network_sizes, new_parser
 
 SIZES = {
     "audio_dim": 6,
@@ -43,7 +41,7 @@ def batch(size=4):
         (torch.rand(shape, generator=draw) < 0.3).float()
         for shape in [(size, 7), (size, 10, 7), (size, 10, 7)]
     ]
-    return ParsingBatch(*features, *labels)
+    return ParserBatch(*features, *labels)
 
 
 def test_a_clamped_probability_costs_what_it_costs_in_float32_and_has_no_gradient():
@@ -72,7 +70,7 @@ def test_the_losses_of_the_baseline_smooth_visual_labels():
 def test_valor_needs_labels_of_segments():
     model, given = EventParser(**SIZES), batch()
     output = model(*given[:3])
-    with pytest.raises(ValueError, match="no segment labels"):
+    with pytest.raises(ValueError, match="no pseudo labels"):
         valor_losses(output, given._replace(audio_labels=None))
 
 
@@ -114,7 +112,7 @@ def test_the_rate_rises_to_its_height_and_falls_to_its_end():
 
 
 def test_orders_are_those_of_a_data_loader_over_a_training_on_a_gpu():
-    model, state = new_event_parser(3, **SIZES)
+    model, state = new_parser(3, **SIZES)
     torch.manual_seed(3)
     assert all(
         torch.equal(a, b)
@@ -131,16 +129,16 @@ def test_orders_are_those_of_a_data_loader_over_a_training_on_a_gpu():
 def test_new_weights_leave_the_random_state_alone():
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    new_event_parser(5, **SIZES)
+    new_parser(5, **SIZES)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
-    model, _ = new_event_parser(1, **SIZES)
+    model, _ = new_parser(1, **SIZES)
     for name in ("a.pt", "checkpoint_best.pt"):
         write_checkpoint(tmp_path / name, model.state_dict())
     assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "checkpoint_best.pt").read_bytes()
-    found = load_event_parser(tmp_path / "checkpoint_best.pt", **SIZES)
+    found = load_parser(tmp_path / "checkpoint_best.pt", **SIZES)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, found.state_dict()[name])
     plain = torch.load(tmp_path / "a.pt", weights_only=True)
@@ -148,12 +146,12 @@ def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_with_all_differences(tmp_path):
-    state = new_event_parser(1, **SIZES)[0].state_dict()
+    state = new_parser(1, **SIZES)[0].state_dict()
     state["extra"] = state.pop("fc_a.bias")
     state["fc_v.weight"] = torch.zeros(16, 9)
     torch.save(state, tmp_path / "checkpoint_best.pt")
     with pytest.raises(CheckpointError) as error:
-        load_event_parser(tmp_path / "checkpoint_best.pt", **SIZES)
+        load_parser(tmp_path / "checkpoint_best.pt", **SIZES)
     message = str(error.value)
     assert "missing fc_a.bias; unexpected extra; of another shape fc_v.weight [16, 9]" in message
     assert "for [16, 8]" in message and "\n" not in message
@@ -166,14 +164,14 @@ def test_nothing_of_a_checkpoint_is_run(tmp_path):
 
     torch.save({"fc_a.bias": Harmful()}, tmp_path / "checkpoint_best.pt")
     with pytest.raises(CheckpointError, match="refused, nothing of it was run"):
-        load_event_parser(tmp_path / "checkpoint_best.pt", **SIZES)
+        load_parser(tmp_path / "checkpoint_best.pt", **SIZES)
 
 
 def test_the_weights_of_one_variant_are_not_those_of_another(tmp_path):
     plus, plusplus = (network_sizes(RECIPES[name]) for name in ("valor+", "valor++"))
-    write_checkpoint(tmp_path / "best.pt", new_event_parser(0, **plus)[0].state_dict())
+    write_checkpoint(tmp_path / "best.pt", new_parser(0, **plus)[0].state_dict())
     with pytest.raises(CheckpointError, match=r"fc_a\.weight \[256, 128\] for \[256, 768\]"):
-        load_event_parser(tmp_path / "best.pt", **plusplus)
+        load_parser(tmp_path / "best.pt", **plusplus)
 
 
 def test_recipes_are_the_published_ones():

@@ -17,7 +17,7 @@ from avlib.extractors.resnet.weights import load_r2plus1d_18, load_resnet152
 from avlib.extractors.vggish.segments import vggish_features
 from avlib.extractors.vggish.weights import load_vggish
 from avlib.io.text_tokens import write_byte_tokenizer
-from avlib.valor.feature_folders import FEATURES
+from avlib.valor.feature_folders import FEATURE_KINDS
 from avlib.valor.small_networks import train_small_network
 from avlib.valor.small_networks_small_recipes import SMALL_NETWORK_RECIPES
 from avlib.valor.sound_texts import TEXTS, text_tokens
@@ -73,7 +73,7 @@ def test_a_network_learns_and_is_read_as_published_ones_are(tmp_path, kind):
     assert metrics["losses"][-1] < metrics["losses"][0]
     assert 0 <= metrics["held_out"]["f"] <= 1
     features = EXTRACTIONS[kind](path)
-    assert features.ndim == 2 and len(features) == FEATURES[kind].rows
+    assert features.ndim == 2 and len(features) == FEATURE_KINDS[kind].rows
     assert np.isfinite(features).all() and features.std() > 0
 
 

@@ -9,9 +9,10 @@ from resumed_training import contents, interrupt
 from tiny_event_parsing import CLASSES, hits, make_videos, run_parsing, tiny
 
 from avlib.errors import ConfigError, DataError
-from avlib.valor.objective import EpochOrders, load_event_parser, network_sizes, new_event_parser
-from avlib.valor.task import EventParsing, predict
-from avlib.valor.videos import ParsingVideos
+from avlib.valor.objective import EpochOrders
+from avlib.valor.task import ParserTask, predict
+from avlib.valor.videos import ParserVideos
+from avlib.valor.weights import load_parser, network_sizes, new_parser
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_a_second_training_gives_the_same_bytes(undisturbed, videos, tmp_path):
 def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(
     undisturbed, videos, tmp_path, monkeypatch, stop_at
 ):
-    steps, before = [], EventParsing.train_step
+    steps, before = [], ParserTask.train_step
 
     def step_and_stop(self, batch):
         steps.append(batch)
@@ -47,7 +48,7 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(
         return before(self, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(EventParsing, "train_step", step_and_stop)
+        patch.setattr(ParserTask, "train_step", step_and_stop)
         with pytest.raises(SystemExit) as exit_:
             run_parsing(tmp_path, videos)
     assert exit_.value.code == 143
@@ -74,7 +75,7 @@ def test_a_state_of_another_recipe_or_of_other_labels_is_not_resumed(videos, tmp
     with pytest.raises(SystemExit):
         run_parsing(tmp_path / "b", videos, recipe=other, criterion=stop)
     assert contents(run_parsing(tmp_path / "b", videos)) == expected
-    training = ParsingVideos(videos[0].features, 1 - videos[0].labels, videos[0].segment_labels)
+    training = ParserVideos(videos[0].features, 1 - videos[0].labels, videos[0].segment_labels)
     with pytest.raises(SystemExit):
         run_parsing(tmp_path / "c", [training, videos[1]], criterion=stop)
     assert contents(run_parsing(tmp_path / "c", videos)) == expected
@@ -113,7 +114,7 @@ def test_the_first_of_equally_good_epochs_is_best_but_for_the_baseline(tmp_path,
     assert outputs["last"].read_bytes() == (model / "checkpoint_epoch_4.pt").read_bytes()
     widths = {"audio": 6, "visual": 8, "motion": 5}
     sizes = network_sizes(recipe, widths, num_classes=CLASSES)
-    load_event_parser(outputs["best"], recipe.network, **sizes)
+    load_parser(outputs["best"], recipe.network, **sizes)
 
 
 def test_a_score_of_zero_still_leaves_a_best_checkpoint(videos, tmp_path):
@@ -126,7 +127,7 @@ def test_an_epoch_has_every_video_once_and_its_last_batch_is_smaller(videos):
     recipe = tiny()
     orders = EpochOrders(torch.get_rng_state(), len(training))
     model = new_model(recipe, training)
-    task = EventParsing(
+    task = ParserTask(
         model,
         recipe,
         orders=orders,
@@ -145,7 +146,7 @@ def test_an_epoch_has_every_video_once_and_its_last_batch_is_smaller(videos):
 
 def new_model(recipe, training):
     sizes = network_sizes(recipe, training.widths, num_classes=training.num_classes)
-    return new_event_parser(0, **sizes)[0]
+    return new_parser(0, **sizes)[0]
 
 
 def test_answers_do_not_depend_on_the_batch(videos):
@@ -162,7 +163,7 @@ def test_videos_without_labels_of_teachers_can_be_validated_but_not_learned(tmp_
     bare = make_videos(tmp_path, tiny(), "val", 6, has_segment_labels=False)
     outputs = run_parsing(tmp_path / "a", [training, bare])
     assert "loss" not in log_entries(outputs)[0]["val"]
-    with pytest.raises(ConfigError, match="segment labels of teachers"):
+    with pytest.raises(ConfigError, match="trained on pseudo labels"):
         run_parsing(tmp_path / "b", [bare, bare])
     run_parsing(tmp_path / "c", [bare, bare], recipe=tiny("han"))
 
@@ -171,6 +172,6 @@ def test_splits_that_do_not_go_together_are_refused(videos, tmp_path):
     none = make_videos(tmp_path, tiny(), "none", 0)
     with pytest.raises(DataError, match="split val has no videos"):
         run_parsing(tmp_path, [videos[0], none])
-    fewer = ParsingVideos(videos[1].features, videos[1].labels[:, :2])
+    fewer = ParserVideos(videos[1].features, videos[1].labels[:, :2])
     with pytest.raises(DataError, match="num_classes: 4 in split train, 2 in split val"):
         run_parsing(tmp_path, [videos[0], fewer])

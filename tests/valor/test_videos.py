@@ -5,7 +5,7 @@ from tiny_event_parsing import make_videos, tiny
 
 from avlib.errors import DataError
 from avlib.valor.feature_folders import FeatureFolder
-from avlib.valor.videos import ParsingVideos
+from avlib.valor.videos import ParserVideos
 
 
 def test_frames_and_audio_maps_are_pooled_to_segments(tmp_path):
@@ -45,7 +45,7 @@ def test_a_value_that_is_no_number_is_found_in_its_file(tmp_path):
     array[3, 2] = np.nan
     np.save(path, array)
     videos.batch([0, 2])
-    with pytest.raises(DataError, match=r"-train_00001\.npy: holds values that are no numbers"):
+    with pytest.raises(DataError, match=r"-train_00001\.npy: holds NaN or infinity"):
         videos.batch([0, 1])
 
 
@@ -53,8 +53,8 @@ def test_folders_and_labels_of_other_videos_are_refused(tmp_path):
     videos, fewer = (make_videos(tmp_path, tiny(), n_videos=n) for n in (3, 2))
     mixed = videos.features | {"motion": fewer.features["motion"]}
     with pytest.raises(DataError, match="motion features are of other videos"):
-        ParsingVideos(mixed, videos.labels)
+        ParserVideos(mixed, videos.labels)
     with pytest.raises(DataError, match="expected a row for 3 videos"):
-        ParsingVideos(videos.features, fewer.labels)
+        ParserVideos(videos.features, fewer.labels)
     with pytest.raises(DataError, match=r"audio segment labels \(2, 10, 4\)"):
-        ParsingVideos(videos.features, videos.labels, fewer.segment_labels)
+        ParserVideos(videos.features, videos.labels, fewer.segment_labels)

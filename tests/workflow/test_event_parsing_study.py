@@ -14,10 +14,10 @@ from avlib.extractors.clap.weights import untrained_clap
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
 from avlib.extractors.clip.weights import untrained_clip
 from avlib.io.text_tokens import write_byte_tokenizer
-from avlib.valor.feature_folders import FEATURES
+from avlib.valor.feature_folders import FEATURE_KINDS
 from avlib.valor.metrics import TABLE
-from avlib.valor.objective import network_sizes, new_event_parser
-from avlib.valor.recipes import EVENT_PARSING_RECIPES
+from avlib.valor.recipes import PARSER_RECIPES
+from avlib.valor.weights import network_sizes, new_parser
 
 VIDEOS = {"train": 4, "val": 2, "test": 3}
 TOWER = TowerSizes(width=64, depth=1, feedforward=32)
@@ -44,7 +44,7 @@ def write_inputs(folder):
     for kind in ("vggish", "res152", "r2plus1d_18"):
         (folder / kind).mkdir()
         for video in miniature_plan(classes=2, videos=VIDEOS, seed=0):
-            feature = rng.normal(size=(FEATURES[kind].rows, 8)).astype(np.float32)
+            feature = rng.normal(size=(FEATURE_KINDS[kind].rows, 8)).astype(np.float32)
             np.save(folder / kind / f"{video.video_id}.npy", feature)
     torch.save(untrained_clip(CLIP, 0).model.state_dict(), folder / "clip.pt")
     torch.save(untrained_clap(CLAP, 0).model.state_dict(), folder / "clap.pt")
@@ -107,9 +107,9 @@ def test_a_changed_threshold_asks_no_teacher(llp):
 
 
 def test_given_weights_of_a_variant_are_evaluated_without_training(llp, tmp_path):
-    recipe = EVENT_PARSING_RECIPES["valor"]
+    recipe = PARSER_RECIPES["valor"]
     sizes = network_sizes(recipe, dict.fromkeys(("audio", "visual", "motion"), 8))
-    torch.save(new_event_parser(0, **sizes)[0].state_dict(), tmp_path / "best.pt")
+    torch.save(new_parser(0, **sizes)[0].state_dict(), tmp_path / "best.pt")
     given = f"llp={{'checkpoints': {{'parsers': {{'valor': '{tmp_path}/best.pt'}}}}}}"
     ran = llp.jobs(given)
     assert "train_parser" not in ran and ran["parse_events"] == 1

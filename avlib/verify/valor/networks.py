@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avlib.valor.network import BaselineParser, EventParser, clap_time_map, pool_to_segments
-from avlib.valor.objective import EpochOrders, new_event_parser
+from avlib.valor.objective import EpochOrders
+from avlib.valor.weights import new_parser
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_input
 
@@ -86,7 +87,7 @@ def state_dict(case: Case, _: Numerics) -> Iterator[Comparison]:
 def first_weights(case: Case, _: Numerics) -> Iterator[Comparison]:
     """Compare the first weights of a seed, and the order of the first epoch."""
     c = case.content
-    model, state = new_event_parser(c["seed"], **sizes(c["config"]))
+    model, state = new_parser(c["seed"], **sizes(c["config"]))
     yield compare_exactly("param_names", [n for n, _ in model.named_parameters()], c["param_names"])
     digest = case.arrays[f"{case.id}__f64"]
     yield compare("weights", digests(model, c["param_names"]), digest, case.tolerance("weights"))

@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.valor.feature_folders import FEATURES
+from avlib.valor.feature_folders import FEATURE_KINDS
 from avlib.valor.network import CLASSES, MOTION_DIM, SEGMENTS, ParsedEvents, pool_to_segments
 from avlib.valor.objective import (
-    ParsingBatch,
-    ask,
+    ParserBatch,
     baseline_losses,
     build_optimizer,
     epoch_rate,
-    losses_of,
+    parser_losses,
+    run_parser,
     train_step,
     valor_losses,
 )
-from avlib.valor.recipes import EVENT_PARSING_RECIPES, EventParsingRecipe
+from avlib.valor.recipes import PARSER_RECIPES, ParserRecipe
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_input
 from avlib.verify.tolerance import NUMBER, Tolerance
@@ -44,7 +44,7 @@ def losses(case: Case, numerics: Numerics) -> Iterator[Comparison]:
     by_modality = (arrays.get("a_prob", nothing), arrays.get("v_prob", nothing))
     output = ParsedEvents(arrays["output"], *by_modality, frame_logits.sigmoid(), frame_logits)
     labels = (arrays["label"], arrays["audio_pseudo"], arrays["visual_pseudo"])
-    batch = ParsingBatch(nothing, nothing, nothing, *labels)
+    batch = ParserBatch(nothing, nothing, nothing, *labels)
     total, *parts = valor_losses(output, batch)
     names = ("loss_video", "loss_valor_a", "loss_valor_v", "loss_total")
     for name, loss in zip(names, (*parts, total), strict=True):
@@ -58,7 +58,7 @@ def losses(case: Case, numerics: Numerics) -> Iterator[Comparison]:
 def learning_rates(case: Case, _: Numerics) -> Iterator[Comparison]:
     """Compare the rate of every epoch."""
     settings = {RENAMED.get(name, name): v for name, v in case.content["settings"].items()}
-    base = EVENT_PARSING_RECIPES["valor"]
+    base = PARSER_RECIPES["valor"]
     recipe = _changed(base, settings)
     name = "lr_used_in_epoch_1_to_N"
     rates = [epoch_rate(epoch, recipe) for epoch in range(1, recipe.epochs + 1)]
@@ -80,7 +80,7 @@ def train_steps(case: Case, numerics: Numerics) -> Iterator[Comparison]:
     for step, rate in enumerate(c["optimizer"]["lr_per_step"]):
         batch = _batch(c, step, numerics.device, dtype)
         if step == 0:
-            losses_of(model, ask(model, batch), batch).total.backward()  # type: ignore[no-untyped-call]
+            parser_losses(model, run_parser(model, batch), batch).total.backward()  # type: ignore[no-untyped-call]
             first_norms = _gradient_norms(model, c["param_names"])
         optimizer.param_groups[0]["lr"] = rate
         values = train_step(model, optimizer, batch, grad_norm=clip_norm)
@@ -96,10 +96,10 @@ def train_steps(case: Case, numerics: Numerics) -> Iterator[Comparison]:
     yield from _weights(case, model)
 
 
-def _recipe(optimizer: Mapping[str, Any]) -> EventParsingRecipe:
+def _recipe(optimizer: Mapping[str, Any]) -> ParserRecipe:
     """Return a recipe with the optimiser of a case."""
     return _changed(
-        EVENT_PARSING_RECIPES["valor"],
+        PARSER_RECIPES["valor"],
         {
             "optimizer": optimizer["name"].lower(),
             "betas": tuple(optimizer["betas"]),
@@ -109,9 +109,9 @@ def _recipe(optimizer: Mapping[str, Any]) -> EventParsingRecipe:
     )
 
 
-def _changed(recipe: EventParsingRecipe, values: Mapping[str, Any]) -> EventParsingRecipe:
+def _changed(recipe: ParserRecipe, values: Mapping[str, Any]) -> ParserRecipe:
     fields = vars(recipe)
-    return EventParsingRecipe(**fields | {n: v for n, v in values.items() if n in fields})
+    return ParserRecipe(**fields | {n: v for n, v in values.items() if n in fields})
 
 
 def _clip_norm(text: str) -> float | None:
@@ -122,7 +122,7 @@ def _clip_norm(text: str) -> float | None:
 
 def _batch(
     content: Mapping[str, Any], step: int, device: torch.device, dtype: torch.dtype
-) -> ParsingBatch:
+) -> ParserBatch:
     """Return the batch of a step, whose inputs and labels are described in words."""
     text = content["inputs"]
     seed, size = (_number(pattern, text) for pattern in (r"seed=(\d+)\+i", r"\bB=(\d+)"))
@@ -145,7 +145,7 @@ def _batch(
     inputs.append(drawn("video_st", SEGMENTS, MOTION_DIM))
     segments = (SEGMENTS, CLASSES)
     labels = (is_above("label", CLASSES), is_above("pa", *segments), is_above("pv", *segments))
-    return ParsingBatch._make([*(pool_to_segments(x) for x in inputs), *labels])
+    return ParserBatch._make([*(pool_to_segments(x) for x in inputs), *labels])
 
 
 def _number(pattern: str, text: str) -> int:
@@ -158,7 +158,7 @@ def _number(pattern: str, text: str) -> int:
 def _shape(name: str, width: int) -> tuple[int, int]:
     """Return rows and width of an input: those of the published feature of that width."""
     kinds = {"audio": ("vggish", "clap"), "video_s": ("res152", "clip")}[name]
-    rows = [FEATURES[kind].rows for kind in kinds if FEATURES[kind].width == width]
+    rows = [FEATURE_KINDS[kind].rows for kind in kinds if FEATURE_KINDS[kind].width == width]
     return rows[0] if rows else SEGMENTS, width
 
 
