@@ -1,18 +1,14 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_golden import GOLDEN, contents
 
 from avlib.errors import DataError
 from avlib.extractors.arrange import arrange, export_features, import_features, open_features
 from avlib.extractors.intervals import interval_table, read_published_ids, write_published_intervals
 from avlib.io.pickles import read_id_array, write_id_array
-
-GOLDEN = Path(__file__).parents[1] / "golden/asf"
 
 
 def random_features(rows: int, views: int = 3, channels: int = 4) -> np.ndarray:
@@ -20,12 +16,12 @@ def random_features(rows: int, views: int = 3, channels: int = 4) -> np.ndarray:
 
 
 def test_arranging_is_the_published_one():
-    case = json.loads((GOLDEN / "npyfiles.json").read_text())
-    arrays = np.load(GOLDEN / "npyfiles.npz")
-    features = arrays["features"]
-    got = arrange(features, [interval_id for interval_id, _ in case["rows"]])
-    assert set(got) == set(case["output_row_source"])
-    for video_id, rows in case["output_row_source"].items():
+    case = contents("asf/npyfiles.json")["npyfiles"]
+    arrays = np.load(GOLDEN / "asf" / "npyfiles.npz")
+    features, sources = arrays["features"], case["expected"]["rows"]["value"]
+    got = arrange(features, case["inputs"]["ids"]["value"])
+    assert set(got) == set(sources)
+    for video_id, rows in sources.items():
         np.testing.assert_array_equal(got[video_id], features[rows])
         np.testing.assert_array_equal(got[video_id], arrays[f"out/{video_id}"])
 

@@ -1,11 +1,9 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_golden import contents
 
 from avlib.errors import DataError
 from avlib.extractors.intervals import (
@@ -20,7 +18,15 @@ from avlib.extractors.intervals import (
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table, write_table
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/asf/intervals.json").read_text())
+CASES = contents("asf/intervals.json")
+PUBLISHED_TYPES = {
+    "video_id": "object",
+    "start_sec": "float64",
+    "stop_sec": "float64",
+    "narration_sec": "float64",
+    "start_frame": "int64",
+    "stop_frame": "int64",
+}  # of the published tables, whose index is narration_id
 COLUMNS = ["interval_id", "video_id", "start_s", "stop_s", "centre_s", "start_frame", "stop_frame"]
 
 
@@ -45,21 +51,18 @@ def plain_starts(length_s: float, interval_s: float, hop_s: float) -> list[float
     return starts
 
 
-@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["video_id"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_tables_are_the_published_ones(case):
-    table = interval_rows(
-        case["video_id"],
-        case["num_frames"],
-        case["fps"],
-        interval_s=case["window"],
-        hop_s=case["hop"],
-    )
-    assert len(table) == case["rows"]
-    kept = table.iloc[case["kept_rows"]][COLUMNS]
-    assert kept.to_numpy(dtype=object).tolist() == case["table"]
-    if case["rows"]:
-        assert table["start_frame"].sum() == case["sum_start_frame"]
-        assert table["stop_frame"].sum() == case["sum_stop_frame"]
+    video_id, frames, fps, window, hop = case["arguments"].values()
+    table = interval_rows(video_id, frames, fps, interval_s=window, hop_s=hop)
+    golden = case["expected"]
+    assert len(table) == golden["rows"]["value"]
+    for column, published in zip(COLUMNS, ("narration_id", *PUBLISHED_TYPES), strict=True):
+        (rows,) = golden[published]["index"]
+        assert table[column].iloc[rows].to_list() == golden[published]["value"]
+    if len(table):
+        assert table["start_frame"].sum() == golden["sum_start_frame"]["value"]
+        assert table["stop_frame"].sum() == golden["sum_stop_frame"]["value"]
 
 
 @given(
@@ -140,13 +143,12 @@ def test_published_tables_are_read_in_every_form(tmp_path, index):
 
 
 def test_a_written_table_has_the_published_columns_and_types(tmp_path):
-    case = GOLDEN["cases"][0]
-    rows = interval_rows(case["video_id"], case["num_frames"], case["fps"], interval_s=1.0)
+    rows = interval_rows("a", 300, 30.0, interval_s=1.0)
     write_published_intervals(rows, tmp_path / "t.pkl")
     table = pd.read_pickle(tmp_path / "t.pkl")
-    assert table.index.name == case["index_name"]
-    assert table.columns.to_list() == case["columns"]
-    assert [str(dtype) for dtype in table.dtypes] == case["dtypes"]
+    assert table.index.name == "narration_id"
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == PUBLISHED_TYPES
+    assert table.columns.to_list() == list(PUBLISHED_TYPES)
 
 
 def test_tables_without_frame_numbers_are_written_and_read(tmp_path):

@@ -1,9 +1,7 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 import torchvision.models
+from tiny_golden import contents
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
@@ -22,7 +20,6 @@ from avlib.soundtracks.network import (
     soundtrack_network,
 )
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "k600"
 IMAGES = -80 * torch.rand(2, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
@@ -34,11 +31,11 @@ def tiny(**options):
 def test_weights_have_the_published_names_and_shapes(name):
     with torch.device("meta"):
         network = soundtrack_network(name)
-    published = json.loads((GOLDEN / "state_dicts.json").read_text())[name]
+    published = contents("k600/state_dicts.json")[name]["expected"]
     weights = network_weights(network)
     entries = [[n, list(t.shape), str(t.dtype)[6:]] for n, t in weights.items()]
-    assert entries == published["state_dict"]
-    assert sum(p.numel() for p in network.parameters()) == published["n_parameters"]
+    assert entries == published["entries"]["value"]
+    assert sum(p.numel() for p in network.parameters()) == published["parameters"]["value"]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])

@@ -1,21 +1,20 @@
-import json
 import math
-from pathlib import Path
 
 import pytest
+from tiny_golden import contents
 
 from avlib.errors import ConfigError
 from avlib.training.schedules import Schedule, learning_rate, schedule_from_solver, warm_cosine_rate
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/asf/lr_schedule.json").read_text())
+CASES = contents("asf/lr_schedule.json")
 
 
-@pytest.mark.parametrize("case", GOLDEN["cases"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_rates_are_those_of_the_published_code(case):
-    case = GOLDEN["cases"][case]
-    schedule = schedule_from_solver(case["solver"])
-    rates = [learning_rate(epoch, schedule) for epoch in case["epoch"]]
-    assert rates == pytest.approx(case["lr"], rel=GOLDEN["tolerance_rel"], abs=0)
+    schedule = schedule_from_solver(case["arguments"]["solver"])
+    rates = [learning_rate(epoch, schedule) for epoch in case["inputs"]["epochs"]["value"]]
+    expected = case["expected"]["learning_rate"]["value"]
+    assert rates == pytest.approx(expected, rel=1e-12, abs=0)
 
 
 def test_a_step_begins_exactly_at_its_epoch():
@@ -51,7 +50,7 @@ def test_steps_that_make_no_sense_are_refused(steps, factors):
 
 
 def test_an_unknown_policy_names_the_known_ones():
-    solver = GOLDEN["cases"]["vggsound"]["solver"] | {"LR_POLICY": "exponential"}
+    solver = CASES["vggsound"]["arguments"]["solver"] | {"LR_POLICY": "exponential"}
     with pytest.raises(ConfigError, match=r"exponential.*cosine"):
         schedule_from_solver(solver)
 

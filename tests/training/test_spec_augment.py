@@ -1,10 +1,8 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from golden.fill import rule_input
+from tiny_golden import GOLDEN, contents
 
 from avlib.seeds import generator
 from avlib.training.spec_augment import (
@@ -17,9 +15,8 @@ from avlib.training.spec_augment import (
     warp_flow,
 )
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "asf"
-SIDECAR = json.loads((GOLDEN / "specaug.json").read_text())
-WARPS = [case for case in SIDECAR["cases"] if case["op"] == "time_warp"]
+CASES = contents("asf/specaug.json")
+WARPS = [name for name, case in CASES.items() if case["operation"] == "time_warp"]
 X = rule_input("asf/spec", (128, 200), 0, 2.0) - np.float32(5)
 MODES = pytest.mark.parametrize("mode", ["reference", "standard"])
 
@@ -29,16 +26,19 @@ def scripted(*draws):
     return lambda low, high: next(remaining)
 
 
-@pytest.mark.parametrize("case", WARPS, ids=[case["id"] for case in WARPS])
-def test_the_warp_is_the_published_one(case):
-    x = rule_input("asf/spec", (1, 128, 200), case["input"]["seed"], 2.0)[0] - np.float32(5)
-    matrix, rows = np.array(case["R"]), SIDECAR["rows_stored_for_warp"]
-    value = x[64, case["column_index"]]
-    flow = warp_flow(x.shape, value, case["distance"], matrix)
-    warped = time_warp(x, case["column_index"], case["distance"], matrix)
-    with np.load(GOLDEN / "specaug.npz") as golden:
-        np.testing.assert_allclose(flow[rows], golden[f"{case['id']}/flow"], rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(warped[rows], golden[f"{case['id']}/out"], rtol=0, atol=1e-3)
+@pytest.mark.parametrize("name", WARPS)
+def test_the_warp_is_the_published_one(name):
+    case = CASES[name]
+    seed = case["inputs"]["log_mel"]["rule"]["seed"]
+    x = rule_input("asf/spec", (1, 128, 200), seed, 2.0)[0] - np.float32(5)
+    matrix = np.array(case["inputs"]["matrix"]["value"])
+    (rows,) = case["expected"]["flow"]["index"]
+    column, distance = case["arguments"]["column"], case["arguments"]["distance"]
+    flow = warp_flow(x.shape, x[64, column], distance, matrix)
+    warped = time_warp(x, column, distance, matrix)
+    with np.load(GOLDEN / "asf" / "specaug.npz") as golden:
+        np.testing.assert_allclose(flow[rows], golden[f"{name}/flow"], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(warped[rows], golden[f"{name}/out"], rtol=0, atol=1e-3)
 
 
 def test_frames_are_interpolated_linearly_and_kept_in_range():

@@ -1,145 +1,155 @@
+"""The runner: files, cases, errors and the report, whatever the operation."""
+
 import json
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from golden.fill import fill_by_rule, rule_input
+from tiny_golden import GOLDEN, changed, failures, run
 
-from avlib.errors import ConfigError
-from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
+from avlib.__main__ import main
+from avlib.errors import ConfigError, DataError
 from avlib.verify import verify
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "asf"
-SLOW = {"forward", "train_steps"}
-FAST = sorted(path.stem for path in GOLDEN.glob("*.json") if path.stem not in SLOW)
+from avlib.verify.operations import OPERATIONS, Arguments, Inputs, operation
 
 
-def run(*paths, dtype="float32"):
-    lines = []
-    passed = verify(paths, device="cpu", dtype=dtype, out=lines.append)
-    return passed, lines
+class Factor(Arguments):
+    factor: float
+    gain: int = 1
 
 
-def copy_golden(stem, folder, name=None):
-    for suffix in (".json", ".npz"):
-        if (GOLDEN / f"{stem}{suffix}").exists():
-            shutil.copy(GOLDEN / f"{stem}{suffix}", folder / f"{name or stem}{suffix}")
+@pytest.fixture
+def toy():
+    """An operation `toy scale`, for one test."""
+
+    @operation("toy", "scale")
+    def scale(arguments: Factor, inputs: Inputs):
+        if arguments.factor < 0:
+            raise DataError("a negative factor")
+        if arguments.factor == 13:
+            raise ZeroDivisionError("thirteen")
+        return {"out": arguments.factor * arguments.gain * np.asarray(inputs["x"])}
+
+    yield scale
+    del OPERATIONS["toy", "scale"]
 
 
-def save(folder, name, sidecar, arrays):
-    (folder / f"{name}.json").write_text(json.dumps(sidecar))
-    np.savez(folder / f"{name}.npz", **arrays)
+def case(**keys):
+    given = {"inputs": {"x": {"value": [1.0, 2.0]}}, "arguments": {"factor": 2.0}}
+    given["expected"] = {"out": {"value": [2.0, 4.0], "abs": 1e-6}}
+    return {"id": "a", "system": "toy", "operation": "scale", **given, **keys}
 
 
-def two_headed_case():
-    """A forward case that no golden file has: another size, length, seed and two heads."""
-    model = AuditorySlowFast(num_classes=[5, 3], width=8).eval()
-    fill_by_rule(model, 11)
-    spec = {"name": "other", "shape": [2, 1, 64, 128], "seed": 9, "scale": 1.5, "offset": -4.0}
-    x = torch.from_numpy(rule_input("other", (2, 1, 64, 128), 9, 1.5) - np.float32(4))
-    with torch.inference_mode():
-        features, (verb, noun) = model.features(x), model(x)
-    content = {"id": "verbs", "num_classes": [5, 3], "fill_seed": 11, "input": spec}
-    arrays = {"features": features, "logits_verb": verb, "probs_noun": noun.softmax(-1)}
-    return content, {f"verbs/{name}": array.numpy() for name, array in arrays.items()}
+def save(folder, *cases, **keys):
+    path = folder / "cases.json"
+    path.write_text(json.dumps({"format": 1, "cases": list(cases), **keys}))
+    return path
 
 
-@pytest.mark.parametrize("stem", FAST)
-def test_golden_cases_pass(stem):
-    passed, lines = run(GOLDEN / f"{stem}.json")
-    assert passed, [line for line in lines if "FAIL" in line]
+def test_what_is_expected_passes_or_says_by_how_much_it_differs(toy, tmp_path):
+    assert run(save(tmp_path, case()))[0]
+    (line,) = failures(save(tmp_path, case(expected={"out": {"value": [2.0, 4.25]}})))
+    assert line.startswith("toy") and "2.50e-01" in line and "differs by 0.25" in line
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("stem", sorted(SLOW))
-def test_golden_cases_of_the_whole_network_pass(stem):
-    passed, lines = run(GOLDEN / f"{stem}.json")
-    assert passed, [line for line in lines if "FAIL" in line]
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"operation": "stretch"}, "no operation 'stretch' of the system 'toy'"),
+        ({"arguments": {"factor": 2.0, "colour": "red"}}, "argument colour"),
+        ({"arguments": {}}, "argument factor"),
+        ({"arguments": {"factor": "2"}}, "argument factor"),
+        ({"arguments": {"factor": 2.0, "gain": 1.5}}, "argument gain"),
+        ({"arguments": {"factor": 13.0}}, "ZeroDivisionError: thirteen"),
+        ({"arguments": {"factor": -1.0}}, "a negative factor"),
+        ({"inputs": {}}, "no input 'x'"),
+        ({"inputs": {"x": {"value": [1.0]}, "y": {"value": 1}}}, "no input ['y']"),
+        ({"inputs": {"x": {"vlaue": 1}}}, "unknown kind of source 'vlaue'"),
+        ({"inputs": {"x": {"rule": {"name": "n"}}}}, "not a source of kind 'rule'"),
+        ({"expected": {"sum": {"value": 1}}}, "no result 'sum'"),
+        ({"colour": "red"}, "unknown keys ['colour']"),
+        ({"expected": {"out": {"value": 1, "colour": 1}}}, "unknown keys ['colour']"),
+        ({"expected": {"out": {"abs": 1}}}, "either an array or a value"),
+        ({"expected": {"out": {"array": "absent"}}}, "no array ['absent']"),
+        ({"expected": {"out": {"value": 1, "statistic": "median"}}}, "unknown statistic 'median'"),
+        ({"expected": {}}, "either results or `refused`"),
+    ],
+)
+def test_a_case_that_is_not_right_fails_by_name(toy, tmp_path, keys, message):
+    found = failures(save(tmp_path, case(**keys)))
+    assert len(found) == 1 and message in found[0]
 
 
-def test_files_are_recognised_by_their_content_and_not_by_their_name(tmp_path):
-    copy_golden("npyfiles", tmp_path, "intervals")
-    copy_golden("metrics", tmp_path, "some other name")
-    (tmp_path / "deeper").mkdir()
-    copy_golden("packing", tmp_path / "deeper", "forward")
+def test_a_case_that_cannot_run_does_not_stop_the_next(toy, tmp_path):
+    broken = case(arguments={"factor": 13.0}, id="broken")
+    passed, lines = run(save(tmp_path, broken, case()))
+    assert not passed and lines[-1].startswith("1 sidecars, 1 comparisons passed, 1 failed")
+
+
+def test_refused_data_must_be_refused_by_the_library(toy, tmp_path):
+    def refused(factor, **others):
+        refused = case(arguments={"factor": factor, **others}, refused=True)
+        del refused["expected"]
+        return save(tmp_path, refused)
+
+    assert run(refused(-1.0))[0]
+    assert len(failures(refused(1.0))) == 1
+    assert len(failures(refused(13.0))) == 1  # an error that is not the library's
+    assert len(failures(refused(-1.0, colour="red"))) == 1  # a fault of the case
+
+
+def test_informational_cases_fail_no_run(toy, tmp_path):
+    wrong = case(expected={"out": {"value": 1.0}}, informational=True, id="b")
+    passed, lines = run(save(tmp_path, case(), wrong))
+    assert passed and lines[-1].endswith("0 failed, 0 skipped, 1 informational")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"data": {"path": "a.txt", "sha256": "0" * 64}},
+        {"package": {"name": "no-such-package", "version": "1", "sha256": {}}},
+    ],
+)
+def test_what_is_not_here_is_skipped_with_the_reason(toy, tmp_path, source):
+    passed, lines = run(save(tmp_path, case(), case(id="b", inputs={"x": source})))
+    assert passed and lines[-1].endswith("0 failed, 1 skipped, 0 informational")
+    assert "skip  needs" in lines[-2]
+
+
+def test_a_data_file_that_is_another_one_fails(toy, tmp_path):
+    (tmp_path / "a.txt").write_text("1")
+    source = {"data": {"path": "a.txt", "sha256": "0" * 64}}
+    (line,) = failures(save(tmp_path, case(inputs={"x": source})), data=tmp_path)
+    assert "not the file that the case was made from" in line
+
+
+def test_keys_of_the_file_are_defaults(toy, tmp_path):
+    own = {"id": "b", "expected": {"out": {"value": [6.0, 12.0]}}, "arguments": {"gain": 3}}
+    shared = {key: value for key, value in case().items() if key not in ("id", "expected")}
+    assert run(save(tmp_path, own, **shared))[0]
+
+
+def test_a_file_that_is_a_single_case_has_its_name(toy, tmp_path):
+    only = {key: value for key, value in case().items() if key != "id"}
+    (tmp_path / "only.json").write_text(json.dumps({"format": 1, **only}))
     passed, lines = run(tmp_path)
-    assert passed and lines[-1].startswith("3 sidecars")
+    assert passed and lines[1].split()[:2] == ["toy", "only"]
 
 
-def test_a_changed_array_fails_and_says_by_how_much(tmp_path):
-    copy_golden("npyfiles", tmp_path)
-    sidecar = json.loads((tmp_path / "npyfiles.json").read_text())
-    with np.load(tmp_path / "npyfiles.npz") as file:
-        arrays = dict(file)
-    arrays["out/P01_01"][2, 1, 0] += 0.25
-    save(tmp_path, "npyfiles", sidecar, arrays)
-    passed, lines = run(tmp_path)
-    (failure,) = [line for line in lines if "FAIL" in line]
-    assert not passed and "out/P01_01" in failure and "2.50e-01" in failure
+def test_two_cases_of_one_id_are_a_failure(toy, tmp_path):
+    assert "an id of its own" in failures(save(tmp_path, case(), case()))[0]
 
 
-def test_a_case_of_another_size_seed_and_number_of_heads_is_run(tmp_path):
-    content, arrays = two_headed_case()
-    save(
-        tmp_path,
-        "unseen",
-        {"tolerance": {"logits": "abs 2e-5 + rel 1e-5"}, "cases": [content]},
-        arrays,
-    )
-    passed, lines = run(tmp_path)
-    assert passed, lines
-    assert sum("logits_verb" in line for line in lines) == 2  # plain and folded
-
-
-def test_a_case_can_have_a_tolerance_of_its_own(tmp_path):
-    content, arrays = two_headed_case()
-    arrays["verbs/features"] = arrays["verbs/features"] + 1e-3
-    save(tmp_path, "loose", {"tolerance": 1e-5, "cases": [content | {"tolerance": 0.01}]}, arrays)
-    assert run(tmp_path / "loose.json")[0]
-    save(tmp_path, "strict", {"tolerance": 1e-5, "cases": [content]}, arrays)
-    assert not run(tmp_path / "strict.json")[0]
-
-
-def test_networks_run_in_the_precision_that_is_asked_for(tmp_path):
-    content, arrays = two_headed_case()
-    save(tmp_path, "case", {"tolerance": 1e-5, "cases": [content]}, arrays)
-    assert run(tmp_path, dtype="float64")[0]
-    assert not run(tmp_path, dtype="bfloat16")[0]
-
-
-def test_an_unknown_sidecar_is_a_failure(tmp_path):
-    (tmp_path / "unknown.json").write_text('{"colour": "red"}')
-    copy_golden("packing", tmp_path)
-    passed, lines = run(tmp_path)
-    (failure,) = [line for line in lines if "FAIL" in line]
-    assert not passed and failure.startswith("not recognised") and "colour" in failure
-
-
-def test_a_case_that_cannot_run_fails_and_the_next_one_runs(tmp_path):
-    cases = json.loads((GOLDEN / "specaug.json").read_text())
-    good = next(case for case in cases["cases"] if case["op"] == "freq_mask")
-    broken = good | {"id": "broken", "draws": []}
-    (tmp_path / "case.json").write_text(json.dumps(cases | {"cases": [broken, good]}))
-    passed, lines = run(tmp_path)
-    (failure,) = [line for line in lines if "FAIL" in line]
-    assert not passed and "broken" in failure and "IndexError" in failure
-    assert any(good["id"] in line and line.endswith("pass") for line in lines)
-
-
-@pytest.mark.parametrize("text", ["{", "[1, 2]"])
-def test_a_file_that_is_no_sidecar_is_a_failure(tmp_path, text):
+@pytest.mark.parametrize("text", ["{", "[1, 2]", '{"colour": "red"}', '{"format": 2}'])
+def test_a_file_that_holds_no_cases_is_a_failure(tmp_path, text):
     (tmp_path / "broken.json").write_text(text)
-    passed, lines = run(tmp_path)
-    assert not passed and "FAIL" in lines[1] and "broken.json" in lines[1]
+    (line,) = failures(tmp_path)
+    assert "broken.json" in line
 
 
-def test_arrays_that_cannot_be_read_are_a_failure(tmp_path):
-    copy_golden("metrics", tmp_path)
-    (tmp_path / "metrics.npz").write_bytes(b"PK\x03\x04 torn")
-    passed, lines = run(tmp_path)
-    assert not passed and "FAIL" in lines[1] and "metrics.npz" in lines[1]
+def test_arrays_that_cannot_be_read_are_a_failure(toy, tmp_path):
+    (tmp_path / "cases.npz").write_bytes(b"PK\x03\x04 torn")
+    assert "cases.npz" in failures(save(tmp_path, case(), arrays="cases.npz"))[0]
 
 
 def test_a_device_that_does_not_exist_is_named():
@@ -152,9 +162,21 @@ def test_a_folder_without_cases_is_no_success(tmp_path):
     assert not run(tmp_path / "absent")[0]
 
 
-def test_an_array_of_another_shape_is_a_failure(tmp_path):
-    content, arrays = two_headed_case()
-    arrays["verbs/features"] = arrays["verbs/features"][:1]
-    save(tmp_path, "case", {"cases": [content]}, arrays)
-    passed, lines = run(tmp_path)
-    assert not passed and any("shape (2, 288), expected (1, 288)" in line for line in lines)
+def test_all_operations_are_listed_with_their_arguments(toy, capsys):
+    assert main(["verify", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split() == ["toy", "scale", "factor,", "gain=1"] for line in lines)
+    assert any(line.startswith("auditory_slowfast") and "forward" in line for line in lines)
+
+
+def test_two_operations_of_one_name_are_an_error(toy):
+    with pytest.raises(ValueError, match="two operations toy scale"):
+        operation("toy", "scale")(toy)
+
+
+def test_a_changed_array_fails(tmp_path):
+    def change(cases, arrays):
+        arrays["out/P01_01"][2, 1, 0] += 0.25
+
+    (line,) = failures(changed("asf/npyfiles.json", tmp_path, change))
+    assert "out/P01_01" in line and "2.50e-01" in line

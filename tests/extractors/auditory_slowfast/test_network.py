@@ -1,10 +1,8 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from golden.fill import fill_by_rule, rule_input
+from tiny_golden import GOLDEN, contents
 
 from avlib.extractors.auditory_slowfast.network import (
     AuditorySlowFast,
@@ -14,11 +12,9 @@ from avlib.extractors.auditory_slowfast.network import (
     slow_frame_indices,
 )
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "asf"
-
-
-def read(name):
-    return json.loads((GOLDEN / name).read_text())
+STATE_DICT, FORWARD, PACKING = (
+    contents(f"asf/{name}.json") for name in ("state_dict", "forward", "packing")
+)
 
 
 def small_model(num_classes=(5,)):
@@ -31,25 +27,23 @@ def small_input(batch=3, n_frames=64):
     return torch.from_numpy(rule_input("small", (batch, 1, n_frames, 128), 0, 2.0) - 5.0)
 
 
-@pytest.mark.parametrize("config", read("state_dict.json")["heads"])
+@pytest.mark.parametrize("config", STATE_DICT)
 def test_weights_have_the_published_names_and_shapes(config):
-    golden = read("state_dict.json")
-    heads = golden["heads"][config]
-    num_classes = [shape[0] for name, shape, _ in heads if name.endswith("weight")]
+    golden = STATE_DICT[config]
     with torch.device("meta"):
-        model = AuditorySlowFast(num_classes=num_classes, width=64)
+        model = AuditorySlowFast(**golden["arguments"])
     entries = [[n, list(t.shape), str(t.dtype)[6:]] for n, t in model.state_dict().items()]
-    assert entries == golden["backbone"] + heads
+    assert entries == golden["expected"]["entries"]["value"]
 
 
 @pytest.mark.parametrize("case_id", ["ave", "t400"])
 def test_features_and_scores_are_those_of_the_published_network(case_id):
-    case = next(c for c in read("forward.json")["cases"] if c["id"] == case_id)
-    with np.load(GOLDEN / "forward.npz") as arrays:
+    case = FORWARD[case_id]
+    with np.load(GOLDEN / "asf" / "forward.npz") as arrays:
         golden = {k: torch.from_numpy(arrays[f"{case_id}/{k}"]) for k in ("features", "logits")}
-    model = AuditorySlowFast(num_classes=[golden["logits"].shape[1]], width=64).eval()
-    fill_by_rule(model, case["fill_seed"])
-    name, shape, seed, scale, offset = case["input"].values()
+    model = AuditorySlowFast(**case["arguments"]).eval()
+    fill_by_rule(model, case["inputs"]["weights"]["fill"]["seed"])
+    name, shape, seed, scale, offset = case["inputs"]["log_mel"]["rule"].values()
     x = torch.from_numpy(rule_input(name, tuple(shape), seed, scale) + np.float32(offset))
     for network in (model, fold_batch_norm(model)):
         with torch.inference_mode():
@@ -59,9 +53,10 @@ def test_features_and_scores_are_those_of_the_published_network(case_id):
         torch.testing.assert_close(logits, golden["logits"], atol=2e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("case", read("packing.json")["cases"], ids=lambda c: str(c["frames"]))
+@pytest.mark.parametrize("case", PACKING.values(), ids=PACKING)
 def test_the_slow_pathway_sees_the_published_frames(case):
-    assert slow_frame_indices(case["frames"], case["alpha"]) == case["slow_indices"]
+    frames, alpha = case["arguments"]["frames"], case["arguments"]["alpha"]
+    assert slow_frame_indices(frames, alpha) == case["expected"]["slow_indices"]["value"]
 
 
 @pytest.mark.parametrize("n_frames", range(4, 700, 13))

@@ -1,8 +1,10 @@
 """Sidecars of the old format, and what every converter needs: tolerances, entries, sources."""
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,86 @@ def rule(
     given |= {"scale": scale} if scale != 1 else {}
     given |= {"offset": offset} if offset else {}
     return {"rule": given | keys}
+
+
+def rule_generator(name: str, seed: int) -> np.random.Generator:
+    """Return the generator of a rule."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+NUDGE = 1e-7  # no step of 16 bits, but enough to round to another one
+
+
+def int16_noise(
+    name: str, samples: int, seed: int, amplitude: float, golden: Callable[[np.ndarray], np.ndarray]
+) -> list[dict[str, Any]]:
+    """Return the parts of a channel of noise that becomes the 16-bit steps of the old rule.
+
+    Where noise that is scaled before its rounding to float32 comes to another step than noise
+    that is scaled afterwards, an impulse far below a step sees to it.
+
+    Args:
+        name: of the noise.
+        samples: length of the noise.
+        seed: of the noise.
+        amplitude: of the noise, 1 being 32768 steps.
+        golden: from float64 draws to the steps of the old rule.
+
+    Raises:
+        Refused: if an impulse does not see to it.
+    """
+    draws = rule_generator(name, seed).standard_normal(samples)
+    steps, signal = golden(draws), amplitude * draws.astype(np.float32).astype(np.float64)
+    parts = [{"noise": {"name": name, "seed": seed}, "amplitude": amplitude}]
+    for sign in (1, -1):
+        differing = np.flatnonzero(sign * (steps - np.rint(signal * 32768)) > 0)
+        if len(differing):
+            parts.append({"impulses": differing.tolist(), "amplitude": sign * NUDGE})
+            signal[differing] += sign * NUDGE
+    if not np.array_equal(np.rint(signal * 32768), steps):
+        raise Refused(f"noise {name!r} cannot be said as a sum of parts")
+    return parts
+
+
+# Public files that sidecars speak of.
+DATA_SHA256 = {
+    "clips/test.wav": "3c139b1dcd0ebebbe6417038d75126b25fbf259b7993eedce5130bc200f55049",
+    "k600/Kinetics_600_vallist.txt.gz": (
+        "c1908395a12165a8ff8e2fd3b203736a8cb812ab995e089f87f005c270fcef79"
+    ),
+    "k600/K600_audio_file.txt.gz": (
+        "1109ecf2d2b661c87ee126bfc401c7108350ab5d0a7b4254e8f55508bda2be10"
+    ),
+}
+
+
+def data_source(sidecar: Sidecar, path: str) -> dict[str, Any]:
+    """Return the source of a public file, plain or compressed.
+
+    Raises:
+        Refused: if it is none that is known, and is not beside the folder of golden cases.
+    """
+    folder = sidecar.path.resolve().parents[2] / "data"
+    for name in (path, f"{path}.gz"):
+        if (folder / name).is_file():
+            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            return {"data": {"path": name, "sha256": digest}}
+        if name in DATA_SHA256:
+            return {"data": {"path": name, "sha256": DATA_SHA256[name]}}
+    raise Refused(f"a file {path} that is not in {folder}")
+
+
+def keep_used(content: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Converted:
+    """Return a file with those arrays that its cases name."""
+    used = _named_arrays(content["cases"])
+    return Converted(content, {name: array for name, array in arrays.items() if name in used})
+
+
+def _named_arrays(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        named = {v for k, v in value.items() if k == "array" and isinstance(v, str)}
+        return named.union(*map(_named_arrays, value.values()))
+    return set().union(*map(_named_arrays, value)) if isinstance(value, list) else set()
 
 
 def find_tolerance(names: Iterable[str], *sources: Mapping[str, Any]) -> Tolerance:
