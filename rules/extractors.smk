@@ -156,6 +156,7 @@ rule index_features:
     input:
         shards=studies.feature_indices,
         manifest="results/{study}/manifest.parquet",
+        files="results/{study}/files.json",
         intervals=[f"results/{{study}}/intervals/{split}.parquet" for split in SPLITS],
         checkpoint=studies.weights,
     output:

@@ -126,14 +126,15 @@ rule make_intervals:
 
 
 rule gather_manifest:
-    """All videos with their status; stops here if too many are left out."""
+    """All videos with their status, and counts of them; stops if too many are left out."""
     input:
         manifests=studies.manifests,
         # Snakemake skips what is missing behind a job that must run again if every path to it
         # is ancient, as that through probe_videos is.
         weights=studies.checked_weights,
     output:
-        "results/{study}/manifest.parquet",
+        manifest="results/{study}/manifest.parquet",
+        files="results/{study}/files.json",
     log:
         "logs/{study}/gather_manifest.log",
     benchmark:
@@ -146,6 +147,7 @@ rule gather_manifest:
         runtime=30,
     params:
         max_bad_fraction=settings.max_bad_fraction,
+        passed_over="results/{study}/.cache/videos/passed_over.json",
         code=code_fingerprint("avlib.media.manifest"),
     script:
         "../workflow_scripts/gather_manifest.py"

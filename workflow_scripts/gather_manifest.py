@@ -10,6 +10,8 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 with job_log(Path(smk.log[0])):
     gather_manifest(
         [Path(path) for path in smk.input.manifests],
-        Path(smk.output[0]),
+        Path(smk.output.manifest),
+        Path(smk.output.files),
+        passed_over=Path(smk.params.passed_over),
         max_bad_fraction=smk.params.max_bad_fraction,
     )

@@ -11,6 +11,7 @@ with job_log(Path(smk.log[0])):
     index_features(
         shards=[Path(path) for path in smk.input.shards],
         manifest=Path(smk.input.manifest),
+        files=Path(smk.input.files),
         checkpoint=next(map(Path, smk.input.checkpoint), None),
         study=smk.wildcards.study,
         extraction=smk.params.extraction,

@@ -1,5 +1,6 @@
 """The index of all feature files of a study, and a summary of how they were made."""
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ def index_features(
     *,
     shards: Sequence[Path],
     manifest: Path,
+    files: Path,
     checkpoint: Path | None,
     study: str,
     extraction: dict[str, object],
@@ -34,6 +36,7 @@ def index_features(
     Args:
         shards: feature indices of the shards.
         manifest: all videos of the study.
+        files: JSON file of `avlib.media.manifest.count_files`.
         checkpoint: weights; None for random ones.
         study: its name.
         extraction: settings and views.
@@ -57,6 +60,7 @@ def index_features(
     summary = {
         "study": study,
         "counts": {
+            "media_files": json.loads(files.read_text("utf-8")),
             "videos": count_statuses(read_table(manifest, MANIFEST)),
             "feature_files": int((rows["status"] == "ok").sum()),
             "features": count_statuses(rows),

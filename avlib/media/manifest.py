@@ -1,20 +1,39 @@
-"""The manifest of a whole study, and whether enough of it can be used."""
+"""The manifest of a whole study, what became of its files, and whether enough can be used."""
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.io.atomic import write_json
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 
 logger = logging.getLogger(__name__)
 
+NAMES_LISTED = 10  # of the videos of one status
 
-def gather_manifest(shards: Sequence[Path], target: Path, *, max_bad_fraction: float) -> None:
-    """Join the manifests of all shards, and say which videos are left out and why.
+
+def gather_manifest(
+    shards: Sequence[Path],
+    target: Path,
+    counts_target: Path,
+    *,
+    passed_over: Path,
+    max_bad_fraction: float,
+) -> None:
+    """Join the manifests of all shards, and count the files that are used and left out.
+
+    Args:
+        shards: their manifests.
+        target: table to write.
+        counts_target: JSON file of `count_files` to write.
+        passed_over: JSON file of numbers of files by suffix, as `scan` writes it; it may be absent.
+        max_bad_fraction: share of the videos that may be left out.
 
     Raises:
         DataError: if there are no videos, or more than `max_bad_fraction` are left out.
@@ -28,7 +47,43 @@ def gather_manifest(shards: Sequence[Path], target: Path, *, max_bad_fraction: f
         logger.info("left out: %s (%s): %s: %s", row.video_id, row.path, row.status, row.message)
     found = check_bad_fraction(rows, f"videos of {target.parent.name}", max_bad_fraction)
     logger.log(logging.WARNING if len(bad) else logging.INFO, "%s: %s", found, target)
+    others = json.loads(passed_over.read_text("utf-8")) if passed_over.exists() else {}
+    if others:
+        ordered = sorted(others.items(), key=lambda item: -item[1])
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in ordered)
+        logger.warning(
+            "%d files of %s are passed over (%s): no video or sound files that the study uses",
+            sum(others.values()),
+            target.parent.name,
+            kinds,
+        )
+    write_json(counts_target, count_files(rows, others))
     write_table(rows, target, MANIFEST)
+
+
+def count_files(manifest: pd.DataFrame, passed_over: Mapping[str, int]) -> dict[str, Any]:
+    """Return what became of the files of a study.
+
+    Args:
+        manifest: table of kind MANIFEST.
+        passed_over: numbers of other files by suffix.
+
+    Returns:
+        `found`: number of files, those passed over included; `used`: number of files that are
+        used; `left_out`: by status, `count` of videos and up to NAMES_LISTED `names` of them,
+        those without a file (`missing`) included; `passed_over` as given.
+    """
+    files = manifest[manifest["path"] != ""].drop_duplicates(["video_id", "path"])
+    bad = manifest[manifest["status"] != "ok"].drop_duplicates(["video_id", "path"])
+    return {
+        "found": len(files) + sum(passed_over.values()),
+        "used": int((files["status"] == "ok").sum()),
+        "left_out": {
+            str(status): {"count": len(rows), "names": list(rows["video_id"][:NAMES_LISTED])}
+            for status, rows in bad.groupby("status", sort=True)
+        },
+        "passed_over": dict(passed_over),
+    }
 
 
 def check_bad_fraction(rows: pd.DataFrame, what: str, max_bad_fraction: float) -> str:

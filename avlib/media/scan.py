@@ -1,20 +1,22 @@
-"""What lies on disk, by shard: the fingerprints that decide which shards are done again.
+"""Fingerprints of the files on disk, by shard; they decide which shards are done again.
 
-A file's content hash is taken once and kept with its size and time, so that a later look costs
-one `stat` a file, and a file that was only touched keeps its hash.
+A file's content hash is computed once and kept with its size and modification time, so that a
+later scan costs one `stat` a file, and a file that was only touched keeps its hash.
 """
 
 import errno
 import hashlib
 import json
 import stat
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from avlib.io.atomic import write_json
-from avlib.media.videos import SOUND_SUFFIXES, Video, is_hdf5
+from avlib.media.videos import SOUND_SUFFIXES, Video, count_passed_over, is_hdf5
 
 SAMPLE_BYTES = 64 * 1024
 THREADS = 16  # hashing waits for the disk
@@ -64,13 +66,27 @@ def content_hash(path: Path) -> str:
 
 
 def scan(
-    videos: Iterable[Video], *, shards: int, folder: Path, are_on_disk: bool = True
+    videos: Iterable[Video],
+    *,
+    shards: int,
+    folder: Path,
+    are_on_disk: bool = True,
+    searched: Iterable[Path] = (),
 ) -> dict[int, str]:
     """Write the list of each shard's videos to `folder`; return the fingerprint of each shard.
 
-    A list is rewritten only if it changes. Fingerprints do not depend on file times, and where
-    `are_on_disk` is False, because the workflow makes the videos itself, not on contents either.
+    A list is rewritten only if it changes. Fingerprints do not depend on file times.
+
+    Args:
+        videos: of the study.
+        shards: number of shards, a power of two.
+        folder: where the lists are kept, and the number of files that were passed over.
+        are_on_disk: False where the workflow renders the videos itself; fingerprints then do not
+            depend on contents.
+        searched: folders in which the videos were found; other files in them are counted.
     """
+    videos = list(videos)
+    _write_passed_over(folder, videos, searched)
     by_shard: dict[int, list[Video]] = {shard: [] for shard in range(shards)}
     for video in videos:
         by_shard[shard_of(video.video_id, shards)].append(video)
@@ -84,6 +100,20 @@ def scan(
 def shard_list(folder: Path, shard: int | str) -> Path:
     """Return the path of a shard's list of videos."""
     return folder / f"{shard}.json"
+
+
+def passed_over_file(folder: Path) -> Path:
+    """Return the path of the number of files by suffix that `scan` passed over."""
+    return folder / "passed_over.json"
+
+
+def _write_passed_over(folder: Path, videos: list[Video], searched: Iterable[Path]) -> None:
+    total: Counter[str] = Counter()
+    for place in searched:
+        total.update(count_passed_over(place, videos))
+    target, counts = passed_over_file(folder), dict(total)
+    if counts != _read_cache(target):
+        write_json(target, counts)
 
 
 def read_scan(source: Path) -> list[ScannedVideo]:
@@ -121,26 +151,38 @@ def _scan_shard(
         for video in sorted(members, key=lambda v: (v.video_id, v.split, v.path or ""))
     ]
     target, entries = shard_list(folder, shard), [asdict(video) for video in scanned]
-    if not target.exists() or entries != json.loads(target.read_text("ascii")):
+    if entries != _read_cache(target):
         write_json(target, entries)
     return fingerprint(scanned)
 
 
+def _read_cache(path: Path) -> Any:
+    """Return the content of a JSON file; None if it is missing or torn, as after a power cut."""
+    try:
+        return json.loads(path.read_text("ascii"))
+    except (OSError, ValueError):
+        return None
+
+
 class _HashCache:
-    """Content hashes by path, size and time of change, kept in one file a shard."""
+    """Content hashes by path, size and modification time, kept in one file a shard."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.old = json.loads(path.read_text("ascii")) if path.exists() else {}
+        content = _read_cache(path)
+        self.old: dict[str, Any] = content if isinstance(content, dict) else {}
         self.new: dict[str, list[int | str]] = {}
 
     def add(self, path: str) -> None:
-        """Take the hash of a file, or keep the known one if the file looks the same."""
+        """Compute the hash of a file, or keep the known one if size and time are the same."""
         try:
             state = Path(path).stat()
             seen = [state.st_size, state.st_mtime_ns]
-            old = self.old.get(path)
-            digest = old[2] if old and old[:2] == seen else content_hash(Path(path))
+            match self.old.get(path):
+                case [int(), int(), str(known)] as old if old[:2] == seen:
+                    digest = known
+                case _:
+                    digest = content_hash(Path(path))
         except OSError:
             return
         self.new[path] = [*seen, digest]
@@ -150,6 +192,6 @@ class _HashCache:
         return str(self.new[path][2]) if path in self.new else None
 
     def write(self) -> None:
-        """Keep the hashes that were asked for."""
+        """Keep the hashes of all paths that were added."""
         if self.new != self.old:
             write_json(self.path, self.new)

@@ -131,7 +131,14 @@ class _Shard:
             n_samples = len(self.old[video_id])
             copy_waveform(self.pack, video_id, self.old[video_id])
         else:
-            n_samples = pack_sound(self.pack, video_id, path, self.settings, decoded)
+            n_samples = pack_sound(
+                self.pack,
+                video_id,
+                path,
+                self.settings,
+                decoded,
+                is_substitute=source.sound is not None,
+            )
         if n_samples:
             self.pack[video_id].attrs.update(
                 rate_hz=self.settings.sample_rate,
@@ -155,8 +162,11 @@ class _Shard:
         source = self.sources[row.video_id]
         path = _sound_path(source)
         is_own = row.status == "ok" and str(path) == row.path and not is_hdf5(path)
+        is_substitute = source.sound is not None
         is_short = row.duration_s <= LONGEST_TOGETHER_S
-        if not (is_own and is_short and is_decoded_by_ffmpeg(path, self.settings)):
+        if not (
+            is_own and is_short and is_decoded_by_ffmpeg(self.settings, is_substitute=is_substitute)
+        ):
             return False
         is_there = row.video_id in self.pack
         return not is_there and not self._has_old(row.video_id, self._key(source, row.content_hash))

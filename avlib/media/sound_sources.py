@@ -16,7 +16,6 @@ from avlib.errors import DataError
 from avlib.io.packs import as_float32, write_waveform
 from avlib.media.decode import SPOOL_BYTES, DecodedSound, extract_channels, extract_waveform
 from avlib.media.resample import resample_mono
-from avlib.media.videos import SOUND_SUFFIXES
 
 BLOCK_SAMPLES = 1 << 20
 
@@ -48,10 +47,21 @@ def pack_sound(
     path: Path,
     settings: SoundSettings,
     decoded: DecodedSound | None = None,
+    *,
+    is_substitute: bool = False,
 ) -> int:
-    """Add the sound of a file to a pack under the video's id; return the number of samples.
+    """Add the audio of a file to a pack under the video's id; return the number of samples.
 
     A file without samples adds nothing. What is `decoded` already is not decoded again.
+
+    Args:
+        pack: HDF5 file to write.
+        video_id: name of the data set.
+        path: a media file.
+        settings: rate, resampler and channels.
+        decoded: the audio of the file, if another process has decoded it.
+        is_substitute: whether the file is used in place of a video's own audio; TIM's loader of
+            wav folders then decides the samples.
 
     Raises:
         DataError: if the file cannot be decoded.
@@ -61,10 +71,10 @@ def pack_sound(
     folder = str(Path(pack.filename).parent)
     with SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool:
         raw = cast(BinaryIO, spool)
-        if is_decoded_by_ffmpeg(path, settings):
+        if is_decoded_by_ffmpeg(settings, is_substitute=is_substitute):
             _, channels = extract_waveform(path, settings.sample_rate, raw, settings.n_channels)
             return _pack_decoded(pack, video_id, DecodedSound(raw, channels), settings)
-        if path.suffix.lower() in SOUND_SUFFIXES:
+        if is_substitute:
             _write_sound_file(path, settings.sample_rate, raw)
         else:
             _write_soxr(path, settings.sample_rate, raw, folder)
@@ -74,10 +84,9 @@ def pack_sound(
         return n_samples
 
 
-def is_decoded_by_ffmpeg(path: Path, settings: SoundSettings) -> bool:
+def is_decoded_by_ffmpeg(settings: SoundSettings, *, is_substitute: bool) -> bool:
     """Say whether the samples of a media file are those that the ffmpeg command writes."""
-    is_sound_file = path.suffix.lower() in SOUND_SUFFIXES
-    return settings.channels == "own" or (settings.resampler == "ffmpeg" and not is_sound_file)
+    return settings.channels == "own" or (settings.resampler == "ffmpeg" and not is_substitute)
 
 
 def _pack_decoded(

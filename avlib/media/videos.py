@@ -1,8 +1,9 @@
-"""Which files a study has: a folder searched, or ids looked up in one."""
+"""Which media files a study has: all of a folder, or those of given ids."""
 
 import logging
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +17,21 @@ VIDEO_SUFFIXES = {
     ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov",
     ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv",
 }
+SOUND_SUFFIXES = {
+    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
+}
 # fmt: on
-SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | SOUND_SUFFIXES
 HDF5_SUFFIXES = {".hdf5", ".h5"}
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class Video:
-    """A video of a study.
+    """A video or recording of a study.
 
     Attributes:
         path: its file; None where none was found for the id.
-        sound: a file that stands in for the video's own sound.
+        sound: a file whose audio is used in place of the video's own.
     """
 
     video_id: str
@@ -36,25 +40,53 @@ class Video:
     sound: str | None = None
 
 
-def find_videos(folder: Path) -> list[str]:
-    """Return the paths of all video files in a folder and its subfolders, sorted.
+def find_media(folder: Path, *, includes_sounds: bool = True) -> list[str]:
+    """Return the paths of all video and sound files in a folder and its subfolders, sorted.
 
-    Links are followed, each real folder once. Hidden files are left out.
+    Links are followed, each real folder once. Hidden files are not found. A sound file is found
+    only if no video has the same id, as it is then most likely the extracted audio of the video.
+
+    Args:
+        folder: the folder.
+        includes_sounds: whether sound files are found at all.
 
     Raises:
         ConfigError: if the folder does not exist.
     """
     if not folder.is_dir():
         raise ConfigError(f"videos: {folder} is not a folder")
-    return find_files(folder, VIDEO_SUFFIXES)
+    videos = find_files(folder, VIDEO_SUFFIXES)
+    if not includes_sounds:
+        return videos
+    ids = {_video_id(path) for path in videos}
+    sounds = find_files(folder, SOUND_SUFFIXES)
+    return sorted([*videos, *(path for path in sounds if _video_id(path) not in ids)])
 
 
-def find_files(folder: Path, suffixes: Container[str]) -> list[str]:
-    """Return the paths of all files with one of `suffixes`, found as `find_videos` finds videos."""
+def find_files(folder: Path, suffixes: Container[str] | None) -> list[str]:
+    """Return the paths of all files with one of `suffixes`, or all, found as by `find_media`."""
     return sorted(_walk(folder, suffixes, seen=set()))
 
 
-def _walk(folder: Path, suffixes: Container[str], seen: set[str]) -> Iterator[str]:
+def count_passed_over(folder: Path, used: Iterable[Video]) -> dict[str, int]:
+    """Return the number of files in a folder that no video of a study is made from.
+
+    Args:
+        folder: searched as by `find_media`; if it does not exist, nothing is counted.
+        used: the videos of the study.
+
+    Returns:
+        numbers by suffix in lower case, the most frequent first; `no suffix` for files without.
+    """
+    if not folder.is_dir():
+        return {}
+    known = {path for video in used for path in (video.path, video.sound)}
+    others = (path for path in find_files(folder, None) if path not in known)
+    suffixes = (readable(Path(path).suffix.lower()) or "no suffix" for path in others)
+    return dict(Counter(suffixes).most_common())
+
+
+def _walk(folder: Path, suffixes: Container[str] | None, seen: set[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in seen:
         return
@@ -69,7 +101,7 @@ def _walk(folder: Path, suffixes: Container[str], seen: set[str]) -> Iterator[st
             continue
         if _is_folder(entry):
             yield from _walk(Path(entry.path), suffixes, seen)
-        elif Path(entry.name).suffix.lower() in suffixes:
+        elif suffixes is None or Path(entry.name).suffix.lower() in suffixes:
             yield entry.path
 
 
@@ -81,17 +113,24 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def folder_videos(folder: Path, split: str) -> list[Video]:
-    """Return every video file below `folder`; the id is the file's name without its suffix."""
-    return sorted(Video(_video_id(path), split, path) for path in find_videos(folder))
+    """Return every media file below `folder`; the id is the file's name without its suffix."""
+    return sorted(Video(_video_id(path), split, path) for path in find_media(folder))
 
 
-def named_videos(folder: Path, splits: Iterable[tuple[str, str]]) -> list[Video]:
+def named_videos(
+    folder: Path, splits: Iterable[tuple[str, str]], *, includes_sounds: bool = False
+) -> list[Video]:
     """Return the file of each (video_id, split), looked up by name in `folder`.
 
     An id with several files yields them all; one without a file yields a path of None.
+
+    Args:
+        folder: searched with its subfolders.
+        splits: the ids, each with its split.
+        includes_sounds: whether an id without a video may have a sound file.
     """
     by_id: dict[str, list[str]] = {}
-    for path in find_videos(folder):
+    for path in find_media(folder, includes_sounds=includes_sounds):
         by_id.setdefault(_video_id(path), []).append(path)
     return sorted(
         (
@@ -104,7 +143,7 @@ def named_videos(folder: Path, splits: Iterable[tuple[str, str]]) -> list[Video]
 
 
 def is_hdf5(path: str | Path) -> bool:
-    """Say whether a configured source of sound is one HDF5 file of all videos."""
+    """Say whether a path has the suffix of an HDF5 file."""
     return Path(path).suffix.lower() in HDF5_SUFFIXES
 
 
@@ -139,14 +178,14 @@ def _video_id(path: str) -> str:
 
 
 def readable(path: str) -> str:
-    """Return a path as text, with the odd bytes of names that are not UTF-8 escaped."""
-    if path.isascii():  # said at once, and true of most
+    """Return a path as text; bytes of names that are not UTF-8 are escaped."""
+    if path.isascii():  # quick to find, and true of most
         return path
     return os.fsencode(path).decode("utf-8", errors="backslashreplace")
 
 
 def is_safe_id(video_id: str) -> bool:
-    """Say whether an id can name a file and a data set without leaving its folder."""
+    """Say whether an id can be the name of a file and of a data set, and stay in its folder."""
     return (
         video_id not in {"", ".", ".."}
         and not set(video_id) & set("/\\\0\n\r")

@@ -21,14 +21,13 @@ from avlib.datasets.published import read_published
 from avlib.datasets.splits import SPLITS, share_of, split_of
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
-from avlib.media.videos import SOUND_SUFFIXES, VIDEO_SUFFIXES, find_files, is_safe_id, readable
+from avlib.media.videos import MEDIA_SUFFIXES, find_files, is_safe_id, readable
 from avlib.soundtracks.folds import ALL
 from avlib.soundtracks.tables import LABELLED_FILES
 
 logger = logging.getLogger(__name__)
 
 KINETICS_FOLDERS = ("train", "val")
-MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 # Columns of a list, under our names and those of ESC-50.
 COLUMNS = {
     "file": ("file", "filename"),

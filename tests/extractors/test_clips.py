@@ -183,10 +183,12 @@ def test_the_summary_counts_what_was_left_out(tmp_path, video):
     files = make_shard(tmp_path, [video, broken])
     broken.write_bytes(b"no video")
     extract(files)
+    (tmp_path / "files.json").write_text('{"found": 2}')
     index = partial(
         index_features,
         shards=[files.index],
         manifest=files.manifests[0],
+        files=tmp_path / "files.json",
         checkpoint=files.checkpoint,
         study="s",
         extraction=SETTINGS,
@@ -199,6 +201,7 @@ def test_the_summary_counts_what_was_left_out(tmp_path, video):
     counts = json.loads((tmp_path / "summary.json").read_text())["counts"]
     assert counts["features"] == {"ok": 1, "unreadable": 1}
     assert (counts["feature_files"], counts["intervals"]) == (1, 7)
+    assert counts["media_files"] == {"found": 2}
 
 
 def test_intervals_without_frame_numbers_are_left_out(tmp_path, video):

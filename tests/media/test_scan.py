@@ -1,6 +1,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from avlib.media.scan import read_scan, scan, shard_list, shard_of
 from avlib.media.videos import Video
 
@@ -70,3 +72,14 @@ def test_names_that_are_not_utf8_survive_the_list(tmp_path):
     Path(path).write_bytes(b"x")
     scan([Video("odd", "test", path)], shards=1, folder=tmp_path)
     assert read_scan(shard_list(tmp_path, 0))[0].path == path
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"a": [1, 2', b"\x00" * 40, b"null", b'{"%s": [1]}', b"7"])
+def test_torn_caches_are_made_again(tmp_path, torn):
+    members = videos(tmp_path / "videos")
+    before = scan(members, shards=1, folder=tmp_path / "lists")
+    kept = read_scan(shard_list(tmp_path / "lists", 0))
+    for cache in (tmp_path / "lists").iterdir():
+        cache.write_bytes(torn.replace(b"%s", str(tmp_path / "videos" / "a.mp4").encode()))
+    assert scan(members, shards=1, folder=tmp_path / "lists") == before
+    assert read_scan(shard_list(tmp_path / "lists", 0)) == kept

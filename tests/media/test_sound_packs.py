@@ -101,7 +101,7 @@ def test_only_changed_videos_are_decoded_again(folder, monkeypatch):
     decoded = []
     monkeypatch.setattr(
         "avlib.media.sound_packs.pack_sound",
-        lambda _pack, video_id, *_: decoded.append(video_id) or 0,
+        lambda _pack, video_id, *_, **__: decoded.append(video_id) or 0,
     )
     pack(folder_videos(folder / "videos", "test"), folder)
     assert decoded == []
@@ -230,3 +230,22 @@ def test_a_pack_of_own_channels_holds_what_the_command_writes(tmp_path):
             assert manifest["audio_duration_s"][video_id] == len(expected) / 44_100
     pack(videos, tmp_path, settings)  # from the last pack
     assert (tmp_path / "pack.h5").read_bytes() == first
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SoundSettings(24_000, "soxr")])
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.m4a", "a.opus", "a.flac", "a.aiff", "a.ogg"])
+def test_sound_files_among_the_videos_are_decoded_as_videos_are(tmp_path, name, settings):
+    options = ("-vn",) if name != "a.ogg" else ("-vn", "-c:a", "libvorbis")
+    codec = {"a.wav": "pcm_s16le", "a.mp3": "libmp3lame", "a.aiff": "pcm_s16be"}.get(name, "aac")
+    codec = {"a.opus": "libopus", "a.flac": "flac", "a.ogg": "libvorbis"}.get(name, codec)
+    rate = 48_000 if name == "a.opus" else 44_100
+    path = make_video(
+        tmp_path / "videos" / name, audio_codec=codec, options=options, sample_rate=rate
+    )
+    manifest = pack(folder_videos(tmp_path / "videos", "test"), tmp_path, settings)
+    assert manifest["status"]["a"] == "ok"
+    assert manifest["audio_duration_s"]["a"] == pytest.approx(2, abs=0.06)
+    assert np.isnan(manifest["fps"]["a"])
+    if settings.resampler == "ffmpeg":
+        with h5py.File(tmp_path / "pack.h5") as file:
+            np.testing.assert_array_equal(file["a"], of_the_command(path, settings))
