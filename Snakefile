@@ -25,31 +25,23 @@ include: "rules/download.smk"
 
 onstart:
     try:
-        lock_folder(studies.results)
+        lock_folder(files.results)
     except LockedError as error:
         sys.exit(f"error: {error}")
 
 
 rule all:
-    """All results of the main study."""
+    """All results of the studies that are configured; of the study of AVE where none is."""
     default_target: True
     input:
-        studies.ave_targets(),
+        lambda wildcards: files.targets(*settings.chosen),
 
 
-rule k600:
-    """All results of the study of Kinetics-600."""
-    input:
-        lambda wildcards: studies.soundtrack_targets("k600"),
+# A target a study: ave, k600, llp, custom, sounds.
+for section, study in settings.sections.items():
 
-
-rule llp:
-    """All results of the study of LLP."""
-    input:
-        lambda wildcards: studies.llp_targets(),
-
-
-rule sounds:
-    """All results of the study of the user's own labelled sounds."""
-    input:
-        lambda wildcards: studies.soundtrack_targets(settings.sounds.name),
+    rule:
+        name:
+            section
+        input:
+            lambda wildcards, study=study: files.targets(study),

@@ -12,14 +12,14 @@ import yaml
 
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
-from avlib.studies import AnyStudy, Config, load_config
-from avlib.studies.ave import Ave
-from avlib.studies.custom import Custom
-from avlib.studies.k600 import K600, Sounds
-from avlib.studies.llp import Llp
+from avlib.origins import Weights
+from avlib.studies import Config, load_config
+from avlib.studies.base import Place, Study
+from avlib.workflow.weights import check_weights
 
 GIB = 1 << 30
 LEAST_FREE_GIB = 10
+RESULTS = Path("results")
 
 Finding = tuple[bool, str]  # whether it is well, and what to say
 
@@ -106,78 +106,66 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
         yield False, str(error)
         return
     yield True, f"configuration: {', '.join(map(str, [config_file, *overlays]))}"
-    for section in type(config).model_fields:
-        study = getattr(config, section)
-        if isinstance(study, AnyStudy):
-            yield from _study(section, study)
+    if config.device == "cuda":
+        yield _attempt(_cuda)
+    for study in config.sections.values():
+        place = Place(RESULTS / study.name, config.seed)
+        yield from _files(study)
+        for weights in study.weights().values():
+            if weights.origin == "given":
+                yield _attempt(partial(_weights, study, weights, place))
+    for study in config.chosen:
+        # Of paths that are missing enough has been said.
+        paths = [path for path in study.files().values() if path is not None]
+        if not study.is_rendered and paths and all(path.exists() for path in paths):
+            yield _attempt(partial(_videos, study, Place(RESULTS / study.name, config.seed)))
 
 
-def _study(name: str, study: AnyStudy) -> Iterator[Finding]:
-    for key, path in _paths(study).items():
-        if path is not None:
-            exists = path.is_dir() if key in {"videos", "folder"} else path.exists()
-            remedy = "" if exists else "; correct the path, or mount its disk"
-            yield exists, f"{name}.{key}: {path} {'exists' if exists else 'is missing'}{remedy}"
-    preset = study.preset if isinstance(study, Ave | Custom) else ""
-    for network, weights in study.checkpoints:
-        if isinstance(weights, Path):
-            yield _attempt(partial(_checkpoint, name, network, weights, preset))
-    if isinstance(study, Llp):
-        for variant, weights in study.checkpoints.parsers.items():
-            yield _attempt(partial(_checkpoint, name, f"parsers.{variant}", weights, preset))
+def _cuda() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("device: cuda, but torch finds no GPU; set device: auto, or cpu")
+    return "device: cuda, and there is a GPU"
 
 
-def _paths(study: AnyStudy) -> dict[str, Path | None]:
-    """Return what a section names that must exist, beside weights, by key."""
-    if isinstance(study, K600):
-        given = {f"video_scores.{key}": path for key, path in study.video_scores}
-        return {"videos": study.videos, "classes": study.classes, **given}
-    if isinstance(study, Llp):
-        return {
-            "labels": study.labels,
-            "videos": study.videos,
-            **{f"features.{kind}": path for kind, path in study.features},
-            **{f"pseudo_labels.{m}": getattr(study.pseudo_labels, m) for m in ("audio", "visual")},
-            **{f"teachers.{m}.tokenizer": teacher.tokenizer for m, teacher in study.teachers},
-        }
-    if isinstance(study, Sounds):
-        return {"folder": study.folder, "table": study.table}
-    paths: dict[str, Path | None] = {
-        "videos": study.videos,
-        "sound": study.sound,
-        "annotations": study.annotations,
-        "pretraining.checkpoint": study.pretraining.checkpoint,
-        **{f"intervals.{split}": path for split, path in study.intervals},
-        **{f"splits.{split}": path for split, path in study.splits},
-    }
-    if isinstance(study, Ave):
-        paths |= {f"vgg_features.{modality}": path for modality, path in study.vgg_features}
-        paths["tim.checkpoint"] = study.tim.checkpoint
-    return paths
+def _files(study: Study) -> Iterator[Finding]:
+    for key, path in study.files().items():
+        if path is None:
+            continue
+        name, exists = f"{study.key(key)}: {path}", path.exists()
+        if not exists:
+            yield False, f"{name} is missing; correct the path, or mount its disk"
+        elif path.is_dir() and not any(path.iterdir()):
+            yield False, f"{name} is an empty folder; correct the path"
+        else:
+            yield True, f"{name} exists"
 
 
-def _checkpoint(name: str, network: str, weights: Path, preset: str) -> str:
-    from avlib.extractors.registry import EXTRACTORS
-    from avlib.tim.checkpoint import load_tim
-    from avlib.tim.recipes import TIM_RECIPES
+def _weights(study: Study, weights: Weights, place: Place) -> str:
+    """Check weights as rule check_weights does, against what is there before a run."""
+    key, path = study.key(f"checkpoints.{weights.network}"), weights.path
+    if path is None or not path.is_file():
+        raise ConfigError(f"{key}: {path} is no file; correct the path")
+    inputs = study.check_inputs(weights.network, place)
+    with TemporaryDirectory() as folder:
+        check_weights(
+            weights.network,
+            path,
+            Path(folder, "given.json"),
+            inputs={name: file for name, file in inputs.items() if file.is_file()},
+            options=study.check_options(weights.network),
+        )
+    return f"{key}: {path} fits"
 
-    if network.startswith("parsers."):
-        from avlib.valor.weights import feature_widths
 
-        feature_widths(weights, network.removeprefix("parsers."))
-    elif network == "soundtrack":
-        from avlib.soundtracks.scores import load_soundtrack_network
-
-        load_soundtrack_network(weights)
-    elif network == "tim":
-        recipe = TIM_RECIPES["ave"]
-        load_tim(weights, nhead=recipe.nhead, num_feats=recipe.num_feats)
-    else:
-        extractor, values = EXTRACTORS[network], {"preset": preset, "backend": "transformers"}
-        with TemporaryDirectory() as folder:
-            options = {name: values[name] for name in extractor.options}
-            extractor.check_weights(weights, Path(folder, "report.json"), **options)
-    return f"{name}.checkpoints.{network}: {weights} fits"
+def _videos(study: Study, place: Place) -> str:
+    """Read the study's tables, and look for its files, as a run does."""
+    videos = study.list_videos(place)
+    found = sum(video.path is not None or video.sound is not None for video in videos)
+    if not found:
+        raise ConfigError(f"{study.section}: none of its {len(videos)} files is found")
+    return f"{study.section}: {found} of {len(videos)} files are found"
 
 
 def _attempt(look: Callable[[], str]) -> Finding:

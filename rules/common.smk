@@ -1,20 +1,29 @@
-"""The checked configuration, wildcards and what the rules ask about the studies."""
+"""The checked configuration, wildcards and what the rules ask about the studies, by paper."""
 
+import re
 from pathlib import Path
 
-from avlib.studies import load_config
-from avlib.studies.ave import Ave
-from avlib.datasets.splits import SPLITS
-from avlib.studies.llp import Llp
-from avlib.studies.custom import Custom
-from avlib.studies.k600 import K600, Sounds
 from avlib.datasets.llp import LABEL_FILES
+from avlib.datasets.splits import SPLITS
 from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS
 from avlib.io.provenance import code_fingerprint
+from avlib.studies import load_config
+from avlib.studies.llp import Llp
+from avlib.studies.soundtrack_study import SoundtrackStudy
+from avlib.studies.tim_study import MODALITIES, FeatureStudy
+from avlib.valor.recipes import PARSER_RECIPES
 from avlib.workflow import Workflow
 
 settings = load_config(config)
-studies = Workflow(settings, results=Path("results"), rescan=workflow.is_main_process)
+_workflow = Workflow(settings, results=Path("results"), rescan=workflow.is_main_process)
+files, weights, media = _workflow.files, _workflow.weights, _workflow.media
+extractors, tim = _workflow.extractors, _workflow.tim
+soundtracks, valor = _workflow.soundtracks, _workflow.valor
+
+FOLD = "[A-Za-z0-9_.-]+"
+MODALITY = "|".join(MODALITIES)
+VARIANT = "|".join(map(re.escape, PARSER_RECIPES))
+NETWORKS = "|".join({row.network: None for row in EXTRACTORS.values()})
 
 
 wildcard_constraints:
@@ -22,11 +31,9 @@ wildcard_constraints:
     shard="[0-9]+",
     split="|".join(SPLITS),
     extractor="|".join(EXTRACTORS),
-    modality="audio_visual|audio|visual",
-    fold="[A-Za-z0-9_.-]+",
+    modality=MODALITY,
+    fold=FOLD,
     kind="|".join(VIDEO_EXTRACTORS),
-    variant=r"han|valor\+{0,2}",
-    network=(
-        f"{'|'.join(EXTRACTORS)}|tim/(audio_visual|audio|visual)"
-        r"|soundtrack/[A-Za-z0-9_.-]+|parser/(han|valor\+{0,2})"
-    ),
+    variant=VARIANT,
+    # The networks of a paper have the part of their name behind the slash where one is trained.
+    network=f"{NETWORKS}|tim(/({MODALITY}))?|soundtrack(/{FOLD})?|parser/({VARIANT})",

@@ -4,13 +4,13 @@
 rule download_llp:
     """LLP's clips, into the folder llp.videos; continues where it was interrupted."""
     input:
-        studies.download_list,
+        lambda wildcards: valor.download_list(settings.llp),
     output:
-        "results/llp/download.csv",
+        f"results/{settings.llp.name}/download.csv",
     log:
-        "logs/llp/download_llp.log",
+        f"logs/{settings.llp.name}/download_llp.log",
     benchmark:
-        "logs/llp/download_llp.tsv"
+        f"logs/{settings.llp.name}/download_llp.tsv"
     # Nodes of a cluster seldom reach the internet.
     localrule: True
     conda:
@@ -19,8 +19,8 @@ rule download_llp:
     resources:
         mem_mb=2_000,
     params:
-        folder=studies.download_folder,
-        settings=studies.download_settings,
+        folder=lambda wildcards: valor.download_folder(settings.llp),
+        settings=settings.llp.download.model_dump(),
         code=code_fingerprint("avlib.valor.download"),
     script:
         "../workflow_scripts/download_videos.py"

@@ -2,17 +2,16 @@
 
 
 rule check_weights:
-    """Given weights fit their network; seen before any video is."""
+    """Given weights fit their network; among the first jobs of a run, whatever the paper."""
     input:
-        studies.given_weights,
+        unpack(weights.check_inputs),
     output:
         "results/{study}/model/{network}/given.json",
     log:
         "logs/{study}/check_weights/{network}.log",
     benchmark:
         "logs/{study}/check_weights/{network}.tsv"
-    wildcard_constraints:
-        network="|".join(EXTRACTORS),
+    priority: 20
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -20,8 +19,8 @@ rule check_weights:
         mem_mb=4_000,
         runtime=10,
     params:
-        options=studies.weights_options,
-        code=lambda wildcards: code_fingerprint(EXTRACTORS[wildcards.network].module),
+        options=weights.check_options,
+        code=weights.check_code,
     script:
         "../workflow_scripts/check_weights.py"
 
@@ -31,8 +30,8 @@ rule train_asf:
     input:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",
-        packs=studies.packs,
-        initial=studies.initial_checkpoint,
+        packs=files.packs,
+        initial=extractors.initial_checkpoint,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
         model="results/{study}/model/asf/model.safetensors",
@@ -50,9 +49,9 @@ rule train_asf:
     resources:
         mem_mb=lambda wildcards, attempt: 8_000 * attempt,
         runtime=lambda wildcards, attempt: 1_440 * attempt,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        training=studies.asf_training,
+        training=extractors.asf_training,
         state="results/{study}/.cache/train_asf",
         code=code_fingerprint("avlib.extractors.auditory_slowfast.training_study"),
     script:
@@ -64,7 +63,7 @@ rule train_omnivore:
     input:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",
-        packs=studies.frame_packs,
+        packs=files.frame_packs,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
         model="results/{study}/model/omnivore/model.safetensors",
@@ -82,9 +81,9 @@ rule train_omnivore:
     resources:
         mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=lambda wildcards, attempt: 1_440 * attempt,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        training=studies.omnivore_training,
+        training=extractors.omnivore_training,
         state="results/{study}/.cache/train_omnivore",
         code=code_fingerprint("avlib.extractors.omnivore.training_visual_study"),
     script:
@@ -120,10 +119,11 @@ rule draw_curves:
 rule extract_features:
     """Features of every interval of one shard of videos, one file a video."""
     input:
-        packs=studies.sources,
-        manifests=studies.member_manifests,
-        intervals=studies.member_intervals,
-        checkpoint=studies.weights,
+        packs=extractors.waveforms,
+        manifests=extractors.manifests,
+        intervals=extractors.intervals,
+        checkpoint=extractors.weights,
+        checked=extractors.checked,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
         "results/{study}/features/{extractor}/shards/{shard}.parquet",
@@ -132,7 +132,7 @@ rule extract_features:
     benchmark:
         "logs/{study}/extract_features/{extractor}/{shard}.tsv"
     wildcard_constraints:
-        study=studies.named(Ave, Custom),
+        study=files.named(FeatureStudy),
     retries: 1
     conda:
         "../envs/avlib.yaml"
@@ -140,13 +140,13 @@ rule extract_features:
     resources:
         mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        extraction=studies.extraction,
-        videos=studies.video_lists,
-        journal=studies.feature_journal,
+        extraction=extractors.extraction,
+        videos=extractors.video_lists,
+        journal=extractors.journal,
         folder="results/{study}/features/{extractor}",
-        code=lambda wildcards: code_fingerprint(EXTRACTORS[wildcards.extractor].module),
+        code=extractors.code,
     script:
         "../workflow_scripts/extract_features.py"
 
@@ -154,11 +154,11 @@ rule extract_features:
 rule index_features:
     """Which videos have features, and how they were made."""
     input:
-        shards=studies.feature_indices,
+        shards=extractors.indices,
         manifest="results/{study}/manifest.parquet",
         files="results/{study}/files.json",
         intervals=[f"results/{{study}}/intervals/{split}.parquet" for split in SPLITS],
-        checkpoint=studies.weights,
+        checkpoint=extractors.weights,
     output:
         index="results/{study}/features/{extractor}/index.parquet",
         summary="results/{study}/features/{extractor}/summary.json",
@@ -173,7 +173,7 @@ rule index_features:
         mem_mb=2_000,
         runtime=30,
     params:
-        extraction=studies.extraction,
+        extraction=extractors.extraction,
         max_bad_fraction=settings.max_bad_fraction,
         code=code_fingerprint("avlib.extractors.index"),
     script:

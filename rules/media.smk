@@ -4,8 +4,7 @@
 rule probe_videos:
     """What each video file of a shard holds, and whether it can be used."""
     input:
-        rendered=studies.rendered_files,
-        weights=ancient(lambda wildcards: studies.checked_weights(wildcards)),
+        media.rendered_files,
     output:
         "results/{study}/probe/{shard}.parquet",
     log:
@@ -19,8 +18,8 @@ rule probe_videos:
         mem_mb=1_000,
         runtime=60,
     params:
-        videos=studies.video_list,
-        fingerprint=studies.fingerprint,
+        videos=media.video_list,
+        fingerprint=media.fingerprint,
         code=code_fingerprint("avlib.media.probe"),
     script:
         "../workflow_scripts/probe_videos.py"
@@ -44,9 +43,9 @@ rule pack_waveforms:
         mem_mb=1_500,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        videos=studies.video_list,
-        fingerprint=studies.fingerprint,
-        sound=studies.sound_settings,
+        videos=media.video_list,
+        fingerprint=media.fingerprint,
+        sound=media.audio,
         previous="results/{study}/.cache/audio/{shard}.h5",
         code=code_fingerprint("avlib.media.sound_packs"),
     script:
@@ -56,7 +55,7 @@ rule pack_waveforms:
 rule pack_frames:
     """Small frames of a shard of videos, to train on where no visual weights are given."""
     input:
-        studies.shard_manifest,
+        files.shard_manifest,
     output:
         "results/{study}/frames/{shard}.h5",
     log:
@@ -70,8 +69,8 @@ rule pack_frames:
         mem_mb=1_500,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        videos=studies.video_list,
-        frames=studies.frame_settings(),
+        videos=media.video_list,
+        frames=media.frames,
         previous="results/{study}/.cache/frames/{shard}.h5",
         code=code_fingerprint("avlib.media.frame_packs"),
     script:
@@ -81,7 +80,7 @@ rule pack_frames:
 rule convert_intervals:
     """Published interval tables, read once."""
     input:
-        studies.published_intervals,
+        media.published_intervals,
     output:
         "results/{study}/intervals/published.parquet",
     log:
@@ -104,7 +103,7 @@ rule make_intervals:
     """The stretches of each video that get a feature; videos too short for one are left out."""
     input:
         manifest="results/{study}/audio/{shard}.parquet",
-        published=studies.converted_intervals,
+        published=media.converted_intervals,
     output:
         intervals="results/{study}/intervals/shards/{shard}.parquet",
         manifest="results/{study}/manifest/{shard}.parquet",
@@ -119,7 +118,7 @@ rule make_intervals:
         mem_mb=1_500,
         runtime=30,
     params:
-        rule=studies.interval_rule,
+        rule=media.interval_rule,
         code=code_fingerprint("avlib.extractors.interval_shards"),
     script:
         "../workflow_scripts/make_intervals.py"
@@ -128,10 +127,7 @@ rule make_intervals:
 rule gather_manifest:
     """All videos with their status, and counts of them; stops if too many are left out."""
     input:
-        manifests=studies.manifests,
-        # Snakemake skips what is missing behind a job that must run again if every path to it
-        # is ancient, as that through probe_videos is.
-        weights=studies.checked_weights,
+        manifests=files.manifests,
     output:
         manifest="results/{study}/manifest.parquet",
         files="results/{study}/files.json",
@@ -156,7 +152,7 @@ rule gather_manifest:
 rule gather_intervals:
     """The intervals of one split, a row a feature, shared by all extractors."""
     input:
-        intervals=studies.intervals,
+        intervals=media.intervals,
         manifest="results/{study}/manifest.parquet",
     output:
         "results/{study}/intervals/{split}.parquet",
@@ -179,7 +175,7 @@ rule gather_intervals:
 rule make_events:
     """The labelled events of a study from its annotation files."""
     input:
-        unpack(studies.annotation_files),
+        unpack(media.annotation_files),
     output:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",
@@ -188,7 +184,7 @@ rule make_events:
     benchmark:
         "logs/{study}/make_events.tsv"
     wildcard_constraints:
-        study=studies.named(Ave, Custom),
+        study=files.named(FeatureStudy),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -196,7 +192,7 @@ rule make_events:
         mem_mb=2_000,
         runtime=30,
     params:
-        dataset=studies.dataset,
+        dataset=media.dataset,
         code=code_fingerprint("avlib.datasets.events"),
     script:
         "../workflow_scripts/make_events.py"

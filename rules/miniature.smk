@@ -4,14 +4,14 @@
 rule render_ave:
     """Videos, annotations and split lists in the layout of the Audio-Visual Event dataset."""
     output:
-        annotations="results/ave/miniature/Annotations.txt",
-        train="results/ave/miniature/trainSet.txt",
-        val="results/ave/miniature/valSet.txt",
-        test="results/ave/miniature/testSet.txt",
+        annotations=f"results/{settings.ave.name}/miniature/Annotations.txt",
+        train=f"results/{settings.ave.name}/miniature/trainSet.txt",
+        val=f"results/{settings.ave.name}/miniature/valSet.txt",
+        test=f"results/{settings.ave.name}/miniature/testSet.txt",
     log:
-        "logs/ave/render_ave.log",
+        f"logs/{settings.ave.name}/render_ave.log",
     benchmark:
-        "logs/ave/render_ave.tsv"
+        f"logs/{settings.ave.name}/render_ave.tsv"
     conda:
         "../envs/avlib.yaml"
     threads: 2
@@ -19,7 +19,7 @@ rule render_ave:
         mem_mb=1_000,
         runtime=30,
     params:
-        size=settings.ave.miniature.model_dump(),
+        size=settings.ave.miniature.as_arguments(),
         seed=settings.seed,
         code=code_fingerprint("avlib.datasets.miniature.ave"),
     script:
@@ -29,11 +29,11 @@ rule render_ave:
 rule render_k600:
     """Videos and the list of classes in the layout of Kinetics-600."""
     output:
-        "results/k600/miniature/kinetics_600_label_list.txt",
+        f"results/{settings.k600.name}/miniature/kinetics_600_label_list.txt",
     log:
-        "logs/k600/render_k600.log",
+        f"logs/{settings.k600.name}/render_k600.log",
     benchmark:
-        "logs/k600/render_k600.tsv"
+        f"logs/{settings.k600.name}/render_k600.tsv"
     conda:
         "../envs/avlib.yaml"
     threads: 2
@@ -41,7 +41,7 @@ rule render_k600:
         mem_mb=1_000,
         runtime=30,
     params:
-        size=settings.k600.miniature.model_dump(),
+        size=settings.k600.miniature.as_arguments(),
         seed=settings.seed,
         code=code_fingerprint("avlib.datasets.miniature.k600"),
     script:
@@ -51,11 +51,14 @@ rule render_k600:
 rule render_llp:
     """Videos of overlapping events, weak and dense labels in the layout of LLP."""
     output:
-        **{name: f"results/llp/miniature/{file}" for name, file in LABEL_FILES.items()},
+        **{
+            name: f"results/{settings.llp.name}/miniature/{file}"
+            for name, file in LABEL_FILES.items()
+        },
     log:
-        "logs/llp/render_llp.log",
+        f"logs/{settings.llp.name}/render_llp.log",
     benchmark:
-        "logs/llp/render_llp.tsv"
+        f"logs/{settings.llp.name}/render_llp.tsv"
     conda:
         "../envs/avlib.yaml"
     threads: 2
@@ -63,7 +66,7 @@ rule render_llp:
         mem_mb=1_000,
         runtime=30,
     params:
-        size=settings.llp.miniature.model_dump(),
+        size=settings.llp.miniature.as_arguments(),
         seed=settings.seed,
         code=code_fingerprint("avlib.datasets.miniature.llp"),
     script:

@@ -4,8 +4,8 @@
 rule label_files:
     """Which files a study has, each with its class, split and fold."""
     input:
-        rendered=studies.rendered_files,
-        tables=studies.label_tables,
+        rendered=media.rendered_files,
+        tables=soundtracks.label_tables,
     output:
         labels="results/{study}/labels.parquet",
         classes="results/{study}/classes.json",
@@ -14,7 +14,8 @@ rule label_files:
     benchmark:
         "logs/{study}/label_files.tsv"
     wildcard_constraints:
-        study=studies.named(K600, Sounds),
+        study=files.named(SoundtrackStudy),
+    priority: 20  # given weights are checked against the classes
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -22,8 +23,8 @@ rule label_files:
         mem_mb=2_000,
         runtime=30,
     params:
-        source=studies.label_source,
-        fingerprints=studies.fingerprints,
+        source=soundtracks.label_source,
+        fingerprints=media.fingerprints,
         code=code_fingerprint("avlib.soundtracks.labels"),
     script:
         "../workflow_scripts/label_files.py"
@@ -48,35 +49,12 @@ rule pack_audio_images:
         mem_mb=1_500,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        images=studies.image_settings,
-        packs=studies.image_packing,
+        images=soundtracks.image_settings,
+        packs=soundtracks.image_packing,
         previous="results/{study}/.cache/mel/{shard}.h5",
         code=code_fingerprint("avlib.soundtracks.image_packs"),
     script:
         "../workflow_scripts/pack_audio_images.py"
-
-
-rule check_soundtrack:
-    """Given weights of the network of sound fit the classes; seen before any video is."""
-    input:
-        model=studies.given_soundtrack,
-        classes="results/{study}/classes.json",
-    output:
-        "results/{study}/model/soundtrack/given.json",
-    log:
-        "logs/{study}/check_soundtrack.log",
-    benchmark:
-        "logs/{study}/check_soundtrack.tsv"
-    conda:
-        "../envs/avlib.yaml"
-    threads: 1
-    resources:
-        mem_mb=4_000,
-        runtime=10,
-    params:
-        code=code_fingerprint("avlib.soundtracks.scores_given_soundtrack"),
-    script:
-        "../workflow_scripts/check_soundtrack.py"
 
 
 rule train_soundtrack:
@@ -84,7 +62,7 @@ rule train_soundtrack:
     input:
         labels="results/{study}/labels.parquet",
         classes="results/{study}/classes.json",
-        packs=studies.image_packs,
+        packs=soundtracks.image_packs,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
         model="results/{study}/model/soundtrack/{fold}/model.safetensors",
@@ -102,9 +80,9 @@ rule train_soundtrack:
     resources:
         mem_mb=lambda wildcards, attempt: 8_000 * attempt,
         runtime=lambda wildcards, attempt: 1_440 * attempt,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        training=studies.soundtrack_training,
+        training=soundtracks.training,
         state="results/{study}/.cache/train_soundtrack/{fold}",
         code=code_fingerprint("avlib.soundtracks.training_soundtrack_study"),
     script:
@@ -116,9 +94,10 @@ rule score_soundtracks:
     input:
         labels="results/{study}/labels.parquet",
         classes="results/{study}/classes.json",
-        packs=studies.image_packs,
-        indices=studies.image_indices,
-        model=studies.soundtrack_weights,
+        packs=soundtracks.image_packs,
+        indices=soundtracks.image_indices,
+        model=soundtracks.weights,
+        checked=soundtracks.checked,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
         clip_scores="results/{study}/scores/{fold}/clip_scores.npy",
@@ -130,16 +109,16 @@ rule score_soundtracks:
     benchmark:
         "logs/{study}/score_soundtracks/{fold}.tsv"
     wildcard_constraints:
-        study=studies.named(K600, Sounds),
+        study=files.named(SoundtrackStudy),
     conda:
         "../envs/avlib.yaml"
     threads: 1
     resources:
         mem_mb=8_000,
         runtime=240,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        space=lambda wildcards: studies.soundtracks(wildcards).pooling,
+        space=soundtracks.pooling,
         batch_size=64,
         device=settings.device,
         code=code_fingerprint("avlib.soundtracks.scoring"),
@@ -159,7 +138,7 @@ rule span_events:
     benchmark:
         "logs/{study}/span_events.tsv"
     wildcard_constraints:
-        study=studies.named(K600),
+        study=files.named(SoundtrackStudy),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -177,7 +156,7 @@ rule score_pictures:
     input:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",
-        packs=studies.frame_packs,
+        packs=files.frame_packs,
         model="results/{study}/model/omnivore/model.safetensors",
     output:
         scores="results/{study}/scores/video/scores.npy",
@@ -192,9 +171,9 @@ rule score_pictures:
     resources:
         mem_mb=4_000,
         runtime=240,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        rate_fps=studies.frame_settings()["rate_fps"],
+        rate_fps=media.frame_rate,
         device=settings.device,
         code=code_fingerprint("avlib.soundtracks.picture_scores"),
     script:
@@ -204,7 +183,7 @@ rule score_pictures:
 rule fuse_scores:
     """Sound and picture together, at every weight and at the one that was chosen."""
     input:
-        unpack(studies.video_scores),
+        unpack(soundtracks.video_scores),
         audio="results/{study}/scores/all/soundtrack_scores.npy",
         soundtracks="results/{study}/scores/all/soundtracks.parquet",
         classes="results/{study}/classes.json",
@@ -223,7 +202,7 @@ rule fuse_scores:
         mem_mb=8_000,
         runtime=60,
     params:
-        fusion=studies.fusion_settings,
+        fusion=soundtracks.fusion_settings,
         code=code_fingerprint("avlib.soundtracks.fusion_fusion_study"),
     script:
         "../workflow_scripts/fuse_scores.py"
@@ -240,9 +219,9 @@ rule evaluate_k600:
         soundtracks="results/{study}/scores/all/soundtracks.parquet",
         classes="results/{study}/classes.json",
         manifest="results/{study}/manifest.parquet",
-        images=studies.image_indices,
-        model=studies.joint_soundtrack_weights,
-        video=studies.video_model,
+        images=soundtracks.image_indices,
+        model=soundtracks.joint_weights,
+        video=soundtracks.video_model,
     output:
         "results/{study}/test_metrics.json",
     log:
@@ -250,7 +229,7 @@ rule evaluate_k600:
     benchmark:
         "logs/{study}/evaluate_k600.tsv"
     wildcard_constraints:
-        study=studies.named(K600),
+        study=files.evaluated_as("k600"),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -258,9 +237,9 @@ rule evaluate_k600:
         mem_mb=8_000,
         runtime=30,
     params:
-        study=studies.summary,
-        origins=studies.soundtrack_origins,
-        inputs=studies.outside_files,
+        study=files.summary,
+        origins=soundtracks.origins,
+        inputs=soundtracks.outside_files,
         code=code_fingerprint("avlib.soundtracks.k600_metrics"),
     script:
         "../workflow_scripts/evaluate_k600.py"
@@ -270,12 +249,12 @@ rule evaluate_sounds:
     """How many sounds are right, over all folds where there are folds."""
     input:
         labels="results/{study}/labels.parquet",
-        scores=studies.fold_scores,
-        soundtracks=studies.fold_soundtracks,
+        scores=soundtracks.fold_scores,
+        soundtracks=soundtracks.fold_soundtracks,
         classes="results/{study}/classes.json",
         manifest="results/{study}/manifest.parquet",
-        images=studies.image_indices,
-        models=studies.fold_weights,
+        images=soundtracks.image_indices,
+        models=soundtracks.fold_weights,
     output:
         "results/{study}/test_metrics.json",
     log:
@@ -283,7 +262,7 @@ rule evaluate_sounds:
     benchmark:
         "logs/{study}/evaluate_sounds.tsv"
     wildcard_constraints:
-        study=studies.named(Sounds),
+        study=files.evaluated_as("sounds"),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -291,10 +270,10 @@ rule evaluate_sounds:
         mem_mb=4_000,
         runtime=30,
     params:
-        study=studies.summary,
-        folds=studies.folds,
-        origins=studies.soundtrack_origins,
-        inputs=studies.outside_files,
+        study=files.summary,
+        folds=soundtracks.folds,
+        origins=soundtracks.origins,
+        inputs=soundtracks.outside_files,
         code=code_fingerprint("avlib.soundtracks.sounds_metrics"),
     script:
         "../workflow_scripts/evaluate_sounds.py"

@@ -4,8 +4,8 @@
 rule convert_vgg:
     """The official feature files of AVE, as if they had been extracted from videos."""
     input:
-        unpack(studies.annotation_files),
-        unpack(studies.published_features),
+        unpack(media.annotation_files),
+        unpack(tim.published_features),
     output:
         visual="results/{study}/published/vgg19/index.parquet",
         audio="results/{study}/published/vggish/index.parquet",
@@ -35,7 +35,7 @@ rule convert_vgg:
 rule make_queries:
     """What TIM is asked: every second of every annotation, of sound and of picture."""
     input:
-        unpack(studies.annotation_files),
+        unpack(media.annotation_files),
     output:
         "results/{study}/tim/queries.parquet",
     log:
@@ -57,9 +57,9 @@ rule make_queries:
 rule make_windows:
     """What TIM sees at once: the windows of one split, of the videos that have features."""
     input:
-        unpack(studies.feature_index),
+        unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
-        intervals=studies.split_intervals,
+        intervals=tim.split_intervals,
     output:
         "results/{study}/tim/windows/{split}.npz",
     log:
@@ -73,7 +73,7 @@ rule make_windows:
         mem_mb=4_000,
         runtime=30,
     params:
-        recipe=studies.recipe,
+        recipe=tim.recipe,
         code=code_fingerprint("avlib.tim.plan"),
     script:
         "../workflow_scripts/make_windows.py"
@@ -82,12 +82,12 @@ rule make_windows:
 rule train_tim:
     """TIM on the features of one modality or both; resumes where it was interrupted."""
     input:
-        unpack(studies.feature_index),
+        unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
         classes="results/{study}/classes.json",
-        windows=studies.training_windows,
-        intervals=studies.training_intervals,
-        initial=studies.initial_tim,
+        windows=tim.training_windows,
+        intervals=tim.training_intervals,
+        initial=tim.initial_weights,
     output:
         model="results/{study}/model/tim/{modality}/model.safetensors",
         log="results/{study}/model/tim/{modality}/log.jsonl",
@@ -99,62 +99,35 @@ rule train_tim:
     retries: 2
     conda:
         "../envs/avlib.yaml"
-    threads: studies.tim_processes
+    threads: tim.processes
     resources:
-        mem_mb=lambda wildcards, attempt: (
-            6_000 * attempt * studies.tim_processes(wildcards)
-        ),
+        mem_mb=lambda wildcards, attempt: (6_000 * attempt * tim.processes(wildcards)),
         runtime=lambda wildcards, attempt: 1_440 * attempt,
-        gpu=studies.tim_gpus,
-        processes=studies.tim_processes,  # no param: it does not change the result
+        gpu=tim.gpus,
+        processes=tim.processes,  # no param: it does not change the result
     params:
-        settings=studies.tim_settings,
+        settings=tim.settings,
         seed=settings.seed,
         device=settings.device,
-        splits=studies.training_splits,
-        visual=studies.visual_folder,
-        audio=studies.audio_folder,
+        splits=tim.training_splits,
+        visual=tim.visual_folder,
+        audio=tim.audio_folder,
         state="results/{study}/.cache/train_tim/{modality}",
         code=code_fingerprint("avlib.tim.training"),
     script:
         "../workflow_scripts/train_tim.py"
 
 
-rule check_tim:
-    """Given weights of TIM fit the recipe and the classes; among the first jobs of a run."""
-    input:
-        unpack(studies.annotation_files),
-        model=studies.models,
-    output:
-        "results/{study}/model/tim/given.json",
-    log:
-        "logs/{study}/check_tim.log",
-    benchmark:
-        "logs/{study}/check_tim.tsv"
-    priority: 20
-    conda:
-        "../envs/avlib.yaml"
-    threads: 1
-    resources:
-        mem_mb=4_000,
-        runtime=10,
-    params:
-        recipe=studies.recipe,
-        code=code_fingerprint("avlib.tim.weights"),
-    script:
-        "../workflow_scripts/check_tim.py"
-
-
 rule predict_tim:
     """The answers of every model to the queries of the test split."""
     input:
-        unpack(studies.feature_index),
+        unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
         classes="results/{study}/classes.json",
         windows="results/{study}/tim/windows/test.npz",
-        intervals=studies.test_intervals,
-        models=studies.models,
-        checked=studies.checked_tim,
+        intervals=tim.test_intervals,
+        models=tim.models,
+        checked=tim.checked,
     output:
         table="results/{study}/predictions.parquet",
         published="results/{study}/predictions.pkl",
@@ -168,14 +141,14 @@ rule predict_tim:
     resources:
         mem_mb=4_000,
         runtime=240,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        modalities=studies.modalities,
-        recipe=studies.recipe,
+        modalities=tim.modalities,
+        recipe=tim.recipe,
         device=settings.device,
-        mixed_precision=studies.predicts_mixed,
-        visual=studies.visual_folder,
-        audio=studies.audio_folder,
+        mixed_precision=tim.predicts_mixed,
+        visual=tim.visual_folder,
+        audio=tim.audio_folder,
         code=code_fingerprint("avlib.tim.prediction"),
     script:
         "../workflow_scripts/predict_tim.py"
@@ -184,12 +157,12 @@ rule predict_tim:
 rule evaluate_ave:
     """How many one-second segments are right, by what the model sees and hears."""
     input:
-        unpack(studies.feature_index),
+        unpack(tim.feature_index),
         predictions="results/{study}/predictions.parquet",
         queries="results/{study}/tim/queries.parquet",
         classes="results/{study}/classes.json",
-        manifest=studies.manifest,
-        models=studies.models,
+        manifest=tim.manifest,
+        models=tim.models,
     output:
         "results/{study}/test_metrics.json",
     log:
@@ -197,7 +170,7 @@ rule evaluate_ave:
     benchmark:
         "logs/{study}/evaluate_ave.tsv"
     wildcard_constraints:
-        study=studies.named(Ave),
+        study=files.evaluated_as("ave"),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -205,12 +178,12 @@ rule evaluate_ave:
         mem_mb=4_000,
         runtime=30,
     params:
-        study=studies.summary,
-        modalities=studies.modalities,
-        extractors=studies.extractors,
-        backbones=studies.backbones,
-        origins=studies.origins,
-        inputs=studies.annotation_files,
+        study=files.summary,
+        modalities=tim.modalities,
+        extractors=tim.extractors,
+        backbones=tim.backbones,
+        origins=tim.origins,
+        inputs=media.annotation_files,
         code=code_fingerprint("avlib.tim.ave_metrics"),
     script:
         "../workflow_scripts/evaluate_ave.py"
@@ -246,7 +219,7 @@ rule draw_timelines:
     """Truth and answers, second by second, of some test videos."""
     input:
         predictions="results/{study}/predictions.parquet",
-        manifest=studies.manifest,
+        manifest=tim.manifest,
     output:
         report(
             "results/{study}/report/timelines.svg",

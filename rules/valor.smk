@@ -4,7 +4,7 @@
 rule check_llp:
     """The labels and all given folders can be used; what disagrees in them is counted."""
     input:
-        unpack(studies.label_files),
+        unpack(valor.label_files),
     output:
         "results/{study}/labels.json",
     log:
@@ -12,7 +12,7 @@ rule check_llp:
     benchmark:
         "logs/{study}/check_llp.tsv"
     wildcard_constraints:
-        study=studies.named(Llp),
+        study=files.named(Llp),
     priority: 20
     conda:
         "../envs/avlib.yaml"
@@ -21,35 +21,12 @@ rule check_llp:
         mem_mb=2_000,
         runtime=60,
     params:
-        given=studies.given_folders,
-        stamps=studies.given_stamps,
-        skips_missing=settings.llp.missing == "skip",
+        given=valor.given_folders,
+        stamps=valor.given_stamps,
+        skips_missing=valor.skips_missing,
         code=code_fingerprint("avlib.valor.check"),
     script:
         "../workflow_scripts/check_llp.py"
-
-
-rule check_parser:
-    """Given weights of a variant fit its network; among the first jobs of a run."""
-    input:
-        studies.given_parser,
-    output:
-        "results/{study}/model/parser/{variant}/given.json",
-    log:
-        "logs/{study}/check_parser/{variant}.log",
-    benchmark:
-        "logs/{study}/check_parser/{variant}.tsv"
-    priority: 20
-    conda:
-        "../envs/avlib.yaml"
-    threads: 1
-    resources:
-        mem_mb=2_000,
-        runtime=10,
-    params:
-        code=code_fingerprint("avlib.valor.weights"),
-    script:
-        "../workflow_scripts/check_parser.py"
 
 
 rule write_tokenizer:
@@ -76,7 +53,7 @@ rule write_tokenizer:
 rule train_small_network:
     """A narrow network on rendered examples, in place of weights for the miniature."""
     input:
-        tokenizer=studies.small_tokenizer,
+        tokenizer=valor.small_tokenizer,
     output:
         model="results/{study}/model/{network}/model.safetensors",
         metrics="results/{study}/model/{network}/metrics.json",
@@ -85,8 +62,8 @@ rule train_small_network:
     benchmark:
         "logs/{study}/train_small_network/{network}.tsv"
     wildcard_constraints:
-        study=studies.named(Llp),
-        network="vggish|res152|r2plus1d_18|clip|clap",
+        study=files.named(Llp),
+        network="|".join({row.network for row in VIDEO_EXTRACTORS.values()}),
     priority: 10
     conda:
         "../envs/avlib.yaml"
@@ -95,7 +72,7 @@ rule train_small_network:
         mem_mb=4_000,
         runtime=60,
     params:
-        classes=settings.llp.miniature.classes,
+        classes=valor.miniature_classes,
         seed=settings.seed,
         code=code_fingerprint("avlib.valor.small_networks"),
     script:
@@ -106,7 +83,8 @@ rule extract_segments:
     """Features of one kind of a shard's videos in LLP's layout, one file a video."""
     input:
         manifest="results/{study}/probe/{shard}.parquet",
-        checkpoint=studies.segment_weights,
+        checkpoint=valor.weights,
+        weights=valor.checked,
         gate=ancient("results/{study}/manifest.parquet"),
     output:
         "results/{study}/features/{kind}/shards/{shard}.parquet",
@@ -115,7 +93,7 @@ rule extract_segments:
     benchmark:
         "logs/{study}/extract_segments/{kind}/{shard}.tsv"
     wildcard_constraints:
-        study=studies.named(Llp),
+        study=files.named(Llp),
     retries: 1
     conda:
         "../envs/avlib.yaml"
@@ -123,13 +101,13 @@ rule extract_segments:
     resources:
         mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        extraction=studies.segment_extraction,
-        videos=studies.video_list,
-        journal=studies.segment_journal,
+        extraction=valor.segment_extraction,
+        videos=media.video_list,
+        journal=valor.segment_journal,
         folder="results/{study}/features/{kind}",
-        code=lambda wildcards: code_fingerprint(VIDEO_EXTRACTORS[wildcards.kind].module),
+        code=valor.code,
     script:
         "../workflow_scripts/extract_segments.py"
 
@@ -137,10 +115,11 @@ rule extract_segments:
 rule score_captions:
     """What a teacher's features have of each class, by its captions."""
     input:
-        unpack(studies.label_files),
-        tables=studies.teacher_tables,
-        checkpoint=studies.teacher_weights,
-        tokenizer=studies.tokenizer,
+        unpack(valor.label_files),
+        tables=valor.teacher_tables,
+        checkpoint=valor.teacher_weights,
+        weights=valor.checked_teacher,
+        tokenizer=valor.tokenizer,
         checked=ancient("results/{study}/labels.json"),
     output:
         "results/{study}/logits/{modality}.npz",
@@ -154,13 +133,13 @@ rule score_captions:
     resources:
         mem_mb=4_000,
         runtime=60,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        kind=studies.teacher_kind,
-        folder=studies.teacher_folder,
-        captions=studies.captions,
-        backend=studies.teacher_backend,
-        stamps=studies.given_stamps,
+        kind=valor.teacher_kind,
+        folder=valor.teacher_folder,
+        captions=valor.captions,
+        backend=valor.teacher_backend,
+        stamps=valor.given_stamps,
         device=settings.device,
         code=code_fingerprint("avlib.valor.teachers"),
     script:
@@ -170,7 +149,7 @@ rule score_captions:
 rule make_pseudo_labels:
     """A teacher's logits above thresholds, among the classes of the video: labels of segments."""
     input:
-        unpack(studies.label_files),
+        unpack(valor.label_files),
         logits="results/{study}/logits/{modality}.npz",
     output:
         directory("results/{study}/pseudo_labels/{modality}"),
@@ -185,8 +164,8 @@ rule make_pseudo_labels:
         mem_mb=2_000,
         runtime=60,
     params:
-        thresholds=studies.thresholds,
-        dtype=settings.llp.pseudo_labels.dtype,
+        thresholds=valor.thresholds,
+        dtype=valor.label_dtype,
         code=code_fingerprint("avlib.valor.pseudo_labels"),
     script:
         "../workflow_scripts/make_pseudo_labels.py"
@@ -195,9 +174,9 @@ rule make_pseudo_labels:
 rule train_parser:
     """A variant on weak labels and those of the teachers; resumes where it was interrupted."""
     input:
-        unpack(studies.label_files),
-        tables=studies.parser_tables,
-        pseudo_labels=studies.made_pseudo_labels,
+        unpack(valor.label_files),
+        tables=valor.parser_tables,
+        pseudo_labels=valor.made_pseudo_labels,
         checked=ancient("results/{study}/labels.json"),
     output:
         best="results/{study}/model/parser/{variant}/checkpoint_best.pt",
@@ -215,14 +194,14 @@ rule train_parser:
     resources:
         mem_mb=lambda wildcards, attempt: 4_000 * attempt,
         runtime=lambda wildcards, attempt: 1_440 * attempt,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        features=studies.parser_features,
-        labels=studies.parser_pseudo_labels,
-        stamps=studies.given_stamps,
-        training=studies.parser_training,
-        skips_missing=settings.llp.missing == "skip",
-        threshold=settings.llp.evaluation.threshold,
+        features=valor.parser_features,
+        labels=valor.parser_pseudo_labels,
+        stamps=valor.given_stamps,
+        training=valor.parser_training,
+        skips_missing=valor.skips_missing,
+        threshold=valor.threshold,
         device=settings.device,
         state="results/{study}/.cache/train_parser/{variant}",
         epochs="results/{study}/model/parser/{variant}/epochs",
@@ -234,10 +213,10 @@ rule train_parser:
 rule parse_events:
     """The answers of a variant for the test videos."""
     input:
-        unpack(studies.label_files),
-        tables=studies.parser_tables,
-        model=studies.parser_weights,
-        given=ancient(studies.checked_parser),
+        unpack(valor.label_files),
+        tables=valor.parser_tables,
+        model=valor.parser_weights,
+        weights=valor.checked_parser,
         checked=ancient("results/{study}/labels.json"),
     output:
         "results/{study}/{variant}/predictions.npz",
@@ -251,11 +230,11 @@ rule parse_events:
     resources:
         mem_mb=4_000,
         runtime=120,
-        gpu=studies.gpus,
+        gpu=files.gpus,
     params:
-        features=studies.parser_features,
-        stamps=studies.given_stamps,
-        skips_missing=settings.llp.missing == "skip",
+        features=valor.parser_features,
+        stamps=valor.given_stamps,
+        skips_missing=valor.skips_missing,
         device=settings.device,
         code=code_fingerprint("avlib.valor.prediction"),
     script:
@@ -265,12 +244,12 @@ rule parse_events:
 rule evaluate_llp:
     """Events that a variant found in the test videos, and how well it found them."""
     input:
-        unpack(studies.label_files),
+        unpack(valor.label_files),
         predictions="results/{study}/{variant}/predictions.npz",
-        model=studies.parser_weights,
-        networks=studies.network_files,
-        tables=studies.parser_tables,
-        manifest=studies.parser_manifest,
+        model=valor.parser_weights,
+        networks=valor.network_files,
+        tables=valor.parser_tables,
+        manifest=valor.parser_manifest,
     output:
         metrics="results/{study}/{variant}/test_metrics.json",
         events="results/{study}/{variant}/events.parquet",
@@ -285,11 +264,11 @@ rule evaluate_llp:
         mem_mb=4_000,
         runtime=60,
     params:
-        study=studies.summary,
-        status=studies.parser_status,
-        evaluation=settings.llp.evaluation.model_dump(),
-        networks=studies.parser_networks,
-        origins=studies.parser_origins,
+        study=files.summary,
+        status=valor.parser_status,
+        evaluation=valor.evaluation,
+        networks=valor.parser_networks,
+        origins=valor.parser_origins,
         code=code_fingerprint("avlib.valor.evaluation"),
     script:
         "../workflow_scripts/evaluate_llp.py"
@@ -298,7 +277,7 @@ rule evaluate_llp:
 rule draw_parsed_events:
     """Found and true events, second by second, of some test videos."""
     input:
-        unpack(studies.label_files),
+        unpack(valor.label_files),
         predictions="results/{study}/{variant}/predictions.npz",
     output:
         report(
@@ -317,7 +296,7 @@ rule draw_parsed_events:
         mem_mb=1_000,
         runtime=10,
     params:
-        threshold=settings.llp.evaluation.threshold,
+        threshold=valor.threshold,
         code=code_fingerprint("avlib.report.parsed_events"),
     script:
         "../workflow_scripts/draw_parsed_events.py"
@@ -326,7 +305,7 @@ rule draw_parsed_events:
 rule summarise_variants:
     """The scores of all variants side by side, and what they gain over the baseline."""
     input:
-        studies.variant_metrics,
+        valor.variant_metrics,
     output:
         "results/{study}/summary.json",
     log:
@@ -334,7 +313,7 @@ rule summarise_variants:
     benchmark:
         "logs/{study}/summarise_variants.tsv"
     wildcard_constraints:
-        study=studies.named(Llp),
+        study=files.named(Llp),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -342,7 +321,7 @@ rule summarise_variants:
         mem_mb=1_000,
         runtime=10,
     params:
-        variants=list(settings.llp.variants),
+        variants=valor.variants,
         code=code_fingerprint("avlib.valor.variants"),
     script:
         "../workflow_scripts/summarise_variants.py"
@@ -363,7 +342,7 @@ rule draw_variants:
     benchmark:
         "logs/{study}/draw_variants.tsv"
     wildcard_constraints:
-        study=studies.named(Llp),
+        study=files.named(Llp),
     conda:
         "../envs/avlib.yaml"
     threads: 1

@@ -47,7 +47,7 @@ def test_the_doctor_names_missing_inputs_with_a_remedy(config, capsys):
     assert main(["doctor", "--configfile", overlay]) == 1
     said = capsys.readouterr().out
     assert "PROBLEM  custom.videos: nowhere is missing; correct the path" in said
-    assert "PROBLEM  gone.pyth: no such checkpoint" in said
+    assert "PROBLEM  custom.checkpoints.asf: gone.pyth is no file; correct the path" in said
     assert "PROBLEM  ave.tim.checkpoint: away.pth.tar is missing; correct the path" in said
     assert "3 problems" in said
 

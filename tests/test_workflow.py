@@ -12,8 +12,9 @@ from avlib.workflow import Workflow
 
 
 def ask(question, values, **wildcards):
-    studies = Workflow(load_config(values), results=Path("results"), rescan=False)
-    return getattr(studies, question)(SimpleNamespace(**wildcards))
+    asked = Workflow(load_config(values), results=Path("results"), rescan=False)
+    paper, name = question.split(".")
+    return getattr(getattr(asked, paper), name)(SimpleNamespace(**wildcards))
 
 
 @pytest.fixture
@@ -25,15 +26,19 @@ def weights(tmp_path):
 
 def test_training_splits_have_the_views_of_the_preset():
     settings = {"custom": {"preset": "epic_sounds"}}
-    found = ask("extraction", settings, study="custom", extractor="asf")
+    found = ask("extractors.extraction", settings, study="custom", extractor="asf")
     assert found["views"] == {"train": 3, "val": 1, "test": 1}
 
 
 def test_published_omnivore_weights_have_four_views(weights):
     given = {"ave": {"checkpoints": {"omnivore": weights}}}
     wildcards = {"study": "ave", "extractor": "omnivore"}
-    assert ask("extraction", given, **wildcards)["views"] == {"train": 4, "val": 1, "test": 1}
-    assert ask("extraction", {}, **wildcards)["views"]["train"] < 4
+    assert ask("extractors.extraction", given, **wildcards)["views"] == {
+        "train": 4,
+        "val": 1,
+        "test": 1,
+    }
+    assert ask("extractors.extraction", {}, **wildcards)["views"]["train"] < 4
 
 
 @pytest.mark.parametrize(
@@ -49,45 +54,45 @@ def test_published_omnivore_weights_have_four_views(weights):
 def test_the_recipe_follows_from_the_features(ave, recipe, weights):
     if "checkpoints" in ave:
         ave = {"checkpoints": dict.fromkeys(ave["checkpoints"], weights)}
-    assert ask("recipe", {"ave": ave}, study="ave") == recipe
+    assert ask("tim.recipe", {"ave": ave}, study="ave") == recipe
 
 
 def test_vgg_features_without_weights_are_refused_with_the_remedy():
     with pytest.raises(ConfigError, match=r"ave.checkpoints.vgg19: .* give them, or `untrained`"):
-        ask("weights", {"ave": {"features": "vgg"}}, study="ave", extractor="vgg19")
+        ask("extractors.weights", {"ave": {"features": "vgg"}}, study="ave", extractor="vgg19")
 
 
 def test_given_tim_weights_are_evaluated_alone(weights):
     given = {"ave": {"checkpoints": {"tim": weights}}}
-    assert ask("models", given, study="ave") == [weights]
-    assert ask("modalities", given, study="ave") == ["audio_visual"]
+    assert ask("tim.models", given, study="ave") == [weights]
+    assert ask("tim.modalities", given, study="ave") == ["audio_visual"]
 
 
 def test_only_the_joint_model_starts_from_given_weights(weights):
     given = {"ave": {"tim": {"checkpoint": weights}}}
     found = {
-        modality: ask("initial_tim", given, study="ave", modality=modality)
+        modality: ask("tim.initial_weights", given, study="ave", modality=modality)
         for modality in ("audio_visual", "audio", "visual")
     }
     assert found == {"audio_visual": [weights], "audio": [], "visual": []}
-    assert ask("initial_tim", {}, study="ave", modality="audio_visual") == []
+    assert ask("tim.initial_weights", {}, study="ave", modality="audio_visual") == []
     absent = {"ave": {"tim": {"checkpoint": weights + "_absent"}}}
     with pytest.raises(ConfigError, match=r"ave.tim.checkpoint: .*weights_absent is no file"):
-        ask("initial_tim", absent, study="ave", modality="audio_visual")
-    settings = ask("tim_settings", given, study="ave", modality="audio_visual")
+        ask("tim.initial_weights", absent, study="ave", modality="audio_visual")
+    settings = ask("tim.settings", given, study="ave", modality="audio_visual")
     assert TimTraining(**settings).adjusted_recipe("audio_visual").name == "small"
 
 
 def test_omnivore_is_trained_at_the_rate_of_its_frames():
-    training = ask("omnivore_training", {}, study="ave")
-    packs = Workflow(load_config({}), results=Path("results"), rescan=False).frame_settings()
+    training = ask("extractors.omnivore_training", {}, study="ave")
+    packs = ask("media.frames", {}, study="ave")
     assert VisualTrainingSettings(**training).rate_fps == packs["rate_fps"]
 
 
 def test_a_model_of_one_modality_has_no_head_to_select_by():
     ave = {"ave": {"tim": {"select_by": "audio"}}}
     found = {
-        modality: ask("tim_settings", ave, study="ave", modality=modality)["select_by"]
+        modality: ask("tim.settings", ave, study="ave", modality=modality)["select_by"]
         for modality in ("audio_visual", "audio", "visual")
     }
     assert found == {"audio_visual": "audio", "audio": None, "visual": None}
@@ -95,11 +100,11 @@ def test_a_model_of_one_modality_has_no_head_to_select_by():
 
 def test_the_number_of_processes_is_no_reason_to_train_again():
     one, two = (
-        ask("tim_settings", {"ave": {"tim": tim}}, study="ave", modality="audio")
+        ask("tim.settings", {"ave": {"tim": tim}}, study="ave", modality="audio")
         for tim in ({"parts": 2}, {"parts": 2, "processes": 2})
     )
     assert one == two
-    assert ask("tim_processes", {"ave": {"tim": {"parts": 2, "processes": 2}}}, study="ave") == 2
+    assert ask("tim.processes", {"ave": {"tim": {"parts": 2, "processes": 2}}}, study="ave") == 2
 
 
 @pytest.mark.parametrize("modality", ["visual", "audio"])
@@ -107,8 +112,8 @@ def test_published_features_share_no_folder_with_extracted_ones(modality, weight
     given = {"features": "vgg", "vgg_features": {"visual": weights, "audio": weights}}
     (published, index), (extracted, other_index) = (
         (
-            Path(ask(f"{modality}_folder", {"ave": ave}, study="ave")),
-            Path(ask("feature_index", {"ave": ave}, study="ave")[modality]),
+            Path(ask(f"tim.{modality}_folder", {"ave": ave}, study="ave")),
+            Path(ask("tim.feature_index", {"ave": ave}, study="ave")[modality]),
         )
         for ave in (given, {"features": "vgg"})
     )
@@ -121,8 +126,8 @@ def test_published_features_share_no_folder_with_extracted_ones(modality, weight
 
 def test_given_tim_weights_are_checked(weights):
     given = {"ave": {"checkpoints": {"tim": weights}}}
-    assert ask("checked_tim", given, study="ave") == ["results/ave/model/tim/given.json"]
-    assert ask("checked_tim", {}, study="ave") == []
+    assert ask("tim.checked", given, study="ave") == ["results/ave/model/tim/given.json"]
+    assert ask("tim.checked", {}, study="ave") == []
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,7 @@ def test_given_tim_weights_are_checked(weights):
     ],
 )
 def test_the_config_hash_covers_all_that_concerns_the_study(values, differs):
-    found = ask("summary", values, study="ave")["config_hash"]
+    found = ask("files.summary", values, study="ave")["config_hash"]
     assert (found != config_hash(load_config({}), "ave")) == differs
 
 
@@ -145,12 +150,12 @@ def test_an_official_study_needs_a_list_to_train_on(tmp_path):
     lists = {"test": str(tmp_path / "testSet.txt")}
     ave = {"source": "official", "annotations": "Annotations.txt", "splits": lists}
     with pytest.raises(ConfigError, match=r"ave.splits.train: name the list of its videos"):
-        ask("training_splits", {"ave": ave}, study="ave")
+        ask("tim.training_splits", {"ave": ave}, study="ave")
 
 
 def test_a_study_of_sound_has_no_pictures():
-    with pytest.raises(ConfigError, match="custom has features of its sound only"):
-        ask("omnivore_training", {}, study="custom")
+    with pytest.raises(ConfigError, match="custom has no such results; it trains no visual"):
+        ask("extractors.omnivore_training", {}, study="custom")
 
 
 @pytest.mark.parametrize(
@@ -164,15 +169,14 @@ def test_a_study_of_sound_has_no_pictures():
 )
 def test_the_recipe_of_soundtracks_follows_from_the_source(study, settings, recipe):
     values = {study: settings}
-    assert ask("soundtrack_recipe", values, study=study) == recipe
-    training = ask("soundtrack_training", values, study=study)
+    training = ask("soundtracks.training", values, study=study)
     assert SoundtrackTrainingSettings(**training).recipe == recipe
 
 
 def test_published_images_are_relative_to_the_clip():
     official = {"k600": {"source": "official", "videos": "x"}}
     expected = {"variant": "librosa_0_8", "reference": "clip"}
-    assert ask("image_settings", official, study="k600") == expected
+    assert ask("soundtracks.image_settings", official, study="k600") == expected
 
 
 def test_given_weights_leave_no_fold_out(weights, tmp_path):
@@ -180,14 +184,14 @@ def test_given_weights_leave_no_fold_out(weights, tmp_path):
     (tmp_path / "b.wav").touch()
     (tmp_path / "folds.csv").write_text("file,label,fold\na.wav,x,1\nb.wav,y,2\n")
     sounds = {"folder": tmp_path, "table": tmp_path / "folds.csv"}
-    assert ask("folds", {"sounds": sounds}, study="sounds") == ["1", "2"]
+    assert ask("soundtracks.folds", {"sounds": sounds}, study="sounds") == ["1", "2"]
     given = {"sounds": {**sounds, "checkpoints": {"soundtrack": weights}}}
     with pytest.raises(ConfigError, match="weights are given, so no fold is left out"):
-        ask("folds", given, study="sounds")
+        ask("soundtracks.folds", given, study="sounds")
 
 
 def test_features_of_a_study_of_soundtracks_are_refused():
-    with pytest.raises(ConfigError, match="k600 has no such results; it makes no features"):
-        ask("weights", {}, study="k600", extractor="asf")
-    with pytest.raises(ConfigError, match="ave has no audio images"):
-        ask("image_settings", {}, study="ave")
+    with pytest.raises(ConfigError, match="k600 has no network asf; it has soundtrack, omnivore"):
+        ask("extractors.weights", {}, study="k600", extractor="asf")
+    with pytest.raises(ConfigError, match="ave has no such results; studies that do: k600, sounds"):
+        ask("soundtracks.image_settings", {}, study="ave")

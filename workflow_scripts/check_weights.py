@@ -1,13 +1,17 @@
-"""Rule check_weights: given weights -> what they are, if they fit."""
+"""Rule check_weights: given weights -> a report that they fit their network."""
 
 from pathlib import Path
 
-from avlib.extractors.registry import EXTRACTORS
 from avlib.joblog import job_log
+from avlib.workflow.weights import check_weights
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    EXTRACTORS[smk.wildcards.network].check_weights(
-        Path(smk.input[0]), Path(smk.output[0]), **smk.params.options
+    check_weights(
+        smk.wildcards.network,
+        Path(smk.input.checkpoint),
+        Path(smk.output[0]),
+        inputs={name: Path(path) for name, path in smk.input.items() if name != "checkpoint"},
+        options=smk.params.options,
     )

@@ -4,14 +4,13 @@ from pathlib import Path
 
 from avlib.datasets.miniature.ave import render_miniature
 from avlib.joblog import job_log
-from avlib.studies.ave import Miniature
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
     render_miniature(
         Path(smk.output.annotations).parent,
-        **Miniature(**smk.params.size).as_arguments(),
+        **smk.params.size,
         seed=smk.params.seed,
         workers=smk.threads,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -10,8 +10,7 @@ from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
 from avlib.io.provenance import package_versions
 from avlib.media.ffmpeg import binary, version
-
-Origin = Literal["trained", "untrained", "given"]
+from avlib.origins import Origin
 
 NOTES = {
     "trained": "{} was trained here on the study's own train split, not published; the numbers "

@@ -13,8 +13,9 @@ import pandas as pd
 
 from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
-from avlib.evaluation.metrics_file import Origin, origin_notes, weights_entry, write_metrics
+from avlib.evaluation.metrics_file import origin_notes, weights_entry, write_metrics
 from avlib.io.tables import read_table
+from avlib.origins import Origin
 from avlib.soundtracks.counts import file_counts
 from avlib.soundtracks.fusion_metrics import soundtrack_metrics
 from avlib.soundtracks.metrics import answer_metrics

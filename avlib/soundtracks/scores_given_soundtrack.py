@@ -1,4 +1,4 @@
-"""Stage check_soundtrack: whether given weights of a soundtrack network fit the classes."""
+"""Part of stage check_weights: whether given weights of a soundtrack network fit the classes."""
 
 from pathlib import Path
 
@@ -8,19 +8,20 @@ from avlib.io.checkpoints import file_hash
 from avlib.soundtracks.scores import load_soundtrack_network
 
 
-def check_given_soundtrack(path: Path, *, classes: Path, target: Path) -> None:
+def check_weights(checkpoint: Path, target: Path, *, classes: Path | None = None) -> None:
     """Write what a checkpoint is, if it is of a soundtrack network with these classes.
 
     Args:
-        path: weights under the published names.
-        classes: JSON with the names of the classes, as `class_id`.
+        checkpoint: weights under the published names.
         target: JSON file to write.
+        classes: JSON with the names of the classes, as `class_id`; None: not known yet.
 
     Raises:
         CheckpointError: if it cannot be read, or does not fit.
     """
-    network = load_soundtrack_network(path)
+    network = load_soundtrack_network(checkpoint)
     num_classes = network.get_parameter(f"{network.classifier_name}bias").numel()
-    check_classifier(path, num_classes, read_classes(classes))
+    if classes is not None:
+        check_classifier(checkpoint, num_classes, read_classes(classes))
     content = {"network": type(network).__name__, "num_classes": num_classes}
-    write_json(target, content | {"sha256": file_hash(path)})
+    write_json(target, content | {"sha256": file_hash(checkpoint)})

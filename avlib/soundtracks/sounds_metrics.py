@@ -10,8 +10,9 @@ import pandas as pd
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
-from avlib.evaluation.metrics_file import Origin, weights_entry, write_metrics
+from avlib.evaluation.metrics_file import weights_entry, write_metrics
 from avlib.io.tables import read_table
+from avlib.origins import Origin
 from avlib.soundtracks.counts import file_counts
 from avlib.soundtracks.folds import ALL, fold_names, splits_of_fold
 from avlib.soundtracks.image_packs import PADDED

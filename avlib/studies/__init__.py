@@ -3,19 +3,23 @@
 import difflib
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from avlib.errors import ConfigError
 from avlib.sections import Section
 from avlib.studies.ave import Ave
+from avlib.studies.base import Study
 from avlib.studies.custom import Custom
-from avlib.studies.k600 import K600, Sounds
+from avlib.studies.k600 import K600
 from avlib.studies.llp import Llp
+from avlib.studies.sounds import Sounds
 
-AnyStudy = Ave | Custom | K600 | Llp | Sounds
+DEFAULT = "ave"  # section of the study that a run makes where no section is configured
+S = TypeVar("S", bound=Study)
 
 
 class Config(Section):
@@ -39,34 +43,53 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        taken = {"ave", "k600", "llp"}
-        for section in ("custom", "sounds"):
-            name = getattr(self, section).name
-            if name in taken:
-                raise ValueError(f"{section}.name may not be the name of another study, {name!r}")
-            taken.add(name)
+        names = Counter(study.name for study in self.sections.values())
+        for section, study in self.sections.items():
+            if names[study.name] > 1 and study.name != section:
+                raise ValueError(
+                    f"{section}.name may not be the name of another study, {study.name!r}"
+                )
         return self
 
     @property
-    def studies(self) -> dict[str, AnyStudy]:
-        """The sections of the studies by the names of their folders of results."""
-        return {
-            "ave": self.ave,
-            "k600": self.k600,
-            "llp": self.llp,
-            self.custom.name: self.custom,
-            self.sounds.name: self.sounds,
-        }
+    def sections(self) -> dict[str, Study]:
+        """The studies by the names of their sections."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: study for name, study in values.items() if isinstance(study, Study)}
 
-    def study(self, name: str) -> AnyStudy:
-        """Return the section of `results/<name>`.
+    @property
+    def studies(self) -> dict[str, Study]:
+        """The studies by the names of their folders of results."""
+        return {study.name: study for study in self.sections.values()}
+
+    @property
+    def chosen(self) -> list[Study]:
+        """What a run without a target makes: the studies whose sections are configured."""
+        default = Config()
+        changed = [s for name, s in self.sections.items() if s != default.sections[name]]
+        return changed or [self.sections[DEFAULT]]
+
+    def study(self, name: str, kind: type[S]) -> S:
+        """Return the study of `results/<name>`.
+
+        Args:
+            name: of the folder.
+            kind: class that it must have, for what is asked of it.
 
         Raises:
-            ConfigError: if no study has that name.
+            ConfigError: if no study has that name, or it is of another kind.
         """
         if name not in self.studies:
             raise ConfigError(f"no study is called {name!r}; there are {', '.join(self.studies)}")
-        return self.studies[name]
+        study = self.studies[name]
+        if not isinstance(study, kind):
+            others = ", ".join(self.names(kind))
+            raise ConfigError(f"{name} has no such results; studies that do: {others}")
+        return study
+
+    def names(self, kind: type[Study]) -> list[str]:
+        """Return the names of the studies of a kind."""
+        return [name for name, study in self.studies.items() if isinstance(study, kind)]
 
 
 def load_config(values: Mapping[str, Any]) -> Config:
@@ -87,8 +110,8 @@ def config_hash(config: Config, study: str) -> str:
     Raises:
         ConfigError: if no study has that name.
     """
-    shared = config.model_dump(mode="json", exclude={"ave", "k600", "llp", "custom", "sounds"})
-    section = config.study(study).model_dump(mode="json")
+    shared = config.model_dump(mode="json", exclude=set(config.sections))
+    section = config.study(study, Study).model_dump(mode="json")
     text = json.dumps(shared | {"study": section}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,34 +1,22 @@
-"""Section of the study of TIM on the Audio-Visual Event data set."""
+"""The study of TIM on the Audio-Visual Event data set."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.sections import Positive, Section, SplitPaths, Training, UserPath
-from avlib.studies.custom import Checkpoints, Study
-from avlib.tim.recipes import TimTraining
+from avlib.datasets.ave import SECONDS
+from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
+from avlib.errors import ConfigError
+from avlib.media.videos import Video
+from avlib.sections import Positive, Section, SplitPaths, StudyName, UserPath
+from avlib.studies.base import MediaNeeds, Place, Source
+from avlib.studies.tim_study import TimStudy
+
+VGG_SAMPLE_RATE = 44_100  # Hz of the audio that VGGish's front end resamples, as published
 
 
-class AveCheckpoints(Checkpoints):
-    """Weights from outside, of all networks of the study."""
-
-    omnivore: UserPath | Literal["untrained"] | None = Field(
-        None,
-        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
-        "train split; untrained: random, to try the pipeline",
-    )
-    vgg19: UserPath | Literal["untrained"] | None = Field(
-        None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
-    )
-    vggish: UserPath | Literal["untrained"] | None = Field(
-        None, description="VGGish weights (.pth), for features: vgg"
-    )
-    tim: UserPath | None = Field(
-        None, description="TIM weights (.pth.tar or .safetensors) to evaluate; null: trained"
-    )
-
-
-class Miniature(Section):
+class AveMiniature(Section):
     """Size of a rendered data set."""
 
     classes: Annotated[int, Field(ge=2, le=12)] = 8
@@ -40,24 +28,6 @@ class Miniature(Section):
         """Return the sizes as `miniature_plan` takes them."""
         videos = {"train": self.train_videos, "val": self.val_videos, "test": self.test_videos}
         return {"classes": self.classes, "videos_per_class": videos}
-
-
-class Visual(Section):
-    """Features of the picture."""
-
-    frames: Literal["decoded", "jpeg"] = Field(
-        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
-    )
-    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
-        None,
-        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
-    )
-    first_frame: Literal["consistent", "reference"] = Field(
-        "consistent", description="reference: a view's first frame is augmented differently"
-    )
-    pretraining: Training = Field(
-        Training(), description="Training of a narrow Omnivore on the train split"
-    )
 
 
 class VggFeatures(Section):
@@ -73,22 +43,18 @@ class VggFeatures(Section):
         return self
 
 
-class Ave(Study):
+class Ave(TimStudy):
     """TIM on the Audio-Visual Event data set."""
 
-    source: Literal["miniature", "official"] = Field(
-        "miniature", description="Rendered by the workflow, or the paths below"
-    )
+    name: StudyName = Field("ave", description="Folder below results/")
+    source: Source = Field("miniature", description="Rendered by the workflow, or the paths below")
     annotations: UserPath | None = Field(None, description="Annotations.txt")
     splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
     features: Literal["omnivore_asf", "vgg"] = Field(
         "omnivore_asf", description="Omnivore and Auditory SlowFast, or VGG-19 and VGGish"
     )
     vgg_features: VggFeatures = VggFeatures()
-    checkpoints: AveCheckpoints = AveCheckpoints()
-    visual: Visual = Visual()
-    tim: TimTraining = TimTraining()
-    miniature: Miniature = Miniature()
+    miniature: AveMiniature = AveMiniature()
 
     @model_validator(mode="after")
     def _settings_suit_the_features(self) -> Self:
@@ -105,3 +71,80 @@ class Ave(Study):
                 f"set ave.tim.recipe: null, or ave.features: {other}"
             )
         return self
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the workflow renders the videos itself."""
+        return self.source == "miniature"
+
+    @property
+    def dataset(self) -> str:
+        """Name of the format of the annotations."""
+        return "ave"
+
+    @property
+    def has_annotations(self) -> bool:
+        """Whether there are labelled events."""
+        return True
+
+    def annotation_files(self, at: Place) -> dict[str, Path]:
+        """Return `Annotations.txt` and the lists of the splits."""
+        if self.is_rendered:
+            lists = {split: at.miniature / name for split, name in LIST_FILES.items()}
+            return {"annotations": at.miniature / "Annotations.txt", **lists}
+        files = super().annotation_files(at)
+        if "annotations" not in files or len(files) < 2:
+            raise ConfigError("ave: source official needs annotations and at least one of splits")
+        return files
+
+    def rendered_files(self, at: Place) -> list[Path]:
+        """Return a file that is there once the miniature is."""
+        return [at.miniature / "Annotations.txt"] if self.is_rendered else []
+
+    def list_videos(self, at: Place) -> list[Video]:
+        """Return the videos of the lists; of a miniature those that will be rendered."""
+        if not self.is_rendered:
+            return super().list_videos(at)
+        plan = miniature_plan(**self.miniature.as_arguments(), seed=at.seed)
+        folder = at.miniature / "AVE"
+        return [Video(v.video_id, v.split, f"{folder}/{v.video_id}.mp4") for v in plan]
+
+    def media(self) -> MediaNeeds:
+        """Return the waveforms that the extractors take."""
+        return MediaNeeds(VGG_SAMPLE_RATE, "ffmpeg") if self.features == "vgg" else super().media()
+
+    def interval_rule(self) -> dict[str, float | int | None]:
+        """Return the rule of the preset; features of VGG are of the ten seconds of a video."""
+        if self.features == "vgg":
+            return {"interval_s": 1.0, "hop_s": 1.0, "seconds": SECONDS}
+        return super().interval_rule()
+
+    def extractors(self) -> tuple[str, ...]:
+        """Return the networks whose features the study uses, the visual one first."""
+        return ("vgg19", "vggish") if self.features == "vgg" else super().extractors()
+
+    def extraction(self) -> dict[str, Any]:
+        """Return the settings of all extractors; VGGish resamples what the packs hold."""
+        return super().extraction() | {"sample_rate": VGG_SAMPLE_RATE}
+
+    @property
+    def recipe(self) -> str:
+        """Name of TIM's recipe."""
+        return "ave_vgg" if self.features == "vgg" else super().recipe
+
+    @property
+    def has_published_features(self) -> bool:
+        """Whether features came as the official files, in place of videos."""
+        return self.vgg_features.visual is not None
+
+    def published_features(self) -> dict[str, str]:
+        """Return the official feature files by modality."""
+        return {
+            modality: self.existing_file(f"vgg_features.{modality}", path)
+            for modality, path in self.vgg_features
+            if path is not None
+        }
+
+    def files(self) -> dict[str, Path | None]:
+        """Return also the official feature files."""
+        return super().files() | {f"vgg_features.{m}": path for m, path in self.vgg_features}

@@ -1,104 +1,176 @@
-"""The videos and annotation files of a configured study, whatever their dataset."""
+"""What a study is: a section of the configuration that answers what the workflow asks."""
 
-from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Literal
 
-from avlib.datasets.events import read_events
-from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
+from pydantic import Field
+
 from avlib.errors import ConfigError
-from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
-from avlib.studies import AnyStudy
-from avlib.studies.ave import Ave
-from avlib.studies.custom import Custom
-from avlib.studies.k600 import K600, Sounds
-from avlib.studies.k600_labelled_study import labelled_videos
-from avlib.studies.llp import Llp
-from avlib.studies.llp_llp_study import llp_videos
+from avlib.media.videos import Video
+from avlib.origins import Origin, Weights
+from avlib.sections import PowerOfTwo, Section, StudyName, Training
+
+Source = Literal["miniature", "official"]
 
 
-def is_rendered(study: AnyStudy) -> bool:
-    """Say whether the workflow renders the videos itself."""
-    return isinstance(study, Ave | K600 | Llp) and study.source == "miniature"
+@dataclass(frozen=True)
+class Place:
+    """Where a study's results go, and what its random draws come from.
 
-
-def annotation_files(study: Ave | Custom, folder: Path) -> dict[str, Path]:
-    """Return the annotation files by name: `annotations`, and `train`, `val`, `test`.
-
-    Args:
-        study: section of the configuration.
-        folder: the study's folder of results, where a miniature is rendered.
-
-    Raises:
-        ConfigError: if a file that the study needs is not configured or does not exist.
+    Attributes:
+        folder: `results/<name>`.
+        seed: seed of the configuration.
     """
-    if is_rendered(study):
-        miniature = folder / "miniature"
-        lists = {split: miniature / name for split, name in LIST_FILES.items()}
-        return {"annotations": miniature / "Annotations.txt", **lists}
-    files = {"annotations": study.annotations, **dict(study.splits)}
-    given = {name: path for name, path in files.items() if path is not None}
-    if isinstance(study, Ave) and not ("annotations" in given and len(given) > 1):
-        raise ConfigError("ave: source official needs annotations and at least one of splits")
-    for name, path in given.items():
+
+    folder: Path
+    seed: int
+
+    @property
+    def miniature(self) -> Path:
+        """Folder of the rendered data set."""
+        return self.folder / "miniature"
+
+
+@dataclass(frozen=True)
+class MediaNeeds:
+    """What packs of audio and of frames hold.
+
+    Attributes:
+        sample_rate: Hz of the waveforms.
+        resampler: ffmpeg or soxr.
+        channels: mono, or those of the file.
+        rate_fps: small frames a second, on which a narrow visual network is trained.
+        short_side: pixels of their shorter side.
+    """
+
+    sample_rate: int
+    resampler: str
+    channels: Literal["mono", "own"] = "mono"
+    rate_fps: int = 8
+    short_side: int = 80
+
+    @property
+    def audio(self) -> dict[str, Any]:
+        """The part of it that concerns packs of waveforms."""
+        needs = asdict(self)
+        return {name: needs[name] for name in ("sample_rate", "resampler", "channels")}
+
+    @property
+    def frames(self) -> dict[str, int]:
+        """The part of it that concerns packs of frames."""
+        return {"rate_fps": self.rate_fps, "short_side": self.short_side}
+
+
+class Study(Section):
+    """One experiment on one data set; each has a file in this folder and a field of Config."""
+
+    # The rule that writes the study's metrics: evaluate_<evaluated_as>; empty where there are none.
+    evaluated_as: ClassVar[str] = ""
+    # The manifest of a shard, of the stage that leaves out the most videos.
+    shard_manifest: ClassVar[str] = "audio/{}.parquet"
+
+    name: StudyName = Field(description="Folder below results/; by default the section's name")
+    shards: PowerOfTwo = Field(4, description="Parts of the stages of videos, a power of two")
+
+    @property
+    def section(self) -> str:
+        """Name of the section in the configuration."""
+        return str(type(self).model_fields["name"].default)
+
+    def key(self, name: str) -> str:
+        """Return the whole name of a key, as a user writes it."""
+        return f"{self.section}.{name}"
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the workflow renders the videos itself."""
+        return False
+
+    def list_videos(self, at: Place) -> list[Video]:
+        """Return the videos, each with its split, its file and what stands in for its audio.
+
+        Raises:
+            ConfigError: if the study names no videos, or what it names is missing.
+            DataError: if an annotation file is wrong.
+        """
+        raise NotImplementedError
+
+    def media(self) -> MediaNeeds:
+        """Return what the packs of the study hold.
+
+        Raises:
+            ConfigError: if it has none.
+        """
+        raise ConfigError(f"{self.name} has no such results; it packs no waveforms or frames")
+
+    def weights(self) -> dict[str, Weights]:
+        """Return the networks that the study uses, with the origin of their weights."""
+        raise NotImplementedError
+
+    def files(self) -> dict[str, Path | None]:
+        """Return what must exist, beside weights, by key."""
+        raise NotImplementedError
+
+    def targets(self, at: Place) -> list[str]:
+        """Return the final results: metrics and figures."""
+        raise NotImplementedError
+
+    def rendered_files(self, at: Place) -> list[Path]:
+        """Return what must be rendered before the videos exist."""
+        return []
+
+    def visual_training(self) -> Training:
+        """Return the training of a narrow visual network on the study.
+
+        Raises:
+            ConfigError: if it trains none.
+        """
+        raise ConfigError(f"{self.name} has no such results; it trains no visual network")
+
+    def origins(self) -> dict[str, Origin]:
+        """Return the origin of the weights of each network, as the metrics file reports it."""
+        return {name: weights.origin for name, weights in self.weights().items()}
+
+    def require_trainable(self, network: str) -> None:
+        """Check that the weights of a network can be trained here.
+
+        Raises:
+            ConfigError: if they cannot; the message says what to give in their place.
+        """
+
+    def check_inputs(self, network: str, at: Place) -> dict[str, Path]:
+        """Return the files against which given weights of a network are checked."""
+        return {}
+
+    def check_options(self, network: str) -> dict[str, Any]:
+        """Return the settings on which it depends whether weights of a network fit."""
+        return {}
+
+    def existing_file(self, name: str, path: Path | None) -> str:
+        """Return the file that a key names.
+
+        Args:
+            name: of the key within the section.
+            path: its value.
+
+        Raises:
+            ConfigError: if there is no such file.
+        """
+        if path is None:
+            raise ConfigError(f"{self.key(name)}: no file is given")
         if not path.is_file():
-            raise ConfigError(f"{name}: {path} is no file; correct the path in the configuration")
-    return given
+            raise ConfigError(f"{self.key(name)}: {path} is no file; correct the path")
+        return str(path)
 
+    def existing_folder(self, name: str, path: Path | None) -> Path:
+        """Return the folder that a key names, as `existing_file` does a file.
 
-def study_videos(study: AnyStudy, *, seed: int, folder: Path) -> list[Video]:
-    """Return the videos of a study, each with its split, its file and what stands in for sound.
-
-    Raises:
-        ConfigError: if the study names neither videos nor sound, or what it names is missing.
-        DataError: if an annotation file is wrong.
-    """
-    if isinstance(study, K600 | Sounds):
-        return labelled_videos(study, seed=seed, folder=folder)
-    if isinstance(study, Llp):
-        return llp_videos(study, seed=seed, folder=folder)
-    if isinstance(study, Ave) and study.source == "miniature":
-        plan = miniature_plan(**study.miniature.as_arguments(), seed=seed)
-        rendered = folder / "miniature" / "AVE"
-        return [Video(v.video_id, v.split, f"{rendered}/{v.video_id}.mp4") for v in plan]
-    if study.videos is None and study.sound is None:
-        raise ConfigError(f"{folder.name}: set videos to a folder, or sound to an HDF5 or wav one")
-    splits = _annotated_splits(study, folder)
-    sounds = sound_files(study.sound) if study.sound else None
-    if study.videos is None:
-        return _sound_only(sounds or {}, splits, study)
-    if splits is None:
-        videos = folder_videos(study.videos, _split_of_unlabelled(study))
-    else:
-        videos = named_videos(study.videos, splits)
-    if sounds is None:
-        return videos
-    return [
-        Video(v.video_id, v.split, v.path, sounds.get(v.video_id, _expected(study.sound, v)))
-        for v in videos
-    ]
-
-
-def _expected(source: Path | None, video: Video) -> str:
-    """Return where the sound of a video should be, for the manifest to say so."""
-    return str(source) if is_hdf5(str(source)) else f"{source}/{video.video_id}.wav"
-
-
-def _annotated_splits(study: Ave | Custom, folder: Path) -> Iterable[tuple[str, str]] | None:
-    """Return each (video_id, split) of the annotations, None without annotations."""
-    if isinstance(study, Custom) and not study.has_annotations:
-        return None
-    dataset = study.annotation_format if isinstance(study, Custom) else "ave"
-    return read_events(dataset, annotation_files(study, folder)).video_splits
-
-
-def _sound_only(
-    sounds: dict[str, str], splits: Iterable[tuple[str, str]] | None, study: Ave | Custom
-) -> list[Video]:
-    if splits is None:
-        splits = [(video_id, _split_of_unlabelled(study)) for video_id in sounds]
-    found = ((video_id, split, sounds.get(video_id)) for video_id, split in splits)
-    return sorted(Video(video_id, split, path, path) for video_id, split, path in found)
-
-
-def _split_of_unlabelled(study: Ave | Custom) -> str:
-    return study.split if isinstance(study, Custom) else "test"
+        Raises:
+            ConfigError: if there is no such folder.
+        """
+        if path is None:
+            raise ConfigError(f"{self.key(name)}: no folder is given")
+        if not path.is_dir():
+            raise ConfigError(f"{self.key(name)}: {path} is no folder; correct the path")
+        return path

@@ -1,78 +1,19 @@
-"""Sections of studies that recognise sound by audio images: Kinetics-600, and the user's sounds."""
+"""The study of the soundtracks of Kinetics-600, fused with scores of the video frames."""
 
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.sections import Positive, PowerOfTwo, Section, StudyName, Training, UserPath
+from avlib.datasets.miniature.k600 import LABEL_LIST, miniature_plan
+from avlib.media.videos import Video
+from avlib.origins import Origin, Weights
+from avlib.sections import Positive, Section, StudyName, Training, UserPath
+from avlib.soundtracks.labelled_files import kinetics_split
+from avlib.studies.base import Place, Source
+from avlib.studies.soundtrack_study import SoundtrackStudy, Space
 
-Space = Literal["logit", "log_softmax", "softmax"]
-NetworkName = Literal[
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "vgg11",
-    "vgg13",
-    "vgg16",
-    "vgg19",
-    "neural_network",
-    "logistic",
-]
-
-
-class Mel(Section):
-    """Audio images: mel spectrograms of 0.96 s."""
-
-    variant: Literal["librosa_0_8", "librosa_0_9"] = Field(
-        "librosa_0_8", description="Release of librosa whose numbers are made; 0.8 as published"
-    )
-    reference: Literal["clip", "soundtrack", "fixed"] | None = Field(
-        None,
-        description="What is 0 dB: the loudest value of a clip, as published, that of the whole "
-        "soundtrack, or a sine of full scale; null: the recipe's",
-    )
-    dtype: Literal["float32", "float16"] = Field(
-        "float32", description="Of the packs; float16 halves them and rounds by up to 1/32 dB"
-    )
-
-
-class Network(Section):
-    """The network that sees the audio images."""
-
-    name: NetworkName | None = Field(None, description="null: the recipe's")
-    pool: Literal["first_columns", "full"] | None = Field(
-        None, description="first_columns: without the end of a clip, as published; null: recipe's"
-    )
-    width: Positive | None = Field(None, description="Channels of the stem; null: the recipe's")
-
-
-class SoundtrackTraining(Training):
-    """Training of the network on the study's own train split."""
-
-    recipe: Literal["kinetics600", "small", "miniature"] | None = Field(
-        None, description="null: kinetics600 (published) for Kinetics, small for other sounds"
-    )
-
-
-class SoundtrackCheckpoints(Section):
-    """Weights from outside."""
-
-    soundtrack: UserPath | None = Field(
-        None, description="Weights of the network (.pth.tar or .safetensors); null: trained"
-    )
-
-
-class Soundtracks(Section):
-    """What the studies of labelled soundtracks have in common."""
-
-    mel: Mel = Mel()
-    network: Network = Network()
-    training: SoundtrackTraining = SoundtrackTraining()
-    pooling: Space = Field("logit", description="What is averaged over the clips of a soundtrack")
-    checkpoints: SoundtrackCheckpoints = SoundtrackCheckpoints()
-    shards: PowerOfTwo = Field(4, description="Parts of the stages of sound, a power of two")
+OFFICIAL_VALIDATION_SHARE, MINIATURE_VALIDATION_SHARE = 0.05, 0.2
 
 
 class VideoScores(Section):
@@ -119,12 +60,13 @@ class K600Miniature(Section):
         return {"classes": self.classes, "videos_per_class": videos}
 
 
-class K600(Soundtracks):
+class K600(SoundtrackStudy):
     """Soundtracks of Kinetics-600, fused with scores of the pictures."""
 
-    source: Literal["miniature", "official"] = Field(
-        "miniature", description="Rendered by the workflow, or the folder below"
-    )
+    evaluated_as: ClassVar[str] = "k600"
+
+    name: StudyName = Field("k600", description="Folder below results/")
+    source: Source = Field("miniature", description="Rendered by the workflow, or the folder below")
     videos: UserPath | None = Field(
         None, description="Folder of {train,val}/<class>/<video_id>.mp4"
     )
@@ -149,14 +91,94 @@ class K600(Soundtracks):
             raise ValueError("source official and videos belong together; give both or none")
         return self
 
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the workflow renders the videos itself."""
+        return self.source == "miniature"
 
-class Sounds(Soundtracks):
-    """The user's own labelled sounds."""
+    @property
+    def default_recipe(self) -> str:
+        """Name of the recipe where none is configured: as published, or for rendered videos."""
+        return "miniature" if self.is_rendered else "kinetics600"
 
-    name: StudyName = Field("sounds", description="Folder below results/")
-    folder: UserPath | None = Field(
-        None, description="Folder of <class>/<file>, {train,val,test}/<class>/<file>, or of `table`"
-    )
-    table: UserPath | None = Field(
-        None, description="CSV with file and, if wanted, label, split and fold"
-    )
+    @property
+    def has_video_scores(self) -> bool:
+        """Whether scores of the video frames are given."""
+        return self.video_scores.scores is not None
+
+    def label_tables(self) -> list[Path]:
+        """Return the list of classes, if there is one."""
+        classes = self.classes
+        return [] if classes is None else [Path(self.existing_file("classes", classes))]
+
+    def label_source(self, at: Place) -> dict[str, Any]:
+        """Return the folder and the list of classes, and which share is kept for validation."""
+        share = {"validation_share": self._validation_share()}
+        if self.is_rendered:
+            classes = str(at.miniature / LABEL_LIST)
+            return share | {"folder": str(at.miniature), "classes": classes}
+        folder = str(self.existing_folder("videos", self.videos))
+        return share | {"folder": folder, "classes": self.classes and str(self.classes)}
+
+    def _validation_share(self) -> float:
+        if self.validation_share is not None:
+            return self.validation_share
+        return MINIATURE_VALIDATION_SHARE if self.is_rendered else OFFICIAL_VALIDATION_SHARE
+
+    def rendered_files(self, at: Place) -> list[Path]:
+        """Return a file that is there once the miniature is."""
+        return [at.miniature / LABEL_LIST] if self.is_rendered else []
+
+    def list_videos(self, at: Place) -> list[Video]:
+        """Return the labelled files; of a miniature those that will be rendered."""
+        if not self.is_rendered:
+            return super().list_videos(at)
+        share = self._validation_share()
+        return [
+            Video(
+                video.video_id,
+                kinetics_split(video.folder, video.video_id, share),
+                str(at.miniature / video.path),
+            )
+            for video in miniature_plan(**self.miniature.as_arguments(), seed=at.seed)
+        ]
+
+    def weights(self) -> dict[str, Weights]:
+        """Return also the weights of the network that scores the video frames."""
+        visual = {} if self.has_video_scores else {"omnivore": Weights("omnivore", "trained")}
+        return super().weights() | visual
+
+    def visual_training(self) -> Training:
+        """Return the training of a narrow Omnivore."""
+        return self.visual
+
+    def origins(self) -> dict[str, Origin]:
+        """Return the origin of what scores the soundtracks and the video frames."""
+        origin: Origin = "given" if self.has_video_scores else "trained"
+        return {"soundtrack": super().origins()["soundtrack"], "video": origin}
+
+    def given_video_scores(self) -> dict[str, str]:
+        """Return the given scores of the video frames, and what names their rows."""
+        if not self.has_video_scores:
+            return {}
+        return {
+            "video": self.existing_file("video_scores.scores", self.video_scores.scores),
+            "videos": self.existing_file("video_scores.list", self.video_scores.list),
+        }
+
+    def outside_files(self) -> dict[str, str]:
+        """Return also the given scores of the video frames."""
+        given = self.given_video_scores()
+        names = {"video": "video_scores", "videos": "video_list"}
+        return super().outside_files() | {names[key]: path for key, path in given.items()}
+
+    def files(self) -> dict[str, Path | None]:
+        """Return videos, classes and given scores."""
+        scores = {f"video_scores.{key}": path for key, path in self.video_scores}
+        return {"videos": self.videos, "classes": self.classes, **scores}
+
+    def targets(self, at: Place) -> list[str]:
+        """Return also the figure of the fusion's weights."""
+        files = ["report/sweep.svg"]
+        files += [] if self.has_video_scores else ["model/omnivore/curves.svg"]
+        return [*super().targets(at), *(str(at.folder / file) for file in files)]

@@ -1,13 +1,20 @@
-"""Section of the study of event parsing on LLP: VALOR, its variants and its baseline."""
+"""The study of event parsing on LLP: VALOR, its variants and its baseline."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.datasets.llp import CLASSES
+from avlib.datasets.llp import CLASSES, DENSE, LABEL_FILES, read_splits
+from avlib.datasets.miniature.llp import miniature_plan
+from avlib.datasets.splits import SPLITS
+from avlib.errors import ConfigError
 from avlib.media.download import Download
-from avlib.sections import Positive, PowerOfTwo, Section, UserPath
+from avlib.media.videos import Video, named_videos
+from avlib.origins import Weights, configured_weights
+from avlib.sections import Positive, PowerOfTwo, Section, StudyName, UserPath
+from avlib.studies.base import Place, Source, Study
 from avlib.valor.recipes import ParserEvaluation, ParserTraining, Variant
 
 N_CLASSES = len(CLASSES)
@@ -98,12 +105,13 @@ class LlpMiniature(Section):
         return {"classes": self.classes, "videos": videos}
 
 
-class Llp(Section):
+class Llp(Study):
     """Weakly supervised parsing of audio-visual events on LLP."""
 
-    source: Literal["miniature", "official"] = Field(
-        "miniature", description="Rendered by the workflow, or the paths below"
-    )
+    shard_manifest: ClassVar[str] = "probe/{}.parquet"
+
+    name: StudyName = Field("llp", description="Folder below results/")
+    source: Source = Field("miniature", description="Rendered by the workflow, or the paths below")
     labels: UserPath | None = Field(None, description="Folder of the six AVVP_*.csv")
     videos: UserPath | None = Field(None, description="Folder of <video_id>.mp4")
     download: Download = Field(Download(), description="Of `videos`, if they are asked for")
@@ -144,3 +152,107 @@ class Llp(Section):
                 "give checkpoints.clap"
             )
         return self
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether the workflow renders the videos itself."""
+        return self.source == "miniature"
+
+    @property
+    def skips_missing(self) -> bool:
+        """Whether videos that given folders lack are left out, rather than stop the run."""
+        return self.missing == "skip"
+
+    def label_files(self, at: Place) -> dict[str, Path]:
+        """Return the label files by name: train, val, test, audio and visual.
+
+        Raises:
+            ConfigError: if one does not exist.
+        """
+        root = at.miniature if self.labels is None else self.labels
+        files = {name: root / LABEL_FILES[name] for name in (*SPLITS, *DENSE)}
+        if self.labels is not None:
+            for path in files.values():
+                if not path.is_file():
+                    raise ConfigError(
+                        f"{self.key('labels')}: {path} is no file; docs/llp.md says where it is"
+                    )
+        return files
+
+    def given_folders(self) -> dict[str, dict[str, str]]:
+        """Return the given folders of features by kind, and of pseudo labels by modality.
+
+        Raises:
+            ConfigError: if one does not exist.
+        """
+        sections = {"features": self.features, "pseudo_labels": self.pseudo_labels}
+        return {
+            section: {
+                name: str(self.existing_folder(f"{section}.{name}", path))
+                for name, path in values
+                if isinstance(path, Path)
+            }
+            for section, values in sections.items()
+        }
+
+    def rendered_files(self, at: Place) -> list[Path]:
+        """Return a file that is there once the miniature is."""
+        return [at.miniature / LABEL_FILES["full"]] if self.is_rendered else []
+
+    def list_videos(self, at: Place) -> list[Video]:
+        """Return the videos of the label files; of a miniature those that will be rendered."""
+        if self.is_rendered:
+            plan = miniature_plan(**self.miniature.as_arguments(), seed=at.seed)
+            return sorted(Video(v.video_id, v.split, str(at.miniature / v.path)) for v in plan)
+        if self.videos is None:
+            raise ConfigError(
+                f"{self.key('videos')}: name the folder of the videos, or give all "
+                f"{self.key('features')}"
+            )
+        folder, files = self.existing_folder("videos", self.videos), self.label_files(at)
+        splits = read_splits({split: files[split] for split in SPLITS})
+        return named_videos(
+            folder, [(v.video_id, split) for split, videos in splits.items() for v in videos]
+        )
+
+    def weights(self) -> dict[str, Weights]:
+        """Return the weights of the extractors and of the variants' networks."""
+        checkpoints = {n: path for n, path in self.checkpoints if n != "parsers"}
+        parsers = {str(variant): path for variant, path in self.checkpoints.parsers.items()}
+        variants = dict.fromkeys([*self.variants, *parsers])
+        checkpoints |= {f"parser/{variant}": parsers.get(variant) for variant in variants}
+        return {name: configured_weights(name, path) for name, path in checkpoints.items()}
+
+    def require_trainable(self, network: str) -> None:
+        """Check that the videos are those that narrow networks can be trained for."""
+        if not self.is_rendered and not network.startswith("parser/"):
+            raise ConfigError(
+                f"{self.key('checkpoints')}.{network}: name the published weights, or give their "
+                f"results as {self.key('features')} or pseudo_labels"
+            )
+
+    def check_options(self, network: str) -> dict[str, Any]:
+        """Return the package that runs CLAP, and the variant of a parser."""
+        if network == "clap":
+            return {"backend": self.teachers.audio.backend}
+        name, _, variant = network.partition("/")
+        return {"variant": variant} if name == "parser" else {}
+
+    def files(self) -> dict[str, Path | None]:
+        """Return labels, videos, given features and pseudo labels, and tokenizers."""
+        return {
+            "labels": self.labels,
+            "videos": self.videos,
+            **{f"features.{kind}": path for kind, path in self.features},
+            "pseudo_labels.audio": self.pseudo_labels.audio,
+            "pseudo_labels.visual": self.pseudo_labels.visual,
+            **{f"teachers.{m}.tokenizer": teacher.tokenizer for m, teacher in self.teachers},
+        }
+
+    def targets(self, at: Place) -> list[str]:
+        """Return the comparison of the variants, and the figures of the report."""
+        files = ["summary.json", "report/variants.html"]
+        files += [f"{variant}/report/parsed_events.svg" for variant in self.variants]
+        trained = [v for v in self.variants if v not in self.checkpoints.parsers]
+        files += [f"model/parser/{variant}/curves.svg" for variant in trained]
+        return [str(at.folder / file) for file in files]

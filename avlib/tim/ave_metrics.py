@@ -14,7 +14,6 @@ import pandas as pd
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.metrics_file import (
-    Origin,
     origin_notes,
     videos_left_out,
     weights_entry,
@@ -24,6 +23,7 @@ from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table
 from avlib.media.manifest import count_statuses
 from avlib.media.tables import MANIFEST
+from avlib.origins import Origin
 from avlib.tim.recipes import Modality
 from avlib.tim.scores import segment_metrics
 from avlib.tim.tables import PREDICTIONS, QUERIES, read_class_names

@@ -147,7 +147,9 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> TIM:
     return load_tim(path, **given, requested=requested)
 
 
-def check_weights(checkpoint: Path, target: Path, *, annotations: Path, recipe: str) -> None:
+def check_weights(
+    checkpoint: Path, target: Path, *, annotations: Path | None = None, recipe: str
+) -> None:
     """Write what given weights are, if they fit the recipe and the classes of AVE's annotations.
 
     The widths of the features are not known before there are some; `predict_tim` checks them.
@@ -155,7 +157,7 @@ def check_weights(checkpoint: Path, target: Path, *, annotations: Path, recipe: 
     Args:
         checkpoint: a model of ours, or a published `.pth.tar` file.
         target: JSON file to write.
-        annotations: `Annotations.txt`.
+        annotations: `Annotations.txt`; None: the classes are not known yet.
         recipe: name of the recipe, which says how videos are cut into windows.
 
     Raises:
@@ -163,14 +165,15 @@ def check_weights(checkpoint: Path, target: Path, *, annotations: Path, recipe: 
             helps.
         DataError: if the annotations are wrong.
     """
-    names = ave.class_names(ave.read_annotations(annotations))
-    check_classes(checkpoint, {"action": names, "audio": names})
+    requested: dict[str, Any] = {"model_modality": JOINT, "data_modality": JOINT}
+    if annotations is not None:
+        names = ave.class_names(ave.read_annotations(annotations))
+        check_classes(checkpoint, {"action": names, "audio": names})
+        requested |= {"visual_classes": (len(names),), "audio_classes": len(names)}
     own = file_recipe(checkpoint, recipe, JOINT)
     found = infer_arguments(load_state_dict(checkpoint, allows_foreign=True), checkpoint)
     _check_sizes(checkpoint, found, own)
-    requested = {"model_modality": JOINT, "data_modality": JOINT}
-    classes = {"visual_classes": (len(names),), "audio_classes": len(names)}
-    load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested | classes)
+    load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
     report = {"path": str(checkpoint), "sha256": file_hash(checkpoint), "recipe": own.name}
     write_json(target, report | {"arguments": found, "metadata": load_metadata(checkpoint)})
 

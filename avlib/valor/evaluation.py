@@ -16,7 +16,6 @@ from avlib.datasets.llp import CLASSES, WeakVideo, read_dense_labels, read_video
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.evaluation.metrics_file import (
-    Origin,
     origin_notes,
     videos_left_out,
     weights_entry,
@@ -26,6 +25,7 @@ from avlib.extractors.tables import FEATURES
 from avlib.io.arrays import read_arrays
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
+from avlib.origins import Origin
 from avlib.valor.metrics import Events, event_records, find_events, parsing_metrics, video_label_f
 from avlib.valor.recipes import ParserEvaluation
 

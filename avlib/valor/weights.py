@@ -68,13 +68,13 @@ def load_parser(path: Path, network: str = "valor", **sizes: Any) -> EventParser
     return model
 
 
-def check_weights(checkpoint: Path, variant: str, *, target: Path) -> None:
+def check_weights(checkpoint: Path, target: Path, *, variant: str) -> None:
     """Write a report of a given checkpoint, if it fits a variant with the classes of LLP.
 
     Args:
         checkpoint: torch file with a plain state dictionary, or safetensors.
-        variant: key of PARSER_RECIPES.
         target: JSON file to write with `variant`, `widths` and `sha256`.
+        variant: key of PARSER_RECIPES.
 
     Raises:
         CheckpointError: if it cannot be read or does not fit.

@@ -1,15 +1,36 @@
 """What the rules ask about the configured studies: files, settings and fingerprints.
 
-The methods take the wildcards of a job (`study`, and others where the rule has them), so that
-rules can name them as input and parameter functions.
+An object a paper, over the files of the studies. Their methods take the wildcards of a job
+(`study`, and others where the rule has them), so that rules can name them as input and parameter
+functions.
 """
 
-from avlib.workflow.media import MediaStages
-from avlib.workflow.soundtracks import SoundtrackStages
-from avlib.workflow.tim import RecognitionStages
-from avlib.workflow.valor import ParsingStages
-from avlib.workflow.valor_download import DownloadStages
+from pathlib import Path
+
+from avlib.studies import Config
+from avlib.workflow.extractors import ExtractorFiles
+from avlib.workflow.media import MediaFiles
+from avlib.workflow.soundtracks import SoundtrackFiles
+from avlib.workflow.study_files import StudyFiles
+from avlib.workflow.tim import TimFiles
+from avlib.workflow.valor import ParsingFiles
+from avlib.workflow.weights import WeightsFiles
 
 
-class Workflow(MediaStages, RecognitionStages, SoundtrackStages, ParsingStages, DownloadStages):
-    """All questions that rules ask."""
+class Workflow:
+    """All that rules ask, by paper.
+
+    Args:
+        config: the checked configuration.
+        results: folder of all results.
+        rescan: as `StudyFiles` takes it.
+    """
+
+    def __init__(self, config: Config, *, results: Path, rescan: bool) -> None:
+        self.files = StudyFiles(config, results=results, rescan=rescan)
+        self.weights = WeightsFiles(self.files)
+        self.media = MediaFiles(self.files)
+        self.extractors = ExtractorFiles(self.files, self.weights)
+        self.tim = TimFiles(self.files, self.weights)
+        self.soundtracks = SoundtrackFiles(self.files, self.weights)
+        self.valor = ParsingFiles(self.files, self.weights)

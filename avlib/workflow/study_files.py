@@ -1,18 +1,14 @@
-"""What all questions about the configured studies have in common."""
+"""What all that the rules ask has in common: a job's study, its files and its shards."""
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from avlib.errors import ConfigError
 from avlib.media.scan import scan, shard_list
-from avlib.studies import AnyStudy, Config, config_hash
-from avlib.studies.ave import Ave
-from avlib.studies.base import is_rendered, study_videos
-from avlib.studies.custom import Custom
-from avlib.studies.k600 import K600, Sounds
-from avlib.studies.llp import Llp
+from avlib.studies import Config, config_hash
+from avlib.studies.base import Place, Study
+
+S = TypeVar("S", bound=Study)
 
 
 class Wildcards(Protocol):
@@ -29,7 +25,7 @@ class Wildcards(Protocol):
     variant: str
 
 
-class Studies:
+class StudyFiles:
     """The configured studies, as files below `results`.
 
     Args:
@@ -43,64 +39,39 @@ class Studies:
         self.config, self.results, self.rescan = config, results, rescan
         self.scanned = cache(self._scan)
 
-    def section(self, wildcards: Wildcards) -> AnyStudy:
-        """Return the section of the configuration."""
-        return self.config.study(wildcards.study)
-
-    def study(self, wildcards: Wildcards) -> Ave | Custom:
-        """Return the section of a study that has features.
+    def study(self, wildcards: Wildcards, kind: type[S]) -> S:
+        """Return the job's study.
 
         Raises:
-            ConfigError: if the study has none.
+            ConfigError: if it is of another kind.
         """
-        study = self.section(wildcards)
-        if not isinstance(study, Ave | Custom):
-            raise ConfigError(f"{wildcards.study} has no such results; it makes no features")
-        return study
+        return self.config.study(wildcards.study, kind)
 
-    def soundtracks(self, wildcards: Wildcards) -> K600 | Sounds:
-        """Return the section of a study of labelled soundtracks.
+    def any_study(self, wildcards: Wildcards) -> Study:
+        """Return the job's study, of whatever kind."""
+        return self.config.study(wildcards.study, Study)
 
-        Raises:
-            ConfigError: if the study is another one.
-        """
-        study = self.section(wildcards)
-        if not isinstance(study, K600 | Sounds):
-            raise ConfigError(f"{wildcards.study} has no audio images; ask for its features")
-        return study
+    def named(self, kind: type[Study]) -> str:
+        """Return a pattern of the names of the studies of a kind, for wildcards."""
+        return "|".join(self.config.names(kind))
 
-    def named(self, *kinds: type[AnyStudy]) -> str:
-        """Return a pattern of the names of the studies of some kinds, for wildcards."""
-        return "|".join(name for name, s in self.config.studies.items() if isinstance(s, kinds))
+    def evaluated_as(self, name: str) -> str:
+        """Return a pattern of the names of the studies whose metrics `evaluate_<name>` writes."""
+        studies = self.config.studies.items()
+        return "|".join(study for study, section in studies if section.evaluated_as == name)
 
-    def ave(self, wildcards: Wildcards) -> Ave:
-        """Return the section of a study that has pictures and recognition.
-
-        Raises:
-            ConfigError: if the study has none.
-        """
-        study = self.study(wildcards)
-        if not isinstance(study, Ave):
-            raise ConfigError(f"{wildcards.study} has features of its sound only; ask for those")
-        return study
+    def place(self, wildcards: Wildcards) -> Place:
+        """Return where the results of the job's study go."""
+        return Place(self.folder(wildcards), self.config.seed)
 
     def folder(self, wildcards: Wildcards) -> Path:
-        """Return the folder of the study's results."""
+        """Return the folder of the results of the job's study."""
         return self.results / wildcards.study
 
-    def existing(self, wildcards: Wildcards, key: str, path: Path) -> str:
-        """Return a configured file.
-
-        Raises:
-            ConfigError: if it does not exist.
-        """
-        if not path.is_file():
-            raise ConfigError(f"{wildcards.study}.{key}: {path} is no file; correct the path")
-        return str(path)
-
-    def lists(self, study: str) -> Path:
-        """Return the folder of the lists of videos."""
-        return self.results / study / ".cache" / "videos"
+    def targets(self, *studies: Study) -> list[str]:
+        """Return the final results of studies."""
+        seed = self.config.seed
+        return [t for s in studies for t in s.targets(Place(self.results / s.name, seed))]
 
     def summary(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what the summaries say of the study's configuration."""
@@ -116,70 +87,46 @@ class Studies:
 
     # Shards
 
+    def shards(self, wildcards: Wildcards, pattern: str) -> list[str]:
+        """Return a file for each shard of the study."""
+        folder, count = self.folder(wildcards), self.any_study(wildcards).shards
+        return [str(folder / pattern.format(shard)) for shard in range(count)]
+
     def packs(self, wildcards: Wildcards) -> list[str]:
-        """Return the sound packs of the study."""
+        """Return the packs of waveforms of the study."""
         return self.shards(wildcards, "audio/{}.h5")
 
     def frame_packs(self, wildcards: Wildcards) -> list[str]:
         """Return the packs of small frames of the study."""
         return self.shards(wildcards, "frames/{}.h5")
 
-    def manifest_pattern(self, wildcards: Wildcards) -> str:
-        """Return the path of a shard's manifest, that of the stage that leaves out the most."""
-        study = self.section(wildcards)
-        if isinstance(study, Llp):
-            return "probe/{}.parquet"
-        return "manifest/{}.parquet" if isinstance(study, Ave | Custom) else "audio/{}.parquet"
-
     def shard_manifest(self, wildcards: Wildcards) -> str:
         """Return the manifest of the job's shard."""
-        folder = self.folder(wildcards)
-        return str(folder / self.manifest_pattern(wildcards).format(wildcards.shard))
+        pattern = self.any_study(wildcards).shard_manifest
+        return str(self.folder(wildcards) / pattern.format(wildcards.shard))
 
     def manifests(self, wildcards: Wildcards) -> list[str]:
         """Return the manifests of all shards of the study."""
-        return self.shards(wildcards, self.manifest_pattern(wildcards))
+        return self.shards(wildcards, self.any_study(wildcards).shard_manifest)
 
-    def video_lists(self, wildcards: Wildcards) -> list[str]:
-        """Return the lists of the videos of a feature shard."""
-        return self._members(wildcards, self.all_video_lists(wildcards))
+    def lists(self, study: str) -> Path:
+        """Return the folder of a study's lists of videos."""
+        return self.results / study / ".cache" / "videos"
+
+    def video_list(self, wildcards: Wildcards) -> str:
+        """Return the path of the shard's list of videos."""
+        return str(shard_list(self.lists(wildcards.study), wildcards.shard))
 
     def all_video_lists(self, wildcards: Wildcards) -> list[str]:
         """Return the lists of the videos of all shards."""
         lists = self.lists(wildcards.study)
-        return [str(shard_list(lists, s)) for s in range(self.section(wildcards).shards)]
-
-    def intervals(self, wildcards: Wildcards) -> list[str]:
-        """Return the interval tables of all shards of the study."""
-        return self.shards(wildcards, "intervals/shards/{}.parquet")
-
-    def member_packs(self, wildcards: Wildcards) -> list[str]:
-        """Return the sound packs that make up a feature shard."""
-        return self._members(wildcards, self.packs(wildcards))
-
-    def member_manifests(self, wildcards: Wildcards) -> list[str]:
-        """Return the manifests of the videos of a feature shard."""
-        return self._members(wildcards, self.manifests(wildcards))
-
-    def member_intervals(self, wildcards: Wildcards) -> list[str]:
-        """Return the interval tables of the videos of a feature shard."""
-        return self._members(wildcards, self.intervals(wildcards))
-
-    def shards(self, wildcards: Wildcards, pattern: str) -> list[str]:
-        """Return a file for each shard of the study."""
-        folder = self.folder(wildcards)
-        return [str(folder / pattern.format(s)) for s in range(self.section(wildcards).shards)]
-
-    def _members(self, wildcards: Wildcards, paths: Sequence[str]) -> list[str]:
-        """Return every n-th path: powers of two nest, so those shards make up the larger one."""
-        return list(paths[int(wildcards.shard) :: self.study(wildcards).feature_shards])
+        return [str(shard_list(lists, s)) for s in range(self.any_study(wildcards).shards)]
 
     def _scan(self, name: str) -> dict[int, str]:
-        study = self.config.study(name)
-        videos = study_videos(study, seed=self.config.seed, folder=self.results / name)
+        study = self.config.study(name, Study)
         return scan(
-            videos,
+            study.list_videos(Place(self.results / name, self.config.seed)),
             shards=study.shards,
             folder=self.lists(name),
-            are_on_disk=not is_rendered(study),
+            are_on_disk=not study.is_rendered,
         )

@@ -15,7 +15,7 @@ from avlib.soundtracks.fusion_metrics import Paired, sweep, weight_grid
 from avlib.soundtracks.network import ResNet, network_weights
 from avlib.soundtracks.score_files import NamedScores
 from avlib.soundtracks.scores import Asked, load_soundtrack_network, pool_soundtracks, score_clips
-from avlib.soundtracks.scores_given_soundtrack import check_given_soundtrack
+from avlib.soundtracks.scores_given_soundtrack import check_weights
 from avlib.soundtracks.tables import CLIPS, FUSED_ANSWERS, SOUNDTRACKS
 
 PUBLISHED = Asked()
@@ -169,12 +169,12 @@ def test_given_weights_are_described_if_they_fit(tmp_path, network):
     path, classes = tmp_path / "model.safetensors", tmp_path / "classes.json"
     save_weights(path, network_weights(network), {"recipe": "small"})
     classes.write_text(json.dumps({"class_id": list("abcdef")}))
-    check_given_soundtrack(path, classes=classes, target=tmp_path / "given.json")
+    check_weights(path, tmp_path / "given.json", classes=classes)
     found = json.loads((tmp_path / "given.json").read_text())
     assert (found["network"], found["num_classes"]) == ("ResNet", 6)
     classes.write_text(json.dumps({"class_id": list("abc")}))
     with pytest.raises(CheckpointError, match="for 6 classes, but the study has 3"):
-        check_given_soundtrack(path, classes=classes, target=tmp_path / "given.json")
+        check_weights(path, tmp_path / "given.json", classes=classes)
 
 
 def scores_by_both(n=40, num_classes=8):

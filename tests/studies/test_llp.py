@@ -8,7 +8,7 @@ import pytest
 from avlib.datasets.llp import LABEL_FILES
 from avlib.errors import ConfigError, DataError
 from avlib.studies import load_config
-from avlib.studies.llp_llp_study import llp_videos
+from avlib.studies.base import Place
 from avlib.valor.check import check_study
 
 VIDEO_IDS = {"train": "-aaaaaaaaaa", "val": "_bbbbbbbbbb", "test": "cc_cccccccc"}
@@ -82,7 +82,7 @@ def test_videos_are_those_of_the_lists(files, tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "-aaaaaaaaaa.mp4").touch()
     section = {"source": "official", "labels": tmp_path, "videos": tmp_path / "videos"}
-    videos = llp_videos(load_config({"llp": section}).llp, seed=0, folder=tmp_path)
+    videos = load_config({"llp": section}).llp.list_videos(Place(tmp_path, seed=0))
     assert {video.video_id: (video.split, video.path is None) for video in videos} == {
         "-aaaaaaaaaa": ("train", False),
         "_bbbbbbbbbb": ("val", True),
@@ -94,4 +94,4 @@ def test_a_missing_table_is_named(files, tmp_path):
     files["visual"].unlink()
     config = load_config({"llp": {"source": "official", "labels": tmp_path, "videos": tmp_path}})
     with pytest.raises(ConfigError, match=r"llp\.labels: .*AVVP_eval_visual\.csv is no file"):
-        llp_videos(config.llp, seed=0, folder=tmp_path)
+        config.llp.list_videos(Place(tmp_path, seed=0))

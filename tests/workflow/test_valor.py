@@ -21,7 +21,7 @@ def ask(tmp_path):
 
     def answer(question, section, **wildcards):
         studies = Workflow(load_config({"llp": section}), results=tmp_path, rescan=True)
-        return getattr(studies, question)(SimpleNamespace(study="llp", **wildcards))
+        return getattr(studies.valor, question)(SimpleNamespace(study="llp", **wildcards))
 
     return answer
 

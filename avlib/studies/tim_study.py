@@ -1,0 +1,355 @@
+"""What studies of features of intervals have in common, and those that train TIM on them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from avlib.datasets.events import read_events
+from avlib.errors import ConfigError
+from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
+from avlib.extractors.registry import EXTRACTORS
+from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
+from avlib.origins import Weights, configured_weights
+from avlib.sections import PowerOfTwo, Section, SplitPaths, Training, UserPath
+from avlib.studies.base import MediaNeeds, Place, Study
+from avlib.tim.recipes import TimTraining
+
+PresetName = Literal["epic_sounds", "perception_test", "ave"]
+SoundRecipe = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
+JOINT = "audio_visual"
+MODALITIES = (JOINT, "audio", "visual")  # of the features that a model of TIM sees
+PUBLISHED_VISUAL_VIEWS, SMALL_VISUAL_VIEWS = 4, 2  # of a training interval
+
+
+class Checkpoints(Section):
+    """Weights from outside."""
+
+    asf: UserPath | Literal["untrained"] | None = Field(
+        None,
+        description="Auditory SlowFast weights (.pyth or .safetensors); null: trained on the "
+        "train split; untrained: random, to try the pipeline",
+    )
+
+
+class Pretraining(Training):
+    """Training of Auditory SlowFast on the study's own train split."""
+
+    recipe: SoundRecipe | None = Field(
+        None, description="As published, or small; null: small, for the rendered videos miniature"
+    )
+    width: Annotated[int, Field(gt=0, multiple_of=8)] | None = Field(
+        None, description="Channels of the slow stem; null: the recipe's"
+    )
+    checkpoint: UserPath | None = Field(None, description="Weights to start from; null: random")
+
+
+class FeatureStudy(Study):
+    """Videos, or audio alone, to features of intervals."""
+
+    shard_manifest: ClassVar[str] = "manifest/{}.parquet"
+
+    videos: UserPath | None = Field(
+        None, description="Folder of videos, searched with its subfolders"
+    )
+    annotations: UserPath | None = Field(None, description="File of labelled events")
+    splits: SplitPaths = Field(SplitPaths(), description="One list or table of events a split")
+    sound: UserPath | None = Field(
+        None, description="EPIC HDF5 file, or folder of wav files, in place of the videos' sound"
+    )
+    intervals: SplitPaths = Field(
+        SplitPaths(), description="Published interval pickles; null: made by the 1.1 s rule"
+    )
+    preset: PresetName = Field("ave", description="Rate, resampler, weights and views as published")
+    views: Annotated[int, Field(ge=1, le=5)] | None = Field(
+        None, description="Views of each training interval; null: the preset's"
+    )
+    specaug: Literal["reference", "standard"] = Field(
+        "reference", description="Augmentation of views 1 and up: as published, or as intended"
+    )
+    checkpoints: Checkpoints = Checkpoints()
+    pretraining: Pretraining = Pretraining()
+    shards: PowerOfTwo = Field(4, description="Parts of the sound stages, a power of two")
+    feature_shards: PowerOfTwo = Field(2, description="Parts of extraction, at most `shards`")
+
+    @model_validator(mode="after")
+    def _feature_shards_are_made_of_shards(self) -> Self:
+        if self.feature_shards > self.shards:
+            raise ValueError(f"feature_shards may be at most shards ({self.shards})")
+        return self
+
+    @property
+    def asf(self) -> Preset:
+        """The preset's values."""
+        return PRESETS[self.preset]
+
+    # Annotations and videos
+
+    @property
+    def dataset(self) -> str:
+        """Name of the format of the annotations, as `read_events` takes it."""
+        raise NotImplementedError
+
+    @property
+    def has_annotations(self) -> bool:
+        """Whether there are labelled events."""
+        return self.annotations is not None or any(path for _, path in self.splits)
+
+    def annotation_files(self, at: Place) -> dict[str, Path]:
+        """Return the annotation files by name: `annotations`, and `train`, `val`, `test`.
+
+        Raises:
+            ConfigError: if a file that the study needs is not configured or does not exist.
+        """
+        given = {"annotations": self.annotations}
+        given |= {f"splits.{split}": path for split, path in self.splits}
+        return {
+            key.removeprefix("splits."): Path(self.existing_file(key, path))
+            for key, path in given.items()
+            if path is not None
+        }
+
+    def list_videos(self, at: Place) -> list[Video]:
+        """Return the videos of the annotations, or of the whole folder where there are none."""
+        if self.videos is None and self.sound is None:
+            raise ConfigError(
+                f"{self.key('videos')}: name a folder of videos, or an HDF5 file or folder of "
+                f"audio as {self.key('sound')}"
+            )
+        splits = self._annotated_splits(at)
+        sounds = sound_files(self._existing_sound(self.sound)) if self.sound else None
+        if self.videos is None:
+            return self._audio_only(sounds or {}, splits)
+        folder = self.existing_folder("videos", self.videos)
+        if splits is None:
+            videos = folder_videos(folder, self.unlabelled_split)
+        else:
+            videos = named_videos(folder, splits)
+        if sounds is None:
+            return videos
+        return [
+            Video(v.video_id, v.split, v.path, sounds.get(v.video_id, self._expected_sound(v)))
+            for v in videos
+        ]
+
+    @property
+    def unlabelled_split(self) -> str:
+        """Split of videos without annotations."""
+        return "test"
+
+    def _annotated_splits(self, at: Place) -> Iterable[tuple[str, str]] | None:
+        """Return each (video_id, split) of the annotations, None without annotations."""
+        if not self.has_annotations:
+            return None
+        return read_events(self.dataset, self.annotation_files(at)).video_splits
+
+    def _existing_sound(self, source: Path) -> Path:
+        return source if source.is_file() else self.existing_folder("sound", source)
+
+    def _expected_sound(self, video: Video) -> str:
+        """Return where the audio of a video should be, for the manifest to say so."""
+        source = str(self.sound)
+        return source if is_hdf5(source) else f"{source}/{video.video_id}.wav"
+
+    def _audio_only(
+        self, sounds: dict[str, str], splits: Iterable[tuple[str, str]] | None
+    ) -> list[Video]:
+        if splits is None:
+            splits = [(video_id, self.unlabelled_split) for video_id in sounds]
+        found = ((video_id, split, sounds.get(video_id)) for video_id, split in splits)
+        return sorted(Video(video_id, split, path, path) for video_id, split, path in found)
+
+    def media(self) -> MediaNeeds:
+        """Return the waveforms of the preset."""
+        return MediaNeeds(self.asf.sample_rate, self.asf.resampler)
+
+    def interval_rule(self) -> dict[str, float | int | None]:
+        """Return length and distance of the intervals in seconds, or how many seconds they are."""
+        return {"interval_s": self.asf.interval_s, "hop_s": self.asf.hop_s, "seconds": None}
+
+    # Features
+
+    def extractors(self) -> tuple[str, ...]:
+        """Return the networks whose features the study uses."""
+        return ("asf",)
+
+    def extraction(self) -> dict[str, Any]:
+        """Return the settings of all extractors, by the names that these have for them."""
+        return {"preset": self.preset, "specaug": self.specaug}
+
+    def train_views(self, extractor: str) -> int:
+        """Return the views of a training interval."""
+        return (self.views or self.asf.train_views) if extractor == "asf" else 1
+
+    def weights(self) -> dict[str, Weights]:
+        """Return the weights of the extractors."""
+        return {
+            name: configured_weights(name, getattr(self.checkpoints, name))
+            for name in self.extractors()
+        }
+
+    def require_trainable(self, network: str) -> None:
+        """Check that the weights of an extractor can be trained on the study."""
+        if not EXTRACTORS[network].is_trainable:
+            raise ConfigError(
+                f"{self.key('checkpoints')}.{network}: these features need published weights, "
+                "which cannot be trained here; give them, or `untrained` to try the pipeline "
+                "with random ones"
+            )
+
+    def check_options(self, network: str) -> dict[str, Any]:
+        """Return the preset that weights of Auditory SlowFast are for."""
+        return {"preset": self.preset} if network == "asf" else {}
+
+    def files(self) -> dict[str, Path | None]:
+        """Return videos, annotations, intervals and weights to start from."""
+        return {
+            "videos": self.videos,
+            "sound": self.sound,
+            "annotations": self.annotations,
+            "pretraining.checkpoint": self.pretraining.checkpoint,
+            **{f"intervals.{split}": path for split, path in self.intervals},
+            **{f"splits.{split}": path for split, path in self.splits},
+        }
+
+    def feature_targets(self, at: Place) -> list[str]:
+        """Return the indices of the features, and the curves of the extractors trained here."""
+        indices = [f"features/{name}/index.parquet" for name in self.extractors()]
+        return [str(at.folder / file) for file in [*indices, *self._extractor_curves()]]
+
+    def _extractor_curves(self) -> list[str]:
+        weights = self.weights()
+        trained = [n for n in self.extractors() if n in weights and weights[n].origin == "trained"]
+        return [f"model/{name}/curves.svg" for name in trained]
+
+
+class Visual(Section):
+    """Visual features."""
+
+    frames: Literal["decoded", "jpeg"] = Field(
+        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
+    )
+    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        None,
+        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
+    )
+    first_frame: Literal["consistent", "reference"] = Field(
+        "consistent", description="reference: a view's first frame is augmented differently"
+    )
+    pretraining: Training = Field(
+        Training(), description="Training of a narrow Omnivore on the train split"
+    )
+
+
+class TimCheckpoints(Checkpoints):
+    """Weights from outside, of all networks of a study of TIM."""
+
+    omnivore: UserPath | Literal["untrained"] | None = Field(
+        None,
+        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
+        "train split; untrained: random, to try the pipeline",
+    )
+    vgg19: UserPath | Literal["untrained"] | None = Field(
+        None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
+    )
+    vggish: UserPath | Literal["untrained"] | None = Field(
+        None, description="VGGish weights (.pth), for features: vgg"
+    )
+    tim: UserPath | None = Field(
+        None, description="TIM weights (.pth.tar or .safetensors) to evaluate; null: trained"
+    )
+
+
+class TimStudy(FeatureStudy):
+    """Recognition of events by TIM, from visual and audio features."""
+
+    evaluated_as: ClassVar[str] = "ave"
+
+    checkpoints: TimCheckpoints = TimCheckpoints()
+    visual: Visual = Visual()
+    tim: TimTraining = TimTraining()
+
+    def extractors(self) -> tuple[str, ...]:
+        """Return the networks whose features the study uses, the visual one first."""
+        return ("omnivore", "asf")
+
+    def extraction(self) -> dict[str, Any]:
+        """Return the settings of audio and of visual extractors."""
+        visual = {"frames": self.visual.frames, "first_frame": self.visual.first_frame}
+        return super().extraction() | visual
+
+    def visual_training(self) -> Training:
+        """Return the training of a narrow Omnivore."""
+        return self.visual.pretraining
+
+    def train_views(self, extractor: str) -> int:
+        """Return the views of a training interval; Omnivore has as many as it sees varied."""
+        if extractor != "omnivore":
+            return super().train_views(extractor)
+        is_trained = self.checkpoints.omnivore is None
+        default = SMALL_VISUAL_VIEWS if is_trained else PUBLISHED_VISUAL_VIEWS
+        return self.visual.views or default
+
+    @property
+    def has_published_features(self) -> bool:
+        """Whether features came as files of the data set, in place of videos."""
+        return False
+
+    def published_features(self) -> dict[str, str]:
+        """Return the files of published features by modality."""
+        return {}
+
+    @property
+    def recipe(self) -> str:
+        """Name of TIM's recipe: the configured one, else as published with published features."""
+        if self.tim.recipe:
+            return self.tim.recipe
+        weights = self.weights()
+        origins = {weights[name].origin for name in self.extractors()}
+        return "ave" if origins == {"given"} else "small"
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities that are compared; of given weights of TIM there is only the joint one."""
+        return (JOINT,) if self.checkpoints.tim else MODALITIES
+
+    def training_splits(self) -> list[str]:
+        """Return the splits that training uses: train, and val where it is given.
+
+        Raises:
+            ConfigError: if there is no split to train on, or none to test on.
+        """
+        if self.is_rendered:
+            return ["train", "val"]
+        given = dict(self.splits)
+        for split in ("train", "test"):
+            if given[split] is None:
+                raise ConfigError(f"{self.key('splits')}.{split}: name the list of its videos")
+        return [split for split in ("train", "val") if given[split] is not None]
+
+    def weights(self) -> dict[str, Weights]:
+        """Return the weights of the extractors that run, and of TIM."""
+        extractors = {} if self.has_published_features else super().weights()
+        return extractors | {"tim": configured_weights("tim", self.checkpoints.tim)}
+
+    def check_inputs(self, network: str, at: Place) -> dict[str, Path]:
+        """Return the annotations, whose classes given weights of TIM must have."""
+        files = self.annotation_files(at) if network == "tim" else {}
+        return {name: path for name, path in files.items() if name == "annotations"}
+
+    def check_options(self, network: str) -> dict[str, Any]:
+        """Return the recipe that given weights of TIM must fit."""
+        return {"recipe": self.recipe} if network == "tim" else super().check_options(network)
+
+    def files(self) -> dict[str, Path | None]:
+        """Return also the weights that TIM starts from."""
+        return super().files() | {"tim.checkpoint": self.tim.checkpoint}
+
+    def targets(self, at: Place) -> list[str]:
+        """Return the metrics, and the figures of the report."""
+        files = ["test_metrics.json", "report/confusion.svg", "report/timelines.svg"]
+        if not self.has_published_features:
+            files += self._extractor_curves()
+        files += [f"model/tim/{m}/curves.svg" for m in MODALITIES if not self.checkpoints.tim]
+        return [str(at.folder / file) for file in files]

@@ -1,0 +1,127 @@
+"""What rules ask about weights, of every network of every paper: which file, and does it fit."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from avlib.errors import AvlibError, CheckpointError, ConfigError
+from avlib.extractors.registry import EXTRACTORS
+from avlib.io.provenance import code_fingerprint
+from avlib.origins import Weights
+from avlib.workflow.study_files import StudyFiles, Wildcards
+
+# The module of each network of a paper, as `Extractor.module` is that of an extractor: its
+# `check_weights(checkpoint, target, **inputs, **options)` writes what weights are, if they fit.
+# Of a name such as parser/valor the first part counts.
+PAPERS = {
+    "tim": "avlib.tim.weights",
+    "soundtrack": "avlib.soundtracks.scores_given_soundtrack",
+    "parser": "avlib.valor.weights",
+}
+
+
+def check_weights(
+    network: str,
+    checkpoint: Path,
+    target: Path,
+    *,
+    inputs: Mapping[str, Path],
+    options: Mapping[str, Any],
+) -> None:
+    """Write what a checkpoint is, if it fits its network.
+
+    Args:
+        network: name of the network.
+        checkpoint: the file.
+        target: JSON file to write.
+        inputs: files against which it is checked, from `Study.check_inputs`.
+        options: settings on which it depends, from `Study.check_options`.
+
+    Raises:
+        CheckpointError: if it does not fit.
+    """
+    module = import_module(_module(network))
+    try:
+        module.check_weights(checkpoint, target, **inputs, **options)
+    except (AvlibError, OSError):
+        raise
+    except Exception as error:  # of a reader that was given something else than weights
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CheckpointError(f"{checkpoint}: no weights of {network} ({what})") from error
+
+
+def _module(network: str) -> str:
+    name = network.partition("/")[0]
+    return EXTRACTORS[name].module if name in EXTRACTORS else PAPERS[name]
+
+
+class WeightsFiles:
+    """The weights of the networks of a study; `wildcards.network` names one."""
+
+    def __init__(self, files: StudyFiles) -> None:
+        self.files = files
+
+    def of(self, wildcards: Wildcards, network: str) -> Weights:
+        """Return what is configured for a network.
+
+        Raises:
+            ConfigError: if the study has no such network.
+        """
+        weights = self.files.any_study(wildcards).weights()
+        if network not in weights:
+            raise ConfigError(
+                f"{wildcards.study} has no network {network}; it has {', '.join(weights)}"
+            )
+        return weights[network]
+
+    def is_given(self, wildcards: Wildcards, network: str) -> bool:
+        """Return whether weights of a network are configured."""
+        return self.of(wildcards, network).origin == "given"
+
+    def given(self, wildcards: Wildcards, network: str) -> str:
+        """Return the configured weights of a network.
+
+        Raises:
+            ConfigError: if there are none, or there is no such file.
+        """
+        weights, study = self.of(wildcards, network), self.files.any_study(wildcards)
+        key = f"checkpoints.{network.replace('parser/', 'parsers.')}"
+        return study.existing_file(key, weights.path)
+
+    def paths(self, wildcards: Wildcards, network: str) -> list[str]:
+        """Return the weights of a network: given, trained here, or none where they are random.
+
+        Raises:
+            ConfigError: if weights are neither given nor can be trained.
+        """
+        origin = self.of(wildcards, network).origin
+        if origin == "given":
+            return [self.given(wildcards, network)]
+        if origin == "untrained":
+            return []
+        self.files.any_study(wildcards).require_trainable(network)
+        return [str(self.files.folder(wildcards) / f"model/{network}/model.safetensors")]
+
+    def checked(self, wildcards: Wildcards, network: str) -> list[str]:
+        """Return the report that says that given weights fit, if weights are given."""
+        if not self.is_given(wildcards, network):
+            return []
+        return [str(self.files.folder(wildcards) / f"model/{network}/given.json")]
+
+    # Rule check_weights
+
+    def check_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the given weights of the job's network, and what they are checked against."""
+        study, place = self.files.any_study(wildcards), self.files.place(wildcards)
+        inputs = study.check_inputs(wildcards.network, place)
+        checkpoint = {"checkpoint": self.given(wildcards, wildcards.network)}
+        return checkpoint | {name: str(path) for name, path in inputs.items()}
+
+    def check_options(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings on which it depends whether the job's weights fit."""
+        return self.files.any_study(wildcards).check_options(wildcards.network)
+
+    def check_code(self, wildcards: Wildcards) -> str:
+        """Return the fingerprint of the code that checks the job's weights."""
+        return code_fingerprint(_module(wildcards.network))
