@@ -23,7 +23,8 @@ from avlib.extractors.extraction import Video
 from avlib.extractors.intervals import interval_rows
 from avlib.extractors.omnivore.clips import omnivore_frames
 from avlib.extractors.omnivore.extraction import OmnivoreClips, OmnivoreExtractor, OmnivoreSettings
-from avlib.extractors.omnivore.network import SWIN_B, TrunkSizes, omnivore_trunk
+from avlib.extractors.omnivore.network import omnivore_trunk
+from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.weights import ClipSize
 from avlib.extractors.omnivore.window_attention import fuse_attention
 from avlib.extractors.pictures import MEAN, STD

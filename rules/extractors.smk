@@ -53,7 +53,7 @@ rule train_asf:
     params:
         training=extractors.asf_training,
         state="results/{study}/.cache/train_asf",
-        code=code_fingerprint("avlib.extractors.auditory_slowfast.training_study"),
+        code=code_fingerprint("avlib.extractors.auditory_slowfast.training"),
     script:
         "../workflow_scripts/train_asf.py"
 
@@ -85,7 +85,7 @@ rule train_omnivore:
     params:
         training=extractors.omnivore_training,
         state="results/{study}/.cache/train_omnivore",
-        code=code_fingerprint("avlib.extractors.omnivore.training_visual_study"),
+        code=code_fingerprint("avlib.extractors.omnivore.training"),
     script:
         "../workflow_scripts/train_omnivore.py"
 

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from avlib.extractors.auditory_slowfast.recipes import RECIPES
-from avlib.extractors.auditory_slowfast.training import train
+from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
+from avlib.extractors.auditory_slowfast.training import build_model, check_sample_rate, train
 from avlib.io.packs import WaveformStore
 from avlib.seeds import generator
+from avlib.training.event_recognition import Outputs
 
 RATE = 16_000
 CLASSES = {"class_id": ["low", "high"]}
 TINY = replace(
-    RECIPES["miniature"],
-    schedule=replace(RECIPES["miniature"].schedule, epochs=4),
+    ASF_RECIPES["miniature"],
+    schedule=replace(ASF_RECIPES["miniature"].schedule, epochs=4),
     batch_size=4,
     epoch_items=8,
     views=2,
@@ -64,19 +65,20 @@ def run(folder, events=None, pack=None, **changes):
         "log_path": folder / "log.jsonl",
         "metrics_path": folder / "metrics.json",
     }
-    arguments = {
-        "recipe": TINY,
-        "classes": CLASSES,
-        "seed": 1,
-        "initial_weights": None,
-        "device": "cpu",
-        "state_directory": folder / "state",
-        **outputs,
-    }
+    arguments = {"recipe": TINY, "classes": CLASSES, "seed": 1} | changes
+    initial_weights = arguments.pop("initial_weights", None)
     pack = pack or write_pack(folder / "pack.h5")
     torch.set_num_threads(1)
     with WaveformStore([pack], sample_rate=RATE) as waveforms:
-        train(events_table() if events is None else events, waveforms, **(arguments | changes))
+        check_sample_rate(RATE, arguments["recipe"])
+        model = build_model(**arguments, initial_weights=initial_weights)
+        train(
+            model,
+            events_table() if events is None else events,
+            waveforms,
+            **arguments,
+            outputs=Outputs(folder / "state", **outputs),
+        )
     return outputs
 
 

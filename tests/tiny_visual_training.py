@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from avlib.extractors.omnivore.network import TrunkSizes
-from avlib.extractors.omnivore.recipes import VISUAL_RECIPES
+from avlib.extractors.omnivore.recipes import OMNIVORE_RECIPES
+from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.training import train_visual
 from avlib.io.packs import FrameStore
 from avlib.seeds import generator
@@ -19,7 +19,7 @@ from avlib.training.event_recognition import Outputs
 
 FPS = 8
 CLASSES = {"class_id": ["red", "blue"]}
-RECIPE = VISUAL_RECIPES["miniature"]
+RECIPE = OMNIVORE_RECIPES["miniature"]
 TINY = replace(
     RECIPE,
     sizes=TrunkSizes(width=8, depths=(1, 1), heads=(1, 2), window=(1, 4, 4)),

@@ -2,22 +2,28 @@
 
 from pathlib import Path
 
-from avlib.extractors.omnivore.training_visual_study import (
-    VisualTrainingSettings,
-    train_visual_study,
-)
+from avlib.extractors.omnivore.recipes import OmnivoreTraining
+from avlib.extractors.omnivore.training import train_omnivore
 from avlib.joblog import job_log
+from avlib.training.event_recognition import Outputs, TrainingInputs
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    train_visual_study(
-        events=Path(smk.input.events),
-        classes=Path(smk.input.classes),
-        packs=[Path(path) for path in smk.input.packs],
-        settings=VisualTrainingSettings(**smk.params.training),
-        state_directory=Path(smk.params.state),
-        model_path=Path(smk.output.model),
-        log_path=Path(smk.output.log),
-        metrics_path=Path(smk.output.metrics),
+    train_omnivore(
+        TrainingInputs(
+            events=Path(smk.input.events),
+            classes=Path(smk.input.classes),
+            packs=[Path(path) for path in smk.input.packs],
+            rate=smk.params.training["rate"],
+        ),
+        OmnivoreTraining(**smk.params.training["settings"]),
+        seed=smk.params.training["seed"],
+        device=smk.params.training["device"],
+        outputs=Outputs(
+            state_directory=Path(smk.params.state),
+            model_path=Path(smk.output.model),
+            log_path=Path(smk.output.log),
+            metrics_path=Path(smk.output.metrics),
+        ),
     )

@@ -19,7 +19,7 @@ from avlib.device import resolve_device
 from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.class_names import check_classifier, read_classes
 from avlib.extractors.omnivore.network import Omnivore, infer_sizes, published_name
-from avlib.extractors.omnivore.recipes import VISUAL_RECIPES, VisualRecipe
+from avlib.extractors.omnivore.recipes import OMNIVORE_RECIPES, OmnivoreRecipe
 from avlib.extractors.omnivore.task import VisualEvents
 from avlib.extractors.omnivore.weights import NOT_OF_THE_TRUNK, ClipSize
 from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
@@ -89,14 +89,14 @@ def score_pictures(
     write_table(table[["video_id", "split", "class_id"]], table_target, SCORED_VIDEOS)
 
 
-def load_picture_network(path: Path) -> tuple[Omnivore, ClipSize, VisualRecipe]:
+def load_picture_network(path: Path) -> tuple[Omnivore, ClipSize, OmnivoreRecipe]:
     """Return a network with its classifier, what it sees of a video, and its recipe.
 
     Raises:
         CheckpointError: if the file cannot be read, or is not from `train_visual`.
     """
     state, noted = load_state_dict(path), load_metadata(path)
-    recipe = VISUAL_RECIPES.get(noted.get("recipe", ""))
+    recipe = OMNIVORE_RECIPES.get(noted.get("recipe", ""))
     try:
         trunk = {name: v for name, v in state.items() if not name.startswith(NOT_OF_THE_TRUNK)}
         network = Omnivore(infer_sizes(trunk), num_classes=len(state["head.weight"]))
@@ -124,7 +124,9 @@ def _name_left_out(video_ids: Sequence[str], clips: VisualEvents) -> None:
 
 
 @torch.inference_mode()
-def _log_probs(network: Omnivore, clips: VisualEvents, recipe: VisualRecipe) -> NDArray[np.float64]:
+def _log_probs(
+    network: Omnivore, clips: VisualEvents, recipe: OmnivoreRecipe
+) -> NDArray[np.float64]:
     """Return the logarithms of the mean probabilities over the views: (N, K)."""
     totals = np.full((len(clips), network.head.out_features), -np.inf)
     n_views = np.zeros((len(clips), 1))

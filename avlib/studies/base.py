@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from avlib.errors import ConfigError
+from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.media.videos import Video
 from avlib.origins import Origin, Weights
-from avlib.sections import PowerOfTwo, Section, StudyName, Training
+from avlib.sections import PowerOfTwo, Section, StudyName
 
 Source = Literal["miniature", "official"]
 
@@ -120,7 +121,7 @@ class Study(Section):
         """Return what must be rendered before the videos exist."""
         return []
 
-    def visual_training(self) -> Training:
+    def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow visual network on the study.
 
         Raises:

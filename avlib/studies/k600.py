@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from avlib.datasets.miniature.k600 import LABEL_LIST, miniature_plan
+from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.media.videos import Video
 from avlib.origins import Origin, Weights
-from avlib.sections import Positive, Section, StudyName, Training, UserPath
+from avlib.sections import Positive, Section, StudyName, UserPath
 from avlib.soundtracks.labelled_files import kinetics_split
 from avlib.studies.base import Place, Source
 from avlib.studies.soundtrack_study import SoundtrackStudy, Space
@@ -81,7 +82,7 @@ class K600(SoundtrackStudy):
     video_scores: VideoScores = Field(
         VideoScores(), description="Scores of the pictures; null: of a narrow Omnivore trained here"
     )
-    visual: Training = Field(Training(), description="Training of that Omnivore")
+    visual: OmnivoreTraining = Field(OmnivoreTraining(), description="Training of that Omnivore")
     fusion: Fusion = Fusion()
     miniature: K600Miniature = K600Miniature()
 
@@ -148,7 +149,7 @@ class K600(SoundtrackStudy):
         visual = {} if self.has_video_scores else {"omnivore": Weights("omnivore", "trained")}
         return super().weights() | visual
 
-    def visual_training(self) -> Training:
+    def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore."""
         return self.visual
 

@@ -9,15 +9,16 @@ from pydantic import Field, model_validator
 from avlib.datasets.events import read_events
 from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
+from avlib.extractors.auditory_slowfast.recipes import AsfTraining
+from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.extractors.registry import EXTRACTORS
 from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
 from avlib.origins import Weights, configured_weights
-from avlib.sections import PowerOfTwo, Section, SplitPaths, Training, UserPath
+from avlib.sections import PowerOfTwo, Section, SplitPaths, UserPath
 from avlib.studies.base import MediaNeeds, Place, Study
 from avlib.tim.recipes import TimTraining
 
 PresetName = Literal["epic_sounds", "perception_test", "ave"]
-SoundRecipe = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
 JOINT = "audio_visual"
 MODALITIES = (JOINT, "audio", "visual")  # of the features that a model of TIM sees
 PUBLISHED_VISUAL_VIEWS, SMALL_VISUAL_VIEWS = 4, 2  # of a training interval
@@ -31,18 +32,6 @@ class Checkpoints(Section):
         description="Auditory SlowFast weights (.pyth or .safetensors); null: trained on the "
         "train split; untrained: random, to try the pipeline",
     )
-
-
-class Pretraining(Training):
-    """Training of Auditory SlowFast on the study's own train split."""
-
-    recipe: SoundRecipe | None = Field(
-        None, description="As published, or small; null: small, for the rendered videos miniature"
-    )
-    width: Annotated[int, Field(gt=0, multiple_of=8)] | None = Field(
-        None, description="Channels of the slow stem; null: the recipe's"
-    )
-    checkpoint: UserPath | None = Field(None, description="Weights to start from; null: random")
 
 
 class FeatureStudy(Study):
@@ -69,7 +58,7 @@ class FeatureStudy(Study):
         "reference", description="Augmentation of views 1 and up: as published, or as intended"
     )
     checkpoints: Checkpoints = Checkpoints()
-    pretraining: Pretraining = Pretraining()
+    pretraining: AsfTraining = AsfTraining()
     shards: PowerOfTwo = Field(4, description="Parts of the sound stages, a power of two")
     feature_shards: PowerOfTwo = Field(2, description="Parts of extraction, at most `shards`")
 
@@ -237,8 +226,8 @@ class Visual(Section):
     first_frame: Literal["consistent", "reference"] = Field(
         "consistent", description="reference: a view's first frame is augmented differently"
     )
-    pretraining: Training = Field(
-        Training(), description="Training of a narrow Omnivore on the train split"
+    pretraining: OmnivoreTraining = Field(
+        OmnivoreTraining(), description="Training of a narrow Omnivore on the train split"
     )
 
 
@@ -279,7 +268,7 @@ class TimStudy(FeatureStudy):
         visual = {"frames": self.visual.frames, "first_frame": self.visual.first_frame}
         return super().extraction() | visual
 
-    def visual_training(self) -> Training:
+    def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore."""
         return self.visual.pretraining
 

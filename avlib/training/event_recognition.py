@@ -160,6 +160,31 @@ class Outputs:
     metrics_path: Path
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingInputs:
+    """What a training on a study's events reads.
+
+    Attributes:
+        events: table of events.
+        classes: JSON file with the names of the classes of each head.
+        packs: audio or frames of the videos.
+        rate: samples or frames per second of the packs.
+        initial_weights: checkpoint to begin with; None: random weights.
+    """
+
+    events: Path
+    classes: Path
+    packs: Sequence[Path]
+    rate: int
+    initial_weights: Path | None = None
+
+
+def read_classes(path: Path) -> dict[str, list[str]]:
+    """Return the names of the classes of each head, by column; position = class number."""
+    classes: dict[str, list[str]] = json.loads(path.read_text("ascii"))
+    return classes
+
+
 def train_on_events(
     task: EventRecognition,
     splits: Mapping[str, LabelledEvents],

@@ -130,6 +130,18 @@ class LabelledEvents(ABC):
         return max(self.stops[index] - self.starts[index] - self.clip_ticks, 0)
 
 
+def check_heads(heads: Sequence[str], classes: Mapping[str, Sequence[str]], recipe: str) -> None:
+    """Refuse classes of other columns than a recipe has heads for.
+
+    Raises:
+        ConfigError: naming both.
+    """
+    if set(classes) != set(heads):
+        raise ConfigError(
+            f"recipe {recipe} needs the classes of {list(heads)}, got {list(classes)}"
+        )
+
+
 def check_classes(
     events: "pd.DataFrame", heads: Sequence[str], classes: Mapping[str, Sequence[str]], recipe: str
 ) -> None:
@@ -145,10 +157,7 @@ def check_classes(
         ConfigError: if the classes are those of other columns.
         DataError: if a class number is out of range.
     """
-    if set(classes) != set(heads):
-        raise ConfigError(
-            f"recipe {recipe} needs the classes of {list(heads)}, got {list(classes)}"
-        )
+    check_heads(heads, classes, recipe)
     for head in heads:
         wrong = events[~events[head].between(0, len(classes[head]) - 1)]
         if len(wrong):

@@ -5,7 +5,7 @@ from typing import Any
 
 from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
-from avlib.extractors.auditory_slowfast.recipes import RECIPES
+from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
 from avlib.extractors.registry import COMMON_SETTINGS, EXTRACTORS
 from avlib.io.provenance import code_fingerprint
 from avlib.studies.tim_study import FeatureStudy
@@ -40,19 +40,19 @@ class ExtractorFiles:
         study = self.study(wildcards)
         small = "miniature" if study.is_rendered else "small"  # what is rendered needs less
         recipe = study.pretraining.recipe or small
-        if RECIPES[recipe].fine_tunes and study.pretraining.checkpoint is None:
+        if ASF_RECIPES[recipe].fine_tunes and study.pretraining.checkpoint is None:
             raise ConfigError(
                 f"{study.key('pretraining')}: recipe {recipe} continues from other weights; "
                 "name them as pretraining.checkpoint"
             )
         settings = study.pretraining.model_dump(exclude={"checkpoint"}) | {"recipe": recipe}
-        return settings | self._common() | {"sample_rate": study.asf.sample_rate}
+        return {"settings": settings, "rate": study.asf.sample_rate} | self._common()
 
     def omnivore_training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the trained weights, beside the data."""
         study = self.files.any_study(wildcards)
         settings = study.visual_training().model_dump()
-        return settings | self._common() | {"rate_fps": study.media().rate_fps}
+        return {"settings": settings, "rate": study.media().rate_fps} | self._common()
 
     def _common(self) -> dict[str, Any]:
         return {"seed": self.files.config.seed, "device": self.files.config.device}

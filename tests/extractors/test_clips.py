@@ -16,7 +16,8 @@ from avlib.extractors.index import index_features
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.omnivore import extraction as omnivore_extraction
 from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_picture
-from avlib.extractors.omnivore.network import Omnivore, TrunkSizes
+from avlib.extractors.omnivore.network import Omnivore
+from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.weights import ClipSize, load_omnivore, save_omnivore
 from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import OMNIVORE, augment

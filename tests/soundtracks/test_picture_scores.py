@@ -11,8 +11,9 @@ import torch
 
 from avlib.datasets.tables import EVENTS
 from avlib.errors import CheckpointError, DataError
-from avlib.extractors.omnivore.network import Omnivore, TrunkSizes, network_weights
-from avlib.extractors.omnivore.recipes import VISUAL_RECIPES
+from avlib.extractors.omnivore.network import Omnivore, network_weights
+from avlib.extractors.omnivore.recipes import OMNIVORE_RECIPES
+from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.task import VisualEvents
 from avlib.io.packs import FrameStore
 from avlib.io.tables import read_table, write_table
@@ -97,7 +98,7 @@ def test_scores_are_the_logarithms_of_the_probabilities_of_the_validation(
     assert table["split"].tolist() == ["val", "test", "test", "val"]
     assert table["class_id"].tolist() == [1, 2, 0, 2]
     assert "1 videos have no pictures and no scores, video4 the first" in caplog.text
-    recipe = VISUAL_RECIPES["miniature"]
+    recipe = OMNIVORE_RECIPES["miniature"]
     rows = events()[events()["video_id"].isin(table["video_id"])]
     clip = {"clip_s": recipe.clip_s, "num_frames": 2, "crop": 16}
     cv2.setNumThreads(1)

@@ -5,14 +5,19 @@ Source: Kazakos et al., ICASSP 2021 (VGG-Sound, EPIC-KITCHENS); Huh et al., ICAS
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
-from avlib.training.recipes import BaseRecipe
+from pydantic import Field
+
+from avlib.sections import Training, UserPath
+from avlib.training.recipes import BaseRecipe, adjusted
 from avlib.training.schedules import Schedule
+
+AsfRecipeName = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
 
 
 @dataclass(frozen=True)
-class Recipe(BaseRecipe):
+class AsfRecipe(BaseRecipe):
     """How Auditory SlowFast is trained.
 
     Args:
@@ -47,7 +52,7 @@ class Recipe(BaseRecipe):
     truncates_samples: bool = False
 
 
-SMALL = Recipe(  # tens to thousands of events, random weights, a narrow network
+SMALL = AsfRecipe(  # tens to thousands of events, random weights, a narrow network
     name="small",
     schedule=Schedule(0.05, epochs=30, policy="cosine", warmup_epochs=2, warmup_start_rate=0.005),
     batch_size=16,
@@ -60,17 +65,17 @@ SMALL = Recipe(  # tens to thousands of events, random weights, a narrow network
     epoch_items=512,
 )
 
-RECIPES = {
+ASF_RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
+        AsfRecipe(
             name="vggsound",
             schedule=Schedule(0.01, epochs=50, steps=(0, 30, 40), factors=(1, 0.1, 0.01)),
             batch_size=32,
             views=2,
             sample_rate=16_000,
         ),
-        Recipe(
+        AsfRecipe(
             name="epic_sounds",
             schedule=Schedule(0.001, epochs=30, steps=(0, 25), factors=(1, 0.1)),
             batch_size=128,
@@ -79,7 +84,7 @@ RECIPES = {
             fine_tunes=True,
             truncates_samples=True,
         ),
-        Recipe(
+        AsfRecipe(
             name="epic_kitchens",
             schedule=Schedule(0.001, epochs=30, steps=(0, 20, 25), factors=(1, 0.1, 0.01)),
             batch_size=32,
@@ -101,3 +106,31 @@ RECIPES = {
         ),
     )
 }
+
+
+class AsfTraining(Training):
+    """Training of Auditory SlowFast on the study's own train split."""
+
+    recipe: AsfRecipeName | None = Field(
+        None, description="As published, or small; null: small, for the rendered videos miniature"
+    )
+    width: Annotated[int, Field(gt=0, multiple_of=8)] | None = Field(
+        None, description="Channels of the slow stem; null: the recipe's"
+    )
+    checkpoint: UserPath | None = Field(None, description="Weights to start from; null: random")
+
+    def adjusted_recipe(self) -> AsfRecipe:
+        """Return the recipe with what differs from it.
+
+        Raises:
+            ValueError: if no recipe is named; which one is the default depends on the study.
+        """
+        if self.recipe is None:
+            raise ValueError("name a recipe")
+        recipe = adjusted(
+            ASF_RECIPES[self.recipe],
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            base_rate=self.learning_rate,
+        )
+        return replace(recipe, width=self.width or recipe.width)

@@ -1,16 +1,21 @@
-"""Labelled events as spectrograms.
+"""What the training loop sees of Auditory SlowFast: labelled events as spectrograms, and steps.
 
 Source: Kazakos et al., ICASSP 2021, and the training of EPIC-SOUNDS (Huh et al., ICASSP 2023).
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from avlib.extractors.auditory_slowfast.batch_norm import train_mode, update_precise_statistics
 from avlib.extractors.auditory_slowfast.log_mel import log_mel
+from avlib.extractors.auditory_slowfast.recipes import AsfRecipe
+from avlib.extractors.auditory_slowfast.steps import build_optimizer, train_step
+from avlib.prefetch import prefetched
+from avlib.training.event_recognition import EventRecognition
 from avlib.training.events import LabelledEvents
 from avlib.training.spec_augment import augment
 
@@ -81,3 +86,56 @@ class SoundEvents(LabelledEvents):
         waveform = self.waveforms.read(self.video_ids[index], int(first), last)
         spectrogram = log_mel(torch.from_numpy(waveform), sample_rate=self.waveforms.sample_rate)
         return spectrogram[torch.arange(self.n_frames).clamp(max=len(spectrogram) - 1)]
+
+
+class SoundRecognition(EventRecognition):
+    """What `avlib.training.loop.fit` trains: the network, on the events of two splits."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: AsfRecipe,
+        *,
+        training: LabelledEvents,
+        validation: LabelledEvents,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            model,
+            build_optimizer(model, recipe.schedule.base_rate),
+            recipe.schedule,
+            heads=recipe.heads,
+            training=training,
+            validation=validation,
+            batch_size=recipe.batch_size,
+            epoch_items=recipe.epoch_items,
+            views=recipe.views,
+            validate_every=recipe.validate_every,
+            seed=seed,
+        )
+        self.precise_steps = min(self.steps, recipe.precise_batches)
+
+    def train_step(self, batch: tuple[Tensor, Tensor]) -> float:
+        """Update the network once and return the loss."""
+        train_mode(self.model)
+        spectrograms, labels = (x.to(self.device) for x in batch)
+        return train_step(self.model, self.optimizer, spectrograms, labels)
+
+    def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
+        """Make the statistics of the batch norms precise, and evaluate.
+
+        Statistics matter in evaluation only, so other epochs do without.
+        """
+        train_mode(self.model)
+        update_precise_statistics(self.model, self._precise_batches(epoch, check))
+        return super().validate(epoch, check)
+
+    def _precise_batches(self, epoch: int, check: Callable[[], None]) -> Iterator[Tensor]:
+        steps = range(self.precise_steps)
+        for spectrograms, _ in prefetched(
+            self.training.crop_batches(
+                self.seed, "precise", epoch, batch_size=self.batch_size, steps=steps
+            )
+        ):
+            yield spectrograms.to(self.device)
+            check()

@@ -1,4 +1,4 @@
-"""Training of Auditory SlowFast on labelled sound, after one of the recipes."""
+"""Stage train_asf: Auditory SlowFast on labelled audio, after one of the recipes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,69 +6,98 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from avlib.datasets.tables import EVENTS
+from avlib.device import resolve_device
 from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.batch_norm import freeze_batch_norm
 from avlib.extractors.auditory_slowfast.log_mel import frame_samples
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
-from avlib.extractors.auditory_slowfast.recipes import Recipe
+from avlib.extractors.auditory_slowfast.recipes import AsfRecipe, AsfTraining
 from avlib.extractors.auditory_slowfast.steps import initialise
-from avlib.extractors.auditory_slowfast.task import SoundEvents
-from avlib.extractors.auditory_slowfast.task_sound_recognition import SoundRecognition
+from avlib.extractors.auditory_slowfast.task import SoundEvents, SoundRecognition
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.packs import WaveformStore
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_recognition import Outputs, train_on_events
-from avlib.training.events import LabelledEvents, check_classes, split_events, validation_split
+from avlib.io.tables import read_table
+from avlib.training.event_recognition import Outputs, TrainingInputs, read_classes, train_on_events
+from avlib.training.events import (
+    LabelledEvents,
+    check_classes,
+    check_heads,
+    split_events,
+    validation_split,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from avlib.io.packs import WaveformStore
+
+def train_asf(
+    inputs: TrainingInputs, settings: AsfTraining, *, seed: int, device: str, outputs: Outputs
+) -> None:
+    """Train on a study's events and sound packs, as `train` does.
+
+    Args:
+        inputs: the rate is the sample rate of the packs in Hz.
+        settings: with the name of a recipe.
+        seed: of initial weights, orders, crops, augmentations and dropout.
+        device: auto, cpu or cuda.
+        outputs: files to write.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: as `train` and `build_model`.
+    """
+    torch.set_num_threads(1)  # another number gives other last bits
+    recipe, classes = settings.adjusted_recipe(), read_classes(inputs.classes)
+    with WaveformStore(inputs.packs, sample_rate=inputs.rate) as waveforms:
+        check_sample_rate(waveforms.sample_rate, recipe)
+        model = build_model(recipe, classes, seed, inputs.initial_weights)
+        train(
+            model.to(resolve_device(device)),
+            read_table(inputs.events, EVENTS),
+            waveforms,
+            recipe=recipe,
+            classes=classes,
+            seed=seed,
+            outputs=outputs,
+        )
 
 
 def train(
+    model: AuditorySlowFast,
     events: "pd.DataFrame",
-    waveforms: "WaveformStore",
+    waveforms: WaveformStore,
     *,
-    recipe: Recipe,
+    recipe: AsfRecipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
-    initial_weights: Path | None,
-    device: torch.device,
-    state_directory: Path,
-    model_path: Path,
-    log_path: Path,
-    metrics_path: Path,
+    outputs: Outputs,
 ) -> None:
-    """Train the network on the events of split `train` and write its best weights.
+    """Train a network on the events of split `train` and write its best weights.
 
     The best weights are those with the highest top-1 accuracy on split `val` (the more confident
-    ones of equals), or on `train` itself where no event of `val` has sound. The result is the
+    ones of equals), or on `train` itself where no event of `val` has audio. The result is the
     same bytes after any interruption, and for the same number of torch threads on the same
     machine.
 
     Args:
+        model: from `build_model`, on the device that trains it.
         events: table of events; the class numbers are in the columns `recipe.heads`.
-        waveforms: sound of the videos; an event without is left out and counted.
+        waveforms: audio of the videos; an event without is left out and counted.
         recipe: how to train.
         classes: names of the classes of each head, by column; position = class number.
-        seed: of initial weights, orders, crops, augmentations and dropout.
-        initial_weights: checkpoint to begin with, which a recipe that fine-tunes needs; its
-            classifiers are used if they have as many classes.
-        device: torch device.
-        state_directory: where the training is saved every epoch; emptied at the end.
-        model_path: safetensors file with classes, width, sample_rate and recipe as metadata.
-        log_path: JSON lines, one an epoch.
-        metrics_path: JSON file with the metrics of the best weights, and counts of events.
+        seed: of orders, crops, augmentations and dropout.
+        outputs: files to write; the weights have classes, width, sample_rate and recipe as
+            metadata.
 
     Raises:
-        ConfigError: if recipe, classes, weights or sample rate do not go together, or the loss
-            is no longer finite.
-        DataError: if a class number is out of range or no event of `train` has sound.
-        CheckpointError: if the initial weights do not fit.
+        ConfigError: if recipe, classes and sample rate do not go together, or the loss is no
+            longer finite.
+        DataError: if a class number is out of range or no event of `train` has audio.
     """
-    _check(events, waveforms, recipe, classes)
+    check_sample_rate(waveforms.sample_rate, recipe)
+    check_classes(events, recipe.heads, classes, recipe.name)
     splits = _splits(events, waveforms, recipe)
-    model = _build_model(recipe, classes, seed, initial_weights).to(device)
     task = SoundRecognition(
         model,
         recipe,
@@ -79,7 +108,7 @@ def train(
     train_on_events(
         task,
         splits,
-        Outputs(state_directory, model_path, log_path, metrics_path),
+        outputs,
         settings=(recipe, code_fingerprint("avlib.extractors.auditory_slowfast.training")),
         classes=classes,
         description={
@@ -90,14 +119,16 @@ def train(
     )
 
 
-def _check(
-    events: "pd.DataFrame",
-    waveforms: "WaveformStore",
-    recipe: Recipe,
-    classes: Mapping[str, Sequence[str]],
-) -> None:
-    """Refuse inputs that do not go together."""
-    rate = waveforms.sample_rate
+def check_sample_rate(rate: int, recipe: AsfRecipe) -> None:
+    """Refuse audio whose rate the recipe is not for.
+
+    Args:
+        rate: samples per second, in Hz.
+        recipe: how to train.
+
+    Raises:
+        ConfigError: if it is another one.
+    """
     _, hop = frame_samples(rate)
     n_frames = 1 + (round(rate * recipe.clip_s) - 1) // hop
     if n_frames != recipe.n_frames:
@@ -110,11 +141,10 @@ def _check(
             f"recipe {recipe.name} is for sound at {recipe.sample_rate} Hz, this is at {rate} Hz; "
             f"extract the sound at {recipe.sample_rate} Hz or use recipe miniature"
         )
-    check_classes(events, recipe.heads, classes, recipe.name)
 
 
 def _splits(
-    events: "pd.DataFrame", waveforms: "WaveformStore", recipe: Recipe
+    events: "pd.DataFrame", waveforms: WaveformStore, recipe: AsfRecipe
 ) -> dict[str, LabelledEvents]:
     """Return the events with sound of each split."""
     return split_events(
@@ -132,13 +162,26 @@ def _splits(
     )
 
 
-def _build_model(
-    recipe: Recipe,
+def build_model(
+    recipe: AsfRecipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
     initial_weights: Path | None,
 ) -> AuditorySlowFast:
-    """Return the network with its first weights, frozen where the recipe says so."""
+    """Return the network with its first weights, frozen where the recipe says so.
+
+    Args:
+        recipe: how it will be trained.
+        classes: names of the classes of each head, by column.
+        seed: of random weights.
+        initial_weights: checkpoint to begin with, which a recipe that fine-tunes needs; its
+            classifiers are used if they have as many classes. None: random weights.
+
+    Raises:
+        ConfigError: if the classes are those of other columns, or weights are needed.
+        CheckpointError: if the initial weights do not fit.
+    """
+    check_heads(recipe.heads, classes, recipe.name)
     num_classes = [len(classes[head]) for head in recipe.heads]
     model = AuditorySlowFast(num_classes=num_classes, width=recipe.width, dropout=recipe.dropout)
     initialise(model, seed)

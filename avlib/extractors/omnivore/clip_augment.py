@@ -1,34 +1,17 @@
 """Random changes of clips that keep what they show: for training on few videos."""
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avlib.extractors.omnivore.recipes import ClipAugmentation
 from avlib.extractors.pictures import MEAN
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # share of R, G and B in the luma of BT.601
 PROPORTIONS = (3 / 4, 4 / 3)  # of the cut-outs, width to height
 COVERED = (0.2, 0.5)  # side of the covered square as a share of the picture's
-
-
-@dataclass(frozen=True)
-class ClipAugmentation:
-    """How much clips are changed; all pictures of a clip in the same way.
-
-    Attributes:
-        area: least share of the picture that is cut out and enlarged.
-        colour: by how much brightness, contrast and saturation change, as a share, at most.
-        grey: chance of a clip without colour.
-        covered: chance that a square of mean colour covers part of the clip.
-    """
-
-    area: float
-    colour: float
-    grey: float
-    covered: float
 
 
 def augment_clip(

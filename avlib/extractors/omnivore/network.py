@@ -7,41 +7,17 @@ names; weights files have the published ones.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.video.swin_transformer import SwinTransformer3d
 
+from avlib.extractors.omnivore.sizes import TrunkSizes
+
 PATCH = (2, 4, 4)
 DEPTH_INPUT = "depth_patch_embed."  # of the published RGB-D input, which videos do not have
 BIAS_TABLE = "layers.{}.blocks.0.attn.relative_position_bias_table"
 POSITION_INDEX = "layers.0.blocks.0.attn.relative_position_index"
-
-
-@dataclass(frozen=True)
-class TrunkSizes:
-    """What tells one trunk from another.
-
-    Attributes:
-        width: channels of the first stage; they double from stage to stage.
-        depths: blocks of each stage.
-        heads: attention heads of each stage.
-        window: tokens that attend to each other, along time, height and width.
-    """
-
-    width: int
-    depths: tuple[int, ...]
-    heads: tuple[int, ...]
-    window: tuple[int, int, int]
-
-    @property
-    def channels(self) -> int:
-        """Channels of a feature: 1024 of the published trunk."""
-        return int(self.width * 2 ** (len(self.depths) - 1))
-
-
-SWIN_B = TrunkSizes(width=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32), window=(16, 7, 7))
 
 
 def omnivore_trunk(sizes: TrunkSizes, *, stochastic_depth: float = 0.0) -> SwinTransformer3d:

@@ -2,14 +2,31 @@
 
 from dataclasses import dataclass
 
-from avlib.extractors.omnivore.clip_augment import ClipAugmentation
-from avlib.extractors.omnivore.network import TrunkSizes
-from avlib.training.recipes import BaseRecipe
+from avlib.extractors.omnivore.sizes import TrunkSizes
+from avlib.sections import Training
+from avlib.training.recipes import BaseRecipe, adjusted
 from avlib.training.schedules import Schedule
 
 
 @dataclass(frozen=True)
-class VisualRecipe(BaseRecipe):
+class ClipAugmentation:
+    """How much clips are changed; all pictures of a clip in the same way.
+
+    Attributes:
+        area: least share of the picture that is cut out and enlarged.
+        colour: by how much brightness, contrast and saturation change, as a share, at most.
+        grey: chance of a clip without colour.
+        covered: chance that a square of mean colour covers part of the clip.
+    """
+
+    area: float
+    colour: float
+    grey: float
+    covered: float
+
+
+@dataclass(frozen=True)
+class OmnivoreRecipe(BaseRecipe):
     """What is trained, and how.
 
     Args:
@@ -46,10 +63,10 @@ class VisualRecipe(BaseRecipe):
     heads: tuple[str, ...] = ("class_id",)
 
 
-VISUAL_RECIPES = {
+OMNIVORE_RECIPES = {
     recipe.name: recipe
     for recipe in (
-        VisualRecipe(  # tens to thousands of events, minutes on two cores
+        OmnivoreRecipe(  # tens to thousands of events, minutes on two cores
             name="miniature",
             sizes=TrunkSizes(width=32, depths=(1, 1, 2), heads=(2, 4, 8), window=(1, 4, 4)),
             num_frames=2,
@@ -71,3 +88,16 @@ VISUAL_RECIPES = {
         ),
     )
 }
+
+
+class OmnivoreTraining(Training):
+    """Training of a narrow Omnivore on the study's own train split."""
+
+    def adjusted_recipe(self) -> OmnivoreRecipe:
+        """Return the recipe for small data with what differs from it."""
+        return adjusted(
+            OMNIVORE_RECIPES["miniature"],
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            base_rate=self.learning_rate,
+        )

@@ -1,31 +1,62 @@
-"""Training of a narrow Omnivore on labelled clips."""
+"""Stage train_omnivore: a narrow Omnivore on labelled clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import torch
 
+from avlib.datasets.tables import EVENTS
+from avlib.device import resolve_device
 from avlib.extractors.omnivore.network import Omnivore
-from avlib.extractors.omnivore.recipes import VisualRecipe
+from avlib.extractors.omnivore.recipes import OmnivoreRecipe, OmnivoreTraining
 from avlib.extractors.omnivore.steps import initialise
-from avlib.extractors.omnivore.task import VisualEvents
-from avlib.extractors.omnivore.task_visual_recognition import VisualRecognition
+from avlib.extractors.omnivore.task import VisualEvents, VisualRecognition
+from avlib.io.packs import FrameStore
 from avlib.io.provenance import code_fingerprint
-from avlib.training.event_recognition import Outputs, train_on_events
+from avlib.io.tables import read_table
+from avlib.training.event_recognition import Outputs, TrainingInputs, read_classes, train_on_events
 from avlib.training.events import check_classes, split_events, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from avlib.io.packs import FrameStore
+
+def train_omnivore(
+    inputs: TrainingInputs, settings: OmnivoreTraining, *, seed: int, device: str, outputs: Outputs
+) -> None:
+    """Train on a study's events and packs of frames, as `train_visual` does.
+
+    Args:
+        inputs: the rate is that of the packs' frames, per second.
+        settings: what differs from the recipe.
+        seed: of initial weights, orders, crops, augmentations and dropout.
+        device: auto, cpu or cuda.
+        outputs: files to write.
+
+    Raises:
+        ConfigError, DataError: as `train_visual`.
+    """
+    torch.set_num_threads(1)  # another number gives other last bits
+    cv2.setNumThreads(1)
+    with FrameStore(inputs.packs, rate_fps=inputs.rate) as frames:
+        train_visual(
+            read_table(inputs.events, EVENTS),
+            frames,
+            recipe=settings.adjusted_recipe(),
+            classes=read_classes(inputs.classes),
+            seed=seed,
+            device=resolve_device(device),
+            outputs=outputs,
+        )
 
 
 def train_visual(
     events: "pd.DataFrame",
-    frames: "FrameStore",
+    frames: FrameStore,
     *,
-    recipe: VisualRecipe,
+    recipe: OmnivoreRecipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
     device: torch.device,
@@ -74,7 +105,7 @@ def train_visual(
 
 
 def _clips_of_events(
-    events: "pd.DataFrame", frames: "FrameStore", recipe: VisualRecipe
+    events: "pd.DataFrame", frames: FrameStore, recipe: OmnivoreRecipe
 ) -> VisualEvents:
     return VisualEvents(
         events,
@@ -87,7 +118,7 @@ def _clips_of_events(
     )
 
 
-def _description(recipe: VisualRecipe) -> dict[str, Any]:
+def _description(recipe: OmnivoreRecipe) -> dict[str, Any]:
     """Return what an extractor must know of the weights: sizes of the network and its input."""
     sizes = {
         name: ",".join(map(str, size)) if isinstance(size, tuple) else size
@@ -101,7 +132,9 @@ def _description(recipe: VisualRecipe) -> dict[str, Any]:
     }
 
 
-def _build_model(recipe: VisualRecipe, classes: Mapping[str, Sequence[str]], seed: int) -> Omnivore:
+def _build_model(
+    recipe: OmnivoreRecipe, classes: Mapping[str, Sequence[str]], seed: int
+) -> Omnivore:
     """Return the network with its first weights."""
     model = Omnivore(
         recipe.sizes,

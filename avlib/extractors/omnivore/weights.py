@@ -8,13 +8,13 @@ from torchvision.models.video.swin_transformer import SwinTransformer3d
 from avlib.errors import CheckpointError
 from avlib.extractors.omnivore.network import (
     DEPTH_INPUT,
-    SWIN_B,
     Omnivore,
     infer_sizes,
     network_weights,
     omnivore_trunk,
     published_name,
 )
+from avlib.extractors.omnivore.sizes import SWIN_B
 from avlib.extractors.weights import untrained
 from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
 from avlib.io.weights import save_weights

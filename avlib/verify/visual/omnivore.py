@@ -17,12 +17,12 @@ from avlib.extractors.omnivore.clips import centre_crop, omnivore_frames, resize
 from avlib.extractors.omnivore.network import (
     DEPTH_INPUT,
     POSITION_INDEX,
-    SWIN_B,
     infer_sizes,
     omnivore_trunk,
     position_index,
     published_name,
 )
+from avlib.extractors.omnivore.sizes import SWIN_B
 from avlib.extractors.omnivore.window_attention import fuse_attention
 from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import (

@@ -1,6 +1,6 @@
 import pytest
 
-from avlib.extractors.auditory_slowfast.recipes import RECIPES
+from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
 from avlib.training.recipes import adjusted
 from avlib.training.schedules import learning_rate
 
@@ -14,7 +14,7 @@ from avlib.training.schedules import learning_rate
     ],
 )
 def test_recipes_are_the_published_ones(name, epochs, batch_size, views, rates, fine_tunes):
-    recipe = RECIPES[name]
+    recipe = ASF_RECIPES[name]
     schedule = recipe.schedule
     assert (schedule.epochs, recipe.batch_size, recipe.views) == (epochs, batch_size, views)
     assert recipe.fine_tunes == fine_tunes
@@ -26,20 +26,20 @@ def test_recipes_are_the_published_ones(name, epochs, batch_size, views, rates, 
     assert found == pytest.approx(rates)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", ASF_RECIPES)
 def test_without_other_values_a_recipe_stays_as_it_is(name):
-    assert adjusted(RECIPES[name]) == RECIPES[name]
+    assert adjusted(ASF_RECIPES[name]) == ASF_RECIPES[name]
 
 
 def test_in_fewer_epochs_the_steps_keep_their_place():
-    short = adjusted(RECIPES["vggsound"], epochs=25, batch_size=8, base_rate=0.1)
+    short = adjusted(ASF_RECIPES["vggsound"], epochs=25, batch_size=8, base_rate=0.1)
     assert short.batch_size == 8
     rates = [learning_rate(epoch, short.schedule) for epoch in (0, 14.9, 15, 20)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.001])
 
 
 def test_the_warm_up_is_adjusted_too():
-    recipe = RECIPES["miniature"]
+    recipe = ASF_RECIPES["miniature"]
     short = adjusted(recipe, epochs=2, base_rate=recipe.schedule.base_rate / 10)
     for share in (0, 0.01, 0.05, 0.3, 1):
         before = learning_rate(share * recipe.schedule.epochs, recipe.schedule)

@@ -14,7 +14,7 @@ from tiny_training import CLASSES, TINY, events_table, run, write_pack
 from avlib.errors import CheckpointError, ConfigError, DataError
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
-from avlib.extractors.auditory_slowfast.recipes import RECIPES
+from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
 from avlib.extractors.auditory_slowfast.steps import initialise
 from avlib.io.checkpoints import load_state_dict
 from avlib.io.weights import save_weights
@@ -188,7 +188,7 @@ def test_a_class_number_out_of_range_names_the_event(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": RECIPES["epic_sounds"]}, "24000 Hz, this is at 16000 Hz"),
+        ({"recipe": ASF_RECIPES["epic_sounds"]}, "24000 Hz, this is at 16000 Hz"),
         ({"recipe": replace(TINY, fine_tunes=True)}, "name the initial weights"),
         ({"recipe": replace(TINY, n_frames=150)}, "are 200 frames"),
         ({"classes": {"verb_class": ["a", "b"]}}, "verb_class"),

@@ -3,12 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avlib.extractors.omnivore.clip_augment import (
-    GREY,
-    ClipAugmentation,
-    augment_clip,
-    change_colours,
-)
+from avlib.extractors.omnivore.clip_augment import GREY, augment_clip, change_colours
+from avlib.extractors.omnivore.recipes import ClipAugmentation
 
 PLAIN = ClipAugmentation(area=1.0, colour=0.0, grey=0.0, covered=0.0)
 

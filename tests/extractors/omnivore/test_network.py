@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avlib.extractors.omnivore.network import (
-    SWIN_B,
     Omnivore,
-    TrunkSizes,
     infer_sizes,
     network_weights,
     omnivore_trunk,
     position_index,
     published_name,
 )
+from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.window_attention import fuse_attention
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "visual"

@@ -21,23 +21,17 @@ from tiny_visual_training import (
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.evaluation.recognition import recognition_metrics
-from avlib.extractors.omnivore.network import (
-    SWIN_B,
-    Omnivore,
-    TrunkSizes,
-    infer_sizes,
-    omnivore_trunk,
-)
+from avlib.extractors.omnivore.network import Omnivore, infer_sizes, omnivore_trunk
+from avlib.extractors.omnivore.recipes import OmnivoreTraining
+from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.steps import build_optimizer, initialise
-from avlib.extractors.omnivore.task_visual_recognition import paste_rectangle
-from avlib.extractors.omnivore.training_visual_study import (
-    VisualTrainingSettings,
-    train_visual_study,
-)
+from avlib.extractors.omnivore.task import paste_rectangle
+from avlib.extractors.omnivore.training import train_omnivore
 from avlib.extractors.omnivore.weights import load_omnivore
 from avlib.io.checkpoints import load_state_dict
 from avlib.io.packs import FrameStore
 from avlib.io.tables import write_table
+from avlib.training.event_recognition import Outputs, TrainingInputs
 
 
 @pytest.fixture(scope="module")
@@ -214,27 +208,18 @@ def test_a_pasted_square_brings_its_share_of_the_label():
 
 
 def test_the_stage_reads_the_tables_of_a_study(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "avlib.extractors.omnivore.training_visual_study.VISUAL_RECIPES", {"miniature": TINY}
-    )
+    monkeypatch.setattr("avlib.extractors.omnivore.recipes.OMNIVORE_RECIPES", {"miniature": TINY})
     events = events_table().assign(verb_class=None, noun_class=None)
     events[["verb_class", "noun_class"]] = events[["verb_class", "noun_class"]].astype("Int64")
     write_table(events, tmp_path / "events.parquet", EVENTS)
     (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
     outputs = {name: tmp_path / path.name for name, path in undisturbed.items()}
-    train_visual_study(
+    inputs = TrainingInputs(
         events=tmp_path / "events.parquet",
         classes=tmp_path / "classes.json",
         packs=[write_frames(tmp_path / "pack.h5")],
-        settings=VisualTrainingSettings(
-            epochs=None,
-            batch_size=None,
-            learning_rate=None,
-            rate_fps=FPS,
-            seed=1,
-            device="cpu",
-        ),
-        state_directory=tmp_path / "state",
-        **outputs,
+        rate=FPS,
     )
+    written = Outputs(tmp_path / "state", **outputs)
+    train_omnivore(inputs, OmnivoreTraining(), seed=1, device="cpu", outputs=written)
     assert contents(outputs) == contents(undisturbed)

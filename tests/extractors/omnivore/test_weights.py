@@ -5,7 +5,8 @@ import torch
 
 from avlib.errors import CheckpointError
 from avlib.extractors.omnivore.extraction import check_weights
-from avlib.extractors.omnivore.network import Omnivore, TrunkSizes, network_weights
+from avlib.extractors.omnivore.network import Omnivore, network_weights
+from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.weights import (
     ClipSize,
     load_omnivore,
