@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avlib.errors import AvlibError
 
-FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @contextmanager
@@ -58,5 +58,5 @@ def join_logs(paths: Iterable[str]) -> None:
 def _appending(path: Path) -> logging.FileHandler:
     """Return a handler beside which other processes can write to the same file."""
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
     return handler

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-EVERY = 16  # items; each round costs about a millisecond
+ITEMS_A_ROUND = 16  # items; each round costs about a millisecond
 
 
 def returning_memory(items: Iterable[T]) -> Iterator[T]:
@@ -19,5 +19,5 @@ def returning_memory(items: Iterable[T]) -> Iterator[T]:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     for number, item in enumerate(items, 1):
         yield item
-        if trim is not None and number % EVERY == 0:
+        if trim is not None and number % ITEMS_A_ROUND == 0:
             trim(0)

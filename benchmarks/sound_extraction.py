@@ -15,7 +15,7 @@ from av.stream import Discard
 from measure import best_cpu_seconds, write_result
 
 from avlib.media import ffmpeg
-from avlib.media.decode import BLOCK_SAMPLES
+from avlib.media.decode import FIFO_SAMPLES
 from avlib.media.probe import probe_shard
 from avlib.media.scan import scan
 from avlib.media.sound_packs import pack_waveforms
@@ -57,7 +57,7 @@ def libraries_alone(paths: list[Path]) -> None:
             container.streams.video[0].discard = Discard.all
             for frame in container.decode(audio=0):
                 fifo.write(frame)
-                if fifo.samples >= BLOCK_SAMPLES:
+                if fifo.samples >= FIFO_SAMPLES:
                     resampler.resample(fifo.read())
         resampler.resample(fifo.read())
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from avlib.memory import EVERY, returning_memory
+from avlib.memory import ITEMS_A_ROUND, returning_memory
 
 HOLES = f"""
 import resource
@@ -20,15 +20,17 @@ for _ in range(1000):
     stays.append(bytearray(1000))
 goes.clear()
 before = resident()
-list(returning_memory(range({EVERY - 1})))
+list(returning_memory(range({ITEMS_A_ROUND - 1})))
 between = resident()
-list(returning_memory(range({EVERY})))
+list(returning_memory(range({ITEMS_A_ROUND})))
 print(before - between, between - resident())
 """
 
 
 def test_items_are_all_passed_on():
-    assert list(returning_memory(range(2 * EVERY + 1))) == list(range(2 * EVERY + 1))
+    assert list(returning_memory(range(2 * ITEMS_A_ROUND + 1))) == list(
+        range(2 * ITEMS_A_ROUND + 1)
+    )
 
 
 @pytest.mark.skipif(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from avlib.errors import DataError
 
-SECONDS = 10  # length of every video
+VIDEO_SECONDS = 10  # length of every video
 BACKGROUND = "background"
 _FORM = "class&video_id&quality&start&end"
 
@@ -124,7 +124,7 @@ def segments(splits: Splits, classes: Sequence[str]) -> pd.DataFrame:
         (f"{a.event_id}_{s}", a.video_id, split, "audio_visual", s, s + 1, _label(a, s))
         for split in splits
         for a in splits[split]
-        for s in range(SECONDS)
+        for s in range(VIDEO_SECONDS)
     ]
     return _table(rows, classes)
 
@@ -165,10 +165,10 @@ def _fields(fields: list[str], where: str) -> tuple[str, str, int, int]:
         raise DataError(f"{where}: found {found!r}, expected {_FORM} with whole seconds") from None
     if not (label and video_id):
         raise DataError(f"{where}: found {found!r}, expected a class and a video")
-    if not 0 <= start_s <= stop_s <= SECONDS:
+    if not 0 <= start_s <= stop_s <= VIDEO_SECONDS:
         raise DataError(
             f"{where}: the event of {video_id} lasts from {start_s} to {stop_s} s, expected "
-            f"0 <= start <= end <= {SECONDS}"
+            f"0 <= start <= end <= {VIDEO_SECONDS}"
         )
     return label, video_id, start_s, stop_s
 

@@ -22,7 +22,7 @@ PUBLISHED_CLASSES = {
 
 
 @dataclass(frozen=True)
-class Events:
+class AnnotatedEvents:
     """The labelled events of a study.
 
     Attributes:
@@ -36,7 +36,7 @@ class Events:
     video_splits: Sequence[tuple[str, str]]
 
 
-def read_events(dataset: str, files: Mapping[str, Path]) -> Events:
+def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
     """Return the events of annotation files.
 
     Args:
@@ -69,15 +69,15 @@ def read_events(dataset: str, files: Mapping[str, Path]) -> Events:
     if len(repeated):
         video_id, split = repeated.iloc[0]
         raise DataError(f"{files[split]}: {video_id} is in another split, too; splits overlap")
-    return Events(table, classes, list(pairs.itertuples(index=False, name=None)))
+    return AnnotatedEvents(table, classes, list(pairs.itertuples(index=False, name=None)))
 
 
-def _read_ave(files: Mapping[str, Path]) -> Events:
+def _read_ave(files: Mapping[str, Path]) -> AnnotatedEvents:
     annotations = ave.read_annotations(files["annotations"])
     lists = {split: path for split, path in files.items() if split != "annotations"}
     splits = ave.read_splits(lists, annotations)
     names = ave.class_names(annotations)
-    return Events(ave.events(splits, names), {"class_id": names}, ave.video_splits(splits))
+    return AnnotatedEvents(ave.events(splits, names), {"class_id": names}, ave.video_splits(splits))
 
 
 def make_events(

@@ -6,7 +6,7 @@ import pandas as pd
 
 from avlib.datasets.published import check_spans, read_published
 
-CLIP_S = 10.0  # length of the clips
+CLIP_LENGTH_S = 10.0  # length of the clips
 
 
 def read_events(path: Path, split: str) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def read_events(path: Path, split: str) -> pd.DataFrame:
             "split": split,
             "modality": "audio",
             "start_s": 0.0,
-            "stop_s": CLIP_S,
+            "stop_s": CLIP_LENGTH_S,
             "label": class_ids.astype(str),
             "class_id": class_ids,
         }

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from avlib.datasets.ave import SECONDS, Annotation, read_annotations, read_splits
+from avlib.datasets.ave import VIDEO_SECONDS, Annotation, read_annotations, read_splits
 from avlib.errors import DataError
 from avlib.extractors.intervals import second_intervals
 from avlib.extractors.tables import FEATURES, INTERVALS
@@ -50,7 +50,7 @@ def convert_published(
         write_table(index, indices[modality], FEATURES)
     for split, target in intervals.items():
         video_ids = list(_first_rows(splits.get(split, [])))
-        write_table(second_intervals(video_ids, SECONDS), target, INTERVALS)
+        write_table(second_intervals(video_ids, VIDEO_SECONDS), target, INTERVALS)
 
 
 def convert_features(
@@ -96,10 +96,10 @@ def _first_rows(annotations: Sequence[Annotation]) -> dict[str, int]:
 
 def _check(source: Path, features: h5py.Dataset, n_annotations: int) -> None:
     shape = features.shape
-    if len(shape) not in (3, 5) or shape[1] != SECONDS or shape[2:-1] not in ((), (7, 7)):
+    if len(shape) not in (3, 5) or shape[1] != VIDEO_SECONDS or shape[2:-1] not in ((), (7, 7)):
         raise DataError(
-            f"{source}: features of the shape {shape}, expected ({n_annotations}, {SECONDS}, "
-            f"channels) or ({n_annotations}, {SECONDS}, 7, 7, channels)"
+            f"{source}: features of the shape {shape}, expected ({n_annotations}, {VIDEO_SECONDS}, "
+            f"channels) or ({n_annotations}, {VIDEO_SECONDS}, 7, 7, channels)"
         )
     if shape[0] != n_annotations:
         raise DataError(
@@ -124,7 +124,7 @@ def _convert(
         "video_id": video_id,
         "split": split,
         "path": path,
-        "intervals": SECONDS,
+        "intervals": VIDEO_SECONDS,
         "views": 1,
         "channels": row.shape[-1],
         "padded_intervals": 0,

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from avlib.errors import DataError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
 from avlib.extractors.pictures import PictureExtractor, Settings
-from avlib.media.frames import ClipReader, Picture
+from avlib.media.frames import ClipReader, Frame
 from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
 
@@ -43,12 +43,12 @@ class ClipModel(Protocol):
     def frames(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return the frames of each interval, counted from 0: (N, T)."""
 
-    def picture(self, picture: Picture) -> Picture:
+    def picture(self, picture: Frame) -> Frame:
         """Return what the network sees of a picture without augmentation: (crop, crop, 3)."""
 
     def augmented(
-        self, pictures: Sequence[Picture], item: tuple[str, int], before: tuple[str, int]
-    ) -> Iterator[Picture]:
+        self, pictures: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
+    ) -> Iterator[Frame]:
         """Yield what it sees of a clip's pictures in a view.
 
         Args:
@@ -65,7 +65,7 @@ class _Prepared(NamedTuple):
     """What the network sees, (3, crop, crop), and the whole picture if it is to be augmented."""
 
     seen: NDArray[np.uint8]
-    whole: Picture | None
+    whole: Frame | None
 
 
 class ClipExtractor(PictureExtractor[Settings]):
@@ -140,7 +140,7 @@ def _clips(
             before = (interval_id, view)
 
 
-def _planes(picture: Picture) -> NDArray[np.uint8]:
+def _planes(picture: Frame) -> NDArray[np.uint8]:
     """Return a picture (H, W, 3) as (3, H, W); for whole clips at once that is slower."""
     return np.stack(cv2.split(picture)).astype(np.uint8, copy=False)
 

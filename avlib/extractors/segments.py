@@ -37,7 +37,7 @@ from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
 from avlib.media import ffmpeg
 from avlib.media.frame_folder import FrameFolder, write_frames
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.media.scan import video_paths
 from avlib.media.tables import MANIFEST
 
@@ -63,7 +63,7 @@ def spread_indices(n_frames: int, count: int) -> NDArray[np.int64]:
     return np.rint(np.linspace(0, n_frames - 1, count)).astype(np.int64)
 
 
-def frames_of_seconds(pictures: Sequence[Picture]) -> list[Picture]:
+def frames_of_seconds(pictures: Sequence[Frame]) -> list[Frame]:
     """Return FRAMES_PER_SECOND frames of each of the SECONDS of a video, spread evenly."""
     indices = spread_indices(len(pictures), SECONDS * FRAMES_PER_SECOND)
     return [pictures[i] for i in indices]
@@ -187,7 +187,7 @@ class FrameSegmentExtractor(SegmentExtractor[Settings, Network]):
     """What makes features of the frames of whole videos."""
 
     @abstractmethod
-    def features_of_frames(self, pictures: Sequence[Picture]) -> FloatArray:
+    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video, one or more: (rows, channels)."""
 
     def features(self, video: Path, frames: Path | None) -> FloatArray:

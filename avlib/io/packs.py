@@ -31,7 +31,7 @@ class Waveform(Protocol):
 
 INT16_SCALE = 32_768
 BLOCK_SAMPLES = 1 << 20
-FILES_OPEN = 128  # below the limits of operating systems, 256 and up
+PACKS_OPEN = 128  # below the limits of operating systems, 256 and up
 
 
 def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
@@ -70,7 +70,7 @@ def copy_waveform(pack: h5py.File, video_id: str, waveform: h5py.Dataset) -> Non
 class PackStore:
     """What a study's packs hold, one data set a video.
 
-    At most FILES_OPEN packs are open at once.
+    At most PACKS_OPEN packs are open at once.
 
     Args:
         packs: HDF5 files.
@@ -94,7 +94,7 @@ class PackStore:
     def __getitem__(self, video_id: str) -> h5py.Dataset:
         """Return a video's data set: `len` and slices of it read no more than asked.
 
-        It is good until FILES_OPEN other packs have been read.
+        It is good until PACKS_OPEN other packs have been read.
         """
         return self._file(self._path_of[video_id])[video_id]
 
@@ -110,7 +110,7 @@ class PackStore:
     def _file(self, path: Path) -> h5py.File:
         """Return an open pack; the one that was not used for longest makes room."""
         if path not in self._open:
-            if len(self._open) >= FILES_OPEN:
+            if len(self._open) >= PACKS_OPEN:
                 self._open.popitem(last=False)[1].close()
             self._open[path] = self._open_pack(path)
         self._open.move_to_end(path)

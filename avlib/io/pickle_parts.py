@@ -20,7 +20,7 @@ _DTYPE_CODE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|O8?|[SU]\d+")
 
 def resolve(value: Any, done: Done) -> Any:
     """Return `value` with every stand-in replaced by the real object, inside containers too."""
-    if not isinstance(value, Part | list | tuple | dict):
+    if not isinstance(value, PickledPart | list | tuple | dict):
         return value
     if id(value) not in done:
         done[id(value)] = _build(value, done)
@@ -28,14 +28,14 @@ def resolve(value: Any, done: Done) -> Any:
 
 
 def _build(value: Any, done: Done) -> Any:
-    if isinstance(value, Part):
+    if isinstance(value, PickledPart):
         return value.build(done)
     if isinstance(value, dict):
         return {key: resolve(item, done) for key, item in value.items()}
     return type(value)(resolve(item, done) for item in value)
 
 
-class Part:
+class PickledPart:
     """A named object of a pickle; subclasses keep its arguments and state.
 
     Every class has `__setstate__`: the BUILD operation on a class itself then fails for want of an
@@ -50,18 +50,18 @@ class Part:
         raise UnpicklingError(f"{type(self).__name__} as a value")
 
 
-class TypeName(Part):
+class PickledTypeName(PickledPart):
     """A class that is only named, as an argument (`numpy.ndarray`, `pandas.Index`)."""
 
 
-class Slice(Part):
+class PickledSlice(PickledPart):
     """`slice(start, stop, step)`: which columns a block holds."""
 
     def __init__(self, start: int, stop: int, step: int | None) -> None:
         self.positions = range(start, stop, 1 if step is None else step)
 
 
-class Latin1(Part):
+class PickledLatin1(PickledPart):
     """`_codecs.encode(text, "latin1")`: bytes in pickles of protocol 2."""
 
     def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]
@@ -71,7 +71,7 @@ class Latin1(Part):
         return text.encode("latin1")
 
 
-class Buffer(Part):
+class PickledBuffer(PickledPart):
     """`bytearray(content)`: buffers in pickles of protocol 4."""
 
     def __new__(cls, content: bytes = b"") -> bytes:  # type: ignore[misc]
@@ -81,7 +81,7 @@ class Buffer(Part):
         return content
 
 
-class NoBytes(Part):
+class PickledNoBytes(PickledPart):
     """`bytes()`: the content of an empty array in pickles of protocol 2."""
 
     def __new__(cls) -> bytes:  # type: ignore[misc]
@@ -89,7 +89,7 @@ class NoBytes(Part):
         return b""
 
 
-class Dtype(Part):
+class PickledDtype(PickledPart):
     """`numpy.dtype`: numbers, truth values, text and objects; nothing structured.
 
     A structured type could declare raw bytes to be objects, that is, memory addresses.
@@ -118,7 +118,7 @@ class Dtype(Part):
         return np.ndarray(shape, self.dtype, raw, order=order).astype(self.dtype.newbyteorder("="))
 
 
-class Array(Part):
+class PickledArray(PickledPart):
     """`numpy.core.multiarray._reconstruct` and the state that follows it."""
 
     def __init__(self, _type: Any, _shape: Any, _code: Any) -> None:
@@ -137,17 +137,17 @@ class Array(Part):
         return flat.reshape(self.shape, order=self.order)
 
 
-class BufferArray(Array):
+class PickledBufferArray(PickledArray):
     """`numpy.core.numeric._frombuffer`: arrays of numbers in pickles of protocol 5."""
 
-    def __init__(self, data: Any, dtype: Dtype, shape: tuple[int, ...], order: str) -> None:
+    def __init__(self, data: Any, dtype: PickledDtype, shape: tuple[int, ...], order: str) -> None:
         self.data, self.dtype, self.shape, self.order = data, dtype, shape, order
 
 
-class Scalar(Part):
+class PickledScalar(PickledPart):
     """`numpy.core.multiarray.scalar`: one number."""
 
-    def __init__(self, dtype: Dtype, data: Any) -> None:
+    def __init__(self, dtype: PickledDtype, data: Any) -> None:
         self.dtype, self.data = dtype, data
 
     def build(self, done: Done) -> Any:
@@ -155,19 +155,19 @@ class Scalar(Part):
         return self.dtype.read((), self.data)[()]
 
 
-BUILTIN_AND_NUMPY: dict[tuple[str, str], type[Part]] = {
-    ("builtins", "slice"): Slice,
-    ("__builtin__", "slice"): Slice,
-    ("builtins", "bytearray"): Buffer,
-    ("__builtin__", "bytearray"): Buffer,
-    ("__builtin__", "bytes"): NoBytes,
-    ("_codecs", "encode"): Latin1,
-    ("numpy", "ndarray"): TypeName,
-    ("numpy", "dtype"): Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): Array,
-    ("numpy._core.multiarray", "_reconstruct"): Array,
-    ("numpy.core.multiarray", "scalar"): Scalar,
-    ("numpy._core.multiarray", "scalar"): Scalar,
-    ("numpy.core.numeric", "_frombuffer"): BufferArray,
-    ("numpy._core.numeric", "_frombuffer"): BufferArray,
+BUILTIN_AND_NUMPY: dict[tuple[str, str], type[PickledPart]] = {
+    ("builtins", "slice"): PickledSlice,
+    ("__builtin__", "slice"): PickledSlice,
+    ("builtins", "bytearray"): PickledBuffer,
+    ("__builtin__", "bytearray"): PickledBuffer,
+    ("__builtin__", "bytes"): PickledNoBytes,
+    ("_codecs", "encode"): PickledLatin1,
+    ("numpy", "ndarray"): PickledTypeName,
+    ("numpy", "dtype"): PickledDtype,
+    ("numpy.core.multiarray", "_reconstruct"): PickledArray,
+    ("numpy._core.multiarray", "_reconstruct"): PickledArray,
+    ("numpy.core.multiarray", "scalar"): PickledScalar,
+    ("numpy._core.multiarray", "scalar"): PickledScalar,
+    ("numpy.core.numeric", "_frombuffer"): PickledBufferArray,
+    ("numpy._core.numeric", "_frombuffer"): PickledBufferArray,
 }

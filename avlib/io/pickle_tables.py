@@ -7,12 +7,19 @@ import pandas as pd
 import pyarrow as pa
 
 from avlib.errors import UnsafePickleError
-from avlib.io.pickle_parts import BUILTIN_AND_NUMPY, Done, Part, Slice, TypeName, resolve
+from avlib.io.pickle_parts import (
+    BUILTIN_AND_NUMPY,
+    Done,
+    PickledPart,
+    PickledSlice,
+    PickledTypeName,
+    resolve,
+)
 
 _ARROW_TEXT = {"string": pa.string(), "large_string": pa.large_string()}
 
 
-class Index(Part):
+class PickledIndex(PickledPart):
     """`pandas.core.indexes.base._new_Index`: a plain or a range index."""
 
     def __init__(self, _type: Any, state: dict[str, Any]) -> None:
@@ -26,15 +33,15 @@ class Index(Part):
         return pd.RangeIndex(state["start"], state["stop"], state["step"], name=state["name"])
 
 
-class Block(Part):
+class PickledBlock(PickledPart):
     """Columns of one type: values (columns, rows) or (rows,), and their places in the table."""
 
-    def __init__(self, values: Part, placement: Part, _ndim: int = 2) -> None:
+    def __init__(self, values: PickledPart, placement: PickledPart, _ndim: int = 2) -> None:
         self.values, self.placement = values, placement
 
     def columns(self, done: Done) -> dict[int, Any]:
         """Return the columns by their place."""
-        if isinstance(self.placement, Slice):
+        if isinstance(self.placement, PickledSlice):
             places = self.placement.positions
         else:
             places = resolve(self.placement, done).tolist()
@@ -42,22 +49,22 @@ class Block(Part):
         return dict(zip(places, columns, strict=True))
 
 
-class BlockMaker(Part):
+class PickledBlockMaker(PickledPart):
     """`functools.partial(new_block, ndim=2)` of pandas 1.3, and a partial of nothing else."""
 
     def __init__(self, function: Any) -> None:
-        if function is not Block:
+        if function is not PickledBlock:
             raise UnsafePickleError("asks for functools.partial of something that is no block")
 
     def __setstate__(self, state: Any) -> None:
         """Ignore the state: it repeats the function and fixes `ndim`, which is always 2."""
 
-    def __call__(self, values: Part, placement: Part) -> Block:
+    def __call__(self, values: PickledPart, placement: PickledPart) -> PickledBlock:
         """Return the block."""
-        return Block(values, placement)
+        return PickledBlock(values, placement)
 
 
-class BlockManager(Part):
+class PickledBlockManager(PickledPart):
     """`pandas.core.internals.managers.BlockManager`: the blocks and both axes of a table."""
 
     def __init__(self, blocks: Any, axes: Any, _verify: bool = True) -> None:
@@ -66,10 +73,10 @@ class BlockManager(Part):
     def __setstate__(self, state: Any) -> None:
         layout = state[3]["0.14.1"]  # written since pandas 0.14.1, beside older forms
         self.axes = layout["axes"]
-        self.blocks = [Block(b["values"], b["mgr_locs"]) for b in layout["blocks"]]
+        self.blocks = [PickledBlock(b["values"], b["mgr_locs"]) for b in layout["blocks"]]
 
 
-class Frame(Part):
+class PickledFrame(PickledPart):
     """`pandas.DataFrame`."""
 
     def __setstate__(self, state: Any) -> None:
@@ -91,21 +98,21 @@ class Frame(Part):
         return frame
 
 
-class ArrowType(Part):
+class PickledArrowType(PickledPart):
     """`pyarrow.lib.type_for_alias(name)`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
-class ArrowBuffer(Part):
+class PickledArrowBuffer(PickledPart):
     """`pyarrow.lib.py_buffer(content)`."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
 
 
-class ArrowArray(Part):
+class PickledArrowArray(PickledPart):
     """`pyarrow.lib._restore_array` of a text array."""
 
     def __init__(self, content: tuple[Any, ...]) -> None:
@@ -121,10 +128,10 @@ class ArrowArray(Part):
         return np.array([np.nan if text is None else text for text in texts], dtype=object)
 
 
-class ArrowChunks(Part):
+class PickledArrowChunks(PickledPart):
     """`pyarrow.lib.chunked_array(chunks, type)`."""
 
-    def __init__(self, chunks: list[Part], _type: Part) -> None:
+    def __init__(self, chunks: list[PickledPart], _type: PickledPart) -> None:
         self.chunks = chunks
 
     def build(self, done: Done) -> Any:
@@ -133,7 +140,7 @@ class ArrowChunks(Part):
         return np.concatenate([empty, *(resolve(chunk, done) for chunk in self.chunks)])
 
 
-class ArrowText(Part):
+class PickledArrowText(PickledPart):
     """`pandas.arrays.ArrowStringArray`: the text columns of pandas 3."""
 
     def __setstate__(self, state: Any) -> None:
@@ -144,39 +151,39 @@ class ArrowText(Part):
         return resolve(self.values, done)
 
 
-class TextDtype(Part):
+class PickledTextDtype(PickledPart):
     """`pandas.StringDtype(storage, na_value)`; only named, text becomes objects."""
 
     def __init__(self, *_arguments: Any) -> None:
         pass
 
 
-ALLOWED: dict[tuple[str, str], type[Part]] = BUILTIN_AND_NUMPY | {
-    ("functools", "partial"): BlockMaker,
-    ("pandas", "DataFrame"): Frame,
-    ("pandas.core.frame", "DataFrame"): Frame,
-    ("pandas.core.internals", "BlockManager"): BlockManager,
-    ("pandas.core.internals.managers", "BlockManager"): BlockManager,
-    ("pandas.core.internals.blocks", "new_block"): Block,
-    ("pandas._libs.internals", "_unpickle_block"): Block,
-    ("pandas.core.indexes.base", "_new_Index"): Index,
-    ("pandas.indexes.base", "_new_Index"): Index,
-    ("pandas", "Index"): TypeName,
-    ("pandas", "RangeIndex"): TypeName,
-    ("pandas.core.indexes.base", "Index"): TypeName,
-    ("pandas.core.indexes.range", "RangeIndex"): TypeName,
-    ("pandas.core.indexes.numeric", "Int64Index"): TypeName,
-    ("pandas.core.indexes.numeric", "UInt64Index"): TypeName,
-    ("pandas.core.indexes.numeric", "Float64Index"): TypeName,
-    ("pandas.indexes.base", "Index"): TypeName,
-    ("pandas.indexes.range", "RangeIndex"): TypeName,
-    ("pandas.indexes.numeric", "Int64Index"): TypeName,
-    ("pandas.arrays", "ArrowStringArray"): ArrowText,
-    ("pandas.core.arrays.string_arrow", "ArrowStringArray"): ArrowText,
-    ("pandas", "StringDtype"): TextDtype,
-    ("pandas.core.arrays.string_", "StringDtype"): TextDtype,
-    ("pyarrow.lib", "_restore_array"): ArrowArray,
-    ("pyarrow.lib", "chunked_array"): ArrowChunks,
-    ("pyarrow.lib", "type_for_alias"): ArrowType,
-    ("pyarrow.lib", "py_buffer"): ArrowBuffer,
+ALLOWED: dict[tuple[str, str], type[PickledPart]] = BUILTIN_AND_NUMPY | {
+    ("functools", "partial"): PickledBlockMaker,
+    ("pandas", "DataFrame"): PickledFrame,
+    ("pandas.core.frame", "DataFrame"): PickledFrame,
+    ("pandas.core.internals", "BlockManager"): PickledBlockManager,
+    ("pandas.core.internals.managers", "BlockManager"): PickledBlockManager,
+    ("pandas.core.internals.blocks", "new_block"): PickledBlock,
+    ("pandas._libs.internals", "_unpickle_block"): PickledBlock,
+    ("pandas.core.indexes.base", "_new_Index"): PickledIndex,
+    ("pandas.indexes.base", "_new_Index"): PickledIndex,
+    ("pandas", "Index"): PickledTypeName,
+    ("pandas", "RangeIndex"): PickledTypeName,
+    ("pandas.core.indexes.base", "Index"): PickledTypeName,
+    ("pandas.core.indexes.range", "RangeIndex"): PickledTypeName,
+    ("pandas.core.indexes.numeric", "Int64Index"): PickledTypeName,
+    ("pandas.core.indexes.numeric", "UInt64Index"): PickledTypeName,
+    ("pandas.core.indexes.numeric", "Float64Index"): PickledTypeName,
+    ("pandas.indexes.base", "Index"): PickledTypeName,
+    ("pandas.indexes.range", "RangeIndex"): PickledTypeName,
+    ("pandas.indexes.numeric", "Int64Index"): PickledTypeName,
+    ("pandas.arrays", "ArrowStringArray"): PickledArrowText,
+    ("pandas.core.arrays.string_arrow", "ArrowStringArray"): PickledArrowText,
+    ("pandas", "StringDtype"): PickledTextDtype,
+    ("pandas.core.arrays.string_", "StringDtype"): PickledTextDtype,
+    ("pyarrow.lib", "_restore_array"): PickledArrowArray,
+    ("pyarrow.lib", "chunked_array"): PickledArrowChunks,
+    ("pyarrow.lib", "type_for_alias"): PickledArrowType,
+    ("pyarrow.lib", "py_buffer"): PickledArrowBuffer,
 }

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.atomic import atomic_path
-from avlib.io.pickle_parts import Part, resolve
+from avlib.io.pickle_parts import PickledPart, resolve
 from avlib.io.pickle_tables import ALLOWED
 
 
 class _TableUnpickler(pickle.Unpickler):
     """Finds stand-ins for the names that tables contain; imports nothing."""
 
-    def find_class(self, module: str, name: str) -> type[Part]:
+    def find_class(self, module: str, name: str) -> type[PickledPart]:
         if (module, name) not in ALLOWED:
             raise UnsafePickleError(f"asks for {module}.{name}")
         return ALLOWED[module, name]

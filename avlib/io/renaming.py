@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from avlib.io.checkpoints import fit_state_dict
 
-PARAMETERS = ("weight", "bias")
+WEIGHT_AND_BIAS = ("weight", "bias")
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -69,7 +69,7 @@ class Renaming:
 def with_parameters(modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield own and published names of the weight and the bias of each pair of modules."""
     for own, published in modules.items():
-        yield from ((f"{own}.{p}", f"{published}.{p}") for p in PARAMETERS)
+        yield from ((f"{own}.{p}", f"{published}.{p}") for p in WEIGHT_AND_BIAS)
 
 
 def without_weights(build: Callable[[], N]) -> N:

@@ -33,7 +33,7 @@ AGREEING_RELEASES = {("9.0", "8.1")}
 LOSSLESS_CODECS = {"flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u8", "pcm_f32le"}
 LOSSY_CODECS = {"aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "vorbis"}
 
-BLOCK_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
+FIFO_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
 SPOOL_BYTES = 64 << 20  # a recording up to this size stays in memory
 AAC_FRAME_SAMPLES = 1024
 LAYOUTS = {1: "mono", 2: "stereo"}
@@ -193,7 +193,7 @@ def _decode_in_process(
         n_decoded += frame.samples
         if n_decoded > limit:
             break
-        if fifo.samples >= BLOCK_SAMPLES:
+        if fifo.samples >= FIFO_SAMPLES:
             yield from _resample(resampler, fifo.read())
     rest = fifo.samples - max(n_decoded - limit, 0)
     if rest > 0:

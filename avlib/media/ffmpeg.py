@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.media.videos import readable
 
-BLOCK_SAMPLES = 1 << 20
+PIPE_SAMPLES = 1 << 20
 QUEUED_PACKETS = 1024  # between reading and decoding; with few, two threads wait for each other
 
 
@@ -80,7 +80,7 @@ def command_waveform(
     with TemporaryFile() as stderr:
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr) as process:
             assert process.stdout is not None
-            while block := process.stdout.read(2 * BLOCK_SAMPLES):
+            while block := process.stdout.read(2 * PIPE_SAMPLES):
                 yield np.frombuffer(block, np.int16)
         if process.returncode != 0:
             stderr.seek(0)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 FRAME_RATE = 8  # Hz
 FILE_NAME = "%06d.jpg"  # from 1
@@ -27,7 +27,7 @@ def write_frames(video: Path, folder: Path) -> None:
     ffmpeg.write_jpeg_frames(video, folder, name=FILE_NAME, rate=FRAME_RATE)
 
 
-class FrameFolder(Sequence[Picture]):
+class FrameFolder(Sequence[Frame]):
     """The pictures of a folder in the order of their names; each is decoded when it is asked for.
 
     Args:
@@ -47,18 +47,18 @@ class FrameFolder(Sequence[Picture]):
         return len(self._paths)
 
     @overload
-    def __getitem__(self, index: int) -> Picture: ...
+    def __getitem__(self, index: int) -> Frame: ...
 
     @overload
-    def __getitem__(self, index: slice) -> list[Picture]: ...
+    def __getitem__(self, index: slice) -> list[Frame]: ...
 
-    def __getitem__(self, index: int | slice) -> Picture | list[Picture]:
+    def __getitem__(self, index: int | slice) -> Frame | list[Frame]:
         if isinstance(index, slice):
             return [_decode(path) for path in self._paths[index]]
         return _decode(self._paths[index])
 
 
-def _decode(path: Path) -> Picture:
+def _decode(path: Path) -> Frame:
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))

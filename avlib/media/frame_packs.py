@@ -18,7 +18,7 @@ from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, keep_copy
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
-from avlib.media.frames import Picture, read_frames
+from avlib.media.frames import Frame, read_frames
 from avlib.media.scan import video_paths
 from avlib.media.sound_packs import open_previous
 from avlib.media.tables import MANIFEST
@@ -99,7 +99,7 @@ def _key(content_hash: str, settings: FrameSettings) -> str:
     return hashlib.sha256(repr((astuple(settings), content_hash, made_by)).encode()).hexdigest()
 
 
-def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Picture]:
+def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Frame]:
     """Yield the small pictures of a video: number k is that of frame floor(k * fps / rate).
 
     Raises:
@@ -121,14 +121,14 @@ def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Picture
         raise DataError(f"{path}: none of its frames can be decoded")
 
 
-def _small_size(picture: Picture, short_side: int) -> tuple[int, int]:
+def _small_size(picture: Frame, short_side: int) -> tuple[int, int]:
     """Return the width and height of a video's small pictures, all like the first."""
     height, width = picture.shape[:2]
     scale = short_side / min(height, width)
     return round(scale * width), round(scale * height)
 
 
-def _write_frames(pack: h5py.File, video_id: str, pictures: Iterator[Picture]) -> None:
+def _write_frames(pack: h5py.File, video_id: str, pictures: Iterator[Frame]) -> None:
     frames = None
     for number, picture in enumerate(pictures):
         if frames is None:

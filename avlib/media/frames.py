@@ -24,18 +24,18 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
-from avlib.media.probe import picture_streams
+from avlib.media.probe import video_streams
 
 logger = logging.getLogger(__name__)
 
 FrameMode = Literal["decoded", "jpeg"]
-Picture = NDArray[np.uint8]  # (H, W, 3), RGB
-Frame = Callable[[], Picture]  # a frame that becomes a picture when it is called
+Frame = NDArray[np.uint8]  # (H, W, 3), RGB
+LazyFrame = Callable[[], Frame]  # a frame that becomes a picture when it is called
 
 T = TypeVar("T")
 
 
-def read_frames(path: Path, mode: FrameMode) -> Generator[Frame, None, None]:
+def read_frames(path: Path, mode: FrameMode) -> Generator[LazyFrame, None, None]:
     """Yield every frame of a video in order; conversion to RGB is left to those who need it.
 
     What cannot be decoded in the middle of a file is skipped; where a file breaks off, the frames
@@ -47,10 +47,10 @@ def read_frames(path: Path, mode: FrameMode) -> Generator[Frame, None, None]:
     return _jpeg_frames(path) if mode == "jpeg" else _decoded_frames(path)
 
 
-def _decoded_frames(path: Path) -> Generator[Frame, None, None]:
+def _decoded_frames(path: Path) -> Generator[LazyFrame, None, None]:
     try:
         with av.open(str(path), metadata_errors="replace") as container:
-            streams = picture_streams(container)
+            streams = video_streams(container)
             if not streams:
                 raise DataError(f"{path}: no picture in the file")
             for frame in _decode(container, streams[0]):
@@ -72,9 +72,9 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
             logger.debug("%s: part of the picture is skipped (%s)", container.name, error)
 
 
-def _picture(frame: av.VideoFrame, path: Path) -> Picture:
+def _picture(frame: av.VideoFrame, path: Path) -> Frame:
     try:
-        picture = cast(Picture, frame.to_ndarray(format="rgb24"))
+        picture = cast(Frame, frame.to_ndarray(format="rgb24"))
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: the picture has no RGB form ({error})") from error
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
@@ -83,7 +83,7 @@ def _picture(frame: av.VideoFrame, path: Path) -> Picture:
     return _upright(picture, np.frombuffer(bytes(matrix), np.int32))
 
 
-def _upright(picture: Picture, matrix: NDArray[np.int32]) -> Picture:
+def _upright(picture: Frame, matrix: NDArray[np.int32]) -> Frame:
     """Turn a picture by quarters, and mirror it, as players do.
 
     Args:
@@ -98,7 +98,7 @@ def _upright(picture: Picture, matrix: NDArray[np.int32]) -> Picture:
     return np.ascontiguousarray(turned)
 
 
-def _jpeg_frames(path: Path) -> Generator[Frame, None, None]:
+def _jpeg_frames(path: Path) -> Generator[LazyFrame, None, None]:
     with TemporaryDirectory(prefix="frames-") as name:
         folder = Path(name)
         ffmpeg.write_jpeg_frames(path, folder)
@@ -106,7 +106,7 @@ def _jpeg_frames(path: Path) -> Generator[Frame, None, None]:
             yield partial(_read_jpeg, file)
 
 
-def _read_jpeg(path: Path) -> Picture:
+def _read_jpeg(path: Path) -> Frame:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise DataError(f"{path}: not a readable JPEG file; the disk may be full")
@@ -133,14 +133,14 @@ class ClipReader(Generic[T]):
         self,
         path: Path,
         mode: FrameMode,
-        prepare: Callable[[Picture], T],
+        prepare: Callable[[Frame], T],
         numbers: NDArray[np.int64],
     ) -> None:
         self.frames = 0
         self._path, self._mode, self._prepare = path, mode, prepare
         self._numbers = np.maximum(numbers, 0)
         self._kept: dict[int, T] = {}
-        self._newest: Frame | None = None
+        self._newest: LazyFrame | None = None
 
     def __iter__(self) -> Iterator[list[T]]:
         """Yield the prepared pictures of each clip.
@@ -159,7 +159,7 @@ class ClipReader(Generic[T]):
                 self._kept = {n: kept for n, kept in self._kept.items() if n >= min(first, last)}
                 yield [self._kept[min(number, last)] for number in numbers]
 
-    def _read_until(self, number: int, frames: Iterator[Frame], needed: frozenset[int]) -> None:
+    def _read_until(self, number: int, frames: Iterator[LazyFrame], needed: frozenset[int]) -> None:
         """Read on until a frame, or to the end, and then keep the last frame in any case."""
         while self.frames <= number:
             frame = next(frames, None)

@@ -115,7 +115,7 @@ def _describe(row: VideoInfo, container: InputContainer) -> VideoInfo:
     if isinstance(sound, AudioStream) and has_audio:
         rate, channels = sound.rate or None, sound.channels or None
         row = replace(row, audio_rate_hz=rate, audio_channels=channels)
-    pictures = picture_streams(container)
+    pictures = video_streams(container)
     if pictures:
         picture = pictures[0]
         fps = float(picture.average_rate or picture.guessed_rate or 0) or None
@@ -156,7 +156,7 @@ def _length(frames: int, duration_s: float | None, fps: float | None) -> dict[st
     return {"frames": frames, "duration_s": length_s}
 
 
-def picture_streams(container: InputContainer) -> list[VideoStream]:
+def video_streams(container: InputContainer) -> list[VideoStream]:
     """Return the video streams that can be decoded and are no cover picture of a recording."""
     return [
         stream

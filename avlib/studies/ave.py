@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avlib.datasets.ave import SECONDS
+from avlib.datasets.ave import VIDEO_SECONDS
 from avlib.datasets.miniature.ave import LIST_FILES, miniature_plan
 from avlib.errors import ConfigError
 from avlib.media.videos import Video
@@ -116,7 +116,7 @@ class Ave(TimStudy):
     def interval_rule(self) -> dict[str, float | int | None]:
         """Return the rule of the preset; features of VGG are of the ten seconds of a video."""
         if self.features == "vgg":
-            return {"interval_s": 1.0, "hop_s": 1.0, "seconds": SECONDS}
+            return {"interval_s": 1.0, "hop_s": 1.0, "seconds": VIDEO_SECONDS}
         return super().interval_rule()
 
     def extractors(self) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def make_windows(
     windows = build_windows(
         table[table["video_id"].isin(usable)],
         read_table(intervals, INTERVALS),
-        dict.fromkeys(sorted(usable), float(ave.SECONDS)),
+        dict.fromkeys(sorted(usable), float(ave.VIDEO_SECONDS)),
         TIM_RECIPES[recipe],
     )
     windows.save(target)

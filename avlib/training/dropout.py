@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-WORDS = 1 << 32
+WORD_VALUES = 1 << 32
 
 
 def dropout_mask(shape: torch.Size, rate: float) -> Tensor:
@@ -22,7 +22,7 @@ def dropout_mask(shape: torch.Size, rate: float) -> Tensor:
     bits = np.random.SFC64(seed).random_raw(-(-count // 2)).view(np.int32)[:count]
     mask = torch.from_numpy(bits)
     kept = torch.tensor(1 / (1 - rate)).view(torch.int32)
-    mask.ge_(round(rate * WORDS) - WORDS // 2).mul_(kept)
+    mask.ge_(round(rate * WORD_VALUES) - WORD_VALUES // 2).mul_(kept)
     return mask.view(torch.float32).view(shape)
 
 

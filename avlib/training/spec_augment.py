@@ -18,11 +18,11 @@ FREQUENCY_MASKS, FREQUENCY_MASK_WIDTH = 2, 27
 TIME_MASKS, TIME_MASK_WIDTH = 2, 25
 
 Draw = Callable[[int, int], int]  # returns an integer from [low, high)
-FloatArray = NDArray[np.floating]
+_Floats = NDArray[np.floating]
 
 
 def warp_flow(
-    shape: tuple[int, int], value: float, distance: int, matrix: FloatArray
+    shape: tuple[int, int], value: float, distance: int, matrix: _Floats
 ) -> NDArray[np.float64]:
     """Return by how many frames every cell of a spectrogram is shifted in `reference`.
 
@@ -62,7 +62,7 @@ def interpolate_frames(
 
 
 def time_warp(
-    spectrogram: NDArray[np.float32], column: int, distance: int, matrix: FloatArray
+    spectrogram: NDArray[np.float32], column: int, distance: int, matrix: _Floats
 ) -> NDArray[np.float32]:
     """Return the published warp of `spectrogram` (F, T); see `warp_flow`.
 

@@ -22,7 +22,7 @@ from avlib.extractors.resnet.images import r2plus1d_input, res152_input
 from avlib.extractors.segments import SECONDS
 from avlib.extractors.vggish.segments import segment_patches
 from avlib.io.packs import INT16_SCALE, as_float32
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.media.resample import resample_mono
 
 MOST_THINGS = 3  # in a scene
@@ -57,12 +57,12 @@ def _draw_pictures(
     classes: Sequence[str],
     count: int,
     rng: np.random.Generator,
-    to_inputs: Callable[[Sequence[Picture]], Tensor],
+    to_inputs: Callable[[Sequence[Frame]], Tensor],
     frames: int = 1,
 ) -> Examples:
     """Return the inputs of pictures, or with several `frames` of each scene, of clips."""
     is_there = np.zeros((count, len(classes)), np.float32)
-    pictures: list[Picture] = []
+    pictures: list[Frame] = []
     for row in is_there:
         things = _things(classes, rng)
         is_shown = rng.random(len(things)) < SHOWN_SHARE
@@ -78,7 +78,7 @@ def _draw_pictures(
     return Examples(inputs, torch.from_numpy(is_there))
 
 
-def _compressed(picture: Picture, quality: int) -> Picture:
+def _compressed(picture: Frame, quality: int) -> Frame:
     """Return a picture as a JPEG file holds it, with a quarter of the detail in its colours."""
     file = BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=quality)

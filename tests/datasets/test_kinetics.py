@@ -132,13 +132,11 @@ def test_what_has_no_counterpart_is_named():
 
 
 def test_small_lists_are_ordered_and_matched_as_published():
-    golden = json.loads((GOLDEN / "small_lists.json").read_text())
-    videos = [name for _, name in golden["videos"]]
-    soundtracks = [name for _, name in golden["soundtracks_in_reference_order"]]
-    assert (
-        match_soundtracks(videos, soundtracks).video.tolist()
-        == (golden["video_index_of_soundtrack"])
-    )
+    cases = json.loads((GOLDEN / "small_lists.json").read_text())["cases"]
+    (match,) = (case for case in cases if case["operation"] == "match")
+    names = {name: given["value"] for name, given in match["inputs"].items()}
+    found = match_soundtracks(names["videos"], names["soundtracks"])
+    assert found.video.tolist() == match["expected"]["index"]["value"]
 
 
 def test_images_lose_the_letters_of_their_suffix():

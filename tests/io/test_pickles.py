@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avlib.errors import AvlibError, DataError, UnsafePickleError
-from avlib.io.pickle_parts import Dtype
+from avlib.io.pickle_parts import PickledDtype
 from avlib.io.pickles import (
     read_array_dict,
     read_id_array,
@@ -213,7 +213,7 @@ def test_an_object_made_of_raw_bytes_is_refused(tmp_path, name):
 @pytest.mark.parametrize("data", [b"abcdefgh", "abcdefgh", [1]])
 def test_no_route_of_the_reader_turns_bytes_into_an_object(data):
     with pytest.raises(UnsafePickleError, match="objects made of raw bytes"):
-        Dtype("O8").read((), data)
+        PickledDtype("O8").read((), data)
 
 
 def test_another_codec_than_latin1_is_refused(tmp_path):

@@ -21,14 +21,14 @@ from avlib.datasets.miniature.things import THINGS
 from avlib.datasets.miniature.video import FPS, render_video
 from avlib.seeds import generator
 
-SECONDS = 10  # length of every AVE video
+VIDEO_SECONDS = 10  # length of every AVE video
 _KINDS = ((True, True), (True, False), (False, True))  # heard and seen: event, sound, picture
-_LENGTHS = [n for n in product((2, 3, 4), repeat=3) if 8 <= sum(n) <= SECONDS]
+_LENGTHS = [n for n in product((2, 3, 4), repeat=3) if 8 <= sum(n) <= VIDEO_SECONDS]
 LIST_FILES = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
 
 
 @dataclass(frozen=True)
-class PlannedVideo:
+class PlannedAveVideo:
     """One video of the miniature.
 
     Attributes:
@@ -57,7 +57,7 @@ class PlannedVideo:
 
 def miniature_plan(
     *, classes: int = 8, videos_per_class: Mapping[str, int], seed: int
-) -> list[PlannedVideo]:
+) -> list[PlannedAveVideo]:
     """Return what `render_miniature` renders, without rendering it.
 
     A video depends on the seed, its class, split and number alone, so larger miniatures contain
@@ -80,15 +80,15 @@ def miniature_plan(
     ]
 
 
-def _planned(label: str, split: str, number: int, seed: int) -> PlannedVideo:
+def _planned(label: str, split: str, number: int, seed: int) -> PlannedAveVideo:
     rng = generator(seed, "miniature AVE", label, split, number)
     first = "-" if number == 0 else id_letters(1, rng)
     lengths = _LENGTHS[rng.integers(len(_LENGTHS))]
     stretches = [[kind] * length for kind, length in zip(_KINDS, lengths, strict=True)]
-    stretches += [[(False, False)]] * (SECONDS - sum(lengths))
+    stretches += [[(False, False)]] * (VIDEO_SECONDS - sum(lengths))
     seconds = [second for i in rng.permutation(len(stretches)) for second in stretches[i]]
     start_s = seconds.index((True, True))
-    return PlannedVideo(
+    return PlannedAveVideo(
         video_id=first + id_letters(10, rng),
         split=split,
         label=label,
@@ -106,7 +106,7 @@ def render_miniature(
     videos_per_class: Mapping[str, int],
     seed: int,
     workers: int = 1,
-) -> list[PlannedVideo]:
+) -> list[PlannedAveVideo]:
     """Write `AVE/<video_id>.mp4`, `Annotations.txt` and the three split lists below `target`.
 
     The lists are written when all videos are there. The bytes depend on the arguments but not on
@@ -129,7 +129,7 @@ def render_miniature(
     return plan
 
 
-def _render(folder: Path, video: PlannedVideo, seed: int) -> None:
+def _render(folder: Path, video: PlannedAveVideo, seed: int) -> None:
     render_video(
         folder / f"{video.video_id}.mp4",
         [THINGS[video.label]],

@@ -20,7 +20,7 @@ from avlib.datasets.miniature.things import THINGS
 from avlib.datasets.miniature.video import FPS, render_video
 from avlib.seeds import generator
 
-SECONDS = 4  # length of a video, but for the short ones
+LONG_SECONDS = 4  # length of a video, but for the short ones
 SHORT_FRAMES = range(4, 8)  # 0.5 to 0.875 s, where an audio image needs 0.96 s
 FOLDERS = ("train", "val")
 LABEL_LIST = "kinetics_600_label_list.txt"
@@ -31,7 +31,7 @@ _THINGS = {re.sub("[^a-z0-9]+", "_", name.lower()).strip("_"): name for name in 
 
 
 @dataclass(frozen=True)
-class PlannedVideo:
+class PlannedKineticsVideo:
     """One video of the miniature.
 
     Attributes:
@@ -60,7 +60,7 @@ class PlannedVideo:
 
 def miniature_plan(
     *, classes: int = 8, videos_per_class: Mapping[str, int], seed: int
-) -> list[PlannedVideo]:
+) -> list[PlannedKineticsVideo]:
     """Return what `render_miniature` renders, without rendering it.
 
     A video depends on the seed, its class, folder and number alone, so larger miniatures contain
@@ -83,7 +83,7 @@ def miniature_plan(
     ]
 
 
-def _planned(folder: str, class_number: int, number: int, seed: int) -> PlannedVideo:
+def _planned(folder: str, class_number: int, number: int, seed: int) -> PlannedKineticsVideo:
     label = list(_THINGS)[class_number]
     rng = generator(seed, "miniature Kinetics-600", folder, label, number)
     name, start_s = id_letters(11, rng), int(rng.integers(300))
@@ -98,11 +98,11 @@ def _planned(folder: str, class_number: int, number: int, seed: int) -> PlannedV
         is_heard, is_seen = _UNHEARD
     elif turn == 1:
         is_heard, is_seen = _BOTH
-    return PlannedVideo(
-        video_id=f"v_{name}_{start_s:06}_{start_s + SECONDS:06}",
+    return PlannedKineticsVideo(
+        video_id=f"v_{name}_{start_s:06}_{start_s + LONG_SECONDS:06}",
         folder=folder,
         label=label,
-        frames=int(rng.choice(SHORT_FRAMES)) if turn == 1 else SECONDS * FPS,
+        frames=int(rng.choice(SHORT_FRAMES)) if turn == 1 else LONG_SECONDS * FPS,
         has_sound=turn != 0,
         is_heard=is_heard,
         is_seen=is_seen,
@@ -116,7 +116,7 @@ def render_miniature(
     videos_per_class: Mapping[str, int],
     seed: int,
     workers: int = 1,
-) -> list[PlannedVideo]:
+) -> list[PlannedKineticsVideo]:
     """Write `{train,val}/<class>/<video_id>.mp4` and the list of classes below `target`.
 
     The list is written when all videos are there. The bytes depend on the arguments but not on
@@ -136,12 +136,12 @@ def render_miniature(
     return plan
 
 
-def _render(target: Path, video: PlannedVideo, seed: int) -> None:
+def _render(target: Path, video: PlannedKineticsVideo, seed: int) -> None:
     render_video(
         target / video.path,
         [THINGS[_THINGS[video.label]]],
         is_seen=np.full((1, video.frames), video.is_seen),
-        is_heard=np.full((1, SECONDS), video.is_heard) if video.has_sound else None,
+        is_heard=np.full((1, LONG_SECONDS), video.is_heard) if video.has_sound else None,
         rng=generator(seed, "miniature Kinetics-600", video.video_id),
         aac_coder="fast",  # which takes a quarter of the time, and most of it is the encoder's
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avlib.extractors.clip.images import clip_input
 from avlib.extractors.clip.network import Clip
 from avlib.extractors.segments import SECONDS, spread_indices
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 
 @torch.inference_mode()
@@ -31,7 +31,7 @@ def text_embeddings(network: Clip, tokens: NDArray[np.int64]) -> NDArray[np.floa
 
 @torch.inference_mode()
 def clip_features(
-    network: Clip, pictures: Sequence[Picture], *, antialias: bool = False
+    network: Clip, pictures: Sequence[Frame], *, antialias: bool = False
 ) -> NDArray[np.float32]:
     """Return the features of a video: (SECONDS, embedding), each of length 1.
 

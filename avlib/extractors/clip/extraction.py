@@ -14,7 +14,7 @@ from avlib.extractors.extraction import NetworkSettings, ShardFiles
 from avlib.extractors.segments import FloatArray, FrameSegmentExtractor, extract_segments
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class ClipFeatureExtractor(FrameSegmentExtractor[ClipSettings, Clip]):
         """Return the network of a checkpoint, ready to run."""
         return load_clip(checkpoint).eval().to(device, dtype)
 
-    def features_of_frames(self, pictures: Sequence[Picture]) -> FloatArray:
+    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video: (10, embedding)."""
         return clip_features(self.network, pictures, antialias=self.settings.antialias)
 

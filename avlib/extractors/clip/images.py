@@ -12,14 +12,14 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
 from avlib.extractors.pictures import unit_range
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 CLIP_SIZE = 224
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def clip_input(pictures: Sequence[Picture], *, antialias: bool = False) -> Tensor:
+def clip_input(pictures: Sequence[Frame], *, antialias: bool = False) -> Tensor:
     """Return frames of any size as CLIP takes them: (B, 3, CLIP_SIZE, CLIP_SIZE).
 
     Args:
@@ -30,7 +30,7 @@ def clip_input(pictures: Sequence[Picture], *, antialias: bool = False) -> Tenso
     return torch.stack([_clip_input(picture, antialias) for picture in pictures])
 
 
-def _clip_input(picture: Picture, antialias: bool) -> Tensor:
+def _clip_input(picture: Frame, antialias: bool) -> Tensor:
     size = [CLIP_SIZE, CLIP_SIZE]
     square = transforms.resize(
         unit_range(picture), size, InterpolationMode.BILINEAR, antialias=antialias

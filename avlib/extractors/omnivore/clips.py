@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 
 def omnivore_frames(
@@ -37,24 +37,24 @@ def omnivore_frames(
     return np.maximum(start + middles - 1, 0)
 
 
-def short_side_scale(picture: Picture, crop: int) -> float:
+def short_side_scale(picture: Frame, crop: int) -> float:
     """Return the factor that makes the short side of a picture as long as `crop`."""
     return crop / min(picture.shape[:2])
 
 
-def resize(picture: Picture, scale: float) -> Picture:
+def resize(picture: Frame, scale: float) -> Frame:
     """Return a picture (H, W, 3) of round(scale * H) x round(scale * W) pixels, bilinear."""
     return cv2.resize(  # type: ignore[return-value]
         picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
     )
 
 
-def centre_crop(picture: Picture, crop: int) -> Picture:
+def centre_crop(picture: Frame, crop: int) -> Frame:
     """Return the middle (crop, crop, 3) of a picture; an odd rest is left at its end."""
     top, left = (math.ceil((size - crop) / 2) for size in picture.shape[:2])
     return picture[top : top + crop, left : left + crop]
 
 
-def omnivore_picture(picture: Picture, crop: int) -> Picture:
+def omnivore_picture(picture: Frame, crop: int) -> Frame:
     """Return what the network sees of a picture, (crop, crop, 3)."""
     return centre_crop(resize(picture, short_side_scale(picture, crop)), crop)

@@ -28,7 +28,7 @@ from avlib.extractors.pictures import PictureSettings, normalise
 from avlib.extractors.rand_augment import OMNIVORE, Operation, augment
 from avlib.extractors.weights import write_report
 from avlib.io.checkpoints import load_state_dict
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.seeds import generator
 
 
@@ -72,13 +72,13 @@ class OmnivoreClips:
         starts, stops = rows["start_frame"].to_numpy(), rows["stop_frame"].to_numpy()
         return omnivore_frames(starts, stops, num_frames=self._clip.num_frames)
 
-    def picture(self, picture: Picture) -> Picture:
+    def picture(self, picture: Frame) -> Frame:
         """Return what the network sees of a picture without augmentation: (crop, crop, 3)."""
         return omnivore_picture(picture, self._clip.crop)
 
     def augmented(
-        self, pictures: Sequence[Picture], item: tuple[str, int], before: tuple[str, int]
-    ) -> Iterator[Picture]:
+        self, pictures: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
+    ) -> Iterator[Frame]:
         """Yield what the network sees of the pictures of an augmented view.
 
         Args:
@@ -90,7 +90,7 @@ class OmnivoreClips:
         first = own
         if self._first_frame == "reference":
             first = self._operations(names_of=before, item=item)
-        done: dict[tuple[int, int], Picture] = {}  # a clip may hold a picture several times
+        done: dict[tuple[int, int], Frame] = {}  # a clip may hold a picture several times
         for place, picture in enumerate(pictures):
             operations = own if place else first
             key = (id(picture), id(operations))

@@ -21,10 +21,10 @@ from avlib.extractors.segments import (
 )
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 
-def r2plus1d_features(network: nn.Module, pictures: Sequence[Picture]) -> FloatArray:
+def r2plus1d_features(network: nn.Module, pictures: Sequence[Frame]) -> FloatArray:
     """Return R(2+1)D-18's features of a video: (SECONDS, width).
 
     Args:
@@ -46,7 +46,7 @@ class R2Plus1dExtractor(FrameSegmentExtractor[NetworkSettings, nn.Module]):
         """Return the network of a checkpoint, ready to run."""
         return load_r2plus1d_18(checkpoint).to(device, dtype)
 
-    def features_of_frames(self, pictures: Sequence[Picture]) -> FloatArray:
+    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video: (10, width)."""
         return r2plus1d_features(self.network, pictures)
 

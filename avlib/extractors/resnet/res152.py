@@ -20,12 +20,12 @@ from avlib.extractors.segments import (
 )
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 
 BATCH_FRAMES = 16
 
 
-def res152_features(network: nn.Module, pictures: Sequence[Picture]) -> FloatArray:
+def res152_features(network: nn.Module, pictures: Sequence[Frame]) -> FloatArray:
     """Return ResNet-152's features of a video: (SECONDS * FRAMES_PER_SECOND, width).
 
     Args:
@@ -51,7 +51,7 @@ class Res152Extractor(FrameSegmentExtractor[NetworkSettings, nn.Module]):
         """Return the network of a checkpoint, ready to run."""
         return load_resnet152(checkpoint).to(device, dtype)
 
-    def features_of_frames(self, pictures: Sequence[Picture]) -> FloatArray:
+    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video: (80, width)."""
         return res152_features(self.network, pictures)
 

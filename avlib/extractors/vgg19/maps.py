@@ -16,7 +16,7 @@ from torch import Tensor
 
 from avlib.errors import DataError
 from avlib.extractors.vgg19.network import IMAGE_SIZE, MAP_SIZE, VGG19, WIDEST
-from avlib.media.frames import Frame, Picture
+from avlib.media.frames import Frame, LazyFrame
 
 SECONDS = 10
 FRAMES_PER_SECOND = 16
@@ -41,7 +41,7 @@ def sampled_frames(
     )
 
 
-def network_input(pictures: Iterable[Picture]) -> Tensor:
+def network_input(pictures: Iterable[Frame]) -> Tensor:
     """Return pictures of any size as Keras' VGG-19 expects them: (B, 3, IMAGE_SIZE, IMAGE_SIZE)."""
     size = (IMAGE_SIZE, IMAGE_SIZE)
     images = np.stack([cv2.resize(picture, size)[..., ::-1] for picture in pictures])  # BGR
@@ -51,7 +51,7 @@ def network_input(pictures: Iterable[Picture]) -> Tensor:
 
 @torch.inference_mode()
 def second_maps(
-    network: VGG19, frames: Iterable[Frame], indices: NDArray[np.int64]
+    network: VGG19, frames: Iterable[LazyFrame], indices: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return the mean map of the sampled frames of each second.
 
@@ -85,7 +85,7 @@ def channels(network: VGG19) -> int:
 
 
 def _maps(
-    network: VGG19, frames: Iterable[Frame], distinct: list[int]
+    network: VGG19, frames: Iterable[LazyFrame], distinct: list[int]
 ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
     """Yield the numbers and the maps (B, MAP_SIZE, MAP_SIZE, C) of the wanted frames."""
     wanted = set(distinct)

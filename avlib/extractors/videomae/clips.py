@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import VIDEOMAE, Operation, augment
 from avlib.extractors.videomae.network import CLIP_FRAMES, IMAGE_SIZE, VideoMAE
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.seeds import generator
 
 
@@ -39,7 +39,7 @@ def videomae_frames(start_frame: ArrayLike, stop_frame: ArrayLike) -> NDArray[np
     return np.asarray(start + np.arange(CLIP_FRAMES) * length + length // 2)
 
 
-def plain_square(picture: Picture) -> Picture:
+def plain_square(picture: Frame) -> Frame:
     """Return the centre (IMAGE_SIZE, IMAGE_SIZE, 3) of a picture whose short side is as long."""
     height, width = picture.shape[:2]
     if min(height, width) != IMAGE_SIZE:
@@ -47,7 +47,7 @@ def plain_square(picture: Picture) -> Picture:
     return _centre(picture)
 
 
-def augmented_square(picture: Picture, operations: Sequence[Operation]) -> Picture:
+def augmented_square(picture: Frame, operations: Sequence[Operation]) -> Frame:
     """Return the same of a picture after some operations."""
     image = augment(Image.fromarray(picture), operations, VIDEOMAE.fill)
     if min(image.size) != IMAGE_SIZE:
@@ -62,7 +62,7 @@ def _scaled(width: int, height: int) -> tuple[int, int]:
     return int(IMAGE_SIZE * width / height), IMAGE_SIZE
 
 
-def _centre(picture: Picture) -> Picture:
+def _centre(picture: Frame) -> Frame:
     """Return the middle of a picture; half a pixel is rounded to even."""
     top, left = (round((size - IMAGE_SIZE) / 2) for size in picture.shape[:2])
     return picture[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
@@ -85,13 +85,13 @@ class VideoMAEClips:
         """Return the frames of each interval, counted from 0: (N, CLIP_FRAMES)."""
         return videomae_frames(rows["start_frame"].to_numpy(), rows["stop_frame"].to_numpy())
 
-    def picture(self, picture: Picture) -> Picture:
+    def picture(self, picture: Frame) -> Frame:
         """Return what the network sees of a picture without augmentation."""
         return plain_square(picture)
 
     def augmented(
-        self, pictures: Sequence[Picture], item: tuple[str, int], before: tuple[str, int]
-    ) -> Iterator[Picture]:
+        self, pictures: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
+    ) -> Iterator[Frame]:
         """Yield what the network sees of the pictures of an augmented view.
 
         Args:
@@ -101,7 +101,7 @@ class VideoMAEClips:
         """
         names, levels = (generator(self._seed, *item, part) for part in ("operations", "levels"))
         operations = VIDEOMAE.draw(names, levels)
-        done: dict[int, Picture] = {}  # a clip may hold a picture several times
+        done: dict[int, Frame] = {}  # a clip may hold a picture several times
         for picture in pictures:
             if id(picture) not in done:
                 done[id(picture)] = augmented_square(picture, operations)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from avlib.extractors.clip.images import clip_input
 from avlib.extractors.resnet.images import r2plus1d_input, res152_input
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 
 # Name in a file of arrays; what makes it; distance of the rows and columns that are kept of it.
-INPUTS: dict[str, tuple[Callable[[Sequence[Picture]], Tensor], int]] = {
+INPUTS: dict[str, tuple[Callable[[Sequence[Frame]], Tensor], int]] = {
     "clip_antialias_false": (partial(clip_input, antialias=False), 9),
     "clip_antialias_true": (partial(clip_input, antialias=True), 9),
     "res152": (res152_input, 9),
@@ -33,7 +33,7 @@ def preprocessing(case: Case, _: Numerics) -> Iterator[Comparison]:
             yield compare(array, kept, case.arrays[array], case.tolerance(array))
 
 
-def _picture(height: int, width: int, seed: int) -> Picture:
+def _picture(height: int, width: int, seed: int) -> Frame:
     """Return waves and a slope, with noise: (height, width, 3)."""
     y, x = np.mgrid[:height, :width].astype(np.float64)
     red = 128 + 90 * np.sin(x / 7 + seed) * np.cos(y / 11)

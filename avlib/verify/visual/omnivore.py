@@ -34,7 +34,7 @@ from avlib.extractors.rand_augment import (
     augment,
     operation,
 )
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import described_input, rule_frames, rule_values
 from avlib.verify.visual.stored import stored_part
@@ -109,7 +109,7 @@ def augmented(case: Case, _: Numerics) -> Iterator[Comparison]:
     yield from _compare_clip(case, pictures)
 
 
-def _pictures(content: Mapping[str, Any]) -> list[Picture]:
+def _pictures(content: Mapping[str, Any]) -> list[Frame]:
     """Return the pictures of a case's clip, BGR as the original augments them."""
     given = content["frames"]
     frames = rule_frames(given["n"], given["height"], given["width"], given["seed"])
@@ -118,7 +118,7 @@ def _pictures(content: Mapping[str, Any]) -> list[Picture]:
     return [frames[number] for number in np.minimum(numbers, given["n"] - 1)]
 
 
-def _compare_clip(case: Case, pictures: Sequence[Picture]) -> Iterator[Comparison]:
+def _compare_clip(case: Case, pictures: Sequence[Frame]) -> Iterator[Comparison]:
     c, crop = case.content, case.content["crop"]
     scale = short_side_scale(pictures[0], crop)
     if c["dataset"] == SCALED_BY_HEIGHT:

@@ -8,7 +8,7 @@ import numpy as np
 
 from avlib.extractors.vgg19.maps import sampled_frames, second_maps
 from avlib.extractors.vgg19.network import PUBLISHED_WIDTH, VGG19
-from avlib.media.frames import Picture
+from avlib.media.frames import Frame
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import fill_by_rule, rule_frames
 from avlib.verify.visual.stored import stored_part
@@ -38,7 +38,7 @@ def vgg19(case: Case, numerics: Numerics) -> Iterator[Comparison]:
         yield from _sampling(example)
 
 
-def _picture(frame: Picture) -> Picture:
+def _picture(frame: Frame) -> Frame:
     return frame
 
 

@@ -8,7 +8,7 @@ from avlib.datasets.kinetics import match_key, read_class_names, soundtrack_name
 from avlib.datasets.miniature.k600 import (
     FOLDERS,
     LABEL_LIST,
-    SECONDS,
+    LONG_SECONDS,
     miniature_plan,
     render_miniature,
 )
@@ -59,7 +59,7 @@ def test_names_are_those_of_kinetics_in_all_their_kinds(sizes):
     plan = miniature_plan(classes=2, videos_per_class=sizes, seed=0)
     for video in plan:
         name = re.fullmatch(r"v_[A-Za-z0-9_-]{11}_(\d{6})_(\d{6})", video.video_id)
-        assert int(name[2]) - int(name[1]) == SECONDS
+        assert int(name[2]) - int(name[1]) == LONG_SECONDS
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", video.label)
     for folder in FOLDERS:
         members = [video.video_id for video in plan if video.folder == folder]
@@ -93,7 +93,7 @@ def test_a_few_videos_of_each_folder_have_no_sound_or_are_short_and_show_the_thi
     for folder in FOLDERS:
         members = [video for video in plan if video.folder == folder]
         without = [video for video in members if not video.has_sound]
-        short = [video for video in members if video.frames < SECONDS * FPS]
+        short = [video for video in members if video.frames < LONG_SECONDS * FPS]
         for few in (without, short):
             assert 1 <= len(few) <= max(1, 0.1 * len(members))
             assert all(video.is_seen for video in few)
