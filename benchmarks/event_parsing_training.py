@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avlib.valor.feature_folders import FEATURE_KINDS
-from avlib.valor.network import CLASSES, DROPOUT, SEGMENTS, pool_to_segments
+from avlib.valor.network import DROPOUT, NUM_CLASSES, SEGMENTS, pool_to_segments
 from avlib.valor.objective import (
     ParserBatch,
     build_optimizer,
@@ -63,7 +63,7 @@ class PublishedNetwork(nn.Module):
         super().__init__()
         width = recipe.hidden_dim
         self.fc_prob, self.fc_frame_att, self.fc_av_att = (
-            nn.Linear(width, CLASSES) for _ in range(3)
+            nn.Linear(width, NUM_CLASSES) for _ in range(3)
         )
         self.fc_a, self.fc_v, self.fc_st = (
             nn.Linear(FEATURE_KINDS[kind].width, width)
@@ -146,7 +146,7 @@ def make_batches(recipe: ParserRecipe) -> list[ParserBatch]:
     drawn = torch.Generator().manual_seed(0)
     kinds = [FEATURE_KINDS[kind] for kind in (recipe.audio, recipe.visual, recipe.motion)]
     size = recipe.batch_size
-    shapes = [(size, CLASSES), *[(size, SEGMENTS, CLASSES)] * 2]
+    shapes = [(size, NUM_CLASSES), *[(size, SEGMENTS, NUM_CLASSES)] * 2]
     return [
         ParserBatch(
             *(torch.randn(size, kind.rows, kind.width, generator=drawn) for kind in kinds),

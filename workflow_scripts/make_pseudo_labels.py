@@ -1,4 +1,4 @@
-"""Rule make_pseudo_labels: a teacher's logits, weak labels, thresholds -> labels of segments."""
+"""Rule make_pseudo_labels: logits of a teacher and weak labels -> pseudo labels of segments."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule score_captions: a teacher's features and its captions -> logits of every segment."""
+"""Rule score_captions: features of a teacher and captions -> logits of every segment."""
 
 from pathlib import Path
 
@@ -6,23 +6,25 @@ from avlib.datasets.llp import read_videos
 from avlib.datasets.splits import SPLITS
 from avlib.joblog import job_log
 from avlib.valor.feature_folders import open_features
-from avlib.valor.teachers import score_captions
+from avlib.valor.teachers import Teacher, score_captions
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
     score_captions(
-        smk.wildcards.modality,
+        Teacher(
+            smk.wildcards.modality,
+            checkpoint=Path(smk.input.checkpoint),
+            captions=smk.params.captions,
+            tokenizer=next((Path(path).parent for path in smk.input.tokenizer), None),
+            backend=smk.params.backend,
+        ),
         open_features(
             smk.params.kind,
             Path(smk.params.folder),
             [v.video_id for split in SPLITS for v in read_videos(Path(smk.input[split]))],
             [Path(path) for path in smk.input.tables],
         ),
-        checkpoint=Path(smk.input.checkpoint),
-        captions=smk.params.captions,
-        tokenizer=next((Path(path).parent for path in smk.input.tokenizer), None),
-        backend=smk.params.backend,
         device=smk.params.device,
         target=Path(smk.output[0]),
     )

@@ -1,11 +1,11 @@
 """LLP (Tian et al., ECCV 2020): weak labels of videos and dense labels of their seconds.
 
-Every video is a clip of ten seconds. Its weak labels say what happens in it, heard or seen; videos
-of val and test have dense labels besides, one-second segments by class, for sound and picture.
+Every video is a clip of ten seconds. Its weak labels are the classes of its events, audible or
+visible; videos of val and test also have dense labels of one-second segments, audio and visual.
 
-The files are tables with tabs and disagree in places: dense rows without length, of videos that
-are in no split, or of classes that the weak labels lack. None of that is mended, since published
-scores count it as it is; `check_labels` counts and lists it.
+The files are tab-separated and inconsistent in places: dense rows of zero length, of videos that
+are in no split, or of classes that the weak labels lack. None of that is corrected, since published
+scores use the files unchanged; `avlib.valor.check` counts and lists it.
 """
 
 import csv
@@ -47,9 +47,9 @@ CLASSES = (
     "Blender",
     "Clapping",
 )
-SECONDS = 10  # length of every video, and its segments
+SECONDS = 10  # length of every video, and number of its segments
 ID_LENGTH = 11
-# The id may hold the underscores that divide the name, so it is told by its length.
+# The id may contain underscores, the separator of the name, so its length is fixed.
 FILENAME = re.compile(rf"([A-Za-z0-9_-]{{{ID_LENGTH}}})_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)")
 LABEL_FILES = {
     "full": "AVVP_dataset_full.csv",
@@ -59,7 +59,7 @@ LABEL_FILES = {
     "audio": "AVVP_eval_audio.csv",
     "visual": "AVVP_eval_visual.csv",
 }
-DENSE = ("audio", "visual")  # modalities with a dense annotation
+DENSE = ("audio", "visual")  # modalities with dense annotations
 WEAK_COLUMNS = ("filename", "event_labels")
 DENSE_COLUMNS = ("filename", "onset", "offset", "event_labels")
 
@@ -71,8 +71,8 @@ class WeakVideo:
     """One row of a weak list.
 
     Attributes:
-        filename: `<id>_<start second>_<stop second>`; dense rows name a video so.
-        class_ids: numbers of its classes as listed; one may be repeated.
+        filename: `<id>_<start second>_<stop second>`, the name of the video in dense rows.
+        class_ids: numbers of its classes as listed; may contain duplicates.
     """
 
     filename: str
@@ -80,7 +80,7 @@ class WeakVideo:
 
     @property
     def video_id(self) -> str:
-        """The id of 11 characters, after which feature files are named."""
+        """The id of 11 characters, the stem of feature files."""
         return video_id_of(self.filename)
 
 
@@ -89,9 +89,9 @@ class DenseRow:
     """One row of a dense annotation: an event of one class.
 
     Attributes:
-        filename: of the video, or a damaged name that fits none.
-        onset: first second.
-        offset: second after the event; the row says nothing if it is not above `onset`.
+        filename: name of the video, or a damaged name that matches none.
+        onset: start of the event in seconds.
+        offset: end of the event in seconds; the row is ignored if it is not above `onset`.
         class_id: number of the class.
     """
 
@@ -102,12 +102,12 @@ class DenseRow:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the row has no second."""
+        """Whether the row has no length."""
         return self.offset <= self.onset
 
 
 def video_id_of(filename: str) -> str:
-    """Return the first 11 characters of a file name, which are the id of its video."""
+    """Return the id of a video: the first 11 characters of its name."""
     return filename[:ID_LENGTH]
 
 
@@ -137,9 +137,9 @@ def read_videos(path: Path) -> list[WeakVideo]:
     """Return the videos of a weak list, in its order.
 
     Raises:
-        DataError: naming the row, counted from 1 and without the header, if the file has other
-            columns, a name is not of a clip of ten seconds, an id occurs twice, or a class is
-            unknown; or if the file cannot be read or lists nothing.
+        DataError: if the file cannot be read, has other columns, or lists nothing; or naming the
+            row (from 1, without the header), if a name is not that of a clip of ten seconds, an id
+            occurs twice, or a class is unknown.
     """
     videos: dict[str, WeakVideo] = {}
     for where, (filename, labels) in _rows(path, WEAK_COLUMNS):
@@ -184,12 +184,11 @@ def read_splits(lists: Mapping[str, Path]) -> dict[str, list[WeakVideo]]:
 
 
 def read_dense(path: Path) -> list[DenseRow]:
-    """Return the rows of the dense annotation of one modality, damaged ones as well.
+    """Return the rows of the dense annotation of one modality, including damaged ones.
 
     Raises:
-        DataError: naming the row, counted from 1 and without the header, if the file has other
-            columns, seconds are not whole and from 0 to 10, or the class is unknown; or if the
-            file cannot be read.
+        DataError: if the file cannot be read or has other columns; or naming the row (from 1,
+            without the header), if seconds are not integers from 0 to 10, or the class is unknown.
     """
     rows = []
     for where, (filename, onset, offset, label) in _rows(path, DENSE_COLUMNS):
@@ -206,7 +205,7 @@ def read_dense(path: Path) -> list[DenseRow]:
 
 
 def weak_labels(videos: Sequence[WeakVideo]) -> NDArray[np.uint8]:
-    """Return 1 for each class that a video is labelled with: (N, K)."""
+    """Return the weak labels of N videos: (N, K) of 0 and 1."""
     labels = np.zeros((len(videos), len(CLASSES)), dtype=np.uint8)
     for row, video in zip(labels, videos, strict=True):
         row[list(video.class_ids)] = 1
@@ -214,13 +213,13 @@ def weak_labels(videos: Sequence[WeakVideo]) -> NDArray[np.uint8]:
 
 
 def dense_labels(filenames: Sequence[str], rows: Sequence[DenseRow]) -> NDArray[np.uint8]:
-    """Return 1 for each second of each class of each video: (N, K, T).
+    """Return the dense labels of N videos: (N, K, T) of 0 and 1.
 
-    Rows of other videos count for nothing, nor do rows without length. What overlaps or touches
-    is one event afterwards. Sound and picture together are the product of both arrays.
+    Rows of other videos and rows of zero length are ignored. Rows that overlap or touch become one
+    event. Audio-visual labels are the product of the arrays of both modalities.
 
     Args:
-        filenames: N whole names; the id alone is not compared.
+        filenames: N full names; ids alone are not compared.
         rows: dense annotation of one modality.
     """
     labels = np.zeros((len(filenames), len(CLASSES), SECONDS), dtype=np.uint8)
@@ -248,7 +247,7 @@ def read_dense_labels(
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield where each row of a table is, for messages, and its values."""
+    """Yield the location of each row of a table, for messages, and its values."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = list(csv.reader(file, delimiter="\t"))

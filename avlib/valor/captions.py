@@ -1,8 +1,9 @@
-"""What CLIP is told of the classes of LLP, one caption a class.
+"""Captions of the classes of LLP, one per class for CLIP and for CLAP, and their tokens.
 
 Source: Lai et al., "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual Event
-Parser" (VALOR), NeurIPS 2023, and its published code. The captions keep the spelling under which
-the published labels were made; their tokens are those of CLIP's own byte-pair encoding.
+Parser" (VALOR), NeurIPS 2023, and its published code. Misspelled words are kept, because the
+published labels were made with them. The tokens of CLIP's captions are stored here, so that the
+published captions need no tokenizer.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from avlib.errors import ConfigError
 from avlib.io.text_tokens import TOKENIZER_FILES, tokenise
 
-POSITIONS = 77
-START, END = 49_406, 49_407
+POSITIONS = 77  # of both text towers
+START, END = 49_406, 49_407  # tokens of CLIP
 A_PHOTO_OF, A, PEOPLE, FULL_STOP = (320, 1125, 539), 320, 1047, 269
+PADDING = 1  # token of RoBERTa, CLAP's tokenizer
 
-# Caption of each class, in the order of the classes: its end after `A photo of`, and the tokens.
-ENDINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
+# By class: the end of the caption after `A photo of`, and its tokens.
+_CLIP_ENDINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("people talking", (PEOPLE, 2578)),
     ("a car", (A, 1615)),
     ("people cheering", (PEOPLE, 14289)),
@@ -46,28 +48,58 @@ ENDINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("a blender", (A, 25066)),
     ("hands clapping", (3500, 940, 1682)),
 )
-KNOWN = {
+PUBLISHED_TOKENS = {
     f"A photo of {ending}.": (START, *A_PHOTO_OF, *tokens, FULL_STOP, END)
-    for ending, tokens in ENDINGS
+    for ending, tokens in _CLIP_ENDINGS
 }
-CAPTIONS = tuple(KNOWN)
+CLIP_CAPTIONS = tuple(PUBLISHED_TOKENS)
+
+# By class: the end of the caption after `This is a sound of`.
+_CLAP_ENDINGS = (
+    "speech",
+    "car",
+    "cheering",
+    "dog",
+    "cat",
+    "frying (food)",
+    "basketball bounce",
+    "fire alarm",
+    "chainsaw",
+    "cello",
+    "banjo",
+    "singing",
+    "chicken, rooster",
+    "violin fiddle",
+    "vacuum cleaner",
+    "baby laughter",
+    "accordion",
+    "lawn mower",
+    "motorcycle",
+    "helicopter",
+    "acoustic guitar",
+    "telephone bell ringing",
+    "baby cry, infant cry",
+    "blender",
+    "clapping",
+)
+CLAP_CAPTIONS = tuple(f"This is a sound of {ending}" for ending in _CLAP_ENDINGS)
 
 
-def caption_tokens(
-    captions: Sequence[str] = CAPTIONS, tokenizer: Path | None = None
+def clip_tokens(
+    captions: Sequence[str] = CLIP_CAPTIONS, tokenizer: Path | None = None
 ) -> NDArray[np.int64]:
-    """Return the tokens of captions, zeros after their ends: (N, POSITIONS).
+    """Return the tokens of captions for CLIP, zero-padded: (N, POSITIONS).
 
     Args:
-        captions: texts; those of the published labels need no tokenizer.
-        tokenizer: folder with CLIP's `vocab.json` and `merges.txt`, for other texts.
+        captions: N texts; the published ones need no tokenizer.
+        tokenizer: folder with CLIP's `vocab.json` and `merges.txt`, for other captions.
 
     Raises:
-        ConfigError: if there are other texts and no tokenizer.
+        ConfigError: if there are other captions and no tokenizer.
         DataError: if the tokenizer cannot be read, or a caption is too long.
     """
-    other = [caption for caption in captions if caption not in KNOWN]
-    found: dict[str, Sequence[int]] = dict(KNOWN)
+    other = [caption for caption in captions if caption not in PUBLISHED_TOKENS]
+    found: dict[str, Sequence[int]] = dict(PUBLISHED_TOKENS)
     if other:
         if tokenizer is None:
             raise ConfigError(
@@ -79,3 +111,23 @@ def caption_tokens(
     for row, caption in zip(tokens, captions, strict=True):
         row[: len(found[caption])] = found[caption]
     return tokens
+
+
+def clap_tokens(
+    captions: Sequence[str], tokenizer: Path
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the tokens of captions for CLAP, padded, and their attention mask: (N, POSITIONS).
+
+    Args:
+        captions: N texts, such as CLAP_CAPTIONS.
+        tokenizer: folder with the `vocab.json` and `merges.txt` of `roberta-base`.
+
+    Raises:
+        DataError: if the tokenizer cannot be read, or a caption is too long.
+    """
+    rows = tokenise(captions, tokenizer, "RoBERTa", POSITIONS)
+    tokens = np.full((len(rows), POSITIONS), PADDING, np.int64)
+    for row, found in zip(tokens, rows, strict=True):
+        row[: len(found)] = found
+    lengths = np.array([len(row) for row in rows])
+    return tokens, (np.arange(POSITIONS) < lengths[:, None]).astype(np.int64)

@@ -1,7 +1,6 @@
-"""Whether the files of a study of LLP can be used, and what does not fit together in its labels.
+"""Stage check_llp: validate labels and given folders, and list inconsistencies of the labels.
 
-Disagreements of the labels are counted and listed, not mended: published scores count the files as
-they are.
+Inconsistencies are counted and listed, not corrected: published scores use the files unchanged.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +16,7 @@ from avlib.valor.feature_folders import FeatureFolder, videos_with_files
 from avlib.valor.pseudo_labels import read_pseudo_labels
 
 
-def check_study(
+def check_llp(
     labels: Mapping[str, Path],
     *,
     features: Mapping[str, Path],
@@ -25,18 +24,18 @@ def check_study(
     skips_missing: bool,
     target: Path,
 ) -> None:
-    """Write what the labels have and where they disagree, if all given files can be used.
+    """Write a summary of the labels, if all given files can be used.
 
     Args:
-        labels: label files by name, as `label_files` returns them.
+        labels: label files by name: train, val, test, audio and visual.
         features: given folders of features by kind.
-        pseudo_labels: given folders of pseudo labels by modality; those of split train are asked.
-        skips_missing: whether videos that given folders lack are left out; else they are an error.
+        pseudo_labels: given folders of pseudo labels by modality, which have to hold split train.
+        skips_missing: whether videos missing in given folders are left out; else they are an error.
         target: JSON file to write.
 
     Raises:
-        DataError: naming the file and the row or what is expected, if labels cannot be read, or a
-            given folder lacks videos or holds arrays of another shape.
+        DataError: if labels cannot be read, or a given folder lacks videos or holds arrays of
+            another shape; the message names the file, and the row or the expected shape.
     """
     splits = read_splits({split: labels[split] for split in SPLITS})
     dense = {modality: read_dense(labels[modality]) for modality in DENSE}
@@ -60,20 +59,20 @@ def _wanted(video_ids: Sequence[str], folder: Path, skips_missing: bool) -> Sequ
 def check_labels(
     splits: Mapping[str, Sequence[WeakVideo]], dense: Mapping[str, Sequence[DenseRow]]
 ) -> dict[str, Any]:
-    """Return what a reader of the labels should know.
+    """Return statistics and inconsistencies of the labels.
 
     Args:
-        splits: videos of the splits that have dense annotations, `val` and `test`.
+        splits: videos of the splits with dense annotations, `val` and `test`.
         dense: rows of each modality, `audio` and `visual`.
 
     Returns:
-        For each modality of `dense` the number of `rows`; `empty`, rows without length;
-        `repeated`, the number of exact repetitions; `overlapping` and `touching`, the numbers of
-        rows that begin within or at the end of the row before, by onset, of the same class of a
-        video; and `unknown`, the number of rows of each name that is in no split.
-        For each split of `splits` the number of `videos`; `repeated_label`, the videos that list
-        a class twice; `without_<modality>`, the videos that have no row; and `differing`, the
-        videos whose weak labels are other classes than those of all their rows.
+        For each modality of `dense` the number of `rows`; `empty`: rows of zero length;
+        `repeated`: number of exact duplicates; `overlapping` and `touching`: numbers of rows that
+        begin within or at the end of the previous row, by onset, of the same class and video; and
+        `unknown`: number of rows of each name that is in no split.
+        For each split of `splits` the number of `videos`; `repeated_label`: videos that list a
+        class twice; `without_<modality>`: videos without a row; and `differing`: videos whose weak
+        labels differ from the classes of all their rows.
     """
     known = {video.filename for videos in splits.values() for video in videos}
     return {
@@ -97,7 +96,7 @@ def _modality(rows: Sequence[DenseRow], known: set[str]) -> dict[str, Any]:
 
 
 def _neighbours(rows: Sequence[DenseRow]) -> Iterator[tuple[DenseRow, DenseRow]]:
-    """Yield rows that follow each other by onset, of one class of a video."""
+    """Yield pairs of consecutive rows, by onset, of each class of a video."""
     groups = defaultdict(list)
     for row in rows:
         groups[row.filename, row.class_id].append(row)

@@ -1,8 +1,8 @@
-"""Metrics of audio-visual event parsing: F of segments and of events, per video and class.
+"""Metrics of audio-visual event parsing: F1 of segments and of events, per video and class.
 
 Source: the measures of LLP (Tian et al., ECCV 2020, section 5), as VALOR (Lai et al., NeurIPS
-2023) reports them: for each video the mean F of the classes that occur or are predicted, 1 where
-there are none, then the mean over videos. Scores of a data set are percentages.
+2023) reports them: for each video the mean F1 of the classes that occur or are predicted, 1 without
+any, then the mean over videos. Scores of a data set are percentages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 THRESHOLD = 0.5  # probabilities at or above it are positive
-IOU = 0.5  # events that overlap at least so much match
-SCORES = ("audio", "visual", "event", "audio_visual")  # order of the published functions
-TABLE = (  # order of the published tables
+IOU = 0.5  # events with at least this intersection over union match
+SCORES = ("audio", "visual", "event", "audio_visual")  # in the order of the published functions
+TABLE = (  # scores in the order of the published tables
     "Seg-a",
     "Seg-v",
     "Seg-av",
@@ -34,11 +34,11 @@ Floats = NDArray[np.float64]
 
 
 class Events(NamedTuple):
-    """Which segments of each video hold each class.
+    """Segments of N videos in which each class occurs.
 
     Attributes:
-        audio: (N, K, T) of the sound; what is not 0 counts.
-        visual: (N, K, T) of the picture.
+        audio: (N, K, T) audio events, non-zero where a class occurs.
+        visual: (N, K, T) visual events.
     """
 
     audio: ArrayLike
@@ -47,7 +47,7 @@ class Events(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Hits and errors of each video and class, (N, K) each."""
+    """True positives and errors of each video and class, (N, K) each."""
 
     true_positive: Integers
     false_positive: Integers
@@ -61,7 +61,7 @@ class Counts:
         )
 
     def f(self) -> Floats:
-        """Return F, (N, K); NaN where a class neither occurs nor is predicted."""
+        """Return F1, (N, K); NaN if a class neither occurs nor is predicted."""
         hits = 2 * self.true_positive
         total = hits + self.false_positive + self.false_negative
         return np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)
@@ -73,9 +73,9 @@ class Scores:
 
     Attributes:
         counts: of `audio`, `visual`, `event` (the sum of both) and `audio_visual`.
-        class_f: (N, 4, K) F of each video and class in the order of SCORES, NaN where a class
+        class_f: (N, 4, K) F1 of each video and class in the order of SCORES; NaN if a class
             neither occurs nor is predicted.
-        video_f: (N, 4) mean over the other classes, 1 where there are none.
+        video_f: (N, 4) mean over the other classes, 1 without any.
     """
 
     counts: Mapping[str, Counts]
@@ -86,11 +86,11 @@ class Scores:
 def find_events(
     video_probs: ArrayLike, segment_probs: ArrayLike, threshold: float = THRESHOLD
 ) -> Events:
-    """Return the segments that are positive, of the classes that are positive in their video.
+    """Return the positive segments of the classes that are positive in their video.
 
     Args:
         video_probs: (N, K).
-        segment_probs: (N, T, 2, K) of sound and picture.
+        segment_probs: (N, T, 2, K), audio before visual.
         threshold: probabilities at or above it are positive.
 
     Raises:
@@ -107,7 +107,7 @@ def find_events(
 
 
 def segment_scores(predicted: Events, truth: Events) -> Scores:
-    """Return the scores of single segments.
+    """Return the scores of segments.
 
     Raises:
         ValueError: if the four shapes differ.
@@ -116,12 +116,12 @@ def segment_scores(predicted: Events, truth: Events) -> Scores:
 
 
 def event_scores(predicted: Events, truth: Events, iou: float = IOU) -> Scores:
-    """Return the scores of whole events, the runs of segments of a class.
+    """Return the scores of events, which are runs of segments of a class.
 
     Args:
-        predicted: what was predicted.
-        truth: what occurs.
-        iou: events whose intersection over union is at least this match, in (0, 1].
+        predicted: predicted events.
+        truth: annotated events.
+        iou: intersection over union from which two events match, in (0, 1].
 
     Raises:
         ValueError: if the four shapes differ, or `iou` is out of range.
@@ -140,8 +140,8 @@ def count_segments(predicted: Booleans, truth: Booleans) -> Counts:
 def count_events(predicted: Booleans, truth: Booleans, iou: float = IOU) -> Counts:
     """Return the counts of events, (N, K), of masks (T, N, K).
 
-    A predicted event is a hit if any true event matches it, and a true event is missed if no
-    predicted one matches it. At an `iou` of 0.5 and above no event matches two others.
+    A predicted event is a true positive if any annotated event matches it, and an annotated event
+    is a false negative if no predicted one matches it. From `iou` 0.5 on no event matches two.
 
     Raises:
         ValueError: if `iou` is out of range.
@@ -160,16 +160,16 @@ def count_events(predicted: Booleans, truth: Booleans, iou: float = IOU) -> Coun
 def _matches(
     predicted: Booleans, truth: Booleans, numbers: Sequence[Integers], iou: float
 ) -> Booleans:
-    """Return whether each predicted event (axis 1) of each row matches each true one (axis 2).
+    """Return whether each predicted event (axis 1) of each row matches each annotated one (axis 2).
 
     Args:
         predicted: (T, R) masks.
         truth: (T, R) masks.
-        numbers: (T, R) each, the events of both, counted from 0 within a row.
-        iou: the least that matches.
+        numbers: (T, R) each, numbers of the events of both, counted from 0 within a row.
+        iou: as in `count_events`.
     """
     length, rows = truth.shape
-    most = (length + 1) // 2  # events that a row can have
+    most = (length + 1) // 2  # largest number of events in a row
     row = np.broadcast_to(np.arange(rows), truth.shape)
 
     def lengths(mask: Booleans, *events: Integers) -> Integers:
@@ -184,14 +184,14 @@ def _matches(
 
 
 def _starts(mask: Booleans) -> Booleans:
-    """Return where runs begin along the first axis."""
+    """Return the starts of runs along the first axis."""
     starts = mask.copy()
     starts[1:] &= ~mask[:-1]
     return starts
 
 
 def _number(starts: Booleans) -> Integers:
-    """Return the number of the last run that began, -1 before the first."""
+    """Return the number of the latest run, -1 before the first."""
     return np.cumsum(starts, axis=0, dtype=np.int64) - 1
 
 
@@ -200,9 +200,9 @@ def _count(mask: Booleans) -> Integers:
 
 
 def _streams(predicted: Events, truth: Events) -> tuple[list[Booleans], list[Booleans]]:
-    """Return masks (T, N, K) of sound, picture and both, of predictions and of the truth.
+    """Return masks (T, N, K) of audio, visual and both, predicted and annotated.
 
-    With time first, sums over it run along whole arrays.
+    With time as first axis, sums over time add whole arrays.
     """
     masks = [np.asarray(m, dtype=bool) for events in (predicted, truth) for m in events]
     shapes = [mask.shape for mask in masks]
@@ -227,16 +227,16 @@ def parsing_metrics(predicted: Events, truth: Events, iou: float = IOU) -> dict[
     """Return the metrics of a data set; scores are percentages.
 
     Args:
-        predicted: what was predicted, as from `find_events`.
+        predicted: predicted events, as from `find_events`.
         truth: dense labels of the same N videos.
         iou: as in `event_scores`.
 
     Returns:
-        `videos`; the ten scores of TABLE, None without videos, where Type is the mean of sound,
-        picture and both; and `per_class` with `segment` and `event`, each with the entries of
-        SCORES: `f`, a list of K means over the videos where the class occurs or is predicted,
-        None where it never is; and `true_positive`, `false_positive` and `false_negative`, lists
-        of K sums.
+        `videos`; the ten scores of TABLE, None without videos, where Type is the mean of audio,
+        visual and audio-visual; and `per_class` with `segment` and `event`, each with the entries
+        of SCORES: `f`, a list of K means over the videos in which the class occurs or is
+        predicted, None if there is none; and `true_positive`, `false_positive` and
+        `false_negative`, lists of K sums.
 
     Raises:
         ValueError: as `event_scores`.
@@ -257,8 +257,8 @@ def data_set_scores(segment: ArrayLike, event: ArrayLike) -> dict[str, float | N
     """Return the ten scores of TABLE in percent, None without videos.
 
     Args:
-        segment: (N, 4) F of segments, as `Scores.video_f`.
-        event: (N, 4) F of events.
+        segment: (N, 4) F1 of segments, as `Scores.video_f`.
+        event: (N, 4) F1 of events.
     """
     means: list[float] = []
     for scores in (segment, event):
@@ -289,13 +289,13 @@ def _per_class(scores: Scores) -> dict[str, Any]:
 def video_label_f(
     video_probs: ArrayLike, labels: ArrayLike, threshold: float = THRESHOLD
 ) -> Floats:
-    """Return F of the classes predicted for each whole video against its weak labels: (N,).
+    """Return F1 of the classes predicted for each video against its weak labels: (N,).
 
-    It is NaN where there are neither labels nor predictions, and such videos belong in no mean.
+    NaN without labels and predictions; leave such videos out of means.
 
     Args:
         video_probs: (N, K).
-        labels: (N, K); what is not 0 counts.
+        labels: (N, K), non-zero where a class occurs.
         threshold: probabilities at or above it are positive.
     """
     predicted, truth = np.asarray(video_probs) >= threshold, np.asarray(labels) != 0
@@ -306,13 +306,11 @@ def video_label_f(
 def event_records(
     masks: ArrayLike, names: Sequence[str], classes: Sequence[str]
 ) -> list[list[tuple[str, int, int, str]]]:
-    """Return for each video its events (name, first second, second after it, class).
-
-    They are ordered by class, then by time.
+    """Return the events of each video: (name, start in s, stop in s, class), by class and time.
 
     Args:
         masks: (N, K, T) of one modality.
-        names: of the N videos.
+        names: names of the N videos.
         classes: names of the K classes.
     """
     padded = np.pad(np.asarray(masks, dtype=bool), ((0, 0), (0, 0), (1, 1)))

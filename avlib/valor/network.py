@@ -1,13 +1,13 @@
-"""The network that parses audio-visual events: hybrid attention and attentive MIL pooling.
+"""Network of audio-visual event parsing: hybrid attention and attentive MIL pooling.
 
 Sources: Tian et al., "Unified Multisensory Perception: Weakly-Supervised Audio-Visual Video
 Parsing", ECCV 2020 (the baseline, HAN); Lai et al., "Modality-Independent Teachers Meet
 Weakly-Supervised Audio-Visual Event Parser", NeurIPS 2023 (VALOR). Parameter names, shapes and
-order, and the order in which first weights are drawn, are those of the published programs.
+order, and the order in which initial weights are drawn, are those of the published programs.
 
-A video is ten segments of a second. All that the network does with a feature before its encoder
-is linear in time, so features of more rows are pooled to ten segments by `TIME_MAPS` before they
-are projected, with the same result and a fraction of the products.
+A video is ten segments of one second. Everything before the encoder is linear in time, so features
+with more rows are pooled to ten segments by `TIME_MAPS` before the projection: the same output with
+a fraction of the products.
 """
 
 import copy
@@ -20,22 +20,20 @@ from torch.nn import functional
 from avlib.training.dropout import Dropout
 
 SEGMENTS = 10
-CLASSES = 25  # of LLP
-MOTION_DIM = 512  # width of published 3-D features
+NUM_CLASSES = 25  # of LLP
+MOTION_DIM = 512  # width of the published 3-D features
 DROPOUT = 0.1
-CLAP_BINS = (
-    32  # of time, in the maps of the audio teacher; those of 2 frequencies follow each other
-)
+CLAP_BINS = 32  # time bins of an audio map, which has them once for each of two frequency bins
 NORMS = ("post_norm", "pre_norm")
 
 
 class ParsedEvents(NamedTuple):
-    """What the network says of a video; modality 0 is audio and 1 is visual.
+    """Output of the network for B videos; modality 0 is audio and 1 is visual.
 
     Attributes:
-        global_prob: (B, K) of the whole video; it may exceed 1, as its weights may.
-        a_prob: (B, K) of its sound.
-        v_prob: (B, K) of its picture.
+        global_prob: (B, K) of the video; may exceed 1, since its weights may sum to more than 1.
+        a_prob: (B, K) of its audio.
+        v_prob: (B, K) of its visual stream.
         frame_prob: (B, T, 2, K) of each segment.
         frame_logits: (B, T, 2, K).
     """
@@ -48,15 +46,15 @@ class ParsedEvents(NamedTuple):
 
 
 def frame_map() -> Tensor:
-    """Return what averages each eight of 80 frames: (SEGMENTS, 80)."""
+    """Return the matrix that averages each eight of 80 frames: (SEGMENTS, 80)."""
     return torch.eye(SEGMENTS).repeat_interleave(8, dim=1) / 8
 
 
 def clap_time_map() -> Tensor:
-    """Return what takes the time bins of an audio map to segments: (SEGMENTS, CLAP_BINS).
+    """Return the matrix from the time bins of an audio map to segments: (SEGMENTS, CLAP_BINS).
 
-    The published program resizes the bins to 1024 columns (bicubic), projects each of them, and
-    averages these over ten stretches. Its rows add up to 1, so the bias of the projection stays.
+    The published program resizes the bins to 1024 columns (bicubic), projects each column, and
+    averages the columns of each segment. The rows sum to 1, so the bias of the projection is kept.
     """
     bins = torch.eye(CLAP_BINS, dtype=torch.float64)[None, :, None]  # (1, 32, 1, 32)
     columns = functional.interpolate(bins, size=(1, 1024), mode="bicubic")
@@ -64,19 +62,19 @@ def clap_time_map() -> Tensor:
 
 
 def clap_map() -> Tensor:
-    """Return what takes an audio map of two frequencies to segments: (SEGMENTS, 64)."""
+    """Return the matrix from an audio map of two frequency bins to segments: (SEGMENTS, 64)."""
     return torch.cat([clap_time_map()] * 2, dim=1) / 2
 
 
-# By the rows of a feature; one of SEGMENTS rows is taken as it is.
+# By number of rows of a feature; SEGMENTS rows need no pooling.
 TIME_MAPS = {80: frame_map, 64: clap_map}
 
 
 def pool_to_segments(x: Tensor) -> Tensor:
-    """Return a feature (..., R, D) of one of the published numbers of rows as (..., SEGMENTS, D).
+    """Return a feature (..., R, D) pooled to (..., SEGMENTS, D), where R is 10, 64 or 80.
 
     Raises:
-        ValueError: if the number of rows is none of them.
+        ValueError: for any other number of rows.
     """
     rows = x.shape[-2]
     if rows == SEGMENTS:
@@ -87,11 +85,11 @@ def pool_to_segments(x: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention of a few segments, with the parameters of torch's.
+    """Multi-head attention over few segments, with the parameters of `nn.MultiheadAttention`.
 
     Shape:
-        x: (T * B, D), the queries, all videos of a segment before the next one.
-        other: (T * B, D), the keys and values.
+        x: (T * B, D), queries, all videos of a segment before those of the next one.
+        other: (T * B, D), keys and values.
         returns: (T * B, D).
     """
 
@@ -117,23 +115,23 @@ class Attention(nn.Module):
             functional.linear(tokens, weight, bias).view(length, -1, head_width).transpose(0, 1)
             for tokens, weight, bias in projections
         )  # (B * H, T, D / H)
-        # The keys come before the queries: a soft-max over rows of ten is slow, of columns quick.
+        # Keys before queries: a softmax over columns is much faster than over rows of ten.
         scores = torch.bmm(k, q.transpose(1, 2)).mul_(head_width**-0.5)  # (B * H, S, T)
         weights = self.dropout(scores.softmax(dim=1)).transpose(1, 2)  # (B * H, T, S)
         return self.out_proj(torch.bmm(weights, v).transpose(0, 1).reshape(x.shape))
 
 
 class HybridLayer(nn.Module):
-    """Attention of a stream to itself and to the other one, then a feed-forward network.
+    """Self-attention and cross-attention of a stream, then a feed-forward network.
 
     Args:
         width: D.
         nhead: attention heads.
         hidden: width of the feed-forward network.
-        norm_where: `post_norm` or `pre_norm`; the other stream is normalised in neither.
+        norm_where: `post_norm` or `pre_norm`; neither normalises the other stream.
 
     Shape:
-        x, other: (T * B, D); flat, so that what follows a product of matrices works in place.
+        x, other: (T * B, D); flat, so that operations after a matrix product can work in place.
         returns: (T * B, D), the next `x`.
     """
 
@@ -158,16 +156,16 @@ class HybridLayer(nn.Module):
         return self.norm2(x + self._feed_forward(x))
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        # Dropout and ReLU may change places, and so both work in place.
+        # Dropout and ReLU commute; in this order both can work in place.
         hidden = torch.relu_(self.dropout(self.linear1(x)))
         return self.dropout(self.linear2(hidden))
 
 
 class HybridEncoder(nn.Module):
-    """The layers, copies of one another at the start.
+    """Hybrid layers with equal initial weights.
 
-    Both streams go through the same weights. The visual stream attends to the audio stream that
-    the same layer has already changed.
+    Both streams share the weights. The visual stream attends to the audio stream as already
+    updated by the same layer.
 
     Shape:
         audio, visual: (B, T, D).
@@ -193,9 +191,9 @@ class HybridEncoder(nn.Module):
 
 
 class BaselineEncoder(nn.Module):
-    """The encoder of the baseline, whose layers all begin with the same two streams.
+    """The encoder of the baseline, in which every layer receives the input streams.
 
-    So only the last layer counts; the norms are unused.
+    So only the last layer has an effect; the norms are unused.
 
     Shape:
         audio, visual: (B, T, D).
@@ -227,7 +225,7 @@ def _video_first(x: Tensor, like: Tensor) -> Tensor:
 
 
 class EventParser(nn.Module):
-    """The network of VALOR, in all variants.
+    """The network of all variants of VALOR.
 
     Args:
         audio_dim: width of the audio features.
@@ -236,7 +234,7 @@ class EventParser(nn.Module):
         hidden_dim: width D of the streams.
         nhead: attention heads.
         ff_dim: width of the feed-forward networks.
-        num_layers: of the encoder.
+        num_layers: encoder layers.
         norm_where: `post_norm` or `pre_norm`.
         num_classes: K.
 
@@ -259,7 +257,7 @@ class EventParser(nn.Module):
         num_layers: int,
         norm_where: str = "post_norm",
         motion_dim: int = MOTION_DIM,
-        num_classes: int = CLASSES,
+        num_classes: int = NUM_CLASSES,
     ) -> None:
         super().__init__()
         if norm_where not in NORMS:
@@ -280,11 +278,11 @@ class EventParser(nn.Module):
 
     def streams(self, audio: Tensor, visual: Tensor, motion: Tensor) -> tuple[Tensor, Tensor]:
         """Return the audio and the visual stream that enter the encoder: (B, T, D) each."""
-        picture = torch.cat([self.fc_v(visual), self.fc_st(motion)], dim=2)  # (B, T, 2 D)
-        return self.fc_a(audio), self.fc_fusion(picture)
+        fused = torch.cat([self.fc_v(visual), self.fc_st(motion)], dim=2)  # (B, T, 2 D)
+        return self.fc_a(audio), self.fc_fusion(fused)
 
     def parse(self, audio: Tensor, visual: Tensor) -> ParsedEvents:
-        """Return what the streams (B, T, D) that leave the encoder say."""
+        """Return the output for the streams (B, T, D) that leave the encoder."""
         z = torch.stack([audio, visual], dim=2)  # (B, T, 2, D)
         frame_logits = self.fc_prob(z)  # (B, T, 2, K)
         frame_prob = frame_logits.sigmoid()
@@ -298,13 +296,13 @@ class EventParser(nn.Module):
 
 
 class BaselineParser(EventParser):
-    """The network of the baseline, HAN, with the encoders that it has and never uses."""
+    """The network of the baseline, HAN, with its unused encoders."""
 
     def _add_encoder(
         self, width: int, nhead: int, hidden: int, layers: int, norm_where: str
     ) -> None:
         if norm_where != "post_norm":
-            raise ValueError(f"norm_where: {norm_where!r}, the baseline has post_norm alone")
+            raise ValueError(f"norm_where: {norm_where!r}, the baseline has post_norm only")
         self.audio_encoder = _unused_encoder(width, nhead, hidden, layers)
         self.visual_encoder = _unused_encoder(width, nhead, hidden, layers)
         unused = nn.TransformerEncoderLayer(width, nhead, hidden)

@@ -1,8 +1,8 @@
-"""Labels of segments that teachers suggest, gated by the weak labels of the video.
+"""Pseudo labels of segments: thresholded logits of the teachers, gated by the weak labels.
 
 Source: Lai et al., "Modality-Independent Teachers Meet Weakly-Supervised Audio-Visual Event
-Parser" (VALOR), NeurIPS 2023, and its published code. A folder of such labels, published or ours,
-has a file `<video id>.npy` a video, (10, 25) of 0 and 1.
+Parser" (VALOR), NeurIPS 2023, and its published code. A folder of pseudo labels, published or made
+here, has one file `<video id>.npy` per video, (10, 25) of 0 and 1.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from avlib.errors import DataError
 from avlib.io.arrays import read_arrays
 from avlib.io.atomic import atomic_folder
 
-# Published thresholds of the teachers' logits, in the order of the classes.
+# Published thresholds of the logits, by class.
 # fmt: off
 CLIP_THRESHOLDS = (
     20, 15, 18, 14, 15, 18, 18, 15, 15, 15, 15, 18, 15, 15, 15, 15, 15, 15, 15, 16, 14, 15, 15, 15,
@@ -31,12 +31,12 @@ THRESHOLDS = {"audio": CLAP_THRESHOLDS, "visual": CLIP_THRESHOLDS}
 
 
 def pseudo_labels(logits: ArrayLike, weak: ArrayLike, thresholds: ArrayLike) -> NDArray[np.int64]:
-    """Return 1 where a segment is above the threshold of a class that its video is labelled with.
+    """Return 1 for segments with a logit above the threshold of a class of their video, else 0.
 
     Args:
         logits: (..., T, K) of a teacher.
-        weak: (..., K) weak labels of the videos; what is not 0 counts.
-        thresholds: (K,), in the precision of the logits; a logit that equals its threshold is
+        weak: (..., K) weak labels of the videos, non-zero for classes of the video.
+        thresholds: (K,), in the precision of the logits; a logit equal to its threshold is
             negative.
 
     Returns:
@@ -71,7 +71,7 @@ def make_pseudo_labels(
 
     Args:
         logits: `.npz` file with `video_ids` (N,) and `logits` (N, T, K) of a teacher.
-        videos: with the weak labels; those without logits get no file.
+        videos: videos with weak labels; those without logits get no file.
         thresholds: (K,), see `pseudo_labels`.
         dtype: int64 as published, or uint8, an eighth of the size.
         target: folder to write, whole or not at all.
@@ -83,7 +83,7 @@ def make_pseudo_labels(
     rows = dict(zip(arrays["video_ids"].tolist(), arrays["logits"], strict=True))
     found = [video for video in videos if video.video_id in rows]
     if not found:
-        raise DataError(f"{logits}: holds none of {len(videos)} videos; make it again")
+        raise DataError(f"{logits}: holds none of {len(videos)} videos; compute it again")
     scores = np.stack([rows[video.video_id] for video in found])
     labels = pseudo_labels(scores, weak_labels(found), thresholds)
     with atomic_folder(target) as partial:
@@ -92,14 +92,14 @@ def make_pseudo_labels(
 
 
 def read_pseudo_labels(folder: Path, video_ids: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the labels of videos from a folder, published or ours: (N, T, K) of 0 and 1.
+    """Return the pseudo labels of videos from a folder: (N, T, K) of 0 and 1.
 
     Args:
-        folder: of the labels of one modality.
+        folder: folder of one modality, published or made here.
         video_ids: N ids of 11 characters.
 
     Raises:
-        DataError: if videos have no file, all of them counted; or naming the file, if it cannot be
+        DataError: with the number of missing files; or with the name of a file that cannot be
             read, or holds anything but (10, 25) integers or booleans of 0 and 1.
     """
     paths = [folder / f"{video_id}.npy" for video_id in video_ids]
@@ -108,7 +108,7 @@ def read_pseudo_labels(folder: Path, video_ids: Sequence[str]) -> NDArray[np.uin
         few = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
         raise DataError(
             f"{folder}: {len(missing)} of {len(paths)} videos have no pseudo labels: {few}; "
-            "correct the folder, or make them"
+            "correct the folder, or leave it out so that they are made"
         )
     labels = np.empty((len(paths), SECONDS, len(CLASSES)), dtype=np.uint8)
     for row, path in zip(labels, paths, strict=True):
@@ -125,7 +125,7 @@ def _read(path: Path) -> NDArray[Any]:
     expected = f"expected {SECONDS} segments by {len(CLASSES)} classes"
     if not isinstance(array, np.ndarray) or array.shape != (SECONDS, len(CLASSES)):
         found = getattr(array, "shape", "several arrays")
-        raise DataError(f"{path}: pseudo labels of the shape {found}, {expected}")
+        raise DataError(f"{path}: pseudo labels of shape {found}, {expected}")
     if array.dtype.kind not in "iub":
         raise DataError(f"{path}: holds {array.dtype}, expected integers or booleans")
     if not np.isin(array, (0, 1)).all():

@@ -1,7 +1,7 @@
-"""Rendered pictures, clips and sounds of several things at once, as the networks of LLP get them.
+"""Rendered images, clips and audio of several things at once, as inputs of LLP's networks.
 
-What a network is shown is made by the functions that make it of real videos; before that, pictures
-are compressed and sound is cut to 16 bits.
+Inputs are made with the functions for real videos; before, images are compressed as JPEG and audio
+is rounded to 16 bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ from avlib.media.frames import Frame
 from avlib.media.resample import resample_mono
 
 MOST_THINGS = 3  # in a scene
-SHOWN_SHARE = 0.75  # of the things of a scene that are there in a second of it
-CLIP_FRAMES = 4  # half of a second, at half the cost; time is convolved and averaged
-SCENE_SECONDS = 2  # of sound
+SHOWN_SHARE = 0.75  # probability of a thing of a scene in one of its seconds
+CLIP_FRAMES = 4  # half a second, at half the cost; the network averages over time
+SCENE_SECONDS = 2  # of audio
 JPEG_QUALITY = (30, 90)
 
 
 class Examples(NamedTuple):
-    """What a network is shown, and what of it is true."""
+    """Inputs of a network and their labels."""
 
     inputs: Tensor  # (B, ...)
     is_there: Tensor  # (B, K) of 0 and 1, float32
@@ -42,27 +42,27 @@ class Examples(NamedTuple):
 def draw_examples(
     kind: str, classes: Sequence[str], count: int, rng: np.random.Generator
 ) -> Examples:
-    """Return the inputs of a network for seconds of rendered scenes; for CLAP, single log-mels.
+    """Return inputs of a network for seconds of rendered scenes; for CLAP, single log-mels.
 
     Args:
-        kind: key of `avlib.valor.small_networks_small_recipes.SMALL_NETWORK_RECIPES`.
+        kind: key of `avlib.valor.small_networks.SMALL_NETWORK_RECIPES`.
         classes: K keys of LLP_THINGS, of which a scene has 0 to MOST_THINGS.
-        count: B; for sound a multiple of SECONDS.
+        count: B; for audio a multiple of SECONDS.
         rng: generator of all draws.
     """
     return _DRAWERS[kind](classes, count, rng)
 
 
-def _draw_pictures(
+def _draw_images(
     classes: Sequence[str],
     count: int,
     rng: np.random.Generator,
     to_inputs: Callable[[Sequence[Frame]], Tensor],
     frames: int = 1,
 ) -> Examples:
-    """Return the inputs of pictures, or with several `frames` of each scene, of clips."""
+    """Return inputs made of images, or, with several `frames` of each scene, of clips."""
     is_there = np.zeros((count, len(classes)), np.float32)
-    pictures: list[Frame] = []
+    images: list[Frame] = []
     for row in is_there:
         things = _things(classes, rng)
         is_shown = rng.random(len(things)) < SHOWN_SHARE
@@ -70,28 +70,28 @@ def _draw_pictures(
         looks = [LLP_THINGS[classes[thing]][1] for thing in things]
         is_visible = np.repeat(is_shown[:, None], frames, axis=1)
         quality = int(rng.integers(*JPEG_QUALITY))
-        pictures += [_compressed(p, quality) for p in draw_scene(looks, is_visible, SIZE, rng)]
-    inputs = to_inputs(pictures)  # (B * frames, 3, H, W)
+        images += [_compressed(p, quality) for p in draw_scene(looks, is_visible, SIZE, rng)]
+    inputs = to_inputs(images)  # (B * frames, 3, H, W)
     if frames > 1:
         clips = inputs.reshape(count, frames, *inputs.shape[1:])
         inputs = clips.transpose(1, 2)  # (B, 3, frames, H, W)
     return Examples(inputs, torch.from_numpy(is_there))
 
 
-def _compressed(picture: Frame, quality: int) -> Frame:
-    """Return a picture as a JPEG file holds it, with a quarter of the detail in its colours."""
+def _compressed(image: Frame, quality: int) -> Frame:
+    """Return an image after JPEG compression with subsampled colours."""
     file = BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality)
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file))
 
 
-def _draw_sounds(
+def _draw_audio(
     classes: Sequence[str],
     count: int,
     rng: np.random.Generator,
     to_inputs: Callable[[NDArray[np.int16]], Tensor],
 ) -> Examples:
-    """Return the inputs of seconds of sound, from recordings that are scenes one after another."""
+    """Return inputs made of seconds of recordings, which are sequences of scenes."""
     parts = [_draw_recording(classes, rng) for _ in range(count // SECONDS)]
     inputs = torch.cat([to_inputs(samples) for samples, _ in parts])
     return Examples(inputs, torch.from_numpy(np.concatenate([is_there for _, is_there in parts])))
@@ -100,7 +100,7 @@ def _draw_sounds(
 def _draw_recording(
     classes: Sequence[str], rng: np.random.Generator
 ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """Return (n_samples, 2) of SECONDS at SAMPLE_RATE, and what is heard in each of them."""
+    """Return (n_samples, 2) of SECONDS at SAMPLE_RATE, and the labels of each second."""
     is_there = np.zeros((SECONDS, len(classes)), np.float32)
     sounds = []
     for first in range(0, SECONDS, SCENE_SECONDS):
@@ -129,11 +129,11 @@ def _log_mels(samples: NDArray[np.int16]) -> Tensor:
 
 Drawer = Callable[[Sequence[str], int, np.random.Generator], Examples]
 _DRAWERS: dict[str, Drawer] = {
-    "vggish": lambda classes, count, rng: _draw_sounds(classes, count, rng, _patches),
-    "res152": lambda classes, count, rng: _draw_pictures(classes, count, rng, res152_input),
-    "r2plus1d_18": lambda classes, count, rng: _draw_pictures(
+    "vggish": lambda classes, count, rng: _draw_audio(classes, count, rng, _patches),
+    "res152": lambda classes, count, rng: _draw_images(classes, count, rng, res152_input),
+    "r2plus1d_18": lambda classes, count, rng: _draw_images(
         classes, count, rng, r2plus1d_input, frames=CLIP_FRAMES
     ),
-    "clip": lambda classes, count, rng: _draw_pictures(classes, count, rng, clip_input),
-    "clap": lambda classes, count, rng: _draw_sounds(classes, count, rng, _log_mels),
+    "clip": lambda classes, count, rng: _draw_images(classes, count, rng, clip_input),
+    "clap": lambda classes, count, rng: _draw_audio(classes, count, rng, _log_mels),
 }

@@ -1,4 +1,4 @@
-"""Stage summarise_variants: the scores of all variants of the parser of LLP, side by side."""
+"""Stage summarise_variants: the scores of all variants on LLP, side by side."""
 
 import json
 from collections.abc import Mapping
@@ -20,27 +20,27 @@ PUBLISHED = (
     "with print."
 )
 
-Scores = Mapping[str, float | None]
+ScoreTable = Mapping[str, float | None]  # by name, in the order of TABLE
 
 
 def summarise_variants(metrics: Mapping[str, Path], target: Path) -> None:
     """Write the scores of all variants into one file.
 
-    `variants` has for each one `scores`; `published`, what the papers report, null where they do
-    not; `gain_over_han`, how many points its Types are above those of the baseline, null without
-    one; and `models`, how its weights were made.
+    `variants` has for each variant `scores`; `published`: scores reported in papers, null if there
+    are none; `gain_over_han`: difference of its Type scores from those of the baseline, null
+    without a baseline; and `models`: how its weights were made.
 
     Args:
         metrics: `test_metrics.json` of each variant, a key of PARSER_RECIPES.
         target: JSON file to write.
 
     Raises:
-        DataError: if a file is no metrics file of the parser, or they are of several studies or
-            settings.
+        DataError: if a file is no metrics file of the parser, or the files are of different studies
+            or settings.
     """
     found = {variant: _read(path) for variant, path in metrics.items()}
     study = {name: _common(name, found, metrics) for name in ("study", "config_hash")}
-    scores: dict[str, Scores] = {
+    scores: dict[str, ScoreTable] = {
         variant: {name: content["metrics"][SPLIT][name] for name in TABLE}
         for variant, content in found.items()
     }
@@ -65,7 +65,7 @@ def summarise_variants(metrics: Mapping[str, Path], target: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return a metrics file that has all that is read from it."""
+    """Return the content of a metrics file, with all fields that are used here."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="ascii"))
         missing = {"study", "config_hash", "models", "notes"} - set(content)
@@ -83,7 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _common(name: str, found: Mapping[str, Any], metrics: Mapping[str, Path]) -> Any:
-    """Return the value that all files have in common."""
+    """Return a field that has to be equal in all files."""
     (first, value), *others = ((variant, content[name]) for variant, content in found.items())
     for variant, other in others:
         if other != value:
@@ -94,13 +94,13 @@ def _common(name: str, found: Mapping[str, Any], metrics: Mapping[str, Path]) ->
     return value
 
 
-def _published(variant: str) -> Scores | None:
+def _published(variant: str) -> ScoreTable | None:
     scores = PARSER_RECIPES[variant].published_scores
     return None if scores is None else dict(zip(TABLE, scores, strict=True))
 
 
-def _gain(scores: Scores, baseline: Scores | None) -> Scores | None:
-    """Return the differences of both Types from the baseline; None where there is no score."""
+def _gain(scores: ScoreTable, baseline: ScoreTable | None) -> ScoreTable | None:
+    """Return the differences of both Type scores from the baseline; None without a score."""
     if baseline is None:
         return None
     pairs = {name: (scores[name], baseline[name]) for name in GAINS}

@@ -17,7 +17,7 @@ from avlib.io.provenance import code_fingerprint
 from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.origins import Origin
 from avlib.studies.llp import Llp
-from avlib.valor.captions import KNOWN
+from avlib.valor.captions import PUBLISHED_TOKENS
 from avlib.valor.recipes import PARSER_RECIPES
 from avlib.workflow.study_files import StudyFiles, Wildcards
 from avlib.workflow.weights import WeightsFiles
@@ -163,7 +163,7 @@ class ParsingFiles:
         if wildcards.modality == "audio":
             return None if teachers.audio.texts is None else list(teachers.audio.texts)
         captions = list(teachers.visual.captions or ())
-        unknown = [caption for caption in captions if caption not in KNOWN]
+        unknown = [caption for caption in captions if caption not in PUBLISHED_TOKENS]
         if unknown and teachers.visual.tokenizer is None:
             raise ConfigError(
                 f"{study.key('teachers')}.visual.captions: {unknown[0]!r} is none of the published "

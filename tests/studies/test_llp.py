@@ -9,7 +9,7 @@ from avlib.datasets.llp import LABEL_FILES
 from avlib.errors import ConfigError, DataError
 from avlib.studies import load_config
 from avlib.studies.base import Place
-from avlib.valor.check import check_study
+from avlib.valor.check import check_llp
 
 VIDEO_IDS = {"train": "-aaaaaaaaaa", "val": "_bbbbbbbbbb", "test": "cc_cccccccc"}
 
@@ -35,7 +35,7 @@ def save(folder, names, array):
 
 def check(files, tmp_path, **given):
     folders = {"features": {}, "pseudo_labels": {}, "skips_missing": False} | given
-    check_study(files, **folders, target=tmp_path / "labels.json")
+    check_llp(files, **folders, target=tmp_path / "labels.json")
 
 
 def test_what_disagrees_is_counted(files, tmp_path):

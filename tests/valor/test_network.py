@@ -117,7 +117,7 @@ def test_a_layer_is_what_the_paper_says(norm_where):
 def test_another_norm_is_refused():
     with pytest.raises(ValueError, match="norm_where: 'no_norm', expected one of post_norm"):
         EventParser(**SIZES, norm_where="no_norm")
-    with pytest.raises(ValueError, match="baseline has post_norm alone"):
+    with pytest.raises(ValueError, match="baseline has post_norm only"):
         BaselineParser(**SIZES, norm_where="pre_norm")
 
 

@@ -17,10 +17,9 @@ from avlib.extractors.resnet.weights import load_r2plus1d_18, load_resnet152
 from avlib.extractors.vggish.segments import vggish_features
 from avlib.extractors.vggish.weights import load_vggish
 from avlib.io.text_tokens import write_byte_tokenizer
+from avlib.valor.captions import CLAP_CAPTIONS, clap_tokens
 from avlib.valor.feature_folders import FEATURE_KINDS
-from avlib.valor.small_networks import train_small_network
-from avlib.valor.small_networks_small_recipes import SMALL_NETWORK_RECIPES
-from avlib.valor.sound_texts import TEXTS, text_tokens
+from avlib.valor.small_networks import SMALL_NETWORK_RECIPES, train_small_network
 
 THINGS = list(LLP_THINGS)[:3]
 
@@ -87,7 +86,7 @@ def test_weights_are_the_same_bytes_every_time(tmp_path, kind):
 
 def test_the_texts_of_clap_differ_in_the_tokens_of_bytes(tmp_path):
     path, _ = train("clap", tmp_path, epochs=1)
-    tokens, mask = text_tokens(TEXTS, tmp_path / "tokenizer")
+    tokens, mask = clap_tokens(CLAP_CAPTIONS, tmp_path / "tokenizer")
     texts = text_embeddings(load_clap(path), tokens, mask)
     assert texts.shape == (len(CLASSES), load_clap(path).sizes.embedding)
     assert len(np.unique(texts.round(4), axis=0)) == len(CLASSES)

@@ -6,8 +6,7 @@ import pytest
 
 from avlib.datasets.llp import CLASSES
 from avlib.errors import ConfigError, DataError
-from avlib.valor.captions import CAPTIONS, caption_tokens
-from avlib.valor.sound_texts import TEXTS, text_tokens
+from avlib.valor.captions import CLAP_CAPTIONS, CLIP_CAPTIONS, clap_tokens, clip_tokens
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "valor"
 
@@ -38,34 +37,34 @@ def roberta_tokenizer(tmp_path):
 
 def test_published_captions_need_no_tokenizer():
     sidecar = json.loads((GOLDEN / "clip_vit_l14.json").read_text())
-    assert list(CAPTIONS) == sidecar["captions"]
+    assert list(CLIP_CAPTIONS) == sidecar["captions"]
     with np.load(GOLDEN / "clip_vit_l14.npz") as golden:
-        assert np.array_equal(caption_tokens(), golden["token_ids_77"])
+        assert np.array_equal(clip_tokens(), golden["token_ids_77"])
 
 
 def test_there_is_one_text_a_class():
-    assert len(CAPTIONS) == len(TEXTS) == len(CLASSES)
-    assert TEXTS[5] == "This is a sound of frying (food)"
-    assert TEXTS[12] == "This is a sound of chicken, rooster"
+    assert len(CLIP_CAPTIONS) == len(CLAP_CAPTIONS) == len(CLASSES)
+    assert CLAP_CAPTIONS[5] == "This is a sound of frying (food)"
+    assert CLAP_CAPTIONS[12] == "This is a sound of chicken, rooster"
 
 
 def test_other_captions_are_tokenised(clip_tokenizer):
-    tokens = caption_tokens(["Hi", "A photo of a dog."], clip_tokenizer)
+    tokens = clip_tokens(["Hi", "A photo of a dog."], clip_tokenizer)
     vocabulary = json.loads((clip_tokenizer / "vocab.json").read_text())
     expected = [vocabulary[w] for w in ("<|startoftext|>", "h", "i</w>", "<|endoftext|>")]
     assert tokens[0, :4].tolist() == expected and not tokens[0, 4:].any()
-    assert np.array_equal(tokens[1], caption_tokens()[3])
+    assert np.array_equal(tokens[1], clip_tokens()[3])
 
 
 def test_other_captions_without_a_tokenizer_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="'A dog' is none of the published ones"):
-        caption_tokens(["A dog"])
+        clip_tokens(["A dog"])
     with pytest.raises(DataError, match=r"no vocab\.json"):
-        caption_tokens(["A dog"], tmp_path)
+        clip_tokens(["A dog"], tmp_path)
 
 
 def test_texts_are_padded_and_masked(roberta_tokenizer):
-    tokens, mask = text_tokens(["ab", "b"], roberta_tokenizer)
+    tokens, mask = clap_tokens(["ab", "b"], roberta_tokenizer)
     a, b = (4 + byte_symbols().index(letter) for letter in "ab")
     assert tokens[:, :5].tolist() == [[0, a, b, 2, 1], [0, b, 2, 1, 1]]
     assert tokens.shape == (2, 77) and (tokens[:, 5:] == 1).all()
@@ -74,10 +73,10 @@ def test_texts_are_padded_and_masked(roberta_tokenizer):
 
 def test_a_text_that_is_too_long_is_refused(roberta_tokenizer):
     with pytest.raises(DataError, match="102 tokens in 'aaa"):
-        text_tokens(["a" * 100], roberta_tokenizer)
+        clap_tokens(["a" * 100], roberta_tokenizer)
 
 
 def test_a_damaged_tokenizer_is_refused(roberta_tokenizer):
     (roberta_tokenizer / "vocab.json").write_text("{")
     with pytest.raises(DataError, match="not a readable tokenizer of RoBERTa"):
-        text_tokens(["a"], roberta_tokenizer)
+        clap_tokens(["a"], roberta_tokenizer)

@@ -1,8 +1,8 @@
-"""The miniature LLP: rendered videos of one to three events in the official layout of the data set.
+"""The miniature LLP: rendered videos of one to three events, in the layout of the data set.
 
-The sound and the picture of an event overlap but differ in time; about every fifth event is only
-heard and as many are only seen. Events of a video overlap as they come. The files share harmless
-slips with the official ones: a dense row without length, and one of a name that is no video.
+The audio and the visual part of an event overlap but differ in time; about every fifth event is
+only audible and as many are only visible. Events may overlap. As in the official files, there is a
+dense row of zero length and one with a damaged name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ from avlib.datasets.splits import SPLITS
 from avlib.seeds import generator
 
 VIDEO_FOLDER = "raw_videos"
-_COUNTS = (2, 3, 1)  # events of a video, by turns
-_LENGTHS_S = range(2, 6)  # of a stretch
+_COUNTS = (2, 3, 1)  # events per video, in turn
+_LENGTHS_S = range(2, 6)  # of a run of seconds
 _TWO_STRETCHES, _ONLY_HEARD, _ONLY_SEEN = 0.3, 0.2, 0.2  # probabilities for an event
-_FIRST_LETTERS = {0: "-", 1: "_"}  # of the ids of each sixth video
-_MUTE = ("train", 1)  # the one video without a sound stream
+_FIRST_LETTERS = {0: "-", 1: "_"}  # of the ids, by number of the video modulo 6
+_MUTE = ("train", 1)  # the video without an audio stream
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class PlannedEvent:
 
     Attributes:
         label: name of the class.
-        is_heard: for each second, whether the thing sounds.
-        is_seen: for each second, whether the thing is in the picture.
+        is_heard: for each second, whether the thing is audible.
+        is_seen: for each second, whether the thing is visible.
     """
 
     label: str
@@ -50,11 +50,11 @@ class PlannedVideo:
     """One video of the miniature.
 
     Attributes:
-        video_id: name of the file without `.mp4`, as nasty as the ids of YouTube are.
+        video_id: name of the file without `.mp4`; like ids of YouTube, it may begin with `-`.
         split: train, val or test.
-        start_s: second of the whole video at which the clip is said to begin.
-        events: one of each class of its weak label, heard or seen at least.
-        has_sound: whether there is a sound stream.
+        start_s: nominal start of the clip in the whole video, in seconds.
+        events: one per class of the weak label, audible or visible or both.
+        has_sound: whether there is an audio stream.
     """
 
     video_id: str
@@ -75,11 +75,11 @@ class PlannedVideo:
 
 
 def miniature_plan(*, classes: int = 8, videos: Mapping[str, int], seed: int) -> list[PlannedVideo]:
-    """Return what `render_miniature` renders, without rendering it.
+    """Return the videos that `render_miniature` renders.
 
-    A video depends on the seed, the number of classes, its split and number alone, so larger
-    miniatures of the same classes contain the smaller ones. The class of its first event and how
-    many events it has follow from its number, so that small splits are balanced.
+    A video depends only on the seed, the number of classes, its split and its number, so a larger
+    miniature of the same classes contains the smaller ones. The class of its first event and the
+    number of its events follow from its number, so that small splits are balanced.
 
     Args:
         classes: number of classes, 2 to 12.
@@ -103,7 +103,7 @@ def _planned(split: str, number: int, classes: int, seed: int) -> PlannedVideo:
     labels = list(LLP_THINGS)[:classes]
     first = labels.pop(number % classes)
     is_mute = (split, number) == _MUTE
-    # The turns move on by one with each round of the classes, so that each class has all counts.
+    # Shifted by one with each round of the classes, so that each class gets all counts.
     count = 1 if is_mute else _COUNTS[(number % classes + number // classes) % len(_COUNTS)]
     others = [str(label) for label in rng.permutation(labels)[: count - 1]]
     return PlannedVideo(
@@ -116,7 +116,7 @@ def _planned(split: str, number: int, classes: int, seed: int) -> PlannedVideo:
 
 
 def _event(label: str, rng: np.random.Generator, *, is_mute: bool) -> PlannedEvent:
-    """Draw when a thing is heard and seen: overlapping but not the same, or one of both alone."""
+    """Draw when a thing is audible and visible: at overlapping times, or only one of both."""
     is_heard, is_seen = _stretches(rng), _stretches(rng)
     while not (is_heard & is_seen).any() or (is_heard == is_seen).all():
         is_seen = _stretches(rng)
@@ -129,7 +129,7 @@ def _event(label: str, rng: np.random.Generator, *, is_mute: bool) -> PlannedEve
 
 
 def _stretches(rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Draw (SECONDS,) with one stretch of whole seconds or two, which may meet."""
+    """Draw (SECONDS,) with one or two runs of seconds, which may touch."""
     is_on = np.zeros(SECONDS, dtype=np.bool_)
     for _ in range(2 if rng.random() < _TWO_STRETCHES else 1):
         length = int(rng.choice(_LENGTHS_S))
@@ -143,11 +143,11 @@ def render_miniature(
 ) -> list[PlannedVideo]:
     """Write `raw_videos/<video_id>.mp4` and the six label files below `target`.
 
-    The label files are written when all videos are there. The bytes depend on the arguments but
-    not on `workers`, which are threads.
+    The label files are written after all videos. The bytes depend on the arguments but not on
+    `workers`, the number of threads.
 
     Returns:
-        the plan of the videos, in the order of the full list.
+        The planned videos, in the order of the full list.
 
     Raises:
         ConfigError: as `miniature_plan`.
@@ -169,7 +169,7 @@ def render_miniature(
 
 
 def _dense(video: PlannedVideo, label: str, is_on: Sequence[bool]) -> list[tuple[str, ...]]:
-    """Return a row for each stretch of an event."""
+    """Return a row for each run of seconds of an event."""
     rows: list[tuple[str, ...]] = []
     second = 0
     for value, stretch in groupby(is_on):
@@ -180,7 +180,7 @@ def _dense(video: PlannedVideo, label: str, is_on: Sequence[bool]) -> list[tuple
 
 
 def _slips(video: PlannedVideo) -> list[tuple[str, ...]]:
-    """Return a row of a video that has no length, and one of a name that lacks letters."""
+    """Return a row of zero length, and one with a truncated name."""
     label = video.events[0].label
     return [(video.filename, "9", "9", label), (video.filename[3:], "0", "4", label)]
 

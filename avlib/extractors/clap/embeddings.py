@@ -89,7 +89,7 @@ def read_waveform(path: Path) -> Signal:
 def text_embeddings(
     network: ClapNetwork, tokens: NDArray[np.int64], mask: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Return the embeddings (N, embedding) of texts from `text_tokens`."""
+    """Return the embeddings (N, embedding) of captions, N rows of tokens."""
     given = (torch.from_numpy(array).to(network.device) for array in (tokens, mask))
     return network.text_embeddings(*given).float().cpu().numpy()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avlib.valor.feature_folders import FEATURE_KINDS
-from avlib.valor.network import CLASSES, MOTION_DIM, SEGMENTS, ParsedEvents, pool_to_segments
+from avlib.valor.network import MOTION_DIM, NUM_CLASSES, SEGMENTS, ParsedEvents, pool_to_segments
 from avlib.valor.objective import (
     ParserBatch,
     baseline_losses,
@@ -143,8 +143,8 @@ def _batch(
     }
     inputs = [drawn(name, *_shape(name, width)) for name, width in widths.items()]
     inputs.append(drawn("video_st", SEGMENTS, MOTION_DIM))
-    segments = (SEGMENTS, CLASSES)
-    labels = (is_above("label", CLASSES), is_above("pa", *segments), is_above("pv", *segments))
+    segments = (SEGMENTS, NUM_CLASSES)
+    labels = (is_above("label", NUM_CLASSES), is_above("pa", *segments), is_above("pv", *segments))
     return ParserBatch._make([*(pool_to_segments(x) for x in inputs), *labels])
 
 

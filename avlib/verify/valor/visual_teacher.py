@@ -8,7 +8,7 @@ import torch
 from avlib.extractors.clip.network import VIT_L_14, Clip
 from avlib.extractors.clip.weights import openai_names
 from avlib.io.renaming import Renaming, without_weights
-from avlib.valor.captions import KNOWN, caption_tokens
+from avlib.valor.captions import PUBLISHED_TOKENS, clip_tokens
 from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
 from avlib.verify.rule import rule_input
 from avlib.verify.valor.rule_network import fill_published
@@ -28,8 +28,8 @@ def clip(case: Case, numerics: Numerics) -> Iterator[Comparison]:
     """Compare tokens, and embeddings and logits for each naming that the case has."""
     c, golden = case.content, case.arrays
     captions = c["captions"]
-    if KNOWN.keys() >= set(captions):
-        tokens = caption_tokens(captions).tolist()
+    if PUBLISHED_TOKENS.keys() >= set(captions):
+        tokens = clip_tokens(captions).tolist()
         yield compare_exactly("token_ids_77", tokens, golden["token_ids_77"].tolist())
     (given,) = (entry for entry in c["inputs"] if entry["name"] == "pixels")
     drawn = rule_input("pixels", tuple(given["shape"]), given["seed"], given.get("scale", 1.0))

@@ -1,4 +1,4 @@
-"""What the small networks are, and how they are asked about classes while they are trained."""
+"""The small networks as classifiers: architectures, and logits of classes for their training."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,9 +15,8 @@ from avlib.extractors.resnet.network import R2Plus1d, ResNet
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
 from avlib.extractors.weights import untrained
 from avlib.io.text_tokens import BYTE_VOCABULARY
-from avlib.valor.captions import caption_tokens
+from avlib.valor.captions import CLAP_CAPTIONS, clap_tokens, clip_tokens
 from avlib.valor.pseudo_labels import CLAP_THRESHOLDS, CLIP_THRESHOLDS
-from avlib.valor.sound_texts import TEXTS, text_tokens
 
 ONE_EACH = (1, 1, 1, 1)
 WIDTH = 8
@@ -26,11 +25,11 @@ SMALL_CLIP = ClipSizes(
     text=TowerSizes(width=64, depth=1, feedforward=64),
     image_size=224,
     patch_size=32,
-    vocabulary=49_408,  # the captions' tokens are the published ones
+    vocabulary=49_408,  # of the published tokens of the captions
     positions=77,
     embedding=64,
 )
-SMALL_CLAP = ClapSizes(  # with patches twice as long, three stages end in a map of the same size
+SMALL_CLAP = ClapSizes(  # with patches of 8, three stages end in a map of the published size
     audio_width=16,
     audio_depths=(1, 1, 1),
     audio_heads=(1, 1, 1),
@@ -44,41 +43,41 @@ SMALL_CLAP = ClapSizes(  # with patches twice as long, three stages end in a map
 )
 
 
-class Learner(nn.Module):
-    """A network and how it is asked: (B, ...) -> logits (B, K), positive for what is there.
+class SmallClassifier(nn.Module):
+    """A network that returns logits (B, K) of inputs (B, ...); positive means the class is present.
 
     Args:
-        network: that learns.
-        kept: the part of it whose weights are kept.
-        ask: returns the logits of inputs.
+        network: network to train.
+        kept: its part whose weights are written.
+        classify: returns the logits of inputs.
     """
 
     def __init__(
-        self, network: nn.Module, kept: nn.Module, ask: Callable[[Tensor], Tensor]
+        self, network: nn.Module, kept: nn.Module, classify: Callable[[Tensor], Tensor]
     ) -> None:
         super().__init__()
-        self.network, self._kept, self._ask = network, [kept], ask
+        self.network, self._kept, self._classify = network, [kept], classify
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        return self._ask(inputs)
+        return self._classify(inputs)
 
     def weights(self) -> dict[str, Tensor]:
-        """Return what is kept, under names that the loaders of published files know."""
+        """Return the weights to write, under the names of the published files."""
         return self._kept[0].state_dict()
 
 
-def build_learner(
+def build_classifier(
     kind: str, classes: Sequence[str], seed: int, scale: float, tokenizer: Path | None
-) -> Learner:
-    """Return a network with random first weights.
+) -> SmallClassifier:
+    """Return a network with random initial weights.
 
     Args:
-        kind: key of `avlib.valor.small_networks_small_recipes.SMALL_NETWORK_RECIPES`.
+        kind: key of `avlib.valor.small_networks.SMALL_NETWORK_RECIPES`.
         classes: names of K classes of LLP.
-        seed: of the weights.
-        scale: by which CLIP and CLAP multiply cosines.
-        tokenizer: folder of the tokenizer of CLAP.
+        seed: seed of the weights.
+        scale: initial scale of the cosines of CLIP and CLAP.
+        tokenizer: folder of CLAP's tokenizer.
     """
     if kind == "clip":
         return _clip(classes, seed, scale)
@@ -89,7 +88,7 @@ def build_learner(
     network = untrained(build, seed)
     classifier = untrained(lambda: nn.Linear(width, len(classes)), seed)
     whole = nn.Sequential(network, classifier)
-    return Learner(whole, network, whole)
+    return SmallClassifier(whole, network, whole)
 
 
 _POOLED: dict[str, tuple[Callable[[], nn.Module], int]] = {  # and the width of the features
@@ -99,43 +98,43 @@ _POOLED: dict[str, tuple[Callable[[], nn.Module], int]] = {  # and the width of 
 }
 
 
-def _clip(classes: Sequence[str], seed: int, scale: float) -> Learner:
+def _clip(classes: Sequence[str], seed: int, scale: float) -> SmallClassifier:
     network = untrained_clip(SMALL_CLIP, seed)
     nn.init.constant_(network.model.logit_scale, math.log(scale))
-    # Random tokens tell captions apart, and most of the weights would be those of other words.
+    # Random token embeddings suffice to distinguish captions, and most tokens never occur.
     network.model.text_model.embeddings.token_embedding.requires_grad_(False)
-    captions = torch.from_numpy(caption_tokens()[_ids(classes)])
+    captions = torch.from_numpy(clip_tokens()[_ids(classes)])
     limits = _limits(CLIP_THRESHOLDS, classes)
 
-    def ask(images: Tensor) -> Tensor:
+    def classify(images: Tensor) -> Tensor:
         texts = network.text_embeddings(captions)
         return network.logits(network.image_embeddings(images), texts) - limits
 
-    return Learner(network, network.model, ask)
+    return SmallClassifier(network, network.model, classify)
 
 
-def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> Learner:
+def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> SmallClassifier:
     network = untrained(lambda: _scaled_by_fan_in(Clap(SMALL_CLAP)), seed)
     nn.init.constant_(network.model.logit_scale_a, math.log(scale))
-    # What is learned here could as well be learned after it, where gradients cost half as much.
+    # The next layer can learn the same scale; without this gradient a step costs half as much.
     network.model.audio_model.audio_encoder.batch_norm.requires_grad_(False)
     tokens = [
         torch.from_numpy(array)
-        for array in text_tokens([TEXTS[i] for i in _ids(classes)], tokenizer)
+        for array in clap_tokens([CLAP_CAPTIONS[i] for i in _ids(classes)], tokenizer)
     ]
     limits = _limits(CLAP_THRESHOLDS, classes)
 
-    def ask(log_mels: Tensor) -> Tensor:
+    def classify(log_mels: Tensor) -> Tensor:
         texts = network.text_embeddings(*tokens)
         is_longer = torch.zeros(len(log_mels), dtype=torch.bool)
-        sounds, _ = network.listen(log_mels[:, None], is_longer)  # one of the equal copies does
+        sounds, _ = network.listen(log_mels[:, None], is_longer)  # one of the equal copies suffices
         return network.logits(sounds, texts) - limits
 
-    return Learner(network, network.model, ask)
+    return SmallClassifier(network, network.model, classify)
 
 
 def _scaled_by_fan_in(network: Clap) -> Clap:
-    """Draw first weights anew; the package's, of deviation 0.02, suit layers of 768 channels."""
+    """Draw the initial weights again; a deviation of 0.02, the default, suits 768 channels."""
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             nn.init.normal_(module.weight, 0.0, module.weight[0].numel() ** -0.5)
