@@ -113,6 +113,13 @@ class Study(Section):
         """Return what must exist, beside weights, by key."""
         raise NotImplementedError
 
+    def media_folders(self) -> list[Path]:
+        """Return the folders in which media files are searched; other files in them are counted."""
+        if self.is_rendered:
+            return []
+        paths = (self.files().get(key) for key in ("videos", "sound", "folder"))
+        return [path for path in paths if path is not None and path.is_dir()]
+
     def targets(self, at: Place) -> list[str]:
         """Return the final results: metrics and figures."""
         raise NotImplementedError

@@ -1,6 +1,6 @@
 """The study of the user's own videos."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,8 @@ from avlib.studies.tim_study import FeatureStudy
 
 class Custom(FeatureStudy):
     """The user's own videos."""
+
+    takes_sound_files: ClassVar[bool] = True
 
     name: StudyName = Field("custom", description="Folder below results/")
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(

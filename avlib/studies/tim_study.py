@@ -38,6 +38,8 @@ class FeatureStudy(Study):
     """Videos, or audio alone, to features of intervals."""
 
     shard_manifest: ClassVar[str] = "manifest/{}.parquet"
+    # Whether an annotated id may have a sound file in place of a video.
+    takes_sound_files: ClassVar[bool] = False
 
     videos: UserPath | None = Field(
         None, description="Folder of videos, searched with its subfolders"
@@ -114,7 +116,7 @@ class FeatureStudy(Study):
         if splits is None:
             videos = folder_videos(folder, self.unlabelled_split)
         else:
-            videos = named_videos(folder, splits)
+            videos = named_videos(folder, splits, includes_sounds=self.takes_sound_files)
         if sounds is None:
             return videos
         return [

@@ -129,4 +129,5 @@ class StudyFiles:
             shards=study.shards,
             folder=self.lists(name),
             are_on_disk=not study.is_rendered,
+            searched=study.media_folders(),
         )
