@@ -3,20 +3,26 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.tim.ave_metrics import evaluate_ave
+from avlib.tim.ave_metrics import EvaluatedFiles, evaluate_ave
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
     evaluate_ave(
-        study=smk.params.study,
-        predictions=Path(smk.input.predictions),
-        queries=Path(smk.input.queries),
-        classes=Path(smk.input.classes),
-        manifest=next(map(Path, smk.input.manifest), None),
-        features=dict(
-            zip(smk.params.extractors, map(Path, (smk.input.visual, smk.input.audio)), strict=True)
+        EvaluatedFiles(
+            predictions=Path(smk.input.predictions),
+            queries=Path(smk.input.queries),
+            classes=Path(smk.input.classes),
+            manifest=next(map(Path, smk.input.manifest), None),
+            features=dict(
+                zip(
+                    smk.params.extractors,
+                    map(Path, (smk.input.visual, smk.input.audio)),
+                    strict=True,
+                )
+            ),
         ),
+        study=smk.params.study,
         models=dict(zip(smk.params.modalities, map(Path, smk.input.models), strict=True)),
         backbones={name: path and Path(path) for name, path in smk.params.backbones.items()},
         origins=smk.params.origins,

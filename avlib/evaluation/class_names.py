@@ -20,7 +20,7 @@ def read_classes(path: Path) -> list[str]:
     return names
 
 
-def check_classes(path: Path, classes: Classes) -> None:
+def check_trained_classes(path: Path, classes: Classes) -> None:
     """Check that a model of ours was trained for these classes.
 
     Raises:
@@ -53,4 +53,4 @@ def check_classifier(path: Path, num_classes: int, names: Sequence[str]) -> None
             f"{path}: for {num_classes} classes, but the study has {len(names)}; train again, or "
             "give weights for these classes"
         )
-    check_classes(path, {"class_id": names})
+    check_trained_classes(path, {"class_id": names})

@@ -5,6 +5,7 @@ Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,12 @@ from avlib.media.tables import MANIFEST
 from avlib.origins import Origin
 from avlib.tim.recipes import Modality
 from avlib.tim.scores import segment_metrics
-from avlib.tim.tables import PREDICTIONS, QUERIES, read_class_names
+from avlib.tim.tables import PREDICTIONS, QUERIES, read_head_classes
 
-SPLIT = "test"
+TEST = "test"
 # The head whose predictions count, by the input modality of the model.
 DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
-NETWORKS = {
+TITLES = {
     "asf": "Auditory SlowFast",
     "omnivore": "Omnivore",
     "vgg19": "VGG-19",
@@ -41,14 +42,29 @@ NETWORKS = {
 TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluatedFiles:
+    """What is evaluated.
+
+    Attributes:
+        predictions: table of kind PREDICTIONS, of the test split.
+        queries: table of kind QUERIES.
+        classes: JSON with the names of the classes.
+        manifest: table of kind MANIFEST; None where features came without videos.
+        features: tables of kind FEATURES by the networks that made them.
+    """
+
+    predictions: Path
+    queries: Path
+    classes: Path
+    manifest: Path | None
+    features: Mapping[str, Path]
+
+
 def evaluate_ave(
+    files: EvaluatedFiles,
     *,
     study: Mapping[str, str],
-    predictions: Path,
-    queries: Path,
-    classes: Path,
-    manifest: Path | None,
-    features: Mapping[str, Path],
     models: Mapping[Modality, Path],
     backbones: Mapping[str, Path | None],
     origins: Mapping[str, Origin],
@@ -58,12 +74,8 @@ def evaluate_ave(
     """Write the metrics file of the study.
 
     Args:
+        files: predictions and what they are of.
         study: fields that begin the file: `study` and `config_hash`.
-        predictions: table of kind PREDICTIONS, of the test split.
-        queries: table of kind QUERIES.
-        classes: JSON with the names of the classes.
-        manifest: table of kind MANIFEST; None where features came without videos.
-        features: tables of kind FEATURES by the networks that made them.
         models: weights of TIM by the input modality of the model.
         backbones: weights of the networks that made the features, by their names; None for random
             ones, or where the features came without them.
@@ -74,30 +86,32 @@ def evaluate_ave(
     Raises:
         DataError: if no segment of the test split has a prediction.
     """
-    names = read_class_names(classes)["action"]
-    table = read_table(predictions, PREDICTIONS)
+    names = read_head_classes(files.classes)["action"]
+    table = read_table(files.predictions, PREDICTIONS)
     found = {
         (m, head): rows.sort_values("annotation_id")
-        for (m, head), rows in table[table["split"] == SPLIT].groupby(["modality", "head"])
+        for (m, head), rows in table[table["split"] == TEST].groupby(["modality", "head"])
     }
     if not found:
-        raise DataError(f"{predictions}: no predictions; no test video has features")
+        raise DataError(f"{files.predictions}: no predictions; no test video has features")
     metrics = {key: _metrics(rows) for key, rows in found.items()}
     predicted = {m: found[key]["predicted_class"] for m, key in _decisive(found).items()}
-    files = {"predictions": predictions, "queries": queries, "classes": classes, **inputs}
-    if manifest is not None:
-        files["manifest"] = manifest
     write_metrics(
         target,
         study,
         metrics=_report(metrics, names),
-        counts=_counts(table, read_table(queries, QUERIES)) | _videos(manifest, features),
+        counts=_counts(table, read_table(files.queries, QUERIES))
+        | _videos(files.manifest, files.features),
         models={
             "tim": {m: weights_entry(path, origins["tim"]) for m, path in models.items()},
             **{name: weights_entry(path, origins[name]) for name, path in backbones.items()},
         },
         notes=[*_notes(origins), *single_class_notes(predicted, names, "test segments")],
-        inputs=files,
+        inputs={
+            **{name: getattr(files, name) for name in ("predictions", "queries", "classes")},
+            **inputs,
+            **({} if files.manifest is None else {"manifest": files.manifest}),
+        },
     )
 
 
@@ -140,7 +154,7 @@ def _report(metrics: Mapping[tuple[str, str], Mapping[str, Any]], names: list[st
 
 def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
     """Return how many segments there are; each is a query in both label spaces."""
-    segments = queries[(queries["split"] == SPLIT) & (queries["modality"] == "visual")]
+    segments = queries[(queries["split"] == TEST) & (queries["modality"] == "visual")]
     has_features = segments["annotation_id"].isin(predictions["annotation_id"])
     return {
         "segments_evaluated": int(has_features.sum()),
@@ -156,18 +170,18 @@ def _videos(manifest: Path | None, features: Mapping[str, Path]) -> dict[str, An
     """
     indices = {name: read_table(path, FEATURES) for name, path in features.items()}
     counts: dict[str, Any] = {"features": {n: count_statuses(rows) for n, rows in indices.items()}}
-    found = {NETWORKS[name]: rows for name, rows in indices.items()}
+    found = {TITLES[name]: rows for name, rows in indices.items()}
     if manifest is not None:
         rows = read_table(manifest, MANIFEST)
         counts["videos"] = count_statuses(rows)
-        counts["test_videos"] = count_statuses(rows[rows["split"] == SPLIT])
+        counts["test_videos"] = count_statuses(rows[rows["split"] == TEST])
         found = {"probe": rows, **found}
     return counts | {"videos_left_out": videos_left_out(found)}
 
 
 def _notes(origins: Mapping[str, Origin]) -> list[str]:
     """Return what a reader must know before comparing the numbers with others."""
-    notes = origin_notes(origins, NETWORKS)
+    notes = origin_notes(origins, TITLES)
     if origins["tim"] == "trained":
         notes["tim"] = TRAINED_TIM
     return list(notes.values())

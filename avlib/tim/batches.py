@@ -17,12 +17,11 @@ from torch import Tensor
 
 from avlib.errors import DataError
 from avlib.tim.recipes import TimRecipe
+from avlib.tim.tables import LABEL_COLUMNS, VISUAL_HEADS
 from avlib.tim.windows import WindowIndex
 
 FILES_OPEN = 64  # of each modality: far below the limits of operating systems
 PADDING = -1  # label and query of a slot without a query
-VISUAL_LABELS = ["verb_class", "noun_class", "action_class"]
-AUDIO_LABEL = "class_id"
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -158,8 +157,8 @@ class WindowDataset:
             )
         self.index, self.window_s = index, recipe.window_s
         self._positions = pd.Index(queries["query_id"])
-        self._visual_labels = _labels(queries[VISUAL_LABELS])
-        self._audio_labels = _labels(queries[AUDIO_LABEL])
+        self._visual_labels = _labels(queries[[LABEL_COLUMNS[head] for head in VISUAL_HEADS]])
+        self._audio_labels = _labels(queries[LABEL_COLUMNS["audio"]])
         rows_of = intervals.groupby("video_id", sort=False).indices
         video_ids = index.video_ids.tolist()
         members = [rows_of.get(video_id, np.zeros(0, np.int64)) for video_id in video_ids]

@@ -15,7 +15,7 @@ from avlib.seeds import generator
 from avlib.tim.network import HEADS, TIM
 from avlib.tim.recipes import Modality
 
-MODALITIES: dict[tuple[bool, bool], Modality] = {
+MODALITY_OF: dict[tuple[bool, bool], Modality] = {
     (True, True): "audio_visual",
     (True, False): "visual",
     (False, True): "audio",
@@ -100,8 +100,8 @@ def infer_arguments(state: Mapping[str, Tensor], source: Path) -> dict[str, Any]
         "d_model": d_model,
         "feedforward_scale": size("transformer_encoder.layers.0.linear1.weight") // d_model,
         "num_layers": len(layers),
-        "model_modality": MODALITIES[visual > 0, audio > 0],
-        "data_modality": MODALITIES[bool(visual_classes), audio_classes > 0],
+        "model_modality": MODALITY_OF[visual > 0, audio > 0],
+        "data_modality": MODALITY_OF[bool(visual_classes), audio_classes > 0],
         "visual_classes": visual_classes,
         "audio_classes": audio_classes,
         "apply_feature_pooling": "pool.affine_h.weight" in state,

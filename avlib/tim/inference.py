@@ -16,7 +16,7 @@ from avlib.tim.network import TIM
 from avlib.tim.objective import slot_labels
 from avlib.tim.scores import MeanLosses, QueryScores, tim_metrics
 from avlib.tim.splits import SplitWindows
-from avlib.tim.tables import COLUMNS, UNKNOWN, VISUAL_HEADS
+from avlib.tim.tables import LABEL_COLUMNS, UNKNOWN, VISUAL_HEADS
 from avlib.training.team import ALONE, Team
 
 Logits = dict[str, NDArray[np.float32]]
@@ -43,9 +43,9 @@ class Predictions:
         visual, audio = self.visual.probs(), self.audio.probs()
         found = tim_metrics(
             visual,
-            _labels(self.split.visual, [COLUMNS[head] for head in VISUAL_HEADS]),
+            _labels(self.split.visual, [LABEL_COLUMNS[head] for head in VISUAL_HEADS]),
             audio.get("audio"),
-            _labels(self.split.audio, COLUMNS["audio"]),
+            _labels(self.split.audio, LABEL_COLUMNS["audio"]),
             is_paired=self.split.is_paired,
         )
         for head, loss in self.losses.means().items():
@@ -148,9 +148,9 @@ def _predict_batch(
     is_mixed = precision != torch.float32
     with torch.autocast(moved.times.device.type, precision, enabled=is_mixed):
         output = model(moved.visual, moved.audio, moved.times, *sizes)
-    found = {h: getattr(output, h) for h in COLUMNS}
+    found = {h: getattr(output, h) for h in LABEL_COLUMNS}
     logits = {h: x.float() for h, x in found.items() if x is not None}  # (B, N, K)
-    labels = dict(zip(COLUMNS, slot_labels(moved), strict=True))
+    labels = dict(zip(LABEL_COLUMNS, slot_labels(moved), strict=True))
     losses = {
         head: functional.cross_entropy(
             x.flatten(0, 1),

@@ -18,12 +18,12 @@ from avlib.tim.published_predictions import PublishedPredictions, write_predicti
 from avlib.tim.recipes import Modality, TimRecipe
 from avlib.tim.scores import combine
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
-from avlib.tim.tables import COLUMNS, PREDICTIONS, read_class_names
+from avlib.tim.tables import LABEL_COLUMNS, PREDICTIONS, read_head_classes
 from avlib.tim.weights import file_recipe, load_model
 
 logger = logging.getLogger(__name__)
 
-JOINT = "combined"  # the name of the mean of both heads
+COMBINED = "combined"  # the name of the mean of both heads
 ORDER: tuple[Modality, ...] = ("audio_visual", "audio", "visual")  # of models in the tables
 
 
@@ -58,7 +58,7 @@ def predict_tim(
         DataError: if windows, tables and features do not go together, or there are no windows.
     """
     torch.set_num_threads(1)  # another number gives other last bits
-    classes = read_class_names(files.classes)
+    classes = read_head_classes(files.classes)
     place = resolve_device(device)
     predictions: dict[Modality, Predictions] = {}
     for modality, path in sorted(models.items(), key=lambda model: ORDER.index(model[0])):
@@ -114,7 +114,7 @@ def tables(
     if split.is_paired and "action" in visual and "audio" in audio:
         is_seen = predictions.visual.is_seen & predictions.audio.is_seen
         both = combine(visual["action"], audio["audio"])
-        yield _table(split.visual, JOINT, is_seen, both, modality, classes)
+        yield _table(split.visual, COMBINED, is_seen, both, modality, classes)
 
 
 def _table(
@@ -125,10 +125,10 @@ def _table(
     modality: Modality,
     classes: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    names_of = "action" if head == JOINT else head
+    names_of = "action" if head == COMBINED else head
     names = np.array(classes[names_of], dtype=object)
     rows, probs = queries[is_seen], probs[is_seen]
-    truth = rows[COLUMNS[names_of]].astype("Int64")
+    truth = rows[LABEL_COLUMNS[names_of]].astype("Int64")
     predicted = probs.argmax(axis=1)
     return pd.DataFrame(
         {

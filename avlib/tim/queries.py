@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 
 from avlib.datasets.published import read_published, seconds
 from avlib.errors import DataError
-from avlib.tim.tables import QUERIES, UNKNOWN
+from avlib.tim.tables import LABEL_COLUMNS, QUERIES, UNKNOWN
 
 # Classes of each dataset, by column.
-CLASSES: Mapping[str, Mapping[str, int]] = {
+CLASS_COUNTS: Mapping[str, Mapping[str, int]] = {
     "epic": {"verb_class": 97, "noun_class": 300, "action_class": 3806, "class_id": 44},
     "perception": {"action_class": 63, "class_id": 17},
     "ave": {"action_class": 29, "class_id": 29},
 }
-LABELS = ("verb_class", "noun_class", "action_class", "class_id")
+LABELS = tuple(LABEL_COLUMNS.values())
 
 _COLUMNS = [column.name for column in QUERIES.columns]
 
-Part: TypeAlias = pd.DataFrame  # the columns of QUERIES but `query_id`, for one file
+QueryRows: TypeAlias = pd.DataFrame  # the columns of QUERIES but `query_id`, for one file
 
 
-def join_queries(parts: Sequence[Part]) -> pd.DataFrame:
+def join_queries(parts: Sequence[QueryRows]) -> pd.DataFrame:
     """Return parts as one table of kind QUERIES: all visual rows, then all audio rows, numbered."""
     table = pd.concat(parts, ignore_index=True)
     order = np.argsort(table["modality"].to_numpy() == "audio", kind="stable")
@@ -40,7 +40,7 @@ def join_queries(parts: Sequence[Part]) -> pd.DataFrame:
     return table[_COLUMNS]
 
 
-def queries_of_events(events: pd.DataFrame, modality: str) -> Part:
+def queries_of_events(events: pd.DataFrame, modality: str) -> QueryRows:
     """Return a query for each event, for example of EPIC-SOUNDS.
 
     Args:
@@ -61,7 +61,7 @@ def queries_of_events(events: pd.DataFrame, modality: str) -> Part:
     return part
 
 
-def queries_of_segments(segments: pd.DataFrame) -> list[Part]:
+def queries_of_segments(segments: pd.DataFrame) -> list[QueryRows]:
     """Return a visual and an audio query for each AVE segment.
 
     Args:
@@ -70,7 +70,7 @@ def queries_of_segments(segments: pd.DataFrame) -> list[Part]:
     return queries_of_modalities({"visual": segments, "audio": segments})
 
 
-def queries_of_modalities(events: Mapping[str, pd.DataFrame]) -> list[Part]:
+def queries_of_modalities(events: Mapping[str, pd.DataFrame]) -> list[QueryRows]:
     """Return a visual query for each visual event and an audio query for each audio event.
 
     Args:
@@ -81,7 +81,7 @@ def queries_of_modalities(events: Mapping[str, pd.DataFrame]) -> list[Part]:
     return [queries_of_events(visual, "visual"), queries_of_events(events["audio"], "audio")]
 
 
-def queries_of_actions(events: pd.DataFrame, pairs: NDArray[np.int64], source: Path) -> Part:
+def queries_of_actions(events: pd.DataFrame, pairs: NDArray[np.int64], source: Path) -> QueryRows:
     """Return a visual query for each action of EPIC-KITCHENS-100.
 
     Args:
@@ -134,7 +134,7 @@ def read_action_pairs(path: Path) -> NDArray[np.int64]:
     return table.to_numpy().astype(np.int64)
 
 
-def read_published_queries(path: Path, split: str, modality: str) -> Part:
+def read_published_queries(path: Path, split: str, modality: str) -> QueryRows:
     """Return the rows of one of TIM's own annotation tables, a pickle or the same as CSV.
 
     A visual table has `action_class`, or, for AVE, `class_id`, and may have `verb_class` and
@@ -181,7 +181,7 @@ def read_durations(path: Path) -> dict[str, float]:
 
 
 def check_queries(
-    part: Part, source: Path, *, classes: Mapping[str, int], durations: Mapping[str, float]
+    part: QueryRows, source: Path, *, classes: Mapping[str, int], durations: Mapping[str, float]
 ) -> None:
     """Check the rows of one annotation file before windows are made from them.
 

@@ -14,7 +14,7 @@ from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table
 from avlib.tim.batches import FeatureFiles, WindowDataset
 from avlib.tim.recipes import TimRecipe
-from avlib.tim.tables import COLUMNS, QUERIES, UNKNOWN
+from avlib.tim.tables import LABEL_COLUMNS, QUERIES, UNKNOWN
 from avlib.tim.windows import WindowIndex
 
 
@@ -117,7 +117,9 @@ def read_split(
         for m, used in is_used.items()
     }
     for head, names in classes.items():
-        _check_classes(queries["audio" if head == "audio" else "visual"], COLUMNS[head], len(names))
+        _check_classes(
+            queries["audio" if head == "audio" else "visual"], LABEL_COLUMNS[head], len(names)
+        )
     window = np.repeat(np.arange(len(index)), np.diff(index.offsets))
     items = np.unique(window[np.where(index.is_visual, is_used["visual"], is_used["audio"])])
     return SplitWindows(dataset, items, queries["visual"], queries["audio"])

@@ -45,7 +45,7 @@ PREDICTIONS = TableSchema(
 )
 
 # Column of QUERIES with the true class, and of the names of the classes, for each head.
-COLUMNS = {
+LABEL_COLUMNS = {
     "verb": "verb_class",
     "noun": "noun_class",
     "action": "action_class",
@@ -55,13 +55,13 @@ VISUAL_HEADS = ("verb", "noun", "action")
 UNKNOWN = -1  # in arrays and published tables, a class that is not known
 
 
-def read_class_names(path: Path) -> dict[str, list[str]]:
+def read_head_classes(path: Path) -> dict[str, list[str]]:
     """Return the names of the classes of each head, by number.
 
     Args:
-        path: JSON file with a list for each column of COLUMNS that is used; actions and sounds
+        path: JSON file with a list for each of LABEL_COLUMNS that is used; visual and audio actions
             have the same classes where only `class_id` is there.
     """
     named = json.loads(path.read_text(encoding="utf-8"))
     named.setdefault("action_class", named.get("class_id"))
-    return {head: named[column] for head, column in COLUMNS.items() if named.get(column)}
+    return {head: named[column] for head, column in LABEL_COLUMNS.items() if named.get(column)}

@@ -18,7 +18,7 @@ from avlib.joblog import join_logs
 from avlib.tim.network import TIM
 from avlib.tim.recipes import Modality, TimRecipe, TimTraining
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
-from avlib.tim.tables import read_class_names
+from avlib.tim.tables import read_head_classes
 from avlib.tim.task import TimTask
 from avlib.tim.tensorboard import TensorBoard
 from avlib.tim.weights import build_model, save_model
@@ -102,7 +102,7 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
     torch.set_num_threads(1)  # another number gives other last bits
     settings, files = run.settings, run.files
     recipe = settings.adjusted_recipe(run.modality)
-    classes = read_class_names(files.classes)
+    classes = read_head_classes(files.classes)
     splits = _read_splits(recipe, files, classes)
     validated_on = "val" if "val" in splits else "train"
     model, arguments = build_model(

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from avlib.datasets import ave
 from avlib.errors import CheckpointError, ConfigError
-from avlib.evaluation.class_names import Classes, check_classes
-from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, load_metadata, load_state_dict
+from avlib.evaluation.class_names import Classes, check_trained_classes
+from avlib.extractors.weights import write_report
+from avlib.io.checkpoints import load_metadata, load_state_dict
 from avlib.io.weights import save_weights
 from avlib.tim.checkpoint import infer_arguments, load_tim, new_tim
 from avlib.tim.network import TIM
@@ -137,7 +137,7 @@ def load_model(path: Path, recipe: TimRecipe, classes: Classes, split: SplitWind
         ConfigError: as `model_arguments`.
         CheckpointError: if it does not fit; the message names what the file and the data have.
     """
-    check_classes(path, classes)
+    check_trained_classes(path, classes)
     return _load(path, model_arguments(recipe, classes, split))
 
 
@@ -168,14 +168,13 @@ def check_weights(
     requested: dict[str, Any] = {"model_modality": JOINT, "data_modality": JOINT}
     if annotations is not None:
         names = ave.class_names(ave.read_annotations(annotations))
-        check_classes(checkpoint, {"action": names, "audio": names})
+        check_trained_classes(checkpoint, {"action": names, "audio": names})
         requested |= {"visual_classes": (len(names),), "audio_classes": len(names)}
     own = file_recipe(checkpoint, recipe, JOINT)
     found = infer_arguments(load_state_dict(checkpoint, allows_foreign=True), checkpoint)
     _check_sizes(checkpoint, found, own)
     load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
-    report = {"path": str(checkpoint), "sha256": file_hash(checkpoint), "recipe": own.name}
-    write_json(target, report | {"arguments": found, "metadata": load_metadata(checkpoint)})
+    write_report(target, checkpoint, {"recipe": own.name, "arguments": found})
 
 
 def _check_sizes(path: Path, found: Mapping[str, Any], recipe: TimRecipe) -> None:

@@ -14,7 +14,7 @@ from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
-from avlib.tim.ave_metrics import evaluate_ave
+from avlib.tim.ave_metrics import EvaluatedFiles, evaluate_ave
 from avlib.tim.prediction import predict_tim
 from avlib.tim.published_predictions import read_predictions
 from avlib.tim.recipes import TIM_RECIPES
@@ -90,20 +90,23 @@ def feature_index(path, statuses):
 
 
 def evaluate(study, trained, predictions, folder, **changes):
-    arguments = {
-        "study": {"study": "ave", "config_hash": "0123"},
+    files = {
         "predictions": predictions,
         "queries": study["queries"],
         "classes": study["classes"],
         "manifest": None,
         "features": {"asf": feature_index(folder / "index.parquet", {"test0": "ok"})},
+    }
+    files |= {name: changes.pop(name) for name in list(changes) if name in files}
+    arguments = {
+        "study": {"study": "ave", "config_hash": "0123"},
         "models": trained,
         "backbones": {"asf": trained["audio"], "omnivore": None},
         "origins": {"asf": "trained", "omnivore": "untrained", "tim": "trained"},
         "inputs": {"windows": study["windows"]["test"]},
         "target": folder / "test_metrics.json",
     }
-    evaluate_ave(**(arguments | changes))
+    evaluate_ave(EvaluatedFiles(**files), **(arguments | changes))
     return json.loads((folder / "test_metrics.json").read_text())
 
 

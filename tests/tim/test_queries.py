@@ -8,7 +8,7 @@ from avlib.datasets import ave, epic_kitchens, epic_sounds, perception_test
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.tables import read_table, write_table
 from avlib.tim.queries import (
-    CLASSES,
+    CLASS_COUNTS,
     action_pairs,
     check_queries,
     join_queries,
@@ -49,7 +49,7 @@ def annotation(number, video_id, start_s, stop_s):
 
 
 def checked(part, source=Path("t.csv")):
-    check_queries(part, source, classes=CLASSES["epic"], durations=DURATIONS)
+    check_queries(part, source, classes=CLASS_COUNTS["epic"], durations=DURATIONS)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "pkl"])
@@ -145,7 +145,7 @@ def test_epic_validation_is_read(shared_data, tmp_path):
     durations = read_durations(shared_data / "epic100/EPIC_100_video_info.csv")
     parts = [queries_of_actions(actions, pairs, path), queries_of_events(sounds, "audio")]
     for part in parts:
-        check_queries(part, path, classes=CLASSES["epic"], durations=durations)
+        check_queries(part, path, classes=CLASS_COUNTS["epic"], durations=durations)
     table = join_queries(parts)
     assert (table["modality"] == "visual").sum() == 9668 and len(table) == 9668 + 8035
     found = pairs[table["action_class"].iloc[:9668].to_numpy(int)]
@@ -228,7 +228,7 @@ def test_an_event_may_reach_beyond_the_end_of_its_video(tmp_path):
 def test_labels_of_another_data_set_are_refused(tmp_path):
     part = read_published_queries(saved(tmp_path / "t.csv"), "train", "visual")
     with pytest.raises(DataError, match="row 1: has a verb_class"):
-        check_queries(part, Path("t.csv"), classes=CLASSES["perception"], durations=DURATIONS)
+        check_queries(part, Path("t.csv"), classes=CLASS_COUNTS["perception"], durations=DURATIONS)
 
 
 def test_a_pickle_that_calls_is_refused(tmp_path):
@@ -287,7 +287,7 @@ def test_perception_test_has_visual_queries_of_actions_and_audio_queries_of_soun
     assert visual["class_id"].isna().all() and audio["action_class"].isna().all()
     assert audio["class_id"].to_list() == [0]
     path = tmp_path / "t.json"
-    check_queries(visual, path, classes=CLASSES["perception"], durations=found.durations)
+    check_queries(visual, path, classes=CLASS_COUNTS["perception"], durations=found.durations)
     write_table(join_queries([visual, audio]), tmp_path / "q.parquet", QUERIES)
 
 

@@ -25,7 +25,7 @@ from avlib.tim.batches import WindowDataset
 from avlib.tim.network import TIM
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.splits import InputFiles, read_split
-from avlib.tim.tables import QUERIES, read_class_names
+from avlib.tim.tables import QUERIES, read_head_classes
 from avlib.tim.weights import build_model
 from avlib.tim.windows import build_windows
 from avlib.training.state import Progress, load_state, save_state
@@ -322,7 +322,7 @@ def test_windows_without_queries_of_the_label_space_are_left_out(study, tmp_path
     durations = dict.fromkeys(intervals["video_id"].unique(), 10.0)
     build_windows(train, intervals, durations, recipe).save(tmp_path / "w.npz")
     given = study | {"windows": {"train": tmp_path / "w.npz"}, "visual": None}
-    split = read_split("train", InputFiles(**given), recipe, read_class_names(study["classes"]))
+    split = read_split("train", InputFiles(**given), recipe, read_head_classes(study["classes"]))
     assert len(split.dataset) == 8
     assert len(split.items) == 7
 
@@ -348,7 +348,7 @@ def mixed_task(study):
     """A task that computes in float16, which the CPU can, too, for the sake of a test."""
     files = training.TrainingFiles(**training_files(study, Path("unused")))
     recipe = TIM_RECIPES["small"]
-    classes = read_class_names(files.classes)
+    classes = read_head_classes(files.classes)
     split = read_split("train", files, recipe, classes)
     model, _ = build_model(recipe, classes, split, seed=0, initial_weights=None)
     options = {"select_by": "combined", "seed": 0, "precision": torch.float16}

@@ -22,7 +22,7 @@ from avlib.tim.queries import join_queries, read_durations, read_published_queri
 from avlib.tim.recipes import TimRecipe
 from avlib.tim.scores import tim_metrics
 from avlib.tim.splits import SplitWindows
-from avlib.tim.tables import COLUMNS, VISUAL_HEADS
+from avlib.tim.tables import LABEL_COLUMNS, VISUAL_HEADS
 from avlib.tim.windows import DECIMALS, WindowIndex, build_windows
 from avlib.verify.operations import Arguments, Inputs, Results, operation
 from avlib.verify.tim.networks import NetworkSizes
@@ -229,7 +229,7 @@ def evaluate(arguments: EvaluationArguments, inputs: Inputs) -> Results:
 
 
 def _metrics(predictions: Predictions, *, is_paired: bool) -> dict[str, Any]:
-    columns = [COLUMNS[head] for head in VISUAL_HEADS]
+    columns = [LABEL_COLUMNS[head] for head in VISUAL_HEADS]
     labels = predictions.split.visual[columns].astype("Int64").to_numpy(np.int64, na_value=PADDING)
     sounds = (
         predictions.split.audio["class_id"].astype("Int64").to_numpy(np.int64, na_value=PADDING)
