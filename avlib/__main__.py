@@ -146,7 +146,7 @@ def _export_images(options: argparse.Namespace) -> int:
     from avlib.io.packs import ImageStore
     from avlib.io.tables import read_table
     from avlib.soundtracks.image_tree import export_images
-    from avlib.soundtracks.images import SAMPLE_RATE
+    from avlib.soundtracks.mel import SAMPLE_RATE
     from avlib.soundtracks.tables import LABELLED_FILES
 
     files = read_table(options.folder / "labels.parquet", LABELLED_FILES)
@@ -158,13 +158,13 @@ def _export_images(options: argparse.Namespace) -> int:
 
 
 def _import_images(options: argparse.Namespace) -> int:
-    from avlib.soundtracks.image_packs import ImagePackSettings
     from avlib.soundtracks.image_tree import import_images
+    from avlib.soundtracks.mel import Mel
 
     import_images(
         options.root,
         shards=options.shards,
-        settings=ImagePackSettings(),
+        mel=Mel(),
         folder=options.target,
         files_target=options.target / "labels.parquet",
     )

@@ -44,11 +44,12 @@ pack_waveforms(
 )
 """,
     "audio images": """
-from avlib.soundtracks.image_packs import ImagePackSettings, pack_audio_images
+from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.mel import Mel
 pack_audio_images(
     manifest=shard / "sound.parquet",
     sounds=shard / "sound.h5",
-    settings=ImagePackSettings(),
+    mel=Mel(),
     previous=shard / "cache" / "images.h5",
     pack_target=shard / "images.h5",
     index_target=shard / "images.parquet",

@@ -19,7 +19,8 @@ from measure import best_cpu_seconds, write_result
 from threadpoolctl import threadpool_limits
 
 from avlib.soundtracks.image_packs import write_images
-from avlib.soundtracks.images import ImageSettings, audio_images, clip_borders, frame_samples
+from avlib.soundtracks.images import audio_images, clip_borders, frame_samples
+from avlib.soundtracks.mel import Variant
 from avlib.verify.rule import rule_input
 
 RATE, FILES, SECONDS, ROUNDS = 44_100, 20, 10, 5
@@ -45,11 +46,11 @@ def published_way(paths: list[Path], folder: Path) -> None:
 
 def our_way(paths: list[Path], target: Path) -> None:
     """Write one pack of all images."""
-    settings = ImageSettings("librosa_0_9")  # the numbers of the librosa that is installed
+    variant: Variant = "librosa_0_9"  # the numbers of the librosa that is installed
     with h5py.File(target, "w") as pack:
         for path in paths:
             waveform, rate = soundfile.read(path, dtype="int16")
-            images = audio_images(waveform, sample_rate=rate, settings=settings)
+            images = audio_images(waveform, sample_rate=rate, variant=variant)
             write_images(pack, path.stem, len(clip_borders(len(waveform), rate)) - 1, images, "f4")
 
 

@@ -1,11 +1,11 @@
-"""Labelled soundtracks: audio images, training, scores, their fusion with pictures, metrics."""
+"""Labelled soundtracks: audio images, training, scores, audio-visual fusion, metrics."""
 
 
 rule label_files:
     """Which files a study has, each with its class, split and fold."""
     input:
         rendered=media.rendered_files,
-        tables=soundtracks.label_tables,
+        lists=soundtracks.label_lists,
     output:
         labels="results/{study}/labels.parquet",
         classes="results/{study}/classes.json",
@@ -25,13 +25,13 @@ rule label_files:
     params:
         source=soundtracks.label_source,
         fingerprints=media.fingerprints,
-        code=code_fingerprint("avlib.soundtracks.labels"),
+        code=code_fingerprint("avlib.soundtracks.labelling"),
     script:
         "../workflow_scripts/label_files.py"
 
 
 rule pack_audio_images:
-    """Mel spectrograms of a shard's sound, one image every 0.96 s, one dataset a video."""
+    """Log-mel spectrograms of a shard's sound, one image every 0.96 s, one dataset a video."""
     input:
         pack="results/{study}/audio/{shard}.h5",
         manifest="results/{study}/audio/{shard}.parquet",
@@ -49,8 +49,8 @@ rule pack_audio_images:
         mem_mb=1_500,
         runtime=lambda wildcards, attempt: 240 * attempt,
     params:
-        images=soundtracks.image_settings,
-        packs=soundtracks.image_packing,
+        mel=soundtracks.mel,
+        pads_short=soundtracks.pads_short,
         previous="results/{study}/.cache/mel/{shard}.h5",
         code=code_fingerprint("avlib.soundtracks.image_packs"),
     script:
@@ -58,7 +58,7 @@ rule pack_audio_images:
 
 
 rule train_soundtrack:
-    """The network of sound on the audio images; resumes where it was interrupted."""
+    """The soundtrack network, trained on the audio images; resumes after an interruption."""
     input:
         labels="results/{study}/labels.parquet",
         classes="results/{study}/classes.json",
@@ -83,8 +83,11 @@ rule train_soundtrack:
         gpu=files.gpus,
     params:
         training=soundtracks.training,
+        network=soundtracks.network,
+        seed=settings.seed,
+        device=settings.device,
         state="results/{study}/.cache/train_soundtrack/{fold}",
-        code=code_fingerprint("avlib.soundtracks.training_soundtrack_study"),
+        code=code_fingerprint("avlib.soundtracks.training"),
     script:
         "../workflow_scripts/train_soundtrack.py"
 
@@ -146,13 +149,13 @@ rule span_events:
         mem_mb=2_000,
         runtime=30,
     params:
-        code=code_fingerprint("avlib.soundtracks.labels"),
+        code=code_fingerprint("avlib.soundtracks.labelling"),
     script:
         "../workflow_scripts/span_events.py"
 
 
-rule score_pictures:
-    """Scores of every video by the network of pictures that was trained here."""
+rule score_videos:
+    """Visual scores of every video, by the Omnivore trained on the study."""
     input:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",
@@ -162,9 +165,9 @@ rule score_pictures:
         scores="results/{study}/scores/video/scores.npy",
         table="results/{study}/scores/video/videos.parquet",
     log:
-        "logs/{study}/score_pictures.log",
+        "logs/{study}/score_videos.log",
     benchmark:
-        "logs/{study}/score_pictures.tsv"
+        "logs/{study}/score_videos.tsv"
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -175,13 +178,13 @@ rule score_pictures:
     params:
         rate_fps=media.frame_rate,
         device=settings.device,
-        code=code_fingerprint("avlib.soundtracks.picture_scores"),
+        code=code_fingerprint("avlib.soundtracks.video_scores"),
     script:
-        "../workflow_scripts/score_pictures.py"
+        "../workflow_scripts/score_videos.py"
 
 
 rule fuse_scores:
-    """Sound and picture together, at every weight and at the one that was chosen."""
+    """Fused audio and visual scores, at every weight and at the chosen one."""
     input:
         unpack(soundtracks.video_scores),
         audio="results/{study}/scores/all/soundtrack_scores.npy",
@@ -202,14 +205,14 @@ rule fuse_scores:
         mem_mb=8_000,
         runtime=60,
     params:
-        fusion=soundtracks.fusion_settings,
-        code=code_fingerprint("avlib.soundtracks.fusion_fusion_study"),
+        fusion=soundtracks.fusion,
+        code=code_fingerprint("avlib.soundtracks.fusion"),
     script:
         "../workflow_scripts/fuse_scores.py"
 
 
 rule evaluate_k600:
-    """How many videos are right by sound, by picture, and by both."""
+    """Accuracy of audio, visual and fused scores."""
     input:
         labels="results/{study}/labels.parquet",
         fusion="results/{study}/fusion.json",
@@ -246,7 +249,7 @@ rule evaluate_k600:
 
 
 rule evaluate_sounds:
-    """How many sounds are right, over all folds where there are folds."""
+    """Accuracy on labelled sounds, over all folds where there are folds."""
     input:
         labels="results/{study}/labels.parquet",
         scores=soundtracks.fold_scores,
@@ -280,7 +283,7 @@ rule evaluate_sounds:
 
 
 rule draw_sweep:
-    """Accuracy against the weight of the sound."""
+    """Accuracy of the fusion against the weight of the audio."""
     input:
         sweep="results/{study}/sweep.csv",
         fusion="results/{study}/fusion.json",
@@ -288,7 +291,7 @@ rule draw_sweep:
         report(
             "results/{study}/report/sweep.svg",
             category="Test",
-            labels={"study": "{study}", "figure": "weight of the sound"},
+            labels={"study": "{study}", "figure": "weight of the audio"},
         ),
     log:
         "logs/{study}/draw_sweep.log",

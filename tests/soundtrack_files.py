@@ -34,7 +34,7 @@ def write_labels(folder, files, classes=CLASSES):
     folder.mkdir(parents=True, exist_ok=True)
     write_table(files, folder / "labels.parquet", LABELLED_FILES)
     (folder / "classes.json").write_text(json.dumps({"class_id": classes}))
-    return {"labels": folder / "labels.parquet", "classes": folder / "classes.json"}
+    return {"labelled_files": folder / "labels.parquet", "classes": folder / "classes.json"}
 
 
 def write_images(folder, files, clips=3, **of_videos):

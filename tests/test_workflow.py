@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from avlib.errors import ConfigError
-from avlib.soundtracks.training_soundtrack_study import SoundtrackTrainingSettings
+from avlib.soundtracks.recipes import SoundtrackTraining
 from avlib.studies import config_hash, load_config
 from avlib.tim.recipes import TimTraining
 from avlib.workflow import Workflow
@@ -169,13 +169,13 @@ def test_a_study_of_sound_has_no_pictures():
 def test_the_recipe_of_soundtracks_follows_from_the_source(study, settings, recipe):
     values = {study: settings}
     training = ask("soundtracks.training", values, study=study)
-    assert SoundtrackTrainingSettings(**training).recipe == recipe
+    assert SoundtrackTraining(**training).recipe == recipe
 
 
 def test_published_images_are_relative_to_the_clip():
     official = {"k600": {"source": "official", "videos": "x"}}
-    expected = {"variant": "librosa_0_8", "reference": "clip"}
-    assert ask("soundtracks.image_settings", official, study="k600") == expected
+    expected = {"variant": "librosa_0_8", "reference": "clip", "dtype": "float32"}
+    assert ask("soundtracks.mel", official, study="k600") == expected
 
 
 def test_given_weights_leave_no_fold_out(weights, tmp_path):
@@ -193,4 +193,4 @@ def test_features_of_a_study_of_soundtracks_are_refused():
     with pytest.raises(ConfigError, match="k600 has no network asf; it has soundtrack, omnivore"):
         ask("extractors.weights", {}, study="k600", extractor="asf")
     with pytest.raises(ConfigError, match="ave has no such results; studies that do: k600, sounds"):
-        ask("soundtracks.image_settings", {}, study="ave")
+        ask("soundtracks.mel", {}, study="ave")

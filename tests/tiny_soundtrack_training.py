@@ -10,8 +10,9 @@ import torch
 
 from avlib.seeds import generator
 from avlib.soundtracks.clips import SoundtrackEvents
-from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES, NetworkChoice
-from avlib.soundtracks.training import train_soundtrack
+from avlib.soundtracks.network_choice import NetworkChoice
+from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES
+from avlib.soundtracks.training import train_network
 from avlib.training.event_recognition import Outputs
 
 CLASSES = {"class_id": ["low", "high"]}
@@ -90,7 +91,7 @@ def run_soundtrack(folder, soundtracks=None, images=None, **changes):
         "outputs": Outputs(folder / "state", **outputs),
     }
     torch.set_num_threads(1)
-    train_soundtrack(
+    train_network(
         soundtracks_table() if soundtracks is None else soundtracks,
         draw_images() if images is None else images,
         **(arguments | changes),

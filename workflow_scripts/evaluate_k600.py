@@ -10,14 +10,14 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 with job_log(Path(smk.log[0])):
     evaluate_k600(
         study=smk.params.study,
-        labels=Path(smk.input.labels),
+        labelled_files=Path(smk.input.labels),
         classes=Path(smk.input.classes),
         manifests=[Path(smk.input.manifest)],
         indices=[Path(path) for path in smk.input.images],
         soundtrack_scores=Path(smk.input.scores),
         soundtracks=Path(smk.input.soundtracks),
         fusion=Path(smk.input.fusion),
-        answers=Path(smk.input.answers),
+        predictions=Path(smk.input.answers),
         sweep=Path(smk.input.sweep),
         models={
             "soundtrack": Path(smk.input.model),

@@ -11,7 +11,7 @@ with job_log(Path(smk.log[0])):
     folds = smk.params.folds
     evaluate_sounds(
         study=smk.params.study,
-        labels=Path(smk.input.labels),
+        labelled_files=Path(smk.input.labels),
         classes=Path(smk.input.classes),
         manifests=[Path(smk.input.manifest)],
         indices=[Path(path) for path in smk.input.images],

@@ -1,10 +1,10 @@
-"""Rule pack_audio_images: the sound of one shard -> mel spectrograms."""
+"""Rule pack_audio_images: the sound of one shard -> log-mel spectrograms."""
 
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.soundtracks.image_packs import ImagePackSettings, pack_audio_images
-from avlib.soundtracks.images import ImageSettings
+from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.mel import Mel
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
@@ -12,7 +12,8 @@ with job_log(Path(smk.log[0])):
     pack_audio_images(
         manifest=Path(smk.input.manifest),
         sounds=Path(smk.input.pack),
-        settings=ImagePackSettings(ImageSettings(**smk.params.images), **smk.params.packs),
+        mel=Mel(**smk.params.mel),
+        pads_short=smk.params.pads_short,
         previous=Path(smk.params.previous),
         pack_target=Path(smk.output.pack),
         index_target=Path(smk.output.index),

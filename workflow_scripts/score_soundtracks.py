@@ -9,7 +9,7 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 
 with job_log(Path(smk.log[0])):
     score_soundtracks(
-        labels=Path(smk.input.labels),
+        labelled_files=Path(smk.input.labels),
         classes=Path(smk.input.classes),
         packs=[Path(path) for path in smk.input.packs],
         indices=[Path(path) for path in smk.input.indices],

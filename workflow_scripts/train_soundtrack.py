@@ -3,22 +3,27 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.soundtracks.training_soundtrack_study import (
-    SoundtrackTrainingSettings,
-    train_soundtrack_study,
-)
+from avlib.soundtracks.network_choice import Network
+from avlib.soundtracks.recipes import SoundtrackTraining, training_recipe
+from avlib.soundtracks.training import train_soundtrack
+from avlib.training.event_recognition import Outputs
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    train_soundtrack_study(
-        labels=Path(smk.input.labels),
+    train_soundtrack(
+        labelled_files=Path(smk.input.labels),
         classes=Path(smk.input.classes),
         packs=[Path(path) for path in smk.input.packs],
         fold=smk.wildcards.fold,
-        settings=SoundtrackTrainingSettings(**smk.params.training),
-        state_directory=Path(smk.params.state),
-        model_path=Path(smk.output.model),
-        log_path=Path(smk.output.log),
-        metrics_path=Path(smk.output.metrics),
+        recipe=training_recipe(SoundtrackTraining(**smk.params.training)),
+        network=Network(**smk.params.network),
+        seed=smk.params.seed,
+        device=smk.params.device,
+        outputs=Outputs(
+            Path(smk.params.state),
+            Path(smk.output.model),
+            Path(smk.output.log),
+            Path(smk.output.metrics),
+        ),
     )

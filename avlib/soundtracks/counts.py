@@ -1,4 +1,4 @@
-"""How many labelled files of a study have which status, and which are left out and why."""
+"""Counts of a study's labelled files by status, and which files are left out and why."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -17,28 +17,28 @@ def file_counts(
     manifests: Sequence[Path],
     indices: Sequence[Path],
     test_ids: Collection[str],
-    unseen: Collection[str] = (),
+    without_scores: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return what the metrics file says of a study's files.
+    """Return the counts of a study's files for its metrics file.
 
     Args:
         manifests: tables of kind MANIFEST.
         indices: tables of kind AUDIO_IMAGES.
         test_ids: names of the files that are evaluated in some fold, or would be.
-        unseen: those of them that have sound and should have scores by eye, but have none.
+        without_scores: those of them that have sound, but no visual scores.
 
     Returns:
         `videos` and `test_videos` by the status of the manifest; `audio_images` by that of the
-        images; and `videos_left_out`, each file once, by what first leaves it out.
+        images; and `videos_left_out`, each file once, by the first stage that leaves it out.
     """
     manifest = pd.concat([read_table(path, MANIFEST) for path in manifests], ignore_index=True)
     index = pd.concat([read_table(path, AUDIO_IMAGES) for path in indices], ignore_index=True)
-    # The images repeat what the manifest says of a file.
+    # The table of images repeats the status that the manifest has for a file.
     probed = set(manifest["video_id"][manifest["status"] != "ok"])
     tables = {"probe": manifest, "audio images": index[~index["video_id"].isin(probed)]}
-    if unseen:
-        tables["pictures"] = pd.DataFrame({"video_id": sorted(unseen)}).assign(
-            split="test", status="no_scores", message="the video has no scores by eye"
+    if without_scores:
+        tables["pictures"] = pd.DataFrame({"video_id": sorted(without_scores)}).assign(
+            split="test", status="no_scores", message="the video has no visual scores"
         )
     return {
         "videos": count_statuses(manifest),

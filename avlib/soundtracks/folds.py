@@ -1,4 +1,4 @@
-"""Which files are learned and which are held out, where files are parted into folds."""
+"""Cross-validation: the splits of labelled files for each fold."""
 
 import re
 
@@ -8,7 +8,7 @@ from avlib.errors import DataError
 
 ALL = "all"  # stands for a single training, where there are no folds
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-HELD_OUT = ("val", "test")  # splits that a network has not learned
+SCORED_SPLITS = ("val", "test")  # which no network is trained on
 
 
 def fold_names(files: pd.DataFrame) -> list[str]:
@@ -17,7 +17,7 @@ def fold_names(files: pd.DataFrame) -> list[str]:
     They are sorted by number if all are numbers, else by code points.
 
     Raises:
-        DataError: if there is one alone, or a fold has the name that stands for none.
+        DataError: if there is only one, or a fold is called ALL.
     """
     names = sorted(set(files["fold"].dropna()))
     if all(NUMBER.fullmatch(name) for name in names):
@@ -33,12 +33,12 @@ def fold_names(files: pd.DataFrame) -> list[str]:
 
 
 def splits_of_fold(files: pd.DataFrame, fold: str) -> pd.DataFrame:
-    """Return labelled files with the splits that they have where one fold is held out.
+    """Return labelled files with the splits of one fold of the cross-validation.
 
     Args:
         files: of kind LABELLED_FILES.
         fold: name of the fold whose files are split `test`, all others being `train`; ALL leaves
-            the table's own splits.
+            the table's own splits unchanged.
 
     Raises:
         DataError: if no file is of that fold.
@@ -49,5 +49,5 @@ def splits_of_fold(files: pd.DataFrame, fold: str) -> pd.DataFrame:
     if fold not in names:
         known = "there are no folds" if names == [ALL] else f"the folds are {', '.join(names)}"
         raise DataError(f"fold {fold!r} has no files; {known}")
-    is_held_out = files["fold"] == fold
-    return files.assign(split=is_held_out.map({True: "test", False: "train"}))
+    is_test = files["fold"] == fold
+    return files.assign(split=is_test.map({True: "test", False: "train"}))

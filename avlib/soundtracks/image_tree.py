@@ -1,8 +1,8 @@
-"""Audio images in the folders of the original: one `.npy` file an image.
+"""Audio images in the folders of the original, one `.npy` file an image: export and import.
 
 An image is `<root>/<split>/<class>/<name>.wav/<prefix>_<number>.npy`, float32 (N_MELS, N_FRAMES),
-numbered from 0; the folder is called like the sound file. A soundtrack without a whole clip has an
-empty folder.
+numbered from 0; the folder has the name of the sound file. A soundtrack without a whole clip has
+an empty folder.
 """
 
 import re
@@ -26,14 +26,13 @@ from avlib.media.videos import is_safe_id
 from avlib.progress import progress
 from avlib.soundtracks.image_packs import (
     TOO_SHORT,
-    ImagePackSettings,
     index_row,
-    note_settings,
     read_parts,
+    write_attributes,
     write_images,
     write_index,
 )
-from avlib.soundtracks.images import N_FRAMES, N_MELS, SAMPLE_RATE
+from avlib.soundtracks.mel import N_FRAMES, N_MELS, SAMPLE_RATE, Mel
 from avlib.soundtracks.tables import LABELLED_FILES
 
 NUMBER = re.compile(r"_(\d+)\.npy$")
@@ -46,8 +45,8 @@ def export_images(images: ImageStore, files: pd.DataFrame, target: Path) -> None
     `<split>_label_list.npy`, their classes, in the order of a Windows folder listing.
 
     Args:
-        images: packs of images; files that they do not have are left out.
-        files: of kind LABELLED_FILES; a sound folder is called after the video id.
+        images: packs of images; files that are not in them are left out.
+        files: table of kind LABELLED_FILES; a sound folder has the name of the video id.
         target: folder to write into.
 
     Raises:
@@ -74,35 +73,33 @@ def export_images(images: ImageStore, files: pd.DataFrame, target: Path) -> None
         _save(labels, target / "datalists" / f"{split}_label_list.npy")
 
 
-def import_images(
-    root: Path, *, shards: int, settings: ImagePackSettings, folder: Path, files_target: Path
-) -> None:
-    """Pack the images in folders of the original, with the labels that the folders say.
+def import_images(root: Path, *, shards: int, mel: Mel, folder: Path, files_target: Path) -> None:
+    """Pack the images in folders of the original, labelled by their class folders.
 
-    A soundtrack whose images are damaged or not all there has none, and its row says why.
+    A soundtrack whose images are damaged or incomplete has none, and its row says why.
 
     Args:
         root: folder of the splits.
         shards: number of packs; the hash of a soundtrack's name chooses one.
-        settings: how the images were made, as far as it is known, and the type to store.
+        mel: how the images were made, as far as it is known, and the type to store.
         folder: where `<shard>.h5` and `<shard>.parquet`, a table of kind AUDIO_IMAGES, go.
         files_target: table of kind LABELLED_FILES to write; numbers of classes follow the sorted
             names.
 
     Raises:
-        DataError: if there are no such folders, or two are of one name.
+        DataError: if there are no such folders, or two have one name.
     """
     files = _sound_folders(root)
     shard = files["video_id"].map(lambda video_id: shard_of(video_id, shards))
     for number in range(shards):
         target = folder / f"{number}.h5"
         with atomic_path(target) as partial, h5py.File(partial, "w") as pack:
-            note_settings(pack, settings)
+            write_attributes(pack, mel, sample_rate=SAMPLE_RATE)
             rows = files[shard == number]
             listed = progress(
                 rows.itertuples(index=False), f"packing {target}", "soundtracks", total=len(rows)
             )
-            index = [_pack_folder(row, pack, settings) for row in listed]
+            index = [_pack_folder(row, pack, mel.dtype) for row in listed]
         write_index(index, folder / f"{number}.parquet")
     write_table(files, files_target, LABELLED_FILES)
 
@@ -131,24 +128,25 @@ def _sound_folders(root: Path) -> pd.DataFrame:
     repeated = files[files["video_id"].duplicated(keep=False)]
     if len(repeated):
         first, second = repeated.sort_values("video_id", kind="stable")["path"].iloc[:2]
-        raise DataError(f"{first} and {second} are of one name; rename one")
+        raise DataError(f"{first} and {second} have one name; rename one")
     numbers = {label: number for number, label in enumerate(sorted(set(files["label"])))}
     return files.assign(class_id=files["label"].map(numbers), fold=None)
 
 
-def _pack_folder(row: Any, pack: h5py.File, settings: ImagePackSettings) -> dict[str, Any]:
+def _pack_folder(row: Any, pack: h5py.File, dtype: str) -> dict[str, Any]:
     """Add the images of a folder to the pack; return its row of the index."""
-    name, rate = row.video_id, None if settings.native_rate else SAMPLE_RATE
+    name = row.video_id
     try:
         paths = _numbered(Path(row.path))
         images = (_load(path)[None] for path in paths)
-        silent = write_images(pack, name, len(paths), images, settings.dtype)
+        silent = write_images(pack, name, len(paths), images, dtype)
     except DataError as error:
         if name in pack:
             del pack[name]
         return index_row(name, row.split, status="unreadable", message=str(error))
     fault = {} if paths else {"status": "too_short", "message": TOO_SHORT}
-    return index_row(name, row.split, clips=len(paths), silent_clips=silent, rate_hz=rate, **fault)
+    found = {"clips": len(paths), "silent_clips": silent, "rate_hz": SAMPLE_RATE}
+    return index_row(name, row.split, **found, **fault)
 
 
 def _numbered(folder: Path) -> list[Path]:
@@ -164,7 +162,7 @@ def _numbered(folder: Path) -> list[Path]:
     )
     for expected, (number, path) in enumerate(numbered):
         if number != expected:
-            raise DataError(f"{folder}: image {expected} is missing or there twice, at {path.name}")
+            raise DataError(f"{folder}: image {expected} is missing or repeated, at {path.name}")
     return [path for _, path in numbered]
 
 

@@ -1,17 +1,15 @@
-"""Audio images of Kinetics-600: mel spectrograms of 0.96 s of sound, in dB below the loudest.
+"""Audio images: log-mel spectrograms of 0.96 s of sound, in dB relative to a reference.
 
-Source: the images of zhaojw1998/SoundtrackClassification, which librosa made: magnitudes of frames
+Source: the images of zhaojw1998/SoundtrackClassification, made by librosa: magnitudes of frames
 of 25 ms every 10 ms, 64 Slaney mel bands up to half the sample rate. Its releases up to 0.8 and
 those after differ at the borders of a clip and in the filters where the frame length is odd.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from itertools import pairwise
 from threading import get_ident
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,15 +19,9 @@ from torch import Tensor
 from avlib.errors import DataError
 from avlib.io.packs import INT16_SCALE, Waveform, as_float32
 from avlib.soundtracks.frame_spectrum import HannMagnitudes
+from avlib.soundtracks.mel import CLIP_S, N_FRAMES, N_MELS, SAMPLE_RATE, Reference, Variant
 
-Variant = Literal["librosa_0_8", "librosa_0_9"]
-Reference = Literal["clip", "soundtrack", "fixed"]
-
-CLIP_S = 0.96
 WINDOW_S, HOP_S = 0.025, 0.010
-N_MELS = 64
-N_FRAMES = 96  # of an image
-SAMPLE_RATE = 44_100  # Hz of all published images
 LEAST_AMPLITUDE = 1e-5
 TOP_DB = 80.0
 CLIPS_AT_ONCE = 64  # of a recording in memory
@@ -39,25 +31,10 @@ LINEAR_MELS = 15
 LOG_STEP = math.log(6.4) / 27
 
 
-@dataclass(frozen=True)
-class ImageSettings:
-    """How sound becomes images.
-
-    Attributes:
-        variant: release of librosa whose numbers are made: up to 0.8, or from 0.9 on.
-        reference: what is 0 dB: the loudest value of the clip (published: loudness is lost, a
-            silent clip is 0 dB everywhere), that of the whole soundtrack, or the level of a sine
-            of full scale; with the last two, silence is at the floor.
-    """
-
-    variant: Variant = "librosa_0_8"
-    reference: Reference = "clip"
-
-
 def frame_samples(sample_rate: int) -> tuple[int, int]:
     """Return the length of a frame and the distance between two, in samples.
 
-    One sample longer each than the times say, which makes N_FRAMES frames of most clips.
+    Each is one sample longer than the times say, so that most clips have N_FRAMES frames.
     """
     return int(sample_rate * WINDOW_S) + 1, int(sample_rate * HOP_S) + 1
 
@@ -219,18 +196,36 @@ def recording_mels(waveform: Waveform, *, sample_rate: int, variant: Variant) ->
 
 
 def audio_images(
-    waveform: Waveform, *, sample_rate: int, settings: ImageSettings
+    waveform: Waveform,
+    *,
+    sample_rate: int,
+    variant: Variant = "librosa_0_8",
+    reference: Reference = "clip",
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the audio images of a recording, one for each whole clip, a few at a time.
 
     A row of an image is a band, from low to high, a column a time. A recording shorter than
-    CLIP_S has no image. Arguments, shapes and errors are those of `recording_mels`.
+    CLIP_S has no image.
+
+    Args:
+        waveform: as in `recording_mels`.
+        sample_rate: Hz.
+        variant: release of librosa whose numbers are made: up to 0.8, or from 0.9 on.
+        reference: what is 0 dB: the loudest value of the clip (published: loudness is lost, a
+            silent clip is 0 dB everywhere), that of the whole soundtrack, or the level of a sine
+            of full scale; with the last two, silence is at the floor.
+
+    Yields:
+        (at most CLIPS_AT_ONCE, N_MELS, N_FRAMES) float32, in [-TOP_DB, 0].
+
+    Raises:
+        DataError: as `clip_borders`.
     """
-    mels = partial(recording_mels, waveform, sample_rate=sample_rate, variant=settings.variant)
-    reference = None
-    if settings.reference == "fixed":
-        reference = full_scale(sample_rate, settings.variant)
-    elif settings.reference == "soundtrack":  # a second pass, so that memory stays bounded
-        reference = max((float(part.max()) for part in mels()), default=0.0)
+    mels = partial(recording_mels, waveform, sample_rate=sample_rate, variant=variant)
+    level = None
+    if reference == "fixed":
+        level = full_scale(sample_rate, variant)
+    elif reference == "soundtrack":  # a second pass, so that memory stays bounded
+        level = max((float(part.max()) for part in mels()), default=0.0)
     for part in mels():
-        yield decibels(part, reference).numpy()
+        yield decibels(part, level).numpy()

@@ -1,7 +1,8 @@
-"""Stage evaluate_k600: how many videos are right by ear, by eye and by the fusion of both.
+"""Stage evaluate_k600: accuracy of audio, visual and fused scores.
 
 Source: the published soundtrack classification of Kinetics-600, whose figures are those of
-`reference`; the others leave out soundtracks without scores and do not choose on what they report.
+`reference`; the others leave out soundtracks without scores, and their weight of the fusion is not
+chosen on the videos that are reported.
 """
 
 import json
@@ -17,8 +18,7 @@ from avlib.evaluation.metrics_file import origin_notes, weights_entry, write_met
 from avlib.io.tables import read_table
 from avlib.origins import Origin
 from avlib.soundtracks.counts import file_counts
-from avlib.soundtracks.fusion_metrics import soundtrack_metrics
-from avlib.soundtracks.metrics import answer_metrics
+from avlib.soundtracks.metrics import prediction_metrics, soundtrack_metrics
 from avlib.soundtracks.score_files import read_soundtracks
 from avlib.soundtracks.tables import FUSED_ANSWERS, LABELLED_FILES
 
@@ -28,7 +28,9 @@ TITLES = {"soundtrack": "The soundtrack network", "video": "Omnivore"}
 TRAINED_SOUND = (
     "The soundtrack network was trained here on the study's train split; no weights are published."
 )
-GIVEN_VIDEO = "The scores by eye were given; which videos their network has learned is not known."
+GIVEN_VIDEO = (
+    "The visual scores were given; which videos their network was trained on is not known."
+)
 WEIGHT_NOTES = {
     "other_half": "The weight of the fusion was chosen on each half of the evaluated videos for "
     "the other half.",
@@ -40,14 +42,14 @@ WEIGHT_NOTES = {
 def evaluate_k600(
     *,
     study: Mapping[str, str],
-    labels: Path,
+    labelled_files: Path,
     classes: Path,
     manifests: Sequence[Path],
     indices: Sequence[Path],
     soundtrack_scores: Path,
     soundtracks: Path,
     fusion: Path,
-    answers: Path,
+    predictions: Path,
     sweep: Path,
     models: Mapping[str, Path | None],
     origins: Mapping[str, Origin],
@@ -56,30 +58,31 @@ def evaluate_k600(
 ) -> None:
     """Write the metrics file of the study.
 
-    `top1`, `top5` and what follows from them are of the videos that have both scores; `audio` is
-    of all soundtracks.
+    `top1`, `top5` and figures of classes are of the videos that have both scores; `audio` is of
+    all soundtracks.
 
     Args:
         study: fields that begin the file: `study` and `config_hash`.
-        labels: table of kind LABELLED_FILES.
+        labelled_files: table of kind LABELLED_FILES.
         classes: JSON with the names of the classes, as `class_id`.
         manifests: tables of kind MANIFEST.
         indices: tables of kind AUDIO_IMAGES.
         soundtrack_scores: `.npy` file of the soundtracks.
         soundtracks: its table, of kind SOUNDTRACKS.
-        fusion: report of `fuse_study`.
-        answers: its table, of kind FUSED_ANSWERS.
-        sweep: its CSV file, whose path is noted.
-        models: weights of `soundtrack` and `video`; None where the scores by eye were given.
+        fusion: report of `fuse_scores`.
+        predictions: its table, of kind FUSED_ANSWERS.
+        sweep: its CSV file, whose path is reported.
+        models: weights of `soundtrack` and `video`; None where the visual scores were given.
         origins: how each of them was made.
-        inputs: further files whose hashes are noted, by name.
+        inputs: further files whose hashes are reported, by name.
         target: JSON file to write.
 
     Raises:
-        DataError: if a table cannot be read, or scores and classes do not go together.
+        DataError: if a table cannot be read, or scores and classes do not match.
     """
     names, report = read_classes(classes), json.loads(fusion.read_text("ascii"))
-    files, fused = read_table(labels, LABELLED_FILES), read_table(answers, FUSED_ANSWERS)
+    files = read_table(labelled_files, LABELLED_FILES)
+    fused = read_table(predictions, FUSED_ANSWERS)
     test_ids = set(files["video_id"][files["split"] == SPLIT])
     counts = {
         "files": len(test_ids),
@@ -92,7 +95,7 @@ def evaluate_k600(
         metrics={
             **_shares(report["scores"]),
             **_by_class(fused, names),
-            "audio": _by_ear(soundtrack_scores, soundtracks, len(names)),
+            "audio": _all_soundtracks(soundtrack_scores, soundtracks, len(names)),
             "fusion": _fusion(report) | {"sweep": str(sweep)},
         },
         counts=counts,
@@ -102,15 +105,19 @@ def evaluate_k600(
             *single_class_notes({name: fused[name] for name in MODALITIES}, names, "test videos"),
         ],
         inputs={
-            **{"labels": labels, "classes": classes, "soundtrack_scores": soundtrack_scores},
-            **{"fusion": fusion, "answers": answers, "sweep": sweep},
+            "labels": labelled_files,
+            "classes": classes,
+            "soundtrack_scores": soundtrack_scores,
+            "fusion": fusion,
+            "answers": predictions,
+            "sweep": sweep,
             **inputs,
         },
     )
 
 
-def _by_ear(scores: Path, table: Path, num_classes: int) -> dict[str, Any]:
-    """Return how many of all soundtracks are right, in both countings."""
+def _all_soundtracks(scores: Path, table: Path, num_classes: int) -> dict[str, Any]:
+    """Return the metrics of all soundtracks of the test split, as `soundtrack_metrics`."""
     found = read_soundtracks(scores, table, num_classes)
     tested = found.part((found.rows["split"] == SPLIT).to_numpy())
     clips = tested.rows["clips"].to_numpy()
@@ -118,15 +125,16 @@ def _by_ear(scores: Path, table: Path, num_classes: int) -> dict[str, Any]:
 
 
 def _shares(scores: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return top-1 and top-5 by what answers, all of the same videos."""
+    """Return top-1 and top-5 by modality, all of the same videos."""
     found = {"audio": scores["audio"], "video": scores["video"], "fusion": scores["fused"]}
     return {k: {name: values[k] for name, values in found.items()} for k in ("top1", "top5")}
 
 
-def _by_class(answers: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
-    """Return the accuracies of the classes, and what the fusion takes for what."""
+def _by_class(predictions: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+    """Return the accuracies of the classes, and the confusion matrix of the fusion."""
     found = {
-        name: answer_metrics(answers[name], answers["class_id"], len(names)) for name in MODALITIES
+        name: prediction_metrics(predictions[name], predictions["class_id"], len(names))
+        for name in MODALITIES
     }
     return {
         **{
@@ -137,13 +145,13 @@ def _by_class(answers: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
             name: dict(zip(names, values["per_class"], strict=True))
             for name, values in found.items()
         },
-        # Of one only: a matrix of the classes of Kinetics has 360,000 numbers.
+        # Only one matrix: for the classes of Kinetics it has 360,000 numbers.
         "confusion": {"classes": list(names), "fusion": found["fusion"]["confusion"]},
     }
 
 
 def _fusion(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the weight and where it comes from, and the fusions beside the one reported."""
+    """Return the weight, what it was chosen on, and the other fusions."""
     fused = report["scores"]["fused"]
     return {
         "weight": fused["weight"],

@@ -1,4 +1,4 @@
-"""Networks that recognise a class from an audio image, 0.96 s of a soundtrack.
+"""Networks that classify an audio image, the log-mel spectrogram of 0.96 s of a soundtrack.
 
 Source: the published soundtrack classifiers of Kinetics-600. The residual networks are He et al.,
 "Deep Residual Learning for Image Recognition", CVPR 2016, made of torchvision's blocks; the VGG
@@ -9,20 +9,19 @@ names, which `published_name` gives.
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 from torchvision.models.vgg import cfgs, make_layers
 
-N_MELS = 64
-IMAGE_FRAMES = 96
+from avlib.soundtracks.mel import N_FRAMES, N_MELS
+from avlib.soundtracks.network_choice import NetworkName, Pool
+
 PUBLISHED_WIDTH = 64  # channels of a stem
 HIDDEN = 4096
 STAGES = 4
-
-Pool = Literal["first_columns", "full"]
 
 # Blocks of the four stages by depth; the deeper networks have bottlenecks.
 DEPTHS = {
@@ -33,20 +32,15 @@ DEPTHS = {
     152: (Bottleneck, (3, 8, 36, 3)),
 }
 VGG_LAYERS = {11: "A", 13: "B", 16: "D", 19: "E"}
-NETWORKS = (
-    *(f"resnet{depth}" for depth in DEPTHS),
-    *(f"vgg{depth}" for depth in VGG_LAYERS),
-    "neural_network",
-    "logistic",
-)
+NETWORKS: tuple[str, ...] = get_args(NetworkName)
 
 
 class BandScale(nn.Module):
-    """Standardise each band of an image by a mean and a deviation that are noted beforehand.
+    """Standardise each band of an image by the mean and deviation of the train split.
 
     Shape:
-        images: (B, N_MELS, IMAGE_FRAMES).
-        returns: (B, N_MELS, IMAGE_FRAMES).
+        images: (B, N_MELS, N_FRAMES).
+        returns: (B, N_MELS, N_FRAMES).
     """
 
     mean: Tensor  # (N_MELS, 1)
@@ -57,8 +51,8 @@ class BandScale(nn.Module):
         self.register_buffer("mean", torch.zeros(N_MELS, 1))
         self.register_buffer("deviation", torch.ones(N_MELS, 1))
 
-    def note(self, mean: Tensor, deviation: Tensor) -> None:
-        """Note the mean and the deviation (N_MELS,) of each band."""
+    def set_statistics(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set the mean and the deviation (N_MELS,) of each band."""
         self.mean.copy_(mean[:, None])
         self.deviation.copy_(deviation[:, None])
 
@@ -75,12 +69,12 @@ class ResNet(nn.Module):
         num_classes: classes K.
         width: channels of the stem; 64 in the published networks.
         pool: `first_columns` averages the first four of the six time columns of the last map, as
-            published, so that the end of an image counts for little; `full` averages all.
-        stem_stride: 1 as published; 2 halves all maps, which takes a third of the time.
+            published, so that the end of an image has little influence; `full` averages all.
+        stem_stride: 1 as published; 2 halves all maps and takes a third of the time.
         standardises: whether the bands are standardised; the published networks see raw dB.
 
     Shape:
-        images: (B, N_MELS, IMAGE_FRAMES), dB in [-80, 0].
+        images: (B, N_MELS, N_FRAMES), dB in [-80, 0].
         returns: logits (B, K).
     """
 
@@ -147,7 +141,7 @@ class VGG(nn.Module):
         num_classes: classes K.
 
     Shape:
-        images: (B, N_MELS, IMAGE_FRAMES), dB in [-80, 0].
+        images: (B, N_MELS, N_FRAMES), dB in [-80, 0].
         returns: logits (B, K).
     """
 
@@ -160,7 +154,7 @@ class VGG(nn.Module):
         self.features[0] = nn.Conv2d(1, sizes[0], 3, padding=1)
         scale = 2 ** sizes.count("M")
         self.classifier = nn.Sequential(
-            nn.Linear(sizes[-2] * (N_MELS // scale) * (IMAGE_FRAMES // scale), HIDDEN),
+            nn.Linear(sizes[-2] * (N_MELS // scale) * (N_FRAMES // scale), HIDDEN),
             nn.ReLU(inplace=True),
             nn.Dropout(),
             nn.Linear(HIDDEN, HIDDEN),
@@ -182,7 +176,7 @@ class NeuralNetwork(nn.Module):
         dropout: rate before the last layer.
 
     Shape:
-        images: (B, N_MELS, IMAGE_FRAMES), dB in [-80, 0].
+        images: (B, N_MELS, N_FRAMES), dB in [-80, 0].
         returns: logits (B, K).
     """
 
@@ -190,7 +184,7 @@ class NeuralNetwork(nn.Module):
 
     def __init__(self, *, num_classes: int = 32, dropout: float = 0.8) -> None:
         super().__init__()
-        pixels = N_MELS * IMAGE_FRAMES
+        pixels = N_MELS * N_FRAMES
         self.lin1 = nn.Linear(pixels, HIDDEN)
         self.lin3 = nn.Linear(HIDDEN, 1024)
         self.dropout = nn.Dropout(dropout)
@@ -204,7 +198,7 @@ class NeuralNetwork(nn.Module):
 
 
 class Logistic(nn.Module):
-    """One linear layer; its published size is that of another data set, and fits no image.
+    """One linear layer; its published size is of another data set and does not fit an image.
 
     Args:
         in_features: numbers of an input.
@@ -259,8 +253,8 @@ def network_weights(network: nn.Module) -> dict[str, Tensor]:
     return {published_name(name): value for name, value in network.state_dict().items()}
 
 
-def noted_options(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the metadata of a checkpoint says of a residual network beyond its tensors."""
+def metadata_options(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the options of a residual network that its checkpoint has as metadata."""
     kinds = {"pool": str, "stem_stride": int}
     return {name: kind(metadata[name]) for name, kind in kinds.items() if name in metadata}
 
@@ -270,8 +264,8 @@ def infer_network(state: Mapping[str, Tensor], **options: Any) -> SoundtrackNetw
 
     Args:
         state: tensors by name.
-        options: of a residual network, what tensors do not tell: `pool` and `stem_stride` of
-            `ResNet`; what is not given is as published.
+        options: of a residual network, those that do not follow from the tensors: `pool` and
+            `stem_stride` of `ResNet`; what is not given is as published.
 
     Raises:
         KeyError: if no network has such tensors.

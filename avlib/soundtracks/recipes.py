@@ -4,46 +4,37 @@ Sources of the second: Zhang et al., "mixup", ICLR 2018; Park et al., "SpecAugme
 2019; Szegedy et al., CVPR 2016 (label smoothing); Loshchilov and Hutter, ICLR 2017 (cosine).
 """
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from avlib.training.recipes import BaseRecipe
+from pydantic import Field
+
+from avlib.errors import ConfigError
+from avlib.sections import Training
+from avlib.soundtracks.mel import Reference
+from avlib.soundtracks.network_choice import NetworkChoice
+from avlib.training.recipes import BaseRecipe, adjusted
 from avlib.training.schedules import Schedule
 
-if TYPE_CHECKING:  # the workflow reads the recipes, and should not wait for torch
-    from avlib.soundtracks.images import Reference
-    from avlib.soundtracks.network import Pool
 
+class SoundtrackTraining(Training):
+    """Training of the network on the study's own train split."""
 
-@dataclass(frozen=True)
-class NetworkChoice:
-    """Which network is trained.
-
-    Attributes:
-        network: one of `avlib.soundtracks.network.NETWORKS`; the published training has resnet50.
-        pool: of the residual networks, as in `ResNet`.
-        width: channels of their stem; 64 in the published ones.
-        stem_stride: of the residual networks, as in `ResNet`.
-        standardises: of the residual networks, as in `ResNet`.
-    """
-
-    network: str = "resnet50"
-    pool: "Pool" = "first_columns"
-    width: int = 64
-    stem_stride: int = 1
-    standardises: bool = False
+    recipe: Literal["kinetics600", "small", "miniature"] | None = Field(
+        None, description="null: kinetics600 (published) for Kinetics, small for other sounds"
+    )
 
 
 @dataclass(frozen=True)
 class ImageAugmentation:
-    """What happens to the audio images that are learned.
+    """Augmentation of the audio images of the train split.
 
     Attributes:
         shift_frames: largest shift in time, in frames; an image is cut out of its soundtrack,
-            whose end its start follows, that much earlier or later.
-        masks: stretches of bands, and as many of frames, that the mean of the image covers.
-        mask_bands: number of bands that each covers less than.
-        mask_frames: number of frames that each covers less than.
+            which is repeated in a circle, that much earlier or later.
+        masks: number of stretches of bands, and of frames, that are replaced by the image's mean.
+        mask_bands: upper bound of the bands that each covers, itself excluded.
+        mask_frames: upper bound of the frames that each covers, itself excluded.
         stretch: largest change of the tempo, as the logarithm of a factor.
         shift_bands: largest shift in pitch, in bands.
     """
@@ -67,18 +58,16 @@ class SoundtrackRecipe(BaseRecipe):
         label_smoothing: share of a label that is spread over all classes.
         mixup: both parameters of the beta distribution of the shares in which two items are
             mixed; 0 mixes none.
-        clips_together: clips of a soundtrack that stand side by side in a batch, of which there is
-            a whole number of such groups, in the loss of `avlib.soundtracks.steps.grouped_loss`.
-            With 1 every clip is an item of an epoch, with more every soundtrack is drawn equally
-            often.
-        augmentation: of the single images; None leaves them alone.
-        keeps: which weights count, those that are best in validation or those of the last epoch.
-        choice: the network that is trained if nothing else is asked for.
-        reference: what is 0 dB in the images if nothing else is asked for.
-        drops_silence: whether clips that are wholly silent are neither learned nor asked, unless a
-            soundtrack has no other.
-        half_steps: whether the trained network is also asked about what lies half way between two
-            clips.
+        clips_together: clips of a soundtrack that are neighbours in a batch, which holds a whole
+            number of such groups, for the loss of `avlib.soundtracks.steps.grouped_loss`. With 1
+            every clip is an item of an epoch, with more every soundtrack is drawn equally often.
+        augmentation: of the single images; None leaves them unchanged.
+        keeps: which weights are kept, those that are best in validation or those of the last epoch.
+        choice: the network that is trained if none is configured.
+        reference: what is 0 dB in the images if nothing is configured.
+        drops_silence: whether wholly silent clips are excluded from training and scoring, unless
+            a soundtrack has no other.
+        half_steps: whether scoring adds windows that begin half way between two clips.
     """
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -89,8 +78,8 @@ class SoundtrackRecipe(BaseRecipe):
     clips_together: int = 1
     augmentation: ImageAugmentation | None = None
     keeps: Literal["best", "last"] = "best"
-    choice: NetworkChoice = NetworkChoice()
-    reference: "Reference" = "clip"
+    choice: NetworkChoice = field(default_factory=NetworkChoice)
+    reference: Reference = "clip"
     drops_silence: bool = False
     half_steps: bool = False
 
@@ -117,7 +106,7 @@ _SMALL = SoundtrackRecipe(  # hundreds to thousands of clips
 SOUNDTRACK_RECIPES = {
     recipe.name: recipe
     for recipe in (
-        SoundtrackRecipe(  # the original's 32 are for each of its processors
+        SoundtrackRecipe(  # the original's batches are of 32 a GPU
             name="kinetics600",
             schedule=Schedule(0.01, epochs=10, steps=(0, 3, 6, 9), factors=(1, 0.1, 0.01, 0.001)),
             batch_size=32,
@@ -132,3 +121,19 @@ SOUNDTRACK_RECIPES = {
         ),
     )
 }
+
+
+def training_recipe(training: SoundtrackTraining) -> SoundtrackRecipe:
+    """Return the configured recipe, with the configured values in place of its own.
+
+    Raises:
+        ConfigError: if no recipe is named.
+    """
+    if training.recipe is None:
+        raise ConfigError("training.recipe is null; name one of " + ", ".join(SOUNDTRACK_RECIPES))
+    return adjusted(
+        SOUNDTRACK_RECIPES[training.recipe],
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        base_rate=training.learning_rate,
+    )

@@ -1,37 +1,50 @@
-"""Stage score_soundtracks: scores of the held-out soundtracks of a study, by a trained network."""
+"""Stage score_soundtracks: scores of clips by a trained network, and of whole soundtracks.
+
+Source: the published soundtrack classification of Kinetics-600.
+"""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from avlib.device import resolve_device
 from avlib.errors import DataError
 from avlib.evaluation.class_names import check_classifier, read_classes
+from avlib.io.atomic import atomic_path
 from avlib.io.packs import ImageStore
-from avlib.io.tables import read_table
-from avlib.soundtracks.clips import AudioImages
-from avlib.soundtracks.folds import HELD_OUT, splits_of_fold
-from avlib.soundtracks.fusion_metrics import Space
-from avlib.soundtracks.images import SAMPLE_RATE
-from avlib.soundtracks.scores import (
+from avlib.io.tables import read_table, write_table
+from avlib.prefetch import prefetched
+from avlib.progress import progress
+from avlib.soundtracks.clips import AudioImages, cut_frames, window_starts
+from avlib.soundtracks.folds import SCORED_SPLITS, splits_of_fold
+from avlib.soundtracks.mel import CLIP_S, N_FRAMES, SAMPLE_RATE
+from avlib.soundtracks.metrics import pool_clips, soundtrack_metrics
+from avlib.soundtracks.network import SoundtrackNetwork
+from avlib.soundtracks.score_files import save_array
+from avlib.soundtracks.sweep import Space
+from avlib.soundtracks.tables import AUDIO_IMAGES, CLIPS, LABELLED_FILES, SOUNDTRACKS
+from avlib.soundtracks.weights import (
+    Windows,
     load_soundtrack_network,
-    noted_questions,
+    load_windows,
     number_of_classes,
-    pool_soundtracks,
-    score_clips,
 )
-from avlib.soundtracks.tables import AUDIO_IMAGES, LABELLED_FILES
 
 logger = logging.getLogger(__name__)
+
+POOLED_AT_ONCE = 1024  # soundtracks
 
 
 def score_soundtracks(
     *,
-    labels: Path,
+    labelled_files: Path,
     classes: Path,
     packs: Sequence[Path],
     indices: Sequence[Path],
@@ -47,11 +60,11 @@ def score_soundtracks(
 ) -> None:
     """Write the scores of the soundtracks of splits `val` and `test`, and of their clips.
 
-    A file without sound has no row. A soundtrack that is shorter than a clip has one, with scores
-    of 0 and 0 clips.
+    A file without sound has no row. A soundtrack shorter than a clip has one, with scores of 0
+    and 0 clips.
 
     Args:
-        labels: table of kind LABELLED_FILES.
+        labelled_files: table of kind LABELLED_FILES.
         classes: JSON with the names of the classes, as `class_id`.
         packs: audio images of the files.
         indices: tables of kind AUDIO_IMAGES, of the same files.
@@ -66,24 +79,24 @@ def score_soundtracks(
         table_target: table of kind SOUNDTRACKS.
 
     Raises:
-        CheckpointError: if the weights are for other classes, or of no soundtrack network.
+        CheckpointError: if the weights are not of a soundtrack network with these classes.
         DataError: if the fold has no files, images are missing without a reason, or no file of
             split `test` has sound.
     """
     torch.set_num_threads(1)  # another number gives other last bits
-    files = splits_of_fold(read_table(labels, LABELLED_FILES), fold)
+    files = splits_of_fold(read_table(labelled_files, LABELLED_FILES), fold)
     network = load_soundtrack_network(weights)
     check_classifier(weights, number_of_classes(network), read_classes(classes))
     index = pd.concat([read_table(path, AUDIO_IMAGES) for path in indices], ignore_index=True)
     with ImageStore(packs, sample_rate=SAMPLE_RATE) as images:
-        soundtracks = _with_sound(files[files["split"].isin(HELD_OUT)], images, index)
+        soundtracks = _with_sound(files[files["split"].isin(SCORED_SPLITS)], images, index)
         if not (soundtracks["split"] == "test").any():
-            raise DataError(f"{labels}: no file of split test has sound (fold {fold})")
+            raise DataError(f"{labelled_files}: no file of split test has sound (fold {fold})")
         score_clips(
             network.to(resolve_device(device)),
             images,
             soundtracks,
-            asked=noted_questions(weights),
+            windows=load_windows(weights),
             batch_size=batch_size,
             scores_target=clip_scores_target,
             index_target=clip_index_target,
@@ -99,7 +112,7 @@ def score_soundtracks(
 
 
 def _with_sound(files: pd.DataFrame, images: AudioImages, index: pd.DataFrame) -> pd.DataFrame:
-    """Return the files that have an entry in the packs; say why others have none."""
+    """Return the files that have an entry in the packs; log why others have none."""
     status = files["video_id"].map(index.set_index("video_id")["status"])
     has_sound = np.array([video_id in images for video_id in files["video_id"]], dtype=bool)
     lost = files["video_id"][~has_sound & (status.isna() | (status == "ok"))]
@@ -114,3 +127,121 @@ def _with_sound(files: pd.DataFrame, images: AudioImages, index: pd.DataFrame) -
             "%d files are %s and have no scores, %s the first", len(named), reason, first
         )
     return files[has_sound]
+
+
+def score_clips(
+    network: SoundtrackNetwork,
+    images: AudioImages,
+    soundtracks: pd.DataFrame,
+    *,
+    windows: Windows,
+    batch_size: int,
+    scores_target: Path,
+    index_target: Path,
+) -> None:
+    """Write the logits of every window, and a table that names the rows.
+
+    Args:
+        network: on its device, in evaluation mode.
+        images: audio images of the videos; a soundtrack without any has no row.
+        soundtracks: columns video_id and class_id, one row a soundtrack.
+        windows: which windows are scored.
+        batch_size: clips at once.
+        scores_target: `.npy` file, float32 (clips, K).
+        index_target: table of kind CLIPS.
+    """
+    starts = {
+        video_id: window_starts(images[video_id], **windows._asdict())
+        for video_id in soundtracks["video_id"]
+        if video_id in images
+    }
+    shape = (sum(map(len, starts.values())), number_of_classes(network))
+    with atomic_path(scores_target) as partial, partial.open("wb") as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        batches = prefetched(_image_batches(images, starts, batch_size))
+        total = -(-shape[0] // batch_size)
+        for batch in progress(batches, "scoring clips", "batches", total=total):
+            file.write(_logits(network, batch).tobytes())
+    class_ids = soundtracks.set_index("video_id")["class_id"].reindex(list(starts)).to_numpy()
+    write_table(_clip_index(starts, class_ids), index_target, CLIPS)
+
+
+def _clip_index(
+    starts: Mapping[str, NDArray[np.int64]], class_ids: NDArray[np.int64]
+) -> pd.DataFrame:
+    counts = [len(frames) for frames in starts.values()]
+    clip = np.concatenate([np.empty(0, dtype=np.int64), *starts.values()]) / N_FRAMES
+    return pd.DataFrame(
+        {
+            "video_id": np.repeat(np.array(list(starts), dtype=object), counts),
+            "clip": clip.astype(np.int64),
+            "start_s": clip * CLIP_S,
+            "stop_s": (clip + 1) * CLIP_S,
+            "class_id": np.repeat(class_ids, counts),
+        }
+    )
+
+
+def _image_batches(
+    images: AudioImages, starts: Mapping[str, NDArray[np.int64]], batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the windows of all videos in order: (at most B, N_MELS, N_FRAMES)."""
+    cuts = (cut_frames(images[v], int(start)) for v, frames in starts.items() for start in frames)
+    while batch := list(islice(cuts, batch_size)):
+        yield np.stack(batch)
+
+
+@torch.inference_mode()
+def _logits(network: SoundtrackNetwork, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    parameter = next(network.parameters())
+    logits = network(torch.from_numpy(images).to(parameter.device, parameter.dtype))
+    return np.asarray(logits.float().cpu().numpy(), dtype="<f4")
+
+
+def pool_soundtracks(
+    *,
+    clip_scores: Path,
+    clip_index: Path,
+    soundtracks: pd.DataFrame,
+    space: Space,
+    scores_target: Path,
+    table_target: Path,
+) -> dict[str, Any]:
+    """Write the scores of whole soundtracks, and a table that names the rows.
+
+    Args:
+        clip_scores: `.npy` file from `score_clips`.
+        clip_index: its table.
+        soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
+            clip has scores of 0.
+        space: what is averaged; the logits, as published.
+        scores_target: `.npy` file, float64 (N, K).
+        table_target: table of kind SOUNDTRACKS.
+
+    Returns:
+        those of `soundtrack_metrics`.
+
+    Raises:
+        DataError: if scores, table and soundtracks do not match.
+    """
+    logits = np.load(clip_scores, mmap_mode="r", allow_pickle=False)
+    index = read_table(clip_index, CLIPS)
+    by_video = index.groupby("video_id", sort=False).size()
+    counts = by_video.reindex(soundtracks["video_id"], fill_value=0).to_numpy()
+    scored = soundtracks["video_id"][counts > 0].tolist()
+    if len(logits) != len(index) or scored != by_video.index.tolist():
+        raise DataError(
+            f"{clip_scores}: {len(logits)} rows, {clip_index}: {len(index)} clips of "
+            f"{len(by_video)} soundtracks, {len(scored)} of them listed; score the clips again"
+        )
+    pooled = np.zeros((len(counts), logits.shape[1]))
+    ends = np.cumsum(counts)
+    for first in range(0, len(counts), POOLED_AT_ONCE):
+        part = slice(first, first + POOLED_AT_ONCE)
+        rows = slice(int(ends[first] - counts[first]), int(ends[part][-1]))
+        pooled[part] = pool_clips(logits[rows], counts[part], space=space)
+    save_array(pooled, scores_target)
+    table = soundtracks[["video_id", "split", "class_id"]].assign(clips=counts)
+    write_table(table, table_target, SOUNDTRACKS)
+    return soundtrack_metrics(pooled, table["class_id"], counts)

@@ -1,4 +1,4 @@
-"""Stage evaluate_sounds: how many labelled sounds are right, of a test split or over folds."""
+"""Stage evaluate_sounds: accuracy on labelled sounds, of a test split or over folds."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ TRAINED = "The soundtrack network was trained here, on files that are not evalua
 def evaluate_sounds(
     *,
     study: Mapping[str, str],
-    labels: Path,
+    labelled_files: Path,
     classes: Path,
     manifests: Sequence[Path],
     indices: Sequence[Path],
@@ -40,11 +40,11 @@ def evaluate_sounds(
 ) -> None:
     """Write the metrics file of a study of labelled sounds.
 
-    A file without sound has no answer and is in no share, but is named.
+    A file without sound has no prediction and is not counted in any accuracy, but is listed.
 
     Args:
         study: fields that begin the file: `study` and `config_hash`.
-        labels: table of kind LABELLED_FILES.
+        labelled_files: table of kind LABELLED_FILES.
         classes: JSON with the names of the classes, as `class_id`.
         manifests: tables of kind MANIFEST.
         indices: tables of kind AUDIO_IMAGES.
@@ -52,18 +52,18 @@ def evaluate_sounds(
         tables: their tables, of kind SOUNDTRACKS.
         models: weights that made them, by fold.
         origins: how the weights of `soundtrack` were made.
-        inputs: further files whose hashes are noted, by name.
-        target: JSON file to write. Of several folds, `accuracy` is the mean of the accuracies of
-            the folds; other shares are those of all files together.
+        inputs: further files whose hashes are reported, by name.
+        target: JSON file to write. With folds, `accuracy` is the mean of the accuracies of the
+            folds; other figures are those of all files together.
 
     Raises:
         DataError: if the folds are not those of the files, or a fold has no scores.
     """
-    names, files = read_classes(classes), read_table(labels, LABELLED_FILES)
+    names, files = read_classes(classes), read_table(labelled_files, LABELLED_FILES)
     folds = fold_names(files)
     if set(folds) != set(scores):
         raise DataError(
-            f"{labels}: has the folds {', '.join(folds)}, but there are scores of "
+            f"{labelled_files}: has the folds {', '.join(folds)}, but there are scores of "
             f"{', '.join(sorted(scores)) or 'none'}; score every fold"
         )
     parts = {fold: _tested(scores[fold], tables[fold], len(names)) for fold in folds}
@@ -89,7 +89,7 @@ def evaluate_sounds(
             *([TRAINED] if origins["soundtrack"] == "trained" else []),
             *single_class_notes(_predicted(parts), names, "test files"),
         ],
-        inputs={"labels": labels, "classes": classes, **_by_fold(scores), **inputs},
+        inputs={"labels": labelled_files, "classes": classes, **_by_fold(scores), **inputs},
     )
 
 

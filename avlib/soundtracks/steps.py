@@ -1,4 +1,4 @@
-"""First weights, optimiser and step in the training of the soundtrack networks.
+"""First weights, optimiser, training step and loss of the soundtrack networks.
 
 Source: the published soundtrack classifiers of Kinetics-600; AdamW is Loshchilov and Hutter,
 "Decoupled Weight Decay Regularization", ICLR 2019.
@@ -47,7 +47,7 @@ def _fill(parameter: Tensor, values: NDArray[np.float64]) -> None:
 
 
 def build_optimizer(model: nn.Module, recipe: SoundtrackRecipe) -> Optimizer:
-    """Return what the recipe names; biases and norms have no weight decay."""
+    """Return the recipe's optimiser; biases and norms have no weight decay."""
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -72,8 +72,8 @@ def train_step(
 
     Args:
         model: the network, in training mode.
-        optimizer: what updates it.
-        images: (B, N_MELS, IMAGE_FRAMES), dB in [-80, 0].
+        optimizer: of its parameters.
+        images: (B, N_MELS, N_FRAMES), dB in [-80, 0].
         targets: class numbers (B,), or the share of each class (B, K).
         label_smoothing: share of a target that is spread over all classes.
         clips_together: as in `grouped_loss`.
@@ -89,15 +89,15 @@ def train_step(
 def grouped_loss(
     logits: Tensor, targets: Tensor, clips_together: int, *, label_smoothing: float
 ) -> Tensor:
-    """Return the cross-entropy, half by half of clips and of the mean logits of each group.
+    """Return the mean of the cross-entropies of clips and of the mean logits of each group.
 
-    What is asked later is the mean over a soundtrack, to which a clip that tells little should add
-    little.
+    A soundtrack's score is the mean over its clips, so that a clip with little information should
+    have small logits.
 
     Args:
-        logits: (B, K), groups of `clips_together` clips of one soundtrack one after the other.
+        logits: (B, K), successive groups of `clips_together` clips of one soundtrack.
         targets: as in `train_step`, the same for all clips of a group.
-        clips_together: clips a group; 1 leaves the loss of the clips.
+        clips_together: clips a group; with 1 the loss is that of the clips.
         label_smoothing: as in `train_step`.
     """
     loss = functional.cross_entropy(logits, targets, label_smoothing=label_smoothing)

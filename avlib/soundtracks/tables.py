@@ -24,7 +24,7 @@ AUDIO_IMAGES = TableSchema(
         VIDEO_ID,
         SPLIT,
         Column("clips", pa.int64(), "images, one for each whole clip of 0.96 s"),
-        Column("silent_clips", pa.int64(), "images of silence, which hold one value throughout"),
+        Column("silent_clips", pa.int64(), "silent images, which have one value throughout"),
         Column("rate_hz", pa.int64(), "sample rate of the sound", nullable=True),
         Column("status", pa.string(), "ok, or why the soundtrack has no images"),
         Column("message", pa.string(), "what was found and what to do; empty when ok"),
@@ -36,7 +36,7 @@ CLIPS = TableSchema(
     "one row a clip, in the order of the rows of clip_scores.npy",
     (
         VIDEO_ID,
-        Column("clip", pa.int64(), "0, 1, ... within the soundtrack, in which it starts"),
+        Column("clip", pa.int64(), "0, 1, ... within the soundtrack, the clip that it starts in"),
         START_S,
         STOP_S,
         TRUE_CLASS,
@@ -49,7 +49,7 @@ SOUNDTRACKS = TableSchema(
     (
         VIDEO_ID,
         SPLIT,
-        Column("clips", pa.int64(), "clips that the scores are the mean of; 0 gives scores of 0"),
+        Column("clips", pa.int64(), "clips over which scores are averaged; with 0 they are 0"),
         TRUE_CLASS,
     ),
 )

@@ -1,4 +1,4 @@
-"""Recognition of labelled soundtracks by their clips, as the training loop sees it."""
+"""What the training loop trains: classification of soundtracks by their clips."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ HEADS = ("class_id",)
 class SoundtrackRecognition(EventRecognition):
     """What `avlib.training.loop.fit` trains: the network, on the clips of two splits.
 
-    The log has loss, top-1 and top-5 of the clips that are learned, and in `val` those of whole
+    The log has loss, top-1 and top-5 of training clips, and in `val` those of whole validation
     soundtracks, by the mean of the logits of their clips, and of single `clips`.
     """
 
@@ -84,7 +84,7 @@ class SoundtrackRecognition(EventRecognition):
     def train_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
         """Update the network once and return loss, top-1 and top-5, weighted by the batch's size.
 
-        A mixed item counts as the class of the larger share.
+        The label of a mixed item is the class of the larger share.
         """
         self.model.train()
         images, targets = (x.to(self.device) for x in batch)
@@ -106,7 +106,7 @@ class SoundtrackRecognition(EventRecognition):
         return {name: weight * value for name, value in values.items()}
 
     def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
-        """Return what decides which weights are kept, and what is to be logged."""
+        """Return the score by which weights are kept, and what is logged."""
         score, values = super().validate(epoch, check)
         if self.recipe.keeps == "last":
             score = float(epoch)
@@ -138,7 +138,7 @@ class SoundtrackRecognition(EventRecognition):
 
 
 def mix(images: Tensor, shares: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Mix each item, and its label, with its opposite number in the batch.
+    """Mix each item, and its label, with the item at the mirrored position of the batch.
 
     Source: Zhang et al., "mixup", ICLR 2018, section 2.
 

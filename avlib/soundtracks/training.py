@@ -1,5 +1,6 @@
-"""Training of a soundtrack network on labelled audio images, after one of the recipes."""
+"""Stage train_soundtrack: a soundtrack network on labelled audio images, after a recipe."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -8,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from avlib.device import resolve_device
 from avlib.errors import ConfigError, DataError
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.packs import ImageStore
 from avlib.io.provenance import code_fingerprint
+from avlib.io.tables import read_table
 from avlib.soundtracks.clips import AudioImages, SoundtrackEvents
+from avlib.soundtracks.folds import splits_of_fold
+from avlib.soundtracks.mel import N_FRAMES, N_MELS, SAMPLE_RATE
 from avlib.soundtracks.network import (
-    IMAGE_FRAMES,
-    N_MELS,
     NETWORKS,
     BandScale,
     ResNet,
@@ -22,8 +26,10 @@ from avlib.soundtracks.network import (
     published_name,
     soundtrack_network,
 )
-from avlib.soundtracks.recipes import NetworkChoice, SoundtrackRecipe
+from avlib.soundtracks.network_choice import Network, NetworkChoice
+from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
+from avlib.soundtracks.tables import LABELLED_FILES
 from avlib.soundtracks.task import HEADS, SoundtrackRecognition
 from avlib.training.event_recognition import Outputs, train_on_events
 from avlib.training.events import check_classes, split_events, validation_split
@@ -31,10 +37,55 @@ from avlib.training.events import check_classes, split_events, validation_split
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_DEVIATION_DB = 10.0  # of a band, added so that rare sound in a silent one is not blown up
+LEAST_DEVIATION_DB = 10.0  # added to a band's, so that a silent band is not scaled up
 
 
 def train_soundtrack(
+    *,
+    labelled_files: Path,
+    classes: Path,
+    packs: Sequence[Path],
+    fold: str,
+    recipe: SoundtrackRecipe,
+    network: Network,
+    seed: int,
+    device: str,
+    outputs: Outputs,
+) -> None:
+    """Train on a study's labelled files and audio images.
+
+    Args:
+        labelled_files: table of kind LABELLED_FILES.
+        classes: JSON with the names of the classes, as `class_id`.
+        packs: audio images of the files; one without a clip is left out and counted.
+        fold: as in `splits_of_fold`. With folds there is no split `val`, so that a recipe that
+            keeps the best weights chooses them on `train`.
+        recipe: how, from `training_recipe`.
+        network: which network, where it is not the recipe's.
+        seed: of all draws.
+        device: cpu, cuda, or auto for cuda where there is one.
+        outputs: files to write.
+
+    Raises:
+        ConfigError: as `train_network`.
+        DataError: as `train_network`, or if the fold has no files.
+    """
+    torch.set_num_threads(1)  # another number gives other last bits
+    with ImageStore(packs, sample_rate=SAMPLE_RATE) as images:
+        train_network(
+            splits_of_fold(read_table(labelled_files, LABELLED_FILES), fold),
+            images,
+            choice=network.choice(recipe.choice),
+            recipe=recipe,
+            classes=json.loads(classes.read_text("ascii")),
+            seed=seed,
+            initial_weights=None,
+            device=resolve_device(device),
+            outputs=outputs,
+        )
+
+
+def train_network(
     soundtracks: "pd.DataFrame",
     images: AudioImages,
     *,
@@ -46,30 +97,29 @@ def train_soundtrack(
     device: torch.device,
     outputs: Outputs,
 ) -> None:
-    """Train the network on the clips of split `train` and write the weights that count.
+    """Train a network on the clips of split `train` and write the weights that are kept.
 
-    Where the recipe keeps the best ones, they are those with the highest top-1 accuracy of whole
-    soundtracks on split `val` (the more confident ones of equals), or on `train` itself where no
-    soundtrack of `val` has a clip. The result is the same bytes after any interruption, and for the
-    same number of torch threads on the same machine.
+    The best ones are those with the highest top-1 accuracy of whole soundtracks on split `val`
+    (the more confident ones of equals), or on `train` itself where no soundtrack of `val` has a
+    clip. The result is the same bytes after any interruption, and for the same number of torch
+    threads on the same machine.
 
     Args:
         soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
             clip is left out and counted.
         images: audio images of the videos.
-        choice: what is trained.
-        recipe: how.
+        choice: the network.
+        recipe: how it is trained.
         classes: names of the classes, by column `class_id`; position = class number.
         seed: of first weights, orders, augmentations, mixing and dropout.
-        initial_weights: checkpoint of the same network to begin with, whatever its classes; None
-            begins with random weights.
+        initial_weights: checkpoint of the same network to start from, with any classes; None
+            starts from random weights.
         device: torch device.
         outputs: files to write. The weights have the published names, and as metadata the classes,
-            the choice, the recipe's name and what the network is to be asked about.
+            the choice, the recipe's name and which windows are scored.
 
     Raises:
-        ConfigError: if network, recipe and classes do not go together, or the loss is no longer
-            finite.
+        ConfigError: if network, recipe and classes do not match, or the loss is no longer finite.
         DataError: if a class number is out of range, no soundtrack of `train` has a clip, or one is
             listed twice.
         CheckpointError: if the initial weights do not fit.
@@ -108,9 +158,9 @@ def train_soundtrack(
 
 
 def _description(choice: NetworkChoice, recipe: SoundtrackRecipe) -> dict[str, Any]:
-    """Return what scoring must know of the weights."""
-    asked = {"drops_silence": recipe.drops_silence, "half_steps": recipe.half_steps}
-    return asdict(choice) | asked | {"recipe": recipe.name}
+    """Return the metadata of the weights, which scoring reads."""
+    windows = {"drops_silence": recipe.drops_silence, "half_steps": recipe.half_steps}
+    return asdict(choice) | windows | {"recipe": recipe.name}
 
 
 def _build_model(
@@ -125,7 +175,7 @@ def _build_model(
     initialise(model, seed)
     if isinstance(model, ResNet) and isinstance(model.bands, BandScale):
         mean, deviation = training.band_statistics()
-        model.bands.note(mean, deviation + LEAST_DEVIATION_DB)
+        model.bands.set_statistics(mean, deviation + LEAST_DEVIATION_DB)
     if initial_weights is not None:
         weights = load_state_dict(initial_weights)
         skipped = model.classifier_name
@@ -134,14 +184,14 @@ def _build_model(
 
 
 def _placed(model: SoundtrackNetwork, device: torch.device) -> SoundtrackNetwork:
-    """Return the network on a device, its kernels in the order that is quicker there."""
+    """Return the network on a device, in the memory format that is faster there."""
     if device.type == "cpu":
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device)
 
 
 def _build_network(choice: NetworkChoice, num_classes: int) -> SoundtrackNetwork:
-    """Return the network with random weights; refuse a name that there is not."""
+    """Return the network with random weights; refuse an unknown name."""
     if choice.network not in NETWORKS:
         raise ConfigError(
             f"network.name: {choice.network!r} is unknown; use one of {', '.join(NETWORKS)}"
@@ -151,5 +201,5 @@ def _build_network(choice: NetworkChoice, num_classes: int) -> SoundtrackNetwork
         sizes = asdict(choice)
         options |= {name: value for name, value in sizes.items() if name != "network"}
     if choice.network == "logistic":
-        options["in_features"] = N_MELS * IMAGE_FRAMES
+        options["in_features"] = N_MELS * N_FRAMES
     return soundtrack_network(choice.network, **options)

@@ -1,7 +1,7 @@
-"""The study of the soundtracks of Kinetics-600, fused with scores of the video frames."""
+"""The study of the soundtracks of Kinetics-600, fused with visual scores."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -10,15 +10,16 @@ from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.media.videos import Video
 from avlib.origins import Origin, Weights
 from avlib.sections import Positive, Section, StudyName, UserPath
-from avlib.soundtracks.labelled_files import kinetics_split
+from avlib.soundtracks.kinetics_files import kinetics_split
+from avlib.soundtracks.sweep import Fusion
 from avlib.studies.base import Place, Source
-from avlib.studies.soundtrack_study import SoundtrackStudy, Space
+from avlib.studies.soundtrack_study import SoundtrackStudy
 
 OFFICIAL_VALIDATION_SHARE, MINIATURE_VALIDATION_SHARE = 0.05, 0.2
 
 
 class VideoScores(Section):
-    """Scores of the pictures from outside."""
+    """Visual scores from outside."""
 
     scores: UserPath | None = Field(None, description=".npy file, N x K, N x 1 x K or K x N x 1")
     list: UserPath | None = Field(
@@ -30,22 +31,6 @@ class VideoScores(Section):
         if (self.scores is None) != (self.list is None):
             raise ValueError("give both files, scores and list, or none")
         return self
-
-
-class Fusion(Section):
-    """Fusion of the scores of soundtracks and pictures; weights are in 1 / `denominator`."""
-
-    weight_from: Literal["validation", "evaluation"] = Field(
-        "validation", description="Videos that the weight is chosen on; evaluation: as published"
-    )
-    space: Space = Field("logit", description="What is added up, beside the probabilities")
-    criterion: Literal["mean_top1_top5", "top1", "top5"] = Field(
-        "mean_top1_top5", description="What is to be highest"
-    )
-    start: Annotated[int, Field(ge=0)] = Field(0, description="First weight of the sound")
-    stop: Positive = Field(499, description="Last weight of the sound")
-    step: Positive = Field(1, description="From one weight to the next")
-    denominator: Positive = Field(1000, description="Of all weights")
 
 
 class K600Miniature(Section):
@@ -62,7 +47,7 @@ class K600Miniature(Section):
 
 
 class K600(SoundtrackStudy):
-    """Soundtracks of Kinetics-600, fused with scores of the pictures."""
+    """Soundtracks of Kinetics-600, fused with visual scores of their videos."""
 
     evaluated_as: ClassVar[str] = "k600"
 
@@ -76,11 +61,11 @@ class K600(SoundtrackStudy):
     )
     validation_share: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         None,
-        description="Share of folder train that is kept out of training, to choose the weight of "
-        "the fusion on; null: 0.05, of the miniature 0.2",
+        description="Share of folder train that is the validation split, on which the weight of "
+        "the fusion is chosen; null: 0.05, of the miniature 0.2",
     )
     video_scores: VideoScores = Field(
-        VideoScores(), description="Scores of the pictures; null: of a narrow Omnivore trained here"
+        VideoScores(), description="Visual scores; null: of a narrow Omnivore trained here"
     )
     visual: OmnivoreTraining = Field(OmnivoreTraining(), description="Training of that Omnivore")
     fusion: Fusion = Fusion()
@@ -107,14 +92,14 @@ class K600(SoundtrackStudy):
         """Whether scores of the video frames are given."""
         return self.video_scores.scores is not None
 
-    def label_tables(self) -> list[Path]:
+    def label_lists(self) -> list[Path]:
         """Return the list of classes, if there is one."""
         classes = self.classes
         return [] if classes is None else [Path(self.existing_file("classes", classes))]
 
     def label_source(self, at: Place) -> dict[str, Any]:
-        """Return the folder and the list of classes, and which share is kept for validation."""
-        share = {"validation_share": self._validation_share()}
+        """Return the folder and the list of classes, and the share of the validation split."""
+        share = {"layout": "kinetics", "validation_share": self._validation_share()}
         if self.is_rendered:
             classes = str(at.miniature / LABEL_LIST)
             return share | {"folder": str(at.miniature), "classes": classes}

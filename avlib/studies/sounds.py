@@ -9,7 +9,7 @@ from pydantic import Field
 from avlib.errors import ConfigError
 from avlib.sections import StudyName, UserPath
 from avlib.soundtracks.folds import ALL, fold_names
-from avlib.soundtracks.labelled_files import labelled_sounds
+from avlib.soundtracks.own_sounds import labelled_sounds
 from avlib.studies.base import Place
 from avlib.studies.soundtrack_study import SoundtrackStudy
 
@@ -33,7 +33,7 @@ class Sounds(SoundtrackStudy):
         """Name of the recipe where none is configured."""
         return "small"
 
-    def label_tables(self) -> list[Path]:
+    def label_lists(self) -> list[Path]:
         """Return the table, if there is one."""
         return [] if self.table is None else [Path(self.existing_file("table", self.table))]
 
@@ -42,7 +42,7 @@ class Sounds(SoundtrackStudy):
         if self.folder is None:
             raise ConfigError(f"{self.key('folder')}: name a folder of labelled sounds")
         folder = str(self.existing_folder("folder", self.folder))
-        return {"folder": folder, "table": self.table and str(self.table)}
+        return {"layout": "sounds", "folder": folder, "table": self.table and str(self.table)}
 
     def folds(self) -> list[str]:
         """Return the folds of the table, each left out once; `all` without any."""

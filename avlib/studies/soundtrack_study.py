@@ -1,66 +1,20 @@
 """What studies that recognise labelled soundtracks by audio images have in common."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from avlib.media.videos import SOUND_SUFFIXES, Video
 from avlib.origins import Weights, configured_weights
-from avlib.sections import Positive, PowerOfTwo, Section, Training, UserPath
+from avlib.sections import PowerOfTwo, Section, UserPath
 from avlib.soundtracks.folds import ALL
-from avlib.soundtracks.labels import read_labels
+from avlib.soundtracks.labelling import read_labelled_files
+from avlib.soundtracks.mel import SAMPLE_RATE, Mel
+from avlib.soundtracks.network_choice import Network
+from avlib.soundtracks.recipes import SoundtrackTraining
+from avlib.soundtracks.sweep import Space
 from avlib.studies.base import MediaNeeds, Place, Study
-
-IMAGE_RATE = 44_100  # Hz of the waveforms that audio images are made of, as published
-Space = Literal["logit", "log_softmax", "softmax"]
-NetworkName = Literal[
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "vgg11",
-    "vgg13",
-    "vgg16",
-    "vgg19",
-    "neural_network",
-    "logistic",
-]
-
-
-class Mel(Section):
-    """Audio images: mel spectrograms of 0.96 s."""
-
-    variant: Literal["librosa_0_8", "librosa_0_9"] = Field(
-        "librosa_0_8", description="Release of librosa whose numbers are made; 0.8 as published"
-    )
-    reference: Literal["clip", "soundtrack", "fixed"] | None = Field(
-        None,
-        description="What is 0 dB: the loudest value of a clip, as published, that of the whole "
-        "soundtrack, or a sine of full scale; null: the recipe's",
-    )
-    dtype: Literal["float32", "float16"] = Field(
-        "float32", description="Of the packs; float16 halves them and rounds by up to 1/32 dB"
-    )
-
-
-class Network(Section):
-    """The network that sees the audio images."""
-
-    name: NetworkName | None = Field(None, description="null: the recipe's")
-    pool: Literal["first_columns", "full"] | None = Field(
-        None, description="first_columns: without the end of a clip, as published; null: recipe's"
-    )
-    width: Positive | None = Field(None, description="Channels of the stem; null: the recipe's")
-
-
-class SoundtrackTraining(Training):
-    """Training of the network on the study's own train split."""
-
-    recipe: Literal["kinetics600", "small", "miniature"] | None = Field(
-        None, description="null: kinetics600 (published) for Kinetics, small for other sounds"
-    )
 
 
 class SoundtrackCheckpoints(Section):
@@ -81,7 +35,7 @@ class SoundtrackStudy(Study):
     training: SoundtrackTraining = SoundtrackTraining()
     pooling: Space = Field("logit", description="What is averaged over the clips of a soundtrack")
     checkpoints: SoundtrackCheckpoints = SoundtrackCheckpoints()
-    shards: PowerOfTwo = Field(4, description="Parts of the stages of sound, a power of two")
+    shards: PowerOfTwo = Field(4, description="Parts of the audio stages, a power of two")
 
     @property
     def recipe(self) -> str:
@@ -93,8 +47,8 @@ class SoundtrackStudy(Study):
         """Name of the recipe where none is configured."""
         raise NotImplementedError
 
-    def label_tables(self) -> list[Path]:
-        """Return the files that name classes or labels, if there are any.
+    def label_lists(self) -> list[Path]:
+        """Return the user's lists of classes or of labels, if there are any.
 
         Raises:
             ConfigError: if one does not exist.
@@ -102,7 +56,7 @@ class SoundtrackStudy(Study):
         raise NotImplementedError
 
     def label_source(self, at: Place) -> dict[str, Any]:
-        """Return where the labels come from, as `avlib.soundtracks.labels.read_labels` takes it.
+        """Return where the labels come from, as `read_labelled_files` takes it.
 
         Raises:
             ConfigError: if no folder is configured, or it does not exist.
@@ -111,14 +65,14 @@ class SoundtrackStudy(Study):
 
     def list_videos(self, at: Place) -> list[Video]:
         """Return the labelled files with their splits."""
-        self.label_tables()
-        files = read_labels(self.label_source(at))
+        self.label_lists()
+        files = read_labelled_files(self.label_source(at))
         rows = zip(files["video_id"], files["split"], files["path"], strict=True)
         return [Video(*row, row[-1] if _is_sound(row[-1]) else None) for row in rows]
 
     def media(self) -> MediaNeeds:
         """Return the waveforms that audio images are made of."""
-        return MediaNeeds(IMAGE_RATE, "ffmpeg", "own")
+        return MediaNeeds(SAMPLE_RATE, "ffmpeg", "own")
 
     def weights(self) -> dict[str, Weights]:
         """Return the weights of the network of soundtracks."""
@@ -133,13 +87,13 @@ class SoundtrackStudy(Study):
 
         Raises:
             ConfigError: if there are folds and weights are given.
-            DataError: as `read_labels`.
+            DataError: as `read_labelled_files`.
         """
         return [ALL]
 
     def outside_files(self) -> dict[str, str]:
         """Return the files from outside, beside media and weights, whose hashes are reported."""
-        return {path.name: str(path) for path in self.label_tables()}
+        return {path.name: str(path) for path in self.label_lists()}
 
     def targets(self, at: Place) -> list[str]:
         """Return the metrics, and the figures of the report."""

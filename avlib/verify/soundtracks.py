@@ -21,27 +21,20 @@ from avlib.datasets.kinetics import (
     windows_order,
 )
 from avlib.io.packs import Waveform
-from avlib.soundtracks.fusion_metrics import (
-    Paired,
-    pool_clips,
-    published_labels,
-    soundtrack_metrics,
-    sweep,
-    top_metrics,
-    weight_grid,
-)
 from avlib.soundtracks.images import (
-    CLIP_S,
-    N_FRAMES,
-    N_MELS,
     ClipMel,
-    ImageSettings,
-    Variant,
     audio_images,
     clip_borders,
     decibels,
     frame_samples,
     mono,
+)
+from avlib.soundtracks.mel import CLIP_S, N_FRAMES, N_MELS, Variant
+from avlib.soundtracks.metrics import (
+    pool_clips,
+    published_labels,
+    soundtrack_metrics,
+    top_metrics,
 )
 from avlib.soundtracks.network import (
     ResNet,
@@ -51,6 +44,7 @@ from avlib.soundtracks.network import (
 )
 from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES
 from avlib.soundtracks.steps import build_optimizer, top_k_share, train_step
+from avlib.soundtracks.sweep import Paired, sweep, weight_grid
 from avlib.training.schedules import Schedule, learning_rate
 from avlib.verify.networks import (
     Clipping,
@@ -106,8 +100,7 @@ def images_of_file(arguments: Arguments, inputs: Inputs) -> Results:
 def _images(waveform: Waveform, sample_rate: int) -> dict[str, Any]:
     results: dict[str, Any] = {"clips": len(clip_borders(len(waveform), sample_rate)) - 1}
     for variant in VARIANTS:
-        settings = ImageSettings(variant)
-        parts = audio_images(waveform, sample_rate=sample_rate, settings=settings)
+        parts = audio_images(waveform, sample_rate=sample_rate, variant=variant)
         empty = np.empty((0, N_MELS, N_FRAMES), np.float32)
         results[variant] = np.concatenate([empty, *parts])
     return results

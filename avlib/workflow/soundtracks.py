@@ -1,4 +1,4 @@
-"""What the rules of soundtracks.smk ask: labels, audio images, folds, scores and their fusion."""
+"""What the rules of soundtracks.smk need: labels, audio images, folds, scores and fusion."""
 
 from typing import Any
 
@@ -23,24 +23,23 @@ class SoundtrackFiles:
 
     # Labels and audio images
 
-    def label_tables(self, wildcards: Wildcards) -> list[str]:
-        """Return the files that name classes or labels, if there are any."""
-        return [str(path) for path in self.study(wildcards).label_tables()]
+    def label_lists(self, wildcards: Wildcards) -> list[str]:
+        """Return the user's lists of classes or of labels, if there are any."""
+        return [str(path) for path in self.study(wildcards).label_lists()]
 
     def label_source(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return where the labels come from."""
         return self.study(wildcards).label_source(self.files.place(wildcards))
 
-    def image_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return how audio images are made."""
+    def mel(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the section of the audio images, with the recipe's reference if none is set."""
         study = self.study(wildcards)
         reference = study.mel.reference or SOUNDTRACK_RECIPES[study.recipe].reference
-        return {"variant": study.mel.variant, "reference": reference}
+        return study.mel.model_dump() | {"reference": reference}
 
-    def image_packing(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return how audio images are packed."""
-        study = self.study(wildcards)
-        return {"dtype": study.mel.dtype, "pads_short": study.pads_short}
+    def pads_short(self, wildcards: Wildcards) -> bool:
+        """Return whether audio that is too short for an image is zero-padded."""
+        return self.study(wildcards).pads_short
 
     def image_packs(self, wildcards: Wildcards) -> list[str]:
         """Return the packs of audio images."""
@@ -53,15 +52,13 @@ class SoundtrackFiles:
     # The network
 
     def training(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what decides the trained weights, beside the data."""
+        """Return the section of the training, with the name of the recipe."""
         study = self.study(wildcards)
-        settings = study.training.model_dump() | study.network.model_dump(exclude={"name"})
-        return settings | {
-            "recipe": study.recipe,
-            "network": study.network.name,
-            "seed": self.files.config.seed,
-            "device": self.files.config.device,
-        }
+        return study.training.model_dump() | {"recipe": study.recipe}
+
+    def network(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the section of the network."""
+        return self.study(wildcards).network.model_dump()
 
     def pooling(self, wildcards: Wildcards) -> str:
         """Return what is averaged over the clips of a soundtrack."""
@@ -121,8 +118,8 @@ class SoundtrackFiles:
             return []
         return self.networks.paths(wildcards, "omnivore")
 
-    def fusion_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return how scores are fused."""
+    def fusion(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the section of the fusion."""
         return self.files.study(wildcards, K600).fusion.model_dump()
 
     # Metrics

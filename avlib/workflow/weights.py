@@ -16,7 +16,7 @@ from avlib.workflow.study_files import StudyFiles, Wildcards
 # Of a name such as parser/valor the first part counts.
 PAPERS = {
     "tim": "avlib.tim.weights",
-    "soundtrack": "avlib.soundtracks.scores_given_soundtrack",
+    "soundtrack": "avlib.soundtracks.weights",
     "parser": "avlib.valor.weights",
 }
 

@@ -9,9 +9,8 @@ import pytest
 
 from avlib.errors import DataError
 from avlib.io.tables import read_table, write_table
-from avlib.soundtracks.fusion import FusionSettings
-from avlib.soundtracks.fusion_fusion_study import fuse_study
-from avlib.soundtracks.fusion_metrics import Paired, sweep, weight_grid
+from avlib.soundtracks.fusion import fuse_scores
+from avlib.soundtracks.sweep import Fusion, Paired, sweep, weight_grid
 from avlib.soundtracks.tables import FUSED_ANSWERS, SCORED_VIDEOS, SOUNDTRACKS
 
 CLASSES = [f"class_{letter}" for letter in "abcdefgh"]
@@ -42,7 +41,7 @@ def write_ears(folder, clips=None, ids=IDS):
 
 
 def write_eyes(folder):
-    """Scores as `score_pictures` leaves them, in another order."""
+    """Scores as `score_videos` writes them, in another order."""
     order = np.random.default_rng(2).permutation(N)
     rows = {
         "video_id": np.array(IDS)[order],
@@ -67,15 +66,15 @@ def write_given(folder, rows, *, layout=lambda scores: scores, line="{path} 300 
 
 def run(folder, eyes, *, classes=CLASSES, **settings):
     (folder / "classes.json").write_text(json.dumps({"class_id": classes}))
-    fuse_study(
+    fuse_scores(
         soundtrack_scores=folder / "ears.npy",
         soundtracks=folder / "soundtracks.parquet",
         classes=folder / "classes.json",
         **eyes,
-        settings=FusionSettings(**settings),
+        fusion=Fusion(**settings),
         report_target=folder / "fusion.json",
         sweep_target=folder / "sweep.csv",
-        answers_target=folder / "answers.parquet",
+        predictions_target=folder / "answers.parquet",
     )
     return json.loads((folder / "fusion.json").read_text())
 

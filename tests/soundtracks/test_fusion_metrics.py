@@ -4,18 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from avlib.soundtracks.fusion_metrics import (
-    Paired,
-    fuse_scores,
-    fusion_metrics,
-    in_space,
-    pool_clips,
-    reference_metrics,
-    soundtrack_metrics,
-    sweep,
-    top_metrics,
-    weight_grid,
-)
+from avlib.soundtracks.fusion_metrics import fuse_pairs, fusion_metrics, reference_metrics
+from avlib.soundtracks.metrics import in_space, pool_clips, soundtrack_metrics, top_metrics
+from avlib.soundtracks.sweep import Paired, sweep, weight_grid
 
 
 def random_pairs(seed, n=60, num_classes=12):
@@ -29,7 +20,7 @@ def random_pairs(seed, n=60, num_classes=12):
 
 
 def fused_metrics(pairs, **choice):
-    return fusion_metrics(pairs, fuse_scores(pairs, weight_grid(), **choice))
+    return fusion_metrics(pairs, fuse_pairs(pairs, weight_grid(), **choice))
 
 
 def one_by_one(pairs, weights):
@@ -64,7 +55,7 @@ def test_the_sweep_breaks_ties_as_fusing_does(data, n, num_classes):
 def test_blocks_change_nothing(monkeypatch):
     pairs = random_pairs(1)
     whole = sweep(pairs, weight_grid()).rows()
-    monkeypatch.setattr("avlib.soundtracks.fusion_metrics.BLOCK_SCORES", 7 * 12)
+    monkeypatch.setattr("avlib.soundtracks.sweep.BLOCK_SCORES", 7 * 12)
     np.testing.assert_array_equal(sweep(pairs, weight_grid()).rows(), whole)
 
 
@@ -126,7 +117,7 @@ def test_the_weight_of_a_half_is_chosen_on_the_other_one():
 def test_every_item_has_the_weight_that_it_was_fused_with():
     pairs, halves = random_pairs(3), np.arange(60) % 2
     for choice in ({"halves": halves}, {"validation": random_pairs(8)}):
-        fused = fuse_scores(pairs, weight_grid(), **choice)
+        fused = fuse_pairs(pairs, weight_grid(), **choice)
         for row, weight in enumerate(fused.item_weights):
             expected = pairs.part(slice(row, row + 1)).fused(float(weight))
             np.testing.assert_array_equal(fused.scores[[row]], expected)

@@ -8,8 +8,9 @@ from avlib.io.packs import ImageStore
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.soundtracks import image_packs
-from avlib.soundtracks.image_packs import ImagePackSettings, pack_audio_images
-from avlib.soundtracks.images import ImageSettings, audio_images
+from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.images import audio_images
+from avlib.soundtracks.mel import Mel
 from avlib.soundtracks.tables import AUDIO_IMAGES
 
 RATE = 44_100
@@ -49,12 +50,13 @@ def write_sounds(folder, rates=None, **sounds):
             pack[video_id].attrs["rate_hz"] = (rates or {}).get(video_id, RATE)
 
 
-def pack(folder, settings=None):
+def pack(folder, mel=None, **options):
     """Run the stage; return the pack and the rows of the index by video."""
     pack_audio_images(
         manifest=folder / "manifest.parquet",
         sounds=folder / "sounds.h5",
-        settings=settings or ImagePackSettings(),
+        mel=mel or Mel(),
+        **options,
         previous=folder / "previous.h5",
         pack_target=folder / "images.h5",
         index_target=folder / "images.parquet",
@@ -77,7 +79,7 @@ def test_each_soundtrack_is_one_contiguous_data_set(shard):
         assert file["v_two"].dtype == np.float32
         assert file["v_two"].attrs["rate_hz"] == RATE
         assert file["v_two"].attrs["variant"] == file.attrs["variant"] == "librosa_0_8"
-        expected = audio_images(SOUNDS["v_two"], sample_rate=RATE, settings=ImageSettings())
+        expected = audio_images(SOUNDS["v_two"], sample_rate=RATE)
         np.testing.assert_array_equal(file["v_two"], np.concatenate(list(expected)))
     assert index.loc["v_two", "clips"] == 2
 
@@ -95,13 +97,13 @@ def test_what_has_no_image_is_counted_and_named(shard, caplog):
     assert "1 soundtracks are too_short, v_short the first" in caplog.text
 
 
-def test_short_sound_can_be_filled_up_with_silence(shard, caplog):
-    path, index = pack(shard, ImagePackSettings(pads_short=True))
+def test_short_sound_can_be_zero_padded(shard, caplog):
+    path, index = pack(shard, pads_short=True)
     assert index.loc["v_short", ["status", "clips"]].to_list() == ["ok", 1]
-    assert "silence follows it" in index.loc["v_short", "message"]
+    assert "it is zero-padded to one" in index.loc["v_short", "message"]
     assert "1 soundtracks are padded, v_short the first" in caplog.text
     filled = np.concatenate([SOUNDS["v_short"], np.zeros((RATE, 2), np.int16)])
-    (expected,) = audio_images(filled[:RATE], sample_rate=RATE, settings=ImageSettings())
+    (expected,) = audio_images(filled[:RATE], sample_rate=RATE)
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["v_short"], expected)
 
@@ -120,7 +122,7 @@ def test_images_are_read_through_a_store(shard):
 def test_half_precision_is_an_option(shard):
     with h5py.File(pack(shard)[0]) as file:
         exact = file["v_two"][:]
-    path, index = pack(shard, ImagePackSettings(dtype="float16"))
+    path, index = pack(shard, Mel(dtype="float16"))
     with h5py.File(path) as file, ImageStore([path], sample_rate=RATE) as store:
         assert file["v_two"].dtype == np.float16
         assert 0 < np.abs(file["v_two"][:].astype(np.float32) - exact).max() < 0.032
@@ -135,7 +137,7 @@ def test_another_rate_is_refused_unless_it_is_asked_for(shard):
     _, index = pack(shard)
     assert index.loc[["v_two", "v_mono"], "status"].to_list() == ["wrong_rate"] * 2
     assert "at 16000 Hz, images are made at 44100 Hz" in index.loc["v_two", "message"]
-    path, index = pack(shard, ImagePackSettings(native_rate=True))
+    path, index = pack(shard, native_rate=True)
     assert index.loc[["v_two", "v_mono", "v_float"], "status"].to_list() == [
         "ok",
         "wrong_rate",
@@ -168,7 +170,7 @@ def test_only_changed_soundtracks_are_transformed_again(shard, monkeypatch):
     pack(shard)
     assert made == ["/v_mono"]
     made.clear()
-    pack(shard, ImagePackSettings(ImageSettings("librosa_0_9")))
+    pack(shard, Mel(variant="librosa_0_9"))
     assert len(made) == len(SOUNDS)
 
 

@@ -6,8 +6,8 @@ import pytest
 from avlib.errors import DataError
 from avlib.io.packs import ImageStore
 from avlib.io.tables import read_table
-from avlib.soundtracks.image_packs import ImagePackSettings
 from avlib.soundtracks.image_tree import export_images, import_images
+from avlib.soundtracks.mel import Mel
 from avlib.soundtracks.tables import AUDIO_IMAGES, LABELLED_FILES
 
 NAME = "v_0wR5jVB-WPk_000417_000427"
@@ -51,7 +51,7 @@ def imported(tree, shards=4):
     import_images(
         tree,
         shards=shards,
-        settings=ImagePackSettings(),
+        mel=Mel(),
         folder=folder,
         files_target=tree.parent / "files.parquet",
     )
@@ -123,7 +123,7 @@ def test_a_folder_without_images_is_named(tmp_path):
 
 def test_two_soundtracks_of_one_name_are_named(tree):
     (tree / "train" / "zumba" / f"{NAME}.wav").mkdir(parents=True)
-    with pytest.raises(DataError, match=f"{NAME}.wav and .*{NAME}.wav are of one name"):
+    with pytest.raises(DataError, match=f"{NAME}.wav and .*{NAME}.wav have one name"):
         imported(tree)
 
 

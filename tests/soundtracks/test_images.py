@@ -8,7 +8,6 @@ import torch
 from avlib.errors import DataError
 from avlib.soundtracks import images as module
 from avlib.soundtracks.images import (
-    ImageSettings,
     audio_images,
     clip_borders,
     frame_samples,
@@ -27,9 +26,7 @@ def noise(*shape, seed=0):
 
 
 def images(waveform, sample_rate=RATE, **settings):
-    parts = list(
-        audio_images(waveform, sample_rate=sample_rate, settings=ImageSettings(**settings))
-    )
+    parts = list(audio_images(waveform, sample_rate=sample_rate, **settings))
     return np.concatenate([np.empty((0, 64, 96), np.float32), *parts])
 
 
@@ -116,7 +113,7 @@ def test_recordings_do_not_hear_each_other(monkeypatch):
     alone = [images(recording) for recording in recordings]
     with ThreadPoolExecutor(4) as pool:
         np.testing.assert_array_equal(list(pool.map(images, recordings)), alone)
-    parts = [audio_images(r, sample_rate=RATE, settings=ImageSettings()) for r in recordings]
+    parts = [audio_images(r, sample_rate=RATE) for r in recordings]
     in_turns = list(zip(*parts, strict=True))
     np.testing.assert_array_equal(np.concatenate(in_turns, axis=1), alone)
 

@@ -16,8 +16,9 @@ from avlib.media.sound_packs import pack_waveforms
 from avlib.media.sound_sources import SoundSettings
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import Video
-from avlib.soundtracks.image_packs import ImagePackSettings, pack_audio_images
-from avlib.soundtracks.images import ImageSettings, audio_images
+from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.images import audio_images
+from avlib.soundtracks.mel import Mel
 from avlib.soundtracks.tables import AUDIO_IMAGES
 
 RATE = 44_100
@@ -84,7 +85,7 @@ def pack(folder):
     pack_audio_images(
         manifest=folder / "sound.parquet",
         sounds=folder / "sound.h5",
-        settings=ImagePackSettings(),
+        mel=Mel(),
         previous=folder / "cache" / "images.h5",
         pack_target=folder / "images.h5",
         index_target=folder / "images.parquet",
@@ -101,7 +102,7 @@ def test_images_are_those_of_what_the_command_writes(folder, name):
         assert sounds[name].dtype == np.int16
         assert sounds[name].attrs["rate_hz"] == RATE
         np.testing.assert_array_equal(sounds[name], expected)
-        parts = audio_images(expected, sample_rate=RATE, settings=ImageSettings())
+        parts = audio_images(expected, sample_rate=RATE)
         np.testing.assert_array_equal(images[name], np.concatenate(list(parts)))
         assert images[name].shape == (2, 64, 96)
     row = read_table(folder / "sound.parquet", MANIFEST).set_index("video_id").loc[name]

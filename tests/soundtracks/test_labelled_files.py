@@ -7,7 +7,9 @@ from avlib.datasets.splits import split_of
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.io.tables import write_table
-from avlib.soundtracks.labelled_files import kinetics_files, labelled_sounds, whole_file_events
+from avlib.soundtracks.kinetics_files import kinetics_files
+from avlib.soundtracks.labelling import whole_file_events
+from avlib.soundtracks.own_sounds import labelled_sounds
 from avlib.soundtracks.tables import LABELLED_FILES
 
 COLUMNS = ["video_id", "split", "label", "class_id"]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
 
-from avlib.soundtracks.metrics import answer_metrics, over_folds, sound_metrics
+from avlib.soundtracks.metrics import over_folds, prediction_metrics, sound_metrics
 
 
 def drawn(num_classes, n=200):
@@ -11,8 +11,8 @@ def drawn(num_classes, n=200):
     return 2 * rng.standard_normal((n, num_classes)) + 2 * np.eye(num_classes)[labels], labels
 
 
-def test_answers_are_counted_by_class():
-    found = answer_metrics([0, 1, 1, -1, 2], [0, 0, 1, 1, 2], 4)
+def test_predictions_are_counted_by_class():
+    found = prediction_metrics([0, 1, 1, -1, 2], [0, 0, 1, 1, 2], 4)
     assert found["accuracy"] == 3 / 5
     assert found["per_class"] == [0.5, 0.5, 1.0, None]
     assert found["mean_class_accuracy"] == pytest.approx(2 / 3)
@@ -22,12 +22,12 @@ def test_answers_are_counted_by_class():
 
 def test_the_metrics_are_those_of_other_programs():
     scores, labels = drawn(7)
-    found, answers = sound_metrics(scores, labels), scores.argmax(axis=1)
-    assert found["accuracy"] == (answers == labels).mean()
+    found, predicted = sound_metrics(scores, labels), scores.argmax(axis=1)
+    assert found["accuracy"] == (predicted == labels).mean()
     assert found["top5"] == top_k_accuracy_score(labels, scores, k=5)
-    expected = balanced_accuracy_score(labels, answers)
+    expected = balanced_accuracy_score(labels, predicted)
     assert found["mean_class_accuracy"] == pytest.approx(expected)
-    assert found["confusion"] == confusion_matrix(labels, answers).tolist()
+    assert found["confusion"] == confusion_matrix(labels, predicted).tolist()
 
 
 def test_of_five_classes_there_is_no_top5():

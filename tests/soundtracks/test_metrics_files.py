@@ -11,10 +11,10 @@ from avlib.errors import DataError
 from avlib.io.checkpoints import file_hash
 from avlib.io.tables import write_table
 from avlib.report.confusion import draw_study_confusion
-from avlib.soundtracks.fusion import FusionSettings
-from avlib.soundtracks.fusion_fusion_study import fuse_study
+from avlib.soundtracks.fusion import fuse_scores
 from avlib.soundtracks.k600_metrics import evaluate_k600
 from avlib.soundtracks.sounds_metrics import evaluate_sounds
+from avlib.soundtracks.sweep import Fusion
 from avlib.soundtracks.tables import SCORED_VIDEOS, SOUNDTRACKS
 
 STUDY = {"study": "k600", "config_hash": "0123"}
@@ -39,48 +39,48 @@ def weights(path):
     return path
 
 
-def fused(folder, classes, rows, *, unseen, settings):
-    """Write scores by ear and by eye of `rows` and fuse them; return all files but the latter."""
-    by_ear = drawn(rows["class_id"], 1.0, 0) * (rows["clips"].to_numpy()[:, None] > 0)
-    scores, table = write_scores(folder, rows, by_ear)
-    seen = ~rows["video_id"].isin(list(unseen)).to_numpy()
+def fused(folder, classes, rows, *, without_scores, fusion):
+    """Write audio and visual scores of `rows` and fuse them; return all but the visual files."""
+    audio = drawn(rows["class_id"], 1.0, 0) * (rows["clips"].to_numpy()[:, None] > 0)
+    scores, table = write_scores(folder, rows, audio)
+    has_scores = ~rows["video_id"].isin(list(without_scores)).to_numpy()
     columns = ["video_id", "split", "class_id"]
-    write_table(rows[seen][columns], folder / "videos.parquet", SCORED_VIDEOS)
-    np.save(folder / "eyes.npy", drawn(rows["class_id"], 1.5, 1)[seen])
-    ears = {"soundtrack_scores": scores, "soundtracks": table}
-    names = {"fusion": "fusion.json", "sweep": "sweep.csv", "answers": "answers.parquet"}
+    write_table(rows[has_scores][columns], folder / "videos.parquet", SCORED_VIDEOS)
+    np.save(folder / "video.npy", drawn(rows["class_id"], 1.5, 1)[has_scores])
+    files = {"soundtrack_scores": scores, "soundtracks": table}
+    names = {"fusion": "fusion.json", "sweep": "sweep.csv", "predictions": "answers.parquet"}
     reports = {kind: folder / name for kind, name in names.items()}
-    fuse_study(
-        **ears,
+    fuse_scores(
+        **files,
         classes=classes,
-        video_scores=folder / "eyes.npy",
+        video_scores=folder / "video.npy",
         videos=folder / "videos.parquet",
-        settings=settings,
+        fusion=fusion,
         report_target=reports["fusion"],
         sweep_target=reports["sweep"],
-        answers_target=reports["answers"],
+        predictions_target=reports["predictions"],
     )
-    return ears | reports
+    return files | reports
 
 
-def k600(folder, *, bad=None, clips=None, unseen=(), settings=None, **changes):
-    """Evaluate a study in which some files are bad and some videos have no scores by eye."""
+def k600(folder, *, bad=None, clips=None, without_scores=(), fusion=None, **changes):
+    """Evaluate a study in which some files are bad and some videos have no visual scores."""
     bad, clips = bad or {}, clips or {}
     files = labelled_files(N, n_val=10, n_test=N_TEST)
     paths = write_labels(folder, files)
     probed = {name: status for name, status in bad.items() if status != "wrong_rate"}
     rows = files[(files["split"] != "train") & ~files["video_id"].isin(list(bad))]
     rows = rows.assign(clips=[clips.get(v, 10) for v in rows["video_id"]])
-    settings = settings or FusionSettings()
+    fusion = fusion or Fusion()
     arguments = {
         "study": STUDY,
         **paths,
         "manifests": [write_manifest(folder / "manifest.parquet", files, **probed)],
         "indices": write_images(folder / "mel", files, 1, **bad | clips)["indices"],
-        **fused(folder, paths["classes"], rows, unseen=unseen, settings=settings),
+        **fused(folder, paths["classes"], rows, without_scores=without_scores, fusion=fusion),
         "models": {name: weights(folder / name) for name in ("soundtrack", "video")},
         "origins": {"soundtrack": "trained", "video": "trained"},
-        "inputs": {"eyes": folder / "eyes.npy"},
+        "inputs": {"video_scores": folder / "video.npy"},
         "target": folder / "test_metrics.json",
     }
     evaluate_k600(**arguments | changes)
@@ -123,7 +123,7 @@ def test_the_file_says_where_everything_comes_from(tmp_path):
     assert (found["study"], found["config_hash"], found["split"]) == ("k600", "0123", "test")
     entry = {"weights": "trained", "sha256": file_hash(tmp_path / "video")}
     assert found["models"]["video"] == entry
-    assert found["inputs"]["eyes"] == file_hash(tmp_path / "eyes.npy")
+    assert found["inputs"]["video_scores"] == file_hash(tmp_path / "video.npy")
     assert {"labels", "fusion", "sweep", "answers", "soundtrack_scores"} <= set(found["inputs"])
     assert {"avlib", "torch", "ffmpeg"} <= set(found["versions"])
     first, second = found["notes"]
@@ -136,16 +136,16 @@ def test_of_given_scores_and_a_weight_as_published_the_reader_is_warned(tmp_path
         "models": {"soundtrack": weights(tmp_path / "given"), "video": None},
         "origins": {"soundtrack": "given", "video": "given"},
     }
-    found = k600(tmp_path, settings=FusionSettings(weight_from="evaluation"), **given)
+    found = k600(tmp_path, fusion=Fusion(weight_from="evaluation"), **given)
     assert found["models"]["video"] == {"weights": "given", "sha256": None}
     first, second = found["notes"]
-    assert "which videos their network has learned is not known" in first
+    assert "which videos their network was trained on is not known" in first
     assert "chosen on the videos that it is reported on" in second
 
 
 def test_each_file_that_is_left_out_is_named_once_with_the_reason(tmp_path):
     bad = {"video21": "no_audio", "video2": "unreadable", "video3": "wrong_rate"}
-    found = k600(tmp_path, bad=bad, clips={"video30": 0}, unseen=["video25"])
+    found = k600(tmp_path, bad=bad, clips={"video30": 0}, without_scores=["video25"])
     counts = found["counts"]
     assert counts["files"] == N_TEST
     assert counts["videos"] == {"ok": N - 2, "no_audio": 1, "unreadable": 1}
@@ -163,9 +163,9 @@ def test_each_file_that_is_left_out_is_named_once_with_the_reason(tmp_path):
     assert len(counts["videos_left_out"]) == len(named)
     assert counts["fusion"]["evaluated"] == N_TEST - 3
     assert counts["fusion"]["without_clips"] == counts["fusion"]["without_video"] == 1
-    by_ear = found["metrics"]["audio"]
-    assert by_ear["without_clips"] == 1
-    assert (by_ear["reference"]["items"], by_ear["scored"]["items"]) == (N_TEST - 1, N_TEST - 2)
+    audio = found["metrics"]["audio"]
+    assert audio["without_clips"] == 1
+    assert (audio["reference"]["items"], audio["scored"]["items"]) == (N_TEST - 1, N_TEST - 2)
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path):
@@ -205,18 +205,18 @@ def sounds(folder, files, *, bad=None, drop=(), **changes):
     return json.loads((folder / "test_metrics.json").read_text())
 
 
-def right(folder):
-    """Count answers that are right, and all, from the files of a fold."""
+def correct(folder):
+    """Count correct predictions, and all, from the files of a fold."""
     rows = pd.read_parquet(folder / "s.parquet")
-    answers = np.load(folder / "s.npy").argmax(axis=1)
-    return int((answers == rows["class_id"]).sum()), len(rows)
+    predicted = np.load(folder / "s.npy").argmax(axis=1)
+    return int((predicted == rows["class_id"]).sum()), len(rows)
 
 
 def test_folds_are_reported_each_together_and_on_average(tmp_path):
     folds = ["1"] * 4 + ["2"] * 12 + ["3"] * 8
     found = sounds(tmp_path, labelled_files(24, folds=folds))
     metrics = found["metrics"]
-    counts = {fold: right(tmp_path / fold) for fold in "123"}
+    counts = {fold: correct(tmp_path / fold) for fold in "123"}
     shares = {fold: hits / items for fold, (hits, items) in counts.items()}
     assert metrics["accuracy_by_fold"] == shares
     assert metrics["accuracy"] == pytest.approx(np.mean(list(shares.values())))
@@ -232,7 +232,7 @@ def test_folds_are_reported_each_together_and_on_average(tmp_path):
 
 def test_without_folds_the_test_split_is_reported(tmp_path):
     found = sounds(tmp_path, labelled_files(24, n_test=10))
-    hits, items = right(tmp_path / "all")
+    hits, items = correct(tmp_path / "all")
     assert (found["metrics"]["accuracy"], items) == (hits / 10, 10)
     assert not [name for name in found["metrics"] if "fold" in name]
 
@@ -240,7 +240,7 @@ def test_without_folds_the_test_split_is_reported(tmp_path):
 def test_a_file_without_sound_is_named_and_not_counted(tmp_path):
     found = sounds(tmp_path, labelled_files(16, folds=["1", "2"] * 8), bad={"video3": "unreadable"})
     metrics, counts = found["metrics"], found["counts"]
-    hits, items = np.sum([right(tmp_path / fold) for fold in "12"], axis=0)
+    hits, items = np.sum([correct(tmp_path / fold) for fold in "12"], axis=0)
     assert metrics["pooled_accuracy"] == hits / items == hits / 15
     assert (counts["files"], counts["soundtracks_evaluated"]) == (16, 15)
     assert counts["files_without_sound"] == 1

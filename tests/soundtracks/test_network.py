@@ -14,8 +14,8 @@ from avlib.soundtracks.network import (
     NeuralNetwork,
     ResNet,
     infer_network,
+    metadata_options,
     network_weights,
-    noted_options,
     published_name,
     soundtrack_network,
 )
@@ -80,7 +80,7 @@ def test_the_published_pool_sees_four_of_six_columns():
 def test_bands_are_standardised_before_the_stem():
     network = tiny(standardises=True)
     mean, deviation = torch.linspace(-70, -20, 64), torch.linspace(5, 25, 64)
-    network.bands.note(mean, deviation)
+    network.bands.set_statistics(mean, deviation)
     raw = tiny()
     weights = {n: t for n, t in network.state_dict().items() if not n.startswith("bands.")}
     raw.load_state_dict(weights)
@@ -102,13 +102,13 @@ def test_a_stem_of_stride_two_halves_the_maps():
 
 def test_options_that_weights_do_not_tell_are_read_from_the_metadata():
     network = tiny(stem_stride=2, pool="full", standardises=True)
-    network.bands.note(torch.full((64,), -50.0), torch.full((64,), 9.0))
+    network.bands.set_statistics(torch.full((64,), -50.0), torch.full((64,), 9.0))
     metadata = {"pool": "full", "stem_stride": "2", "standardises": "True", "width": "4"}
-    found = infer_network(network_weights(network), **noted_options(metadata))
+    found = infer_network(network_weights(network), **metadata_options(metadata))
     found.load_state_dict(network.state_dict())
     with torch.inference_mode():
         torch.testing.assert_close(found.eval()(IMAGES), network(IMAGES))
-    assert noted_options({}) == {}
+    assert metadata_options({}) == {}
 
 
 @pytest.mark.parametrize(

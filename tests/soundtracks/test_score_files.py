@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from avlib.errors import DataError
-from avlib.soundtracks.score_files import NamedScores, match_scores, read_scores, write_published
+from avlib.soundtracks.matching import match_scores
+from avlib.soundtracks.score_files import NamedScores, read_scores, write_published
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.standard_normal((5, 3))
@@ -81,5 +82,5 @@ def test_tables_that_do_not_belong_together_are_refused():
         match_scores(named(["a"], "ears"), named(["a"], "eyes", num_classes=4))
     with pytest.raises(DataError, match="no name of ears is one of eyes: 1 like 'a' against 1"):
         match_scores(named(["a"], "ears"), named(["b"], "eyes"))
-    with pytest.raises(DataError, match="eyes: rows 0 and 1 are about one video, a"):
+    with pytest.raises(DataError, match="eyes: rows 0 and 1 are of one video, a"):
         match_scores(named(["a"], "ears"), named(["a", "a"], "eyes"))

@@ -88,7 +88,7 @@ def test_the_same_files_give_the_same_bytes(tmp_path, weights):
         assert (tmp_path / "a" / target).read_bytes() == (tmp_path / "b" / target).read_bytes()
 
 
-def test_silent_clips_are_not_asked_if_they_were_not_learned(tmp_path, weights):
+def test_silent_clips_are_not_scored_if_the_network_was_not_trained_on_them(tmp_path, weights):
     files = labelled_files()
     with h5py.File(write_images(tmp_path / "mel", files)["packs"][0], "r+") as pack:
         pack["video6"][1] = -80

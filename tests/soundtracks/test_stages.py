@@ -10,15 +10,16 @@ from torchvision.models.resnet import BasicBlock
 from avlib.errors import CheckpointError, DataError
 from avlib.io.tables import read_table
 from avlib.io.weights import save_weights
-from avlib.soundtracks.fusion import FusionSettings, fuse, name_half, pair_scores
-from avlib.soundtracks.fusion_metrics import Paired, sweep, weight_grid
+from avlib.soundtracks.fusion import fuse, name_half
+from avlib.soundtracks.matching import pair_scores
 from avlib.soundtracks.network import ResNet, network_weights
 from avlib.soundtracks.score_files import NamedScores
-from avlib.soundtracks.scores import Asked, load_soundtrack_network, pool_soundtracks, score_clips
-from avlib.soundtracks.scores_given_soundtrack import check_weights
+from avlib.soundtracks.scoring import pool_soundtracks, score_clips
+from avlib.soundtracks.sweep import Fusion, Paired, sweep, weight_grid
 from avlib.soundtracks.tables import CLIPS, FUSED_ANSWERS, SOUNDTRACKS
+from avlib.soundtracks.weights import Windows, check_weights, load_soundtrack_network
 
-PUBLISHED = Asked()
+PUBLISHED = Windows()
 CLIPS_EACH = np.full(41, 10)  # of the soundtracks that are fused
 COUNTS = {"b": 4, "silent": 0, "a": 7, "absent": None, "c": 1}
 
@@ -53,9 +54,9 @@ def soundtracks():
     return pd.DataFrame({"video_id": list(COUNTS), "split": splits, "class_id": [1, 2, 3, 4, 5]})
 
 
-def score(folder, network, images, soundtracks, batch_size=3, asked=PUBLISHED):
+def score(folder, network, images, soundtracks, batch_size=3, windows=PUBLISHED):
     targets = {"scores_target": folder / "clips.npy", "index_target": folder / "clips.parquet"}
-    options = {"batch_size": batch_size, "asked": asked}
+    options = {"batch_size": batch_size, "windows": windows}
     score_clips(network, images, soundtracks, **options, **targets)
     return np.load(targets["scores_target"]), read_table(targets["index_target"], CLIPS)
 
@@ -111,7 +112,9 @@ def test_silent_clips_are_left_out_where_the_training_did_so(
 ):
     everything, _ = score(tmp_path, network, images, soundtracks)
     images["a"][[0, 3, 4]] = images["c"][0] = -80
-    scores, index = score(tmp_path, network, images, soundtracks, asked=Asked(drops_silence=True))
+    scores, index = score(
+        tmp_path, network, images, soundtracks, windows=Windows(drops_silence=True)
+    )
     assert index["clip"].tolist() == [0, 1, 2, 3, 1, 2, 5, 6, 0]
     np.testing.assert_allclose(scores[:8], everything[[0, 1, 2, 3, 5, 6, 9, 10]], rtol=1e-5)
     pool(tmp_path, soundtracks)
@@ -123,7 +126,7 @@ def test_half_steps_lie_between_the_clips_and_the_start_follows_the_end(
     tmp_path, network, images, soundtracks
 ):
     grid, _ = score(tmp_path, network, images, soundtracks)
-    scores, index = score(tmp_path, network, images, soundtracks, asked=Asked(half_steps=True))
+    scores, index = score(tmp_path, network, images, soundtracks, windows=Windows(half_steps=True))
     of_b = (index["video_id"] == "b").to_numpy()
     assert index["start_s"][of_b].tolist() == pytest.approx([0.48 * n for n in range(8)])
     np.testing.assert_allclose(scores[of_b][::2], grid[:4], rtol=1e-5)
@@ -140,14 +143,14 @@ def test_soundtracks_are_pooled_in_parts(tmp_path, network, images, soundtracks,
     score(tmp_path, network, images, soundtracks)
     pool(tmp_path, soundtracks)
     whole = (tmp_path / "scores.npy").read_bytes()
-    monkeypatch.setattr("avlib.soundtracks.scores.POOLED_AT_ONCE", 2)
+    monkeypatch.setattr("avlib.soundtracks.scoring.POOLED_AT_ONCE", 2)
     pool(tmp_path, soundtracks)
     assert (tmp_path / "scores.npy").read_bytes() == whole
 
 
 def test_scores_of_other_soundtracks_are_refused(tmp_path, network, images, soundtracks):
     score(tmp_path, network, images, soundtracks)
-    with pytest.raises(DataError, match="12 clips of 3 soundtracks, 2 of them asked for"):
+    with pytest.raises(DataError, match="12 clips of 3 soundtracks, 2 of them listed"):
         pool(tmp_path, soundtracks.iloc[1:])
 
 
@@ -191,14 +194,14 @@ def scores_by_both(n=40, num_classes=8):
     return audio, video, np.append(labels, 0), Paired(by_ear, by_eye.astype(np.float32), labels)
 
 
-def run_fusion(folder, matched, settings=None, validation=None):
+def run_fusion(folder, matched, fusion=None, validation=None):
     fuse(
         matched,
-        settings=settings or FusionSettings(),
+        fusion=fusion or Fusion(),
         validation=validation,
         report_target=folder / "fusion.json",
         sweep_target=folder / "sweep.csv",
-        answers_target=folder / "answers.parquet",
+        predictions_target=folder / "answers.parquet",
     )
     return json.loads((folder / "fusion.json").read_text()), pd.read_csv(folder / "sweep.csv")
 
@@ -247,7 +250,7 @@ def test_a_soundtrack_without_a_clip_is_fused_as_published_only(tmp_path):
 
 def test_the_published_choice_of_the_weight_is_an_option(tmp_path):
     audio, video, labels, pairs = scores_by_both()
-    settings = FusionSettings(weight_from="evaluation")
+    settings = Fusion(weight_from="evaluation")
     report, _ = run_fusion(tmp_path, pair_scores(audio, video, labels, CLIPS_EACH), settings)
     best = sweep(pairs, weight_grid())
     found = report["scores"]["fused"]
@@ -259,7 +262,7 @@ def test_videos_for_validation_choose_the_weight(tmp_path):
     audio, video, labels, _ = scores_by_both()
     matched = pair_scores(audio, video, labels, CLIPS_EACH)
     report, _ = run_fusion(tmp_path, matched, validation=matched)
-    published, _ = run_fusion(tmp_path, matched, FusionSettings(weight_from="evaluation"))
+    published, _ = run_fusion(tmp_path, matched, Fusion(weight_from="evaluation"))
     assert report["scores"]["fused"]["weight_from"] == "validation"
     assert report["counts"]["validation"] == 40
     assert report["scores"]["fused"]["weight"] == published["scores"]["fused"]["weight"]
@@ -286,7 +289,7 @@ def test_what_cannot_be_fused_is_said_in_one_line(tmp_path):
     one = partial(NamedScores, ["video0"], np.zeros((1, 8)))
     matched = pair_scores(one("ears"), one("eyes"), np.array([0]), np.array([1]))
     silent = pair_scores(audio, video, labels, np.zeros(41))
-    with pytest.raises(DataError, match="no video with scores by eye has a soundtrack as long"):
+    with pytest.raises(DataError, match="no video with visual scores has a soundtrack as long"):
         run_fusion(tmp_path, silent)
-    with pytest.raises(DataError, match=r"1 videos cannot be parted .*weight_from: evaluation"):
+    with pytest.raises(DataError, match=r"1 videos cannot be split .*weight_from: evaluation"):
         run_fusion(tmp_path, matched)

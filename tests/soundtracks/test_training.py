@@ -157,7 +157,7 @@ def test_a_recipe_keeps_the_last_epoch_or_the_best(tmp_path):
 
 
 @pytest.mark.parametrize("keeps", ["best", "last"])
-def test_training_soundtracks_are_asked_once_where_they_choose_nothing(tmp_path, keeps):
+def test_training_soundtracks_are_scored_once_where_they_choose_nothing(tmp_path, keeps):
     table = soundtracks_table(6, n_val=0, n_test=2)
     outputs = run_soundtrack(tmp_path, table, recipe=replace(TINY, keeps=keeps))
     asked = ["val" in entry for entry in log_entries(outputs)]

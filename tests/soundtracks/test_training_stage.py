@@ -7,23 +7,14 @@ from soundtrack_files import labelled_files, write_images, write_labels
 
 from avlib.errors import DataError
 from avlib.io.checkpoints import load_metadata
-from avlib.soundtracks.training_soundtrack_study import (
-    SoundtrackTrainingSettings,
-    train_soundtrack_study,
-)
+from avlib.soundtracks.network_choice import Network
+from avlib.soundtracks.recipes import SoundtrackTraining, training_recipe
+from avlib.soundtracks.training import train_soundtrack
+from avlib.training.event_recognition import Outputs
 
 FOLDS = ["1", "1", "2", "2", "1", "2", "2", "2"]
-SETTINGS = {
-    "recipe": "small",
-    "network": "resnet18",
-    "pool": "full",
-    "width": 4,
-    "epochs": 2,
-    "batch_size": 4,
-    "learning_rate": None,
-    "seed": 1,
-    "device": "cpu",
-}
+NETWORK = Network(name="resnet18", pool="full", width=4)
+TRAINING = SoundtrackTraining(recipe="small", epochs=2, batch_size=4)
 
 
 def train(folder, files, fold="all", clips=None, **changes):
@@ -33,12 +24,15 @@ def train(folder, files, fold="all", clips=None, **changes):
         "log_path": folder / "log.jsonl",
         "metrics_path": folder / "metrics.json",
     }
-    train_soundtrack_study(
+    train_soundtrack(
         **write_labels(folder, files),
         packs=write_images(folder / "mel", files, **(clips or {}))["packs"],
         fold=fold,
-        settings=SoundtrackTrainingSettings(**SETTINGS | changes),
-        **outputs,
+        recipe=training_recipe(TRAINING.model_copy(update=changes)),
+        network=NETWORK,
+        seed=1,
+        device="cpu",
+        outputs=Outputs(**outputs),
     )
     return json.loads(outputs["metrics_path"].read_text()), outputs
 

@@ -1,14 +1,14 @@
-"""Rule score_pictures: frames and weights -> scores of every video by its pictures."""
+"""Rule score_videos: frames and weights -> visual scores of every video."""
 
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.soundtracks.picture_scores import score_pictures
+from avlib.soundtracks.video_scores import score_videos
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    score_pictures(
+    score_videos(
         events=Path(smk.input.events),
         classes=Path(smk.input.classes),
         packs=[Path(path) for path in smk.input.packs],

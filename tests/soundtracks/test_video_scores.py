@@ -1,4 +1,4 @@
-"""The stage that scores videos by their pictures."""
+"""The stage that scores videos by their frames."""
 
 import json
 
@@ -18,8 +18,8 @@ from avlib.extractors.omnivore.task import VisualEvents
 from avlib.io.packs import FrameStore
 from avlib.io.tables import read_table, write_table
 from avlib.io.weights import save_weights
-from avlib.soundtracks.picture_scores import load_picture_network, score_pictures
 from avlib.soundtracks.tables import SCORED_VIDEOS
+from avlib.soundtracks.video_scores import load_trained_omnivore, score_videos
 
 FPS = 8
 CLASSES = ["red", "green", "blue"]
@@ -77,7 +77,7 @@ def score(folder, pack, weights, rows=None, classes=CLASSES):
     folder.mkdir(exist_ok=True)
     write_table(events() if rows is None else rows, folder / "events.parquet", EVENTS)
     (folder / "classes.json").write_text(json.dumps({"class_id": classes}))
-    score_pictures(
+    score_videos(
         events=folder / "events.parquet",
         classes=folder / "classes.json",
         packs=[pack],
@@ -97,7 +97,7 @@ def test_scores_are_the_logarithms_of_the_probabilities_of_the_validation(
     assert table["video_id"].tolist() == ["video1", "video2", "video3", "video5"]
     assert table["split"].tolist() == ["val", "test", "test", "val"]
     assert table["class_id"].tolist() == [1, 2, 0, 2]
-    assert "1 videos have no pictures and no scores, video4 the first" in caplog.text
+    assert "1 videos have no frames and no scores, video4 the first" in caplog.text
     recipe = OMNIVORE_RECIPES["miniature"]
     rows = events()[events()["video_id"].isin(table["video_id"])]
     clip = {"clip_s": recipe.clip_s, "num_frames": 2, "crop": 16}
@@ -143,7 +143,7 @@ def test_what_cannot_be_scored_is_said_in_one_line(tmp_path, pack, weights):
     with pytest.raises(DataError, match="video3 has two events; a scored video has one label"):
         score(tmp_path, pack, weights, twice)
     unseen = events(split=["train", "val", "val", "val", "test", "val"])
-    with pytest.raises(DataError, match="no video of split test has pictures in the packs"):
+    with pytest.raises(DataError, match="no video of split test has frames in the packs"):
         score(tmp_path, pack, weights, unseen)
 
 
@@ -151,10 +151,10 @@ def test_weights_that_were_not_trained_here_are_refused(tmp_path, network):
     path = tmp_path / "model.safetensors"
     save_weights(path, network_weights(network), NOTED | {"recipe": "other"})
     with pytest.raises(CheckpointError, match="its recipe 'other' is not known; train it again"):
-        load_picture_network(path)
+        load_trained_omnivore(path)
     save_weights(path, network_weights(network), {})
     with pytest.raises(CheckpointError, match=r"no Omnivore trained here .'num_frames'"):
-        load_picture_network(path)
+        load_trained_omnivore(path)
     save_weights(path, {"lin.weight": torch.zeros(2, 2)}, NOTED)
     with pytest.raises(CheckpointError, match="no Omnivore trained here"):
-        load_picture_network(path)
+        load_trained_omnivore(path)
