@@ -1,16 +1,22 @@
 """Raw videos and published annotations to audio-visual models, metrics and a report."""
 
 import sys
+from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from avlib.errors import LockedError
 from avlib.io.lock import lock_folder
+from avlib.report.results import closing_lines
 
 min_version("9.27")
 
 
 configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
@@ -28,6 +34,11 @@ onstart:
         lock_folder(files.results)
     except LockedError as error:
         sys.exit(f"error: {error}")
+
+
+onsuccess:
+    for line in closing_lines(map(Path, sorted(workflow.dag.derived_targetfiles))):
+        logger.info(line)
 
 
 rule all:

@@ -1,0 +1,72 @@
+"""What a run found, in words: its last lines on the console, and the first page of the report."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from avlib.evaluation.headline import headline
+
+METRICS_FILES = ("*/test_metrics.json", "*/summary.json", "*/features/*/summary.json")
+NEXT = "figures and all results in one file: .venv/bin/snakemake --report report.html"
+
+
+def closing_lines(targets: Iterable[Path]) -> list[str]:
+    """Return what is to be said at the end of a run.
+
+    Args:
+        targets: files that the run was to make; metrics files among them are summarised, and
+            summaries beside them.
+    """
+    lines = []
+    for path, content in _summaries(targets).items():
+        lines += [f"{content['study']}: {path}", *(f"  {line}" for line in _lines(content))]
+    return [*lines, NEXT] if lines else []
+
+
+def front_page(results: Path) -> dict[str, list[str]]:
+    """Return the lines of the report's first page: the results of every study that has some.
+
+    Each line is a key: Snakemake shows keys as they are, and the values, which are empty, below.
+
+    Args:
+        results: folder of all results.
+    """
+    files = [path for pattern in METRICS_FILES for path in sorted(results.glob(pattern))]
+    page: dict[str, list[str]] = {}
+    for path, content in _summaries(files).items():
+        title = " ".join(str(content[key]) for key in ("study", "variant") if key in content)
+        for line in [*_lines(content), *_origins(content), f"in {path}"]:
+            page[f"{title} | {line}"] = []
+    return page or {"No study has come to its metrics yet.": []}
+
+
+def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
+    """Return the content of the metrics files and summaries among or beside `files`."""
+    beside = {
+        path if path.suffix == ".json" else path.with_name("summary.json"): None for path in files
+    }
+    found = {}
+    for path in beside:
+        if path.name in {"test_metrics.json", "summary.json"} and path.is_file():
+            found[path] = json.loads(path.read_text("utf-8"))
+    return {path: content for path, content in found.items() if "study" in content}
+
+
+def _lines(content: Mapping[str, Any]) -> list[str]:
+    if "extraction" not in content:
+        return headline(content)
+    counts = content["counts"]
+    left_out = {name: n for name, n in counts["videos"].items() if name != "ok"}
+    lines = [f"features of {counts['feature_files']} of {sum(counts['videos'].values())} videos"]
+    if left_out:
+        reasons = ", ".join(f"{n} {status}" for status, n in left_out.items())
+        lines.append(f"left out: {reasons}; manifest.parquet says why")
+    return lines
+
+
+def _origins(content: Mapping[str, Any]) -> list[str]:
+    """Return how the weights of each network were made."""
+    models = content.get("models", {})
+    entries = {name: entry["weights"] for name, entry in models.items() if "weights" in entry}
+    return [f"weights of {name}: {origin}" for name, origin in entries.items()]

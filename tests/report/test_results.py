@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from avlib.report.results import closing_lines, front_page
+
+METRICS = {
+    "study": "ave",
+    "metrics": {
+        "segment_accuracy": {"audio_visual": 0.969, "audio": 0.706},
+        "majority_share": {"audio_visual": 0.706, "audio": 0.706},
+    },
+    "counts": {
+        "videos_left_out": [{"video_id": "v", "left_out_by": "probe", "status": "no_audio"}]
+    },
+    "models": {"asf": {"weights": "trained", "sha256": "0"}},
+    "notes": ["audio has one prediction for everything"],
+}
+SUMMARY = {
+    "study": "custom",
+    "extraction": {},
+    "counts": {"videos": {"ok": 3, "unreadable": 2}, "feature_files": 3},
+}
+
+
+@pytest.fixture
+def results(tmp_path):
+    for name, content in {
+        "ave/test_metrics.json": METRICS,
+        "custom/features/asf/summary.json": SUMMARY,
+        "ave/model/tim/audio/metrics.json": {"accuracy": 0.5},
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_run_ends_with_its_numbers_what_was_left_out_and_where_the_file_is(results):
+    metrics = results / "ave/test_metrics.json"
+    lines = closing_lines([results / "ave/report/confusion.svg", metrics])
+    assert lines[0] == f"ave: {metrics}"
+    said = "\n".join(lines)
+    assert "audio-visual: segment accuracy 96.9 %, majority class 70.6 %" in said
+    assert "left out: 1 video (1 by probe, no_audio)" in said
+    assert "note: audio has one prediction for everything" in said
+    assert lines[-1].endswith("snakemake --report report.html")
+
+
+def test_features_are_counted_by_the_summary_beside_their_index(results):
+    lines = closing_lines([results / "custom/features/asf/index.parquet"])
+    assert "  features of 3 of 5 videos" in lines
+    assert "  left out: 2 unreadable; manifest.parquet says why" in lines
+
+
+def test_a_run_without_metrics_says_nothing():
+    assert closing_lines([Path("results/ave/manifest.parquet")]) == []
+
+
+def test_the_first_page_of_the_report_has_every_study_with_its_numbers(results):
+    page = front_page(results)
+    assert "ave | audio: segment accuracy 70.6 %, majority class 70.6 %" in page
+    assert "ave | weights of asf: trained" in page
+    assert "custom | features of 3 of 5 videos" in page
+    assert not any("model/tim" in line for line in page)
+
+
+def test_the_first_page_without_results_says_so(tmp_path):
+    assert front_page(tmp_path) == {"No study has come to its metrics yet.": []}
