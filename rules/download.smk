@@ -1,8 +1,8 @@
-"""Videos of published lists, fetched before the study that needs them; no target asks for it."""
+"""Download of videos of published lists, a separate step that no other target requires."""
 
 
 rule download_llp:
-    """LLP's clips, into the folder llp.videos; continues where it was interrupted."""
+    """Clips of LLP in the folder llp.videos; continues after an interruption."""
     input:
         lambda wildcards: valor.download_list(settings.llp),
     output:

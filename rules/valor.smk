@@ -1,8 +1,8 @@
-"""Event parsing: segment features, teachers and their labels, parsers, metrics and pictures."""
+"""Event parsing: segment features, teachers, pseudo labels, parsers, metrics and figures."""
 
 
 rule check_llp:
-    """The labels and all given folders can be used; what disagrees in them is counted."""
+    """Validate labels and given folders; count inconsistencies of the labels."""
     input:
         unpack(valor.label_files),
     output:
@@ -30,7 +30,7 @@ rule check_llp:
 
 
 rule write_tokenizer:
-    """Tokens of single bytes, for the narrow CLAP."""
+    """A tokenizer of single bytes, for the small CLAP."""
     output:
         vocabulary="results/{study}/model/clap/tokenizer/vocab.json",
         merges="results/{study}/model/clap/tokenizer/merges.txt",
@@ -51,7 +51,7 @@ rule write_tokenizer:
 
 
 rule train_small_network:
-    """A narrow network on rendered examples, in place of weights for the miniature."""
+    """A small network trained on rendered examples, for the miniature."""
     input:
         tokenizer=valor.small_tokenizer,
     output:
@@ -80,7 +80,7 @@ rule train_small_network:
 
 
 rule extract_segments:
-    """Features of one kind of a shard's videos in LLP's layout, one file a video."""
+    """Features of one kind of the videos of a shard in LLP's layout, one file per video."""
     input:
         manifest="results/{study}/probe/{shard}.parquet",
         checkpoint=valor.weights,
@@ -113,7 +113,7 @@ rule extract_segments:
 
 
 rule score_captions:
-    """What a teacher's features have of each class, by its captions."""
+    """Logits of segments and classes: features of a teacher compared with its captions."""
     input:
         unpack(valor.label_files),
         tables=valor.teacher_tables,
@@ -147,7 +147,7 @@ rule score_captions:
 
 
 rule make_pseudo_labels:
-    """A teacher's logits above thresholds, among the classes of the video: labels of segments."""
+    """Pseudo labels of segments: thresholded logits, gated by the weak labels."""
     input:
         unpack(valor.label_files),
         logits="results/{study}/logits/{modality}.npz",
@@ -172,7 +172,7 @@ rule make_pseudo_labels:
 
 
 rule train_parser:
-    """A variant on weak labels and those of the teachers; resumes where it was interrupted."""
+    """A variant trained on weak and pseudo labels; resumes after an interruption."""
     input:
         unpack(valor.label_files),
         tables=valor.parser_tables,
@@ -211,7 +211,7 @@ rule train_parser:
 
 
 rule parse_events:
-    """The answers of a variant for the test videos."""
+    """Predictions of a variant for the test videos."""
     input:
         unpack(valor.label_files),
         tables=valor.parser_tables,
@@ -242,7 +242,7 @@ rule parse_events:
 
 
 rule evaluate_llp:
-    """Events that a variant found in the test videos, and how well it found them."""
+    """Events of a variant in the test videos, and its metrics."""
     input:
         unpack(valor.label_files),
         predictions="results/{study}/{variant}/predictions.npz",
@@ -275,7 +275,7 @@ rule evaluate_llp:
 
 
 rule draw_parsed_events:
-    """Found and true events, second by second, of some test videos."""
+    """Predicted and annotated events of some test videos, second by second."""
     input:
         unpack(valor.label_files),
         predictions="results/{study}/{variant}/predictions.npz",
@@ -303,7 +303,7 @@ rule draw_parsed_events:
 
 
 rule summarise_variants:
-    """The scores of all variants side by side, and what they gain over the baseline."""
+    """The scores of all variants side by side, and their gain over the baseline."""
     input:
         valor.variant_metrics,
     output:

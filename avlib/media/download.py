@@ -9,10 +9,11 @@ import logging
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
@@ -129,7 +130,7 @@ def download_clips(
                     "llp.download, then start again: the run continues where it stopped"
                 )
     rows = [ledger[video_id] for video_id, _ in videos]
-    _say_what_is_missing(rows, folder)
+    _report(rows, folder)
     return rows
 
 
@@ -301,21 +302,22 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = kept[1] or getattr(error, "cause", None) or error.__cause__ or error.__context__
 
 
-def _say_what_is_missing(rows: Sequence[LedgerRow], folder: Path) -> None:
-    missing = [row for row in rows if row.status != "downloaded"]
-    if not missing:
-        return
-    if len(missing) == len(rows):
+def _report(rows: Sequence[LedgerRow], folder: Path) -> None:
+    """Log the number of videos of each status.
+
+    Raises:
+        DataError: if there is no clip.
+    """
+    counts = Counter(row.status for row in rows)
+    if not counts["downloaded"]:
         raise DataError(
             f"{folder}: none of {len(rows)} videos could be fetched, the last one because of: "
-            f"{missing[-1].message}; check the network and the section llp.download"
+            f"{rows[-1].message}; check the network and the section llp.download"
         )
-    logger.warning(
-        "%d of %d videos are missing: %d are gone, %d failed and are asked for by the next run; %s "
-        "says why",
-        len(missing),
+    logger.log(
+        logging.INFO if counts["downloaded"] == len(rows) else logging.WARNING,
+        "%d videos: %d downloaded, %d gone, %d failed (requested again by the next run); see %s",
         len(rows),
-        sum(row.status == "gone" for row in missing),
-        sum(row.status == "failed" for row in missing),
+        *(counts[status] for status in get_args(Status)),
         folder / LEDGER,
     )

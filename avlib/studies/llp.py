@@ -24,7 +24,7 @@ Thresholds = Annotated[tuple[Threshold, ...], Field(min_length=N_CLASSES, max_le
 
 
 class LlpFeatures(Section):
-    """Folders of `<video_id>.npy` as published, in place of features made here; null: made here."""
+    """Given folders of `<video_id>.npy` as published; null: extracted from the videos."""
 
     vggish: UserPath | None = Field(None, description="[10, 128] a video")
     res152: UserPath | None = Field(None, description="[80, 2048] a video")
@@ -34,7 +34,7 @@ class LlpFeatures(Section):
 
 
 class LlpCheckpoints(Section):
-    """Weights from outside; of the rendered videos narrow networks are trained where null."""
+    """Given weights; null: a small network is trained, for the miniature only."""
 
     vggish: UserPath | None = Field(None, description="vggish-10086976.pth")
     res152: UserPath | None = Field(None, description="ResNet-152 of torchvision")
@@ -47,20 +47,20 @@ class LlpCheckpoints(Section):
 
 
 class VisualTeacher(Section):
-    """CLIP, which says what each second shows."""
+    """CLIP, the teacher of visual events."""
 
     captions: Texts | None = Field(None, description="One a class; null: as published")
     thresholds: Thresholds | None = Field(
         None, description="Of its logits, one a class; null: as published"
     )
-    antialias: bool = Field(False, description="Smooth pictures before they shrink; not published")
+    antialias: bool = Field(False, description="Antialias frames when resizing; not as published")
     tokenizer: UserPath | None = Field(
         None, description="Folder of CLIP's vocab.json and merges.txt, for captions of one's own"
     )
 
 
 class AudioTeacher(Section):
-    """CLAP, which says what each second sounds like."""
+    """CLAP, the teacher of audio events."""
 
     backend: Literal["transformers", "laion_clap"] = Field(
         "transformers", description="laion_clap: the package itself, in a process of its own"
@@ -75,14 +75,14 @@ class AudioTeacher(Section):
 
 
 class Teachers(Section):
-    """What pseudo labels of segments come from."""
+    """The networks that pseudo labels are made with."""
 
     visual: VisualTeacher = VisualTeacher()
     audio: AudioTeacher = AudioTeacher()
 
 
 class PseudoLabels(Section):
-    """Segment labels of the teachers."""
+    """Pseudo labels of segments."""
 
     audio: UserPath | None = Field(None, description="Published folder; null: made by CLAP")
     visual: UserPath | None = Field(None, description="Published folder; null: made by CLIP")
@@ -114,14 +114,14 @@ class Llp(Study):
     source: Source = Field("miniature", description="Rendered by the workflow, or the paths below")
     labels: UserPath | None = Field(None, description="Folder of the six AVVP_*.csv")
     videos: UserPath | None = Field(None, description="Folder of <video_id>.mp4")
-    download: Download = Field(Download(), description="Of `videos`, if they are asked for")
+    download: Download = Field(Download(), description="Of `videos`, by the target download_llp")
     features: LlpFeatures = LlpFeatures()
     missing: Literal["error", "skip"] = Field(
-        "error", description="Videos that given folders lack stop the run, or are left out"
+        "error", description="Videos missing in given folders stop the run, or are left out"
     )
     vggish_sound: Literal["own_rate", "moviepy"] = Field(
         "own_rate",
-        description="moviepy: samples picked without a filter, as the published script makes wavs",
+        description="moviepy: decimated without a filter, as by the published script",
     )
     pseudo_labels: PseudoLabels = PseudoLabels()
     checkpoints: LlpCheckpoints = LlpCheckpoints()
@@ -148,7 +148,7 @@ class Llp(Study):
     def _package_has_weights(self) -> Self:
         if self.teachers.audio.backend == "laion_clap" and self.checkpoints.clap is None:
             raise ValueError(
-                "teachers.audio.backend laion_clap has networks of the published size alone; "
+                "teachers.audio.backend laion_clap has only networks of the published size; "
                 "give checkpoints.clap"
             )
         return self

@@ -3,6 +3,7 @@
 Inconsistencies are counted and listed, not corrected: published scores use the files unchanged.
 """
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -15,6 +16,10 @@ from avlib.io.atomic import write_json
 from avlib.valor.feature_folders import FeatureFolder, videos_with_files
 from avlib.valor.pseudo_labels import read_pseudo_labels
 
+logger = logging.getLogger(__name__)
+
+NAMES_LISTED = 10  # of missing videos
+
 
 def check_llp(
     labels: Mapping[str, Path],
@@ -24,7 +29,7 @@ def check_llp(
     skips_missing: bool,
     target: Path,
 ) -> None:
-    """Write a summary of the labels, if all given files can be used.
+    """Write a summary of the labels and given folders, if all of them can be used.
 
     Args:
         labels: label files by name: train, val, test, audio and visual.
@@ -41,19 +46,42 @@ def check_llp(
     dense = {modality: read_dense(labels[modality]) for modality in DENSE}
     video_ids = {split: [v.video_id for v in videos] for split, videos in splits.items()}
     everything = [video_id for ids in video_ids.values() for video_id in ids]
+    folders: dict[str, Any] = {}
     for kind, folder in features.items():
-        FeatureFolder(folder, kind, _wanted(everything, folder, skips_missing))
-    for folder in pseudo_labels.values():
-        read_pseudo_labels(folder, _wanted(video_ids["train"], folder, skips_missing))
+        there, folders[f"features.{kind}"] = count_files(folder, everything)
+        FeatureFolder(folder, kind, there if skips_missing else everything)
+    for modality, folder in pseudo_labels.items():
+        there, folders[f"pseudo_labels.{modality}"] = count_files(folder, video_ids["train"])
+        read_pseudo_labels(folder, there if skips_missing else video_ids["train"])
+    for name, counts in folders.items():
+        logger.info("%s: %s", name, counts)
     found = check_labels({split: splits[split] for split in ("val", "test")}, dense)
-    write_json(target, found | {"train": {"videos": len(splits["train"])}})
+    write_json(target, found | {"train": {"videos": len(splits["train"])}, "folders": folders})
 
 
-def _wanted(video_ids: Sequence[str], folder: Path, skips_missing: bool) -> Sequence[str]:
-    if not skips_missing:
-        return video_ids
-    there = videos_with_files(folder)
-    return [video_id for video_id in video_ids if video_id in there]
+def count_files(folder: Path, video_ids: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return the videos that have a file in a folder, and how many files there are.
+
+    Args:
+        folder: folder of `<video id>.npy`.
+        video_ids: videos that are looked for.
+
+    Returns:
+        The videos with a file; and `found`: number of `.npy` files; `used`: number of files of
+        `video_ids`; `left_out`: as `missing`, if any, the `count` of videos without a file and up
+        to NAMES_LISTED `names` of them; `passed_over`: number of files of other videos by suffix.
+    """
+    files = videos_with_files(folder)
+    there = [video_id for video_id in video_ids if video_id in files]
+    missing = [video_id for video_id in video_ids if video_id not in files]
+    others = len(files) - len(there)
+    left_out = {"missing": {"count": len(missing), "names": missing[:NAMES_LISTED]}}
+    return there, {
+        "found": len(files),
+        "used": len(there),
+        "left_out": left_out if missing else {},
+        "passed_over": {".npy": others} if others else {},
+    }
 
 
 def check_labels(

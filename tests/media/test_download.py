@@ -127,7 +127,7 @@ def test_a_video_that_ends_before_the_clip_leaves_none(site, tmp_path, caplog):
     assert (rows[1].status, rows[1].attempts) == ("failed", 1)
     assert rows[1].message == "the video has no frame from second 30 on"
     assert sorted(p.name for p in tmp_path.iterdir()) == [LEDGER, "there.mp4"]
-    assert "1 of 2 videos are missing: 0 are gone, 1 failed" in caplog.text
+    assert "2 videos: 1 downloaded, 0 gone, 1 failed" in caplog.text
 
 
 def test_a_clip_that_is_there_is_left_alone(site, tmp_path):

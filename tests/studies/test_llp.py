@@ -46,6 +46,18 @@ def test_what_disagrees_is_counted(files, tmp_path):
     assert content["splits"]["val"]["differing"] == ["_bbbbbbbbbb_30_40"]
 
 
+def test_files_of_a_given_folder_are_counted(files, tmp_path):
+    array = np.zeros((64, 5), np.float32)
+    folder = save(tmp_path / "clap", [VIDEO_IDS["train"], VIDEO_IDS["val"], "other"], array)
+    check(files, tmp_path, features={"clap": folder}, skips_missing=True)
+    assert json.loads((tmp_path / "labels.json").read_text())["folders"]["features.clap"] == {
+        "found": 3,
+        "used": 2,
+        "left_out": {"missing": {"count": 1, "names": [VIDEO_IDS["test"]]}},
+        "passed_over": {".npy": 1},
+    }
+
+
 def test_an_unknown_class_is_named_with_its_row(files, tmp_path):
     files["test"].write_text("filename\tevent_labels\ncc_cccccccc_30_40\tDogg\n")
     with pytest.raises(DataError, match=r"AVVP_test_pd\.csv: row 1: .*'Dogg'.*'Dog'"):

@@ -1,4 +1,4 @@
-"""Scenes of several things that are seen and heard at once, and what of LLP the miniature shows."""
+"""Scenes of several audible and visible things, and the classes of LLP that the miniature has."""
 
 from avlib.datasets.miniature.picture import Look, draw_scene
 from avlib.datasets.miniature.sound import Timbre
