@@ -1,1 +1,1 @@
-"""Kinetics-600 soundtracks: a ResNet on audio images, fused with the scores of the pictures."""
+"""Kinetics-600 soundtracks: a ResNet on audio images, and its fusion with visual scores."""

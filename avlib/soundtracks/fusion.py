@@ -57,7 +57,7 @@ def fuse_scores(
         predictions_target: as in `fuse`.
 
     Raises:
-        DataError: if scores, names and classes do not go together, no name is in both, or the
+        DataError: if scores, names and classes do not match, no name is in both, or the
             videos are too few to choose a weight.
     """
     num_classes = len(read_classes(classes))
