@@ -1,7 +1,8 @@
 """Stage make_events: annotation files of any known format to events, classes and splits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +12,6 @@ from avlib.datasets.tables import EVENTS
 from avlib.errors import ConfigError, DataError
 from avlib.io.atomic import write_json
 from avlib.io.tables import write_table
-
-PUBLISHED = {"vggsound": vggsound, "epic_sounds": epic_sounds, "epic_kitchens": epic_kitchens}
-# Classes of the published tables, by column; a table need not hold the last ones.
-PUBLISHED_CLASSES = {
-    "vggsound": {"class_id": 309},
-    "epic_sounds": {"class_id": 44},
-    "epic_kitchens": {"verb_class": 97, "noun_class": 300},
-}
 
 
 @dataclass(frozen=True)
@@ -40,36 +33,14 @@ def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
     """Return the events of annotation files.
 
     Args:
-        dataset: ave, csv, vggsound, epic_sounds or epic_kitchens.
+        dataset: name of the format, a key of READERS.
         files: `annotations` (ave, csv), and a file for each split (all but csv).
 
     Raises:
         ConfigError: if the files that the format needs are not given.
         DataError: if a file is wrong; the message names its row.
     """
-    if dataset == "ave":
-        return _read_ave(files)
-    if dataset == "csv":
-        if "annotations" not in files:
-            raise ConfigError("annotation_format csv needs annotations, a CSV file of events")
-        table = custom.read_events(files["annotations"])
-        classes = {"class_id": sorted(set(table["label"]))}
-    else:
-        lists = {split: path for split, path in files.items() if split != "annotations"}
-        if not lists:
-            raise ConfigError(f"annotation_format {dataset} needs splits, a table for each")
-        tables = [PUBLISHED[dataset].read_events(path, split) for split, path in lists.items()]
-        table = pd.concat(tables, ignore_index=True)
-        classes = {
-            column: [str(number) for number in range(count)]
-            for column, count in PUBLISHED_CLASSES[dataset].items()
-        }
-    pairs = table[["video_id", "split"]].drop_duplicates()
-    repeated = pairs[pairs["video_id"].duplicated()]
-    if len(repeated):
-        video_id, split = repeated.iloc[0]
-        raise DataError(f"{files[split]}: {video_id} is in another split, too; splits overlap")
-    return AnnotatedEvents(table, classes, list(pairs.itertuples(index=False, name=None)))
+    return READERS[dataset](files)
 
 
 def _read_ave(files: Mapping[str, Path]) -> AnnotatedEvents:
@@ -78,6 +49,72 @@ def _read_ave(files: Mapping[str, Path]) -> AnnotatedEvents:
     splits = ave.read_splits(lists, annotations)
     names = ave.class_names(annotations)
     return AnnotatedEvents(ave.events(splits, names), {"class_id": names}, ave.video_splits(splits))
+
+
+def _read_csv(files: Mapping[str, Path]) -> AnnotatedEvents:
+    if "annotations" not in files:
+        raise ConfigError("annotation_format csv needs annotations, a CSV file of events")
+    table = custom.read_events(files["annotations"])
+    return _in_one_split_each(table, {"class_id": sorted(set(table["label"]))}, files)
+
+
+def _read_published(
+    files: Mapping[str, Path],
+    *,
+    name: str,
+    read_split: Callable[[Path, str], pd.DataFrame],
+    class_counts: Mapping[str, int],
+) -> AnnotatedEvents:
+    """Return the events of one published table a split.
+
+    Args:
+        files: the tables by split.
+        name: of the format, for messages.
+        read_split: returns the events of a table.
+        class_counts: number of classes of each column; a table need not hold the last ones.
+    """
+    lists = {split: path for split, path in files.items() if split != "annotations"}
+    if not lists:
+        raise ConfigError(f"annotation_format {name} needs splits, a table for each")
+    table = pd.concat([read_split(path, s) for s, path in lists.items()], ignore_index=True)
+    classes = {column: list(map(str, range(count))) for column, count in class_counts.items()}
+    return _in_one_split_each(table, classes, files)
+
+
+def _in_one_split_each(
+    table: pd.DataFrame, classes: Mapping[str, Sequence[str]], files: Mapping[str, Path]
+) -> AnnotatedEvents:
+    """Return events after checking that no video is in two splits."""
+    pairs = table[["video_id", "split"]].drop_duplicates()
+    repeated = pairs[pairs["video_id"].duplicated()]
+    if len(repeated):
+        video_id, split = repeated.iloc[0]
+        raise DataError(f"{files[split]}: {video_id} is in another split, too; splits overlap")
+    return AnnotatedEvents(table, classes, list(pairs.itertuples(index=False, name=None)))
+
+
+READERS: Mapping[str, Callable[[Mapping[str, Path]], AnnotatedEvents]] = {
+    "ave": _read_ave,
+    "csv": _read_csv,
+    "vggsound": partial(
+        _read_published,
+        name="vggsound",
+        read_split=vggsound.read_events,
+        class_counts={"class_id": 309},
+    ),
+    "epic_sounds": partial(
+        _read_published,
+        name="epic_sounds",
+        read_split=epic_sounds.read_events,
+        class_counts={"class_id": 44},
+    ),
+    "epic_kitchens": partial(
+        _read_published,
+        name="epic_kitchens",
+        read_split=epic_kitchens.read_events,
+        class_counts={"verb_class": 97, "noun_class": 300},
+    ),
+}
 
 
 def make_events(
