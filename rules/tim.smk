@@ -49,6 +49,7 @@ rule make_queries:
         mem_mb=2_000,
         runtime=30,
     params:
+        dataset=media.dataset,
         code=code_fingerprint("avlib.tim.plan"),
     script:
         "../workflow_scripts/make_queries.py"

@@ -8,4 +8,8 @@ from avlib.tim.plan import make_queries
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    make_queries({name: Path(path) for name, path in smk.input.items()}, Path(smk.output[0]))
+    make_queries(
+        smk.params.dataset,
+        {name: Path(path) for name, path in smk.input.items()},
+        Path(smk.output[0]),
+    )

@@ -22,11 +22,14 @@ class AnnotatedEvents:
         table: of kind EVENTS.
         classes: names by number, for each column of class numbers that the dataset has.
         video_splits: each (video_id, split) once.
+        segments: of kind EVENTS, a row for each second that is to be classified; None if the data
+            set is not annotated by the second.
     """
 
     table: pd.DataFrame
     classes: Mapping[str, Sequence[str]]
     video_splits: Sequence[tuple[str, str]]
+    segments: pd.DataFrame | None = None
 
 
 def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
@@ -46,9 +49,23 @@ def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
 def _read_ave(files: Mapping[str, Path]) -> AnnotatedEvents:
     annotations = ave.read_annotations(files["annotations"])
     lists = {split: path for split, path in files.items() if split != "annotations"}
-    splits = ave.read_splits(lists, annotations)
+    return by_the_second(annotations, ave.read_splits(lists, annotations))
+
+
+def by_the_second(annotations: Sequence[ave.Annotation], splits: ave.Splits) -> AnnotatedEvents:
+    """Return the events and segments of a data set of ten-second videos, such as AVE.
+
+    Args:
+        annotations: all of them; the order of their labels decides the class numbers.
+        splits: the annotations of each split.
+    """
     names = ave.class_names(annotations)
-    return AnnotatedEvents(ave.events(splits, names), {"class_id": names}, ave.video_splits(splits))
+    return AnnotatedEvents(
+        ave.events(splits, names),
+        {"class_id": names},
+        ave.video_splits(splits),
+        ave.segments(splits, names),
+    )
 
 
 def _read_csv(files: Mapping[str, Path]) -> AnnotatedEvents:

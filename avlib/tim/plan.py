@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avlib.datasets import ave
+from avlib.datasets.events import read_events
+from avlib.errors import ConfigError
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.tables import read_table, write_table
 from avlib.tim.queries import join_queries, queries_of_segments
@@ -19,19 +21,21 @@ from avlib.tim.windows import build_windows
 logger = logging.getLogger(__name__)
 
 
-def make_queries(files: Mapping[str, Path], target: Path) -> None:
+def make_queries(dataset: str, files: Mapping[str, Path], target: Path) -> None:
     """Write the queries of all splits as a table.
 
     Args:
+        dataset: format of the annotations, as `read_events` takes it.
         files: `annotations`, and a list for each split.
         target: table of kind QUERIES to write.
 
     Raises:
+        ConfigError: if the data set is not annotated by the second.
         DataError: if a file is wrong; the message names its row.
     """
-    annotations = ave.read_annotations(files["annotations"])
-    lists = {split: path for split, path in files.items() if split != "annotations"}
-    segments = ave.segments(ave.read_splits(lists, annotations), ave.class_names(annotations))
+    segments = read_events(dataset, files).segments
+    if segments is None:
+        raise ConfigError(f"{dataset}: the annotations are not by the second, as these queries are")
     write_table(join_queries(queries_of_segments(segments)), target, QUERIES)
 
 
