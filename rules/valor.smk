@@ -79,6 +79,44 @@ rule train_small_network:
         "../workflow_scripts/train_small_network.py"
 
 
+rule extract_frame_segments:
+    """Features of the kinds that see the same frames, which are decoded once for all of them."""
+    input:
+        manifest="results/{study}/probe/{shard}.parquet",
+        checkpoints=valor.frame_weights,
+        weights=valor.checked_frame_weights,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        expand(
+            "results/{{study}}/features/{kind}/shards/{{shard}}.parquet",
+            kind=valor.frame_kinds,
+        ),
+    log:
+        "logs/{study}/extract_frame_segments/{shard}.log",
+    benchmark:
+        "logs/{study}/extract_frame_segments/{shard}.tsv"
+    wildcard_constraints:
+        study=files.named(Llp),
+    retries: 1
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+        gpu=files.gpus,
+    params:
+        kinds=valor.frame_kinds,
+        extraction=valor.frame_extraction,
+        videos=media.video_list,
+        journals=valor.frame_journals,
+        folder="results/{study}/features",
+        frames="results/{study}/.cache/frames/{shard}",
+        code=valor.frame_code,
+    script:
+        "../workflow_scripts/extract_frame_segments.py"
+
+
 rule extract_segments:
     """Features of one kind of the videos of a shard in LLP's layout, one file per video."""
     input:
@@ -94,6 +132,7 @@ rule extract_segments:
         "logs/{study}/extract_segments/{kind}/{shard}.tsv"
     wildcard_constraints:
         study=files.named(Llp),
+        kind="|".join(valor.single_kinds),
     retries: 1
     conda:
         "../envs/avlib.yaml"

@@ -194,3 +194,17 @@ def test_features_of_a_study_of_soundtracks_are_refused():
         ask("extractors.weights", {}, study="k600", extractor="asf")
     with pytest.raises(ConfigError, match="ave has no such results; studies that do: k600, sounds"):
         ask("soundtracks.mel", {}, study="ave")
+
+
+def test_kinds_of_features_that_see_the_same_frames_are_made_by_one_job(tmp_path):
+    def kinds(llp):
+        config = load_config({"llp": llp})
+        return Workflow(config, results=Path("results"), rescan=False).valor.frame_kinds
+
+    assert kinds({}) == ["res152", "r2plus1d_18", "clip"]
+    assert kinds({"variants": ["han"]}) == ["res152", "r2plus1d_18"]
+    given = {"res152": str(tmp_path), "r2plus1d_18": str(tmp_path)}
+    assert kinds({"features": given}) == []  # CLIP is alone
+    official = {"source": "official", "labels": str(tmp_path), "videos": str(tmp_path)}
+    weights = {"res152": "res152.pth", "r2plus1d_18": "r2plus1d_18.pth"}
+    assert kinds(official | {"checkpoints": weights}) == ["res152", "r2plus1d_18"]

@@ -274,12 +274,12 @@ def extract_together(
     settings: Mapping[str, Mapping[str, Any]],
     frames: Path,
 ) -> None:
-    """Write the features of several extractors, which see the same frames, of a shard's videos.
+    """Write the features of several extractors of whole videos, which see the same frames.
 
     The frames of a video are decoded for the first extractor that needs them.
 
     Args:
-        files: inputs and outputs of each extractor, by its name.
+        files: inputs and outputs of each extractor, by its key in VIDEO_EXTRACTORS.
         settings: of each, as `Extractor.extract_shard` takes them.
         frames: folder for the frames; removed at the end.
 
@@ -289,5 +289,5 @@ def extract_together(
     from avlib.extractors.segments import shared_frames  # imports torch
 
     with shared_frames(frames):
-        for name, own in files.items():
-            EXTRACTORS[name].extract_shard(replace(own, frames=frames), settings[name], {})
+        for kind, own in files.items():
+            VIDEO_EXTRACTORS[kind].extract_shard(replace(own, frames=frames), settings[kind], {})

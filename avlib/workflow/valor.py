@@ -3,38 +3,27 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from avlib.datasets.llp import LABEL_FILES
 from avlib.errors import ConfigError
-from avlib.extractors.registry import COMMON_SETTINGS, VIDEO_EXTRACTORS
+from avlib.extractors.registry import VIDEO_EXTRACTORS
 from avlib.io.atomic import write_json
-from avlib.io.provenance import code_fingerprint
 from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.origins import Origin
 from avlib.studies.llp import Llp
 from avlib.valor.captions import PUBLISHED_TOKENS
 from avlib.valor.recipes import PARSER_RECIPES
-from avlib.workflow.study_files import StudyFiles, Wildcards
-from avlib.workflow.weights import WeightsFiles
+from avlib.workflow.segments import TEACHERS, SegmentFiles
+from avlib.workflow.study_files import Wildcards
 
-TEACHERS = {"audio": "clap_segments", "visual": "clip"}  # kind of the features that are compared
 MINIATURE_BATCH = 16  # videos; with 64 as published the few there are would make two steps an epoch
 
 
-class ParsingFiles:
-    """Event parsing; `wildcards.variant` names a parser, `wildcards.kind` a kind of feature."""
-
-    def __init__(self, files: StudyFiles, weights: WeightsFiles) -> None:
-        self.files, self.networks = files, weights
-
-    def study(self, wildcards: Wildcards) -> Llp:
-        """Return the job's study."""
-        return self.files.study(wildcards, Llp)
+class ParsingFiles(SegmentFiles):
+    """Event parsing; `wildcards.variant` names a parser."""
 
     # Labels
 
@@ -43,27 +32,15 @@ class ParsingFiles:
         files = self.study(wildcards).label_files(self.files.place(wildcards))
         return {name: str(path) for name, path in files.items()}
 
-    def given_folders(self, wildcards: Wildcards) -> dict[str, dict[str, str]]:
-        """Return the given folders of features by kind, and of pseudo labels by modality."""
-        return self.study(wildcards).given_folders()
-
     def skips_missing(self, wildcards: Wildcards) -> bool:
         """Return whether videos that given folders lack are left out."""
         return self.study(wildcards).skips_missing
 
-    # Features
+    def miniature_classes(self, wildcards: Wildcards) -> int:
+        """Return how many classes narrow networks are trained on."""
+        return self.study(wildcards).miniature.classes
 
-    def weights(self, wildcards: Wildcards) -> str:
-        """Return the weights that features of the job's kind are made with."""
-        return self._weights(wildcards, VIDEO_EXTRACTORS[wildcards.kind].network)
-
-    def _weights(self, wildcards: Wildcards, network: str) -> str:
-        (path,) = self.networks.paths(wildcards, network)  # given or trained, never random
-        return path
-
-    def checked(self, wildcards: Wildcards) -> list[str]:
-        """Return the report that says that given weights of the job's kind fit."""
-        return self.networks.checked(wildcards, VIDEO_EXTRACTORS[wildcards.kind].network)
+    # Teachers
 
     def teacher_weights(self, wildcards: Wildcards) -> str:
         """Return the weights of the job's teacher."""
@@ -75,69 +52,9 @@ class ParsingFiles:
         kind = TEACHERS[wildcards.modality]
         return self.networks.checked(wildcards, VIDEO_EXTRACTORS[kind].network)
 
-    def code(self, wildcards: Wildcards) -> str:
-        """Return the fingerprint of the code that decides the features of the job's kind."""
-        return code_fingerprint(VIDEO_EXTRACTORS[wildcards.kind].module)
-
-    def miniature_classes(self, wildcards: Wildcards) -> int:
-        """Return how many classes narrow networks are trained on."""
-        return self.study(wildcards).miniature.classes
-
-    def segment_extraction(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what decides the features of a kind, beside the videos and the weights."""
-        teachers = self.study(wildcards).teachers
-        own: dict[str, Callable[[], Any]] = {
-            "antialias": lambda: teachers.visual.antialias,
-            "sound": lambda: self.study(wildcards).vggish_sound,
-            "backend": lambda: self.backend(wildcards),
-        }
-        shared = {name: getattr(self.files.config, name) for name in COMMON_SETTINGS}
-        extractor = VIDEO_EXTRACTORS[wildcards.kind]
-        return shared | {name: own[name]() for name in extractor.settings}
-
-    def backend(self, wildcards: Wildcards) -> str:
-        """Return the package that runs CLAP.
-
-        Raises:
-            ConfigError: if it is not installed.
-        """
-        study = self.study(wildcards)
-        backend = study.teachers.audio.backend
-        if backend == "laion_clap" and find_spec("laion_clap") is None:
-            raise ConfigError(
-                f"{study.key('teachers')}.audio.backend: laion_clap is not installed; run "
-                "make laion-clap, or set transformers"
-            )
-        return backend
-
     def teacher_backend(self, wildcards: Wildcards) -> str:
         """Return the package that runs the job's teacher."""
         return self.backend(wildcards) if wildcards.modality == "audio" else "transformers"
-
-    def segment_journal(self, wildcards: Wildcards) -> str:
-        """Return the journal of a shard; another number of shards has others."""
-        name = f"{wildcards.kind}/{self.study(wildcards).shards}/{wildcards.shard}.jsonl"
-        return str(self.files.folder(wildcards) / ".cache" / "features" / name)
-
-    def is_given(self, wildcards: Wildcards, kind: str) -> bool:
-        """Say whether features of a kind came as a folder."""
-        return getattr(self.study(wildcards).features, kind, None) is not None
-
-    def kind_folder(self, wildcards: Wildcards, kind: str) -> str:
-        """Return the folder of the features of a kind."""
-        if self.is_given(wildcards, kind):
-            return self.given_folders(wildcards)["features"][kind]
-        return str(self.files.folder(wildcards) / "features" / kind)
-
-    def kind_tables(self, wildcards: Wildcards, kinds: Iterable[str]) -> dict[str, list[str]]:
-        """Return the indices of the features that are made here, by kind."""
-        return {
-            kind: self.files.shards(wildcards, f"features/{kind}/shards/{{}}.parquet")
-            for kind in kinds
-            if not self.is_given(wildcards, kind)
-        }
-
-    # Teachers
 
     def teacher_kind(self, wildcards: Wildcards) -> str:
         """Return the kind of the features that the job's teacher compares with captions."""

@@ -8,12 +8,13 @@ import torch
 from media_files import make_video
 
 from avlib.errors import DataError
+from avlib.extractors import segments
 from avlib.extractors.clap.network import ClapSizes
 from avlib.extractors.clap.weights import untrained_clap
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
 from avlib.extractors.clip.weights import untrained_clip
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS
+from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS, extract_together
 from avlib.extractors.resnet.network import R2Plus1d, ResNet
 from avlib.extractors.tables import FEATURES as FEATURE_TABLE
 from avlib.extractors.vggish.network import VGGish
@@ -84,6 +85,31 @@ def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
     assert found.video_ids == ["-whole"]
     assert found[0].shape == (FEATURE_KINDS[kind].rows, index["channels"]["-whole"])
     assert np.isfinite(found[0]).all()
+
+
+def test_extractors_of_the_same_frames_decode_a_video_once(tmp_path, videos, monkeypatch):
+    decoded, write_frames = [], segments.write_frames
+
+    def counted(video, folder):
+        decoded.append(video.name)
+        write_frames(video, folder)
+
+    monkeypatch.setattr(segments, "write_frames", counted)
+    kinds = ("res152", "r2plus1d_18", "clip")
+    (tmp_path / "single").mkdir()
+    files = {}
+    for kind in kinds:
+        (tmp_path / kind).mkdir()
+        files[kind] = shard(tmp_path / kind, videos, kind)
+    extract_together(files, dict.fromkeys(kinds, SETTINGS), tmp_path / "frames")
+    assert sorted(decoded) == ["broken.mp4"] * 3 + ["whole.mp4"]
+    assert not (tmp_path / "frames").exists()
+    for kind in kinds:
+        single = shard(tmp_path / "single", videos, kind)
+        VIDEO_EXTRACTORS[kind].extract_shard(single, SETTINGS, {})
+        for name in ("-whole.npy", "../index.parquet"):
+            assert (single.folder / name).read_bytes() == (files[kind].folder / name).read_bytes()
+        single.journal.unlink()
 
 
 def test_only_what_changed_is_made_again(tmp_path, videos):
