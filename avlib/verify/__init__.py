@@ -21,10 +21,9 @@ from avlib.verify.operations import Numerics
 
 # In this order: the keys that tell the cases of the first are in no case of another system.
 SYSTEMS = {
-    "valor": valor,
     "visual": visual,
 }
-REGISTERED = (auditory_slowfast, soundtracks, tim)  # importing them registered their operations
+REGISTERED = (auditory_slowfast, soundtracks, tim, valor)  # importing registered operations
 UNKNOWN = "not recognised"
 WIDTHS = ("<18", "<22", "<58", ">9", ">9", "<23")  # of the columns before the result
 

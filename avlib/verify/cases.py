@@ -169,7 +169,8 @@ def read_cases(path: Path, data: Path | None = None) -> list[Case]:
     if content.get("format") != 1:
         raise CaseError(f"{path}: format {content.get('format')!r}, expected 1")
     arrays = _read_arrays(path.parent / content["arrays"]) if "arrays" in content else {}
-    data = data or path.resolve().parents[2] / "data"
+    above = path.resolve().parents
+    data = data or above[min(2, len(above) - 1)] / "data"
     shared = {key: value for key, value in content.items() if key not in FILE_KEYS}
     cases: dict[str, Case] = {}
     for own in content.get("cases", [{"id": path.stem}]):

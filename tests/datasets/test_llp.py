@@ -1,8 +1,8 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_golden import contents
 
 from avlib.datasets.llp import (
     CLASSES,
@@ -207,6 +207,6 @@ def test_disagreements_are_told_by_video():
 
 
 def test_class_names_are_those_of_the_golden_rows():
-    golden = Path(__file__).parents[1] / "golden" / "valor" / "eval_chain.json"
-    records = json.loads(golden.read_text())["predicted_audio_records_first_videos"][0]
+    expected = contents("valor/eval_chain.json")["eval_chain"]["expected"]
+    records = expected["records/audio/0"]["value"]
     assert list(dict.fromkeys(record[3] for record in records)) == list(CLASSES)

@@ -1,9 +1,7 @@
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from golden.fill import fill_by_rule
+from tiny_golden import contents
 from torch import nn
 from torch.nn import functional
 
@@ -18,7 +16,6 @@ from avlib.valor.network import (
 from avlib.valor.recipes import PARSER_RECIPES
 from avlib.valor.weights import PARSERS, network_sizes
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "valor"
 SIZES = {
     "audio_dim": 6,
     "visual_dim": 8,
@@ -174,6 +171,6 @@ def test_weights_have_the_published_names_shapes_and_order(stem):
     recipe = PARSER_RECIPES[names.get(stem, "han")]
     with torch.device("meta"):
         model = PARSERS[recipe.network](**network_sizes(recipe))
-    golden = json.loads((GOLDEN / f"state_dict_{stem}.json").read_text())
+    golden = contents(f"valor/state_dict_{stem}.json")[f"state_dict_{stem}"]["expected"]
     found = [[name, list(tensor.shape)] for name, tensor in model.state_dict().items()]
-    assert found == [row[:2] for row in golden["tensors"]]
+    assert found == [row[:2] for row in golden["entries"]["value"]]

@@ -1,14 +1,12 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_golden import GOLDEN, contents
 
 from avlib.datasets.llp import CLASSES
 from avlib.errors import ConfigError, DataError
 from avlib.valor.captions import CLAP_CAPTIONS, CLIP_CAPTIONS, clap_tokens, clip_tokens
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "valor"
 
 
 def byte_symbols():
@@ -36,9 +34,9 @@ def roberta_tokenizer(tmp_path):
 
 
 def test_published_captions_need_no_tokenizer():
-    sidecar = json.loads((GOLDEN / "clip_vit_l14.json").read_text())
-    assert list(CLIP_CAPTIONS) == sidecar["captions"]
-    with np.load(GOLDEN / "clip_vit_l14.npz") as golden:
+    case = contents("valor/clip_vit_l14.json")["clip_vit_l14/tokens"]
+    assert list(CLIP_CAPTIONS) == case["inputs"]["captions"]["value"]
+    with np.load(GOLDEN / "valor/clip_vit_l14.npz") as golden:
         assert np.array_equal(clip_tokens(), golden["token_ids_77"])
 
 

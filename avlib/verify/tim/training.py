@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from avlib.tim.batches import WindowBatch
@@ -19,18 +18,15 @@ from avlib.tim.objective import (
 )
 from avlib.tim.recipes import TimRecipe
 from avlib.verify.cases import CaseError
+from avlib.verify.networks import (
+    Clipping,
+    OptimizerSettings,
+    ParameterGroup,
+    apply_settings,
+    parameter_groups,
+)
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
 from avlib.verify.tim.networks import NetworkSizes, RateArguments
-
-
-class OptimizerArguments(Arguments):
-    """Optimiser of all parameters alike."""
-
-    name: Literal["AdamW"]
-    lr: float
-    betas: list[float] = Field(default_factory=lambda: [0.9, 0.999])
-    eps: float = 1e-8
-    weight_decay: float
 
 
 class ScheduleArguments(Arguments):
@@ -46,9 +42,10 @@ class StepArguments(NetworkSizes):
     """Sizes and settings of a training; a null `gradient_clipping` or `schedule` is none."""
 
     dropout: float
-    optimizer: OptimizerArguments
+    optimizer: OptimizerSettings
     schedule: ScheduleArguments | None
-    gradient_clipping: float | None
+    parameter_groups: list[ParameterGroup] | None = None
+    gradient_clipping: Clipping
     lambda_audio: float
     lambda_drloc: float
     label_smoothing: float
@@ -72,14 +69,17 @@ def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
     if inputs.numerics.dtype not in (torch.float32, torch.float64):
         raise CaseError("nobody trains in less than float32")
     model = inputs.filled(arguments.build(arguments.dropout)).train()
-    settings = arguments.optimizer
-    optimizer = build_optimizer(model, rate=settings.lr, weight_decay=settings.weight_decay)
-    optimizer.param_groups[0].update(betas=tuple(settings.betas), eps=settings.eps)
+    optimizer = build_optimizer(model, rate=arguments.optimizer.lr, weight_decay=0.0)
+    apply_settings(optimizer, arguments.optimizer)
+    if arguments.parameter_groups is not None:
+        groups = parameter_groups(model, optimizer, arguments.parameter_groups)
+        optimizer.param_groups[:] = groups
     batches, draws = _batches(model, inputs), _draws(inputs)
     losses, norms = [], []
     rates = [arguments.rate(step) for step in range(len(batches) + 1)]
     for batch, drawn, rate in zip(batches, draws, rates, strict=False):
-        optimizer.param_groups[0]["lr"] = rate
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         found = train_step(
             model,
             optimizer,

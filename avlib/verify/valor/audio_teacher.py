@@ -1,16 +1,12 @@
-"""Golden cases of the audio teacher: log-mels, embeddings, feature maps and logits of a sound."""
+"""Operations of the audio teacher: log-mels, embeddings, feature maps and logits of a waveform."""
 
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from avlib.extractors.clap.embeddings import (
     ClapNetwork,
@@ -21,7 +17,7 @@ from avlib.extractors.clap.embeddings import (
 )
 from avlib.extractors.clap.laion import LaionClap
 from avlib.extractors.clap.log_mel import (
-    SAMPLE_RATE,
+    CLIP_FRAMES,
     chunk_ranges,
     fused_mels,
     log_mel,
@@ -31,83 +27,90 @@ from avlib.extractors.clap.log_mel import (
 )
 from avlib.extractors.clap.network import HTSAT_TINY, Clap
 from avlib.extractors.clap.weights import published_names, untrained_clap
-from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
-from avlib.verify.rule import rule_input
-from avlib.verify.tolerance import Tolerance
+from avlib.verify.cases import CaseError, Fill
+from avlib.verify.operations import Inputs, NetworkArguments, Numerics, Results, operation
 from avlib.verify.valor.rule_network import fill_published
-
-# Of a wave: two tones, of which the second rises, and noise.
-DEFAULTS = {"f0": 440.0, "f1": 300.0, "sw": 150.0, "amp": 1.0}
-MEL_STEP, SHRUNK_STEP = 40, 100  # distance of the frames that files hold
-LOGIT_SCALE = float(np.log(1 / 0.07))  # what the network begins with
+from avlib.verify.valor.visual_teacher import TeacherSizes, clap_sizes, taken_weights
 
 
-def clip(case: Case, numerics: Numerics) -> Iterator[Comparison]:
-    """Compare what a clip becomes, and how far its seconds fit some texts."""
-    c, golden = case.content, case.arrays
-    sound = _wave(c["waveform_parameters"])
-    network = _network(c["fill_seed"], numerics)
-    segments, features = clap_segments(network, sound), clap_map(network, sound)
-    given = (golden[name].astype(np.int64) for name in ("input_ids", "attention_mask"))
-    texts = text_embeddings(network, *given)
-    results: dict[str, NDArray[Any] | Tensor] = {
+class ClapArguments(NetworkArguments):
+    """Logarithm of the scale of the logits."""
+
+    logit_scale: float
+
+
+@operation("valor", "clap_clip")
+def clap_clip(arguments: ClapArguments, inputs: Inputs) -> Results:
+    """Return what a clip at 48 kHz becomes, and how well its seconds fit some texts.
+
+    `mel_segments/<second>` and `mel_full` are log-mels in decibels, of the clip stretched to ten
+    seconds the latter.
+    """
+    waveform = inputs["waveform"]
+    network = _network(inputs, arguments.logit_scale)
+    segments = clap_segments(network, waveform)
+    tokens, mask = (inputs[name].astype(np.int64) for name in ("input_ids", "attention_mask"))
+    texts = text_embeddings(network, tokens, mask)
+    full = stretched_mel(waveform)
+    return {
         "seg_embedding": segments,
         "text_embedding": texts,
         "logits": clap_logits(network, segments, texts),
-        "feature_map": features[c["selected_positions"]],
-        "feature_map_mean_over_positions": features.mean(axis=0),
-        "feature_map_mean_over_channels": features.mean(axis=1),
-        "mel_seg0": segment_mels(sound)[0, ::MEL_STEP],
-        "mel_full": stretched_mel(sound)[::MEL_STEP],
-        "longer": np.zeros(1),
+        "feature_map": clap_map(network, waveform),
+        **{f"mel_segments/{i}": mel for i, mel in enumerate(segment_mels(waveform))},
+        "mel_full": full,
+        "longer": [len(full) > CLIP_FRAMES],
     }
-    for name, result in results.items():
-        if name in golden:
-            yield compare(name, result, golden[name], _tolerance(case, name))
 
 
+class LongerArguments(ClapArguments):
+    """Settings of a clip of more than ten seconds.
+
+    Attributes:
+        numpy_seed: of numpy's legacy generator, which draws the starts of the chunks.
+        antialias: whether the log-mel is smoothed before it is shrunk.
+    """
+
+    numpy_seed: int
+    antialias: bool
+
+
+@operation("valor", "clap_longer_clip")
 @torch.inference_mode()
-def longer_clip(case: Case, numerics: Numerics) -> Iterator[Comparison]:
-    """Compare a sound of more than 10 s, which is shrunk and of which chunks are drawn."""
-    c, golden = case.content, case.arrays
-    sound = _wave(c["waveform_parameters"])
-    bands = log_mel(quantise(sound))
-    draws = np.random.RandomState(c["numpy_legacy_seed"])
-    starts = [int(draws.choice(r)) for r in chunk_ranges(len(bands))]
-    yield compare_exactly("chunk_starts", starts, golden["chunk_starts"].tolist())
-    first = "mel_chunks_first_frame"
-    yield compare(first, bands[starts], golden[first], _tolerance(case, first))
-    network = _network(c["fill_seed"], numerics)
-    for antialias in (True, False):
-        name = f"antialias_{str(antialias).lower()}"
-        if f"embedding_{name}" not in golden:
-            continue
-        draws = np.random.RandomState(c["numpy_legacy_seed"])
-        mels, is_longer = fused_mels(sound, draws.choice, antialias=antialias)
-        inputs = mels[None].to(network.device, network.dtype)
-        longer = torch.tensor([is_longer], device=network.device)
-        embedding, _ = network.listen(inputs, longer)
-        results = {f"mel_shrink_{name}": mels[0, ::SHRUNK_STEP], f"embedding_{name}": embedding}
-        for array, result in results.items():
-            yield compare(array, result, golden[array], _tolerance(case, array))
+def clap_longer_clip(arguments: LongerArguments, inputs: Inputs) -> Results:
+    """Return the embedding of a longer clip, its log-mel shrunk, and where its chunks start."""
+    waveform = inputs["waveform"]
+    bands = log_mel(quantise(waveform))
+    draws = np.random.RandomState(arguments.numpy_seed)
+    starts = [int(draws.choice(places)) for places in chunk_ranges(len(bands))]
+    network = _network(inputs, arguments.logit_scale)
+    draws = np.random.RandomState(arguments.numpy_seed)
+    mels, is_longer = fused_mels(waveform, draws.choice, antialias=arguments.antialias)
+    longer = torch.tensor([is_longer], device=network.device)
+    embedding, _ = network.listen(mels[None].to(network.device, network.dtype), longer)
+    return {
+        "chunk_starts": starts,
+        "chunk_first_frames": bands[starts],
+        "mel_shrunk": mels[0],
+        "embedding": embedding,
+    }
 
 
-def _wave(parameters: Mapping[str, Any]) -> NDArray[np.float32]:
-    n, seed = parameters.get("n", parameters.get("N")), parameters["seed"]
-    f0, f1, sweep, amplitude = (parameters.get(name, size) for name, size in DEFAULTS.items())
-    t = np.arange(n) / SAMPLE_RATE
-    low = 0.3 * np.sin(2 * np.pi * f0 * t)
-    rising = 0.2 * np.sin(2 * np.pi * (f1 + sweep * t) * t)
-    noise = 0.05 * rule_input("wave", (n,), seed).astype(np.float64)
-    return (amplitude * (low + rising + noise)).astype(np.float32)
+def _network(inputs: Inputs, logit_scale: float) -> ClapNetwork:
+    fill = inputs["weights"]
+    if not isinstance(fill, Fill):
+        raise CaseError("input 'weights': expected weights by rule")
+    key = (fill.seed, fill.gain, tuple(sorted(fill.scale.items())))
+    return _filled(key, logit_scale, inputs.numerics)
 
 
 @lru_cache(maxsize=1)  # cases share their weights
-def _network(seed: int, numerics: Numerics) -> ClapNetwork:
+def _filled(key: tuple[int, float, Any], logit_scale: float, numerics: Numerics) -> ClapNetwork:
+    seed, gain, scale = key
     network = untrained_clap(HTSAT_TINY, 0)
-    fill_published(network.model, seed, published_names(HTSAT_TINY))
+    fill_published(network.model, Fill(seed, gain, dict(scale)), published_names(HTSAT_TINY))
     with torch.no_grad():
-        network.model.logit_scale_a.fill_(LOGIT_SCALE)
+        network.model.logit_scale_a.fill_(logit_scale)
     if numerics.clap_backend == "laion_clap":
         return _of_the_package(network, numerics)
     return network.to(numerics.device, numerics.dtype)
@@ -123,11 +126,10 @@ def _of_the_package(network: Clap, numerics: Numerics) -> LaionClap:
         return LaionClap(checkpoint, numerics.device, numerics.dtype)
 
 
-def _tolerance(case: Case, array: str) -> Tolerance:
-    """Read the entries for embeddings, feature maps and log-mels in decibels, or one for all."""
-    given = case.content.get("tolerance", case.sidecar.get("tolerance"))
-    kinds = {"mel_": "mel_abs_db", "feature_map": "feature_map_abs", "": "embedding_abs"}
-    key = next(key for prefix, key in kinds.items() if re.match(prefix, array))
-    if isinstance(given, Mapping) and key in given:
-        return Tolerance(float(given[key]), 0.0)
-    return case.tolerance(array)
+@operation("valor", "clap_state_dict")
+def clap_state_dict(arguments: TeacherSizes, inputs: Inputs) -> Results:
+    """Return published names and shapes of the weights of CLAP."""
+    sizes = clap_sizes(arguments.sizes)
+    with torch.device("meta"):
+        state = Clap(sizes).model.state_dict()
+    return taken_weights(state, published_names(sizes))

@@ -1,105 +1,91 @@
-"""Golden cases of the parsing network: outputs, names of the weights, first weights by seed."""
+"""Operations on the parser: outputs, names of the weights, first weights by seed."""
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.valor.network import BaselineParser, EventParser, clap_time_map, pool_to_segments
+from avlib.valor.network import MOTION_DIM, EventParser, clap_time_map, pool_to_segments
 from avlib.valor.objective import EpochOrders
-from avlib.valor.weights import new_parser
-from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
-from avlib.verify.rule import fill_by_rule, rule_input
+from avlib.valor.weights import PARSERS, new_parser
+from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
 
-OWN_WEIGHT = "fc_av_att.weight"  # of this network and of no other that is verified here
-INPUTS = ("audio", "video_s", "video_st")
+INPUTS = ("audio", "visual", "motion")
 STREAMS = ("x_audio_in", "x_visual_in", "x_audio_out", "x_visual_out")
-VIDEOS = re.compile(r"\((\d+) videos")  # that an order is of
-BASELINE: dict[str, Any] = {
-    "hidden_dim": 512,
-    "nhead": 1,
-    "ff_dim": 512,
-    "num_layers": 1,
-    "norm_where": "post_norm",
-    "input_a_dim": 128,
-    "input_v_dim": 2048,
-}
 
 
-def sizes(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of the network that a configuration describes."""
-    renamed = {"input_a_dim": "audio_dim", "input_v_dim": "visual_dim"}
-    return {renamed.get(name, name): value for name, value in config.items()}
+class ParserSizes(NetworkArguments):
+    """Arguments of the network, under the names that `EventParser` has for them."""
+
+    network: Literal["valor", "han"] = "valor"
+    audio_dim: int
+    visual_dim: int
+    motion_dim: int = MOTION_DIM
+    hidden_dim: int
+    nhead: int
+    ff_dim: int
+    num_layers: int
+    norm_where: Literal["post_norm", "pre_norm"] = "post_norm"
+
+    def sizes(self) -> dict[str, Any]:
+        """Return the arguments of the network."""
+        fields = ParserSizes.model_fields.keys() - {"dtype", "network"}
+        return {name: getattr(self, name) for name in fields}
+
+    def build(self) -> EventParser:
+        """Return the network."""
+        return PARSERS[self.network](**self.sizes())
 
 
-def build(content: Mapping[str, Any]) -> EventParser:
-    """Return the network of a case: the baseline where it has no configuration."""
-    if "config" in content:
-        return EventParser(**sizes(content["config"]))
-    return BaselineParser(**sizes(BASELINE))
-
-
+@operation("valor", "forward")
 @torch.inference_mode()
-def forward(case: Case, numerics: Numerics) -> Iterator[Comparison]:
-    """Compare the outputs, and the streams before and after the encoder."""
-    model = build(case.content)
-    fill_by_rule(model, case.content["fill_seed"])
-    model.to(numerics.device, numerics.dtype).eval()
-    inputs = {
-        entry["name"]: torch.from_numpy(
-            rule_input(entry["name"], tuple(entry["shape"]), entry["seed"], entry["scale"])
-        ).to(numerics.device, numerics.dtype)
-        for entry in case.content["inputs"]
-    }
-    before = model.streams(*(pool_to_segments(inputs[name]) for name in INPUTS))
+def forward(arguments: ParserSizes, inputs: Inputs) -> Results:
+    """Return the outputs, and the streams before and after the encoder.
+
+    The features are those of files, which are pooled to segments.
+    """
+    model = inputs.filled(arguments.build()).eval()
+    before = model.streams(*(pool_to_segments(inputs.tensor(name)) for name in INPUTS))
     after = model.hat_encoder(*before)
-    results = model.parse(*after)._asdict()
-    results |= dict(zip(STREAMS, (*before, *after), strict=True))
-    for name, golden in case.own_arrays().items():
-        yield compare(name, results[name], golden, case.tolerance(name))
+    streams = dict(zip(STREAMS, (*before, *after), strict=True))
+    return model.parse(*after)._asdict() | streams
 
 
-def lists_network(content: Mapping[str, Any]) -> bool:
-    """Say whether an entry of a sidecar lists the weights of this network."""
-    rows = content.get("tensors")
-    return isinstance(rows, list) and any(row[0] == OWN_WEIGHT for row in rows)
-
-
-def state_dict(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare names, shapes, types and order of the weights, and how many there are."""
-    c = case.content
+@operation("valor", "state_dict")
+def state_dict(arguments: ParserSizes, inputs: Inputs) -> Results:
+    """Return names, shapes and types of the weights in their order, and how many there are."""
     with torch.device("meta"):
-        state = build(c).state_dict()
+        state = arguments.build().state_dict()
     entries = [
         [name, list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
         for name, tensor in state.items()
     ]
-    yield compare_exactly("tensors", entries, c["tensors"])
-    counts = {"n_tensors": len(state), "n_parameters": sum(t.numel() for t in state.values())}
-    for name, count in counts.items():
-        yield compare_exactly(name, count, c[name])
+    n_parameters = sum(tensor.numel() for tensor in state.values())
+    return {"entries": entries, "n_tensors": len(state), "n_parameters": n_parameters}
 
 
-def first_weights(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare the first weights of a seed, and the order of the first epoch."""
-    c = case.content
-    model, state = new_parser(c["seed"], **sizes(c["config"]))
-    yield compare_exactly("param_names", [n for n, _ in model.named_parameters()], c["param_names"])
-    digest = case.arrays[f"{case.id}__f64"]
-    yield compare("weights", digests(model, c["param_names"]), digest, case.tolerance("weights"))
-    golden = case.arrays[f"{case.id}_first_epoch_order"]
-    n_videos = VIDEOS.search(case.sidecar["what"])
-    order = EpochOrders(state, int(n_videos[1]) if n_videos else 10_000)(0)[: len(golden)]
-    yield compare_exactly("first_epoch_order", order.tolist(), golden.tolist())
+class FirstWeightsArguments(ParserSizes):
+    """Sizes, the seed of torch's generator, and how many videos there are in an epoch."""
+
+    torch_seed: int
+    n_videos: int
 
 
-def digests(model: nn.Module, names: list[str]) -> NDArray[np.float64]:
+@operation("valor", "first_weights")
+def first_weights(arguments: FirstWeightsArguments, inputs: Inputs) -> Results:
+    """Return digests of the first weights of a seed, and the order of the first epoch."""
+    seed = arguments.torch_seed
+    model, state = new_parser(seed, arguments.network, **arguments.sizes())
+    return {
+        "param_names": [name for name, _ in model.named_parameters()],
+        "digests": digests(model),
+        "first_epoch_order": EpochOrders(state, arguments.n_videos)(0),
+    }
+
+
+def digests(model: nn.Module) -> list[list[float]]:
     """Return sum, absolute sum, first and last value of each parameter: (P, 4)."""
-    return np.array([_digest(model.get_parameter(name)) for name in names])
+    return [_digest(parameter) for _, parameter in model.named_parameters()]
 
 
 def _digest(parameter: Tensor) -> list[float]:
@@ -107,6 +93,11 @@ def _digest(parameter: Tensor) -> list[float]:
     return [float(x) for x in (values.sum(), values.abs().sum(), values[0], values[-1])]
 
 
-def time_map(case: Case, _: Numerics) -> Iterator[Comparison]:
-    """Compare what takes the time bins of an audio map to segments."""
-    yield compare("P", clap_time_map(), case.arrays["P"], case.tolerance("P"))
+class NoArguments(Arguments):
+    """None."""
+
+
+@operation("valor", "clap_time_map")
+def time_map(arguments: NoArguments, inputs: Inputs) -> Results:
+    """Return what takes the time bins of an audio map to segments."""
+    return {"P": clap_time_map()}

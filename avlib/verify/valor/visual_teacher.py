@@ -1,50 +1,95 @@
-"""Golden cases of the visual teacher: embeddings of pictures and captions, and their logits."""
+"""Operations of the visual teacher: embeddings of images and captions, and their logits."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
-from avlib.extractors.clip.network import VIT_L_14, Clip
+from avlib.extractors.clap.network import ClapSizes
+from avlib.extractors.clip.network import VIT_L_14, Clip, ClipSizes
 from avlib.extractors.clip.weights import openai_names
 from avlib.io.renaming import Renaming, without_weights
-from avlib.valor.captions import PUBLISHED_TOKENS, clip_tokens
-from avlib.verify.golden import Case, Comparison, Numerics, compare, compare_exactly
-from avlib.verify.rule import rule_input
+from avlib.valor.captions import clip_tokens
+from avlib.verify.cases import CaseError
+from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
+from avlib.verify.valor.networks import NoArguments
 from avlib.verify.valor.rule_network import fill_published
 
-# Prefix of the arrays; by which names the weights were drawn, and the scale that was left alone.
-NAMINGS = {
-    "hf": (Renaming({}), 2.6592),
-    "openclip": (
-        openai_names(VIT_L_14.vision.depth, VIT_L_14.text.depth),
-        math.log(1 / 0.07),
-    ),
-}
+Names = Literal["huggingface", "openai"]
 
 
+def _renaming(names: Names, sizes: ClipSizes) -> Renaming:
+    if names == "huggingface":
+        return Renaming({})
+    return openai_names(sizes.vision.depth, sizes.text.depth)
+
+
+class ClipArguments(NetworkArguments):
+    """By which names the weights are drawn, and the logarithm of the scale of the logits."""
+
+    names: Names
+    logit_scale: float
+
+
+@operation("valor", "clip_embeddings")
 @torch.inference_mode()
-def clip(case: Case, numerics: Numerics) -> Iterator[Comparison]:
-    """Compare tokens, and embeddings and logits for each naming that the case has."""
-    c, golden = case.content, case.arrays
-    captions = c["captions"]
-    if PUBLISHED_TOKENS.keys() >= set(captions):
-        tokens = clip_tokens(captions).tolist()
-        yield compare_exactly("token_ids_77", tokens, golden["token_ids_77"].tolist())
-    (given,) = (entry for entry in c["inputs"] if entry["name"] == "pixels")
-    drawn = rule_input("pixels", tuple(given["shape"]), given["seed"], given.get("scale", 1.0))
-    images = torch.from_numpy(drawn).to(numerics.device, numerics.dtype)
-    chosen = c.get("caption_indices_used_for_text_arrays", range(len(captions)))
-    tokens = torch.from_numpy(golden["token_ids_77"][list(chosen)]).long().to(numerics.device)
+def clip_embeddings(arguments: ClipArguments, inputs: Inputs) -> Results:
+    """Return embeddings of images and of tokens of captions, and their logits, of ViT-L/14."""
     network = without_weights(lambda: Clip(VIT_L_14))
-    for prefix, (naming, logit_scale) in NAMINGS.items():
-        if f"{prefix}_image" not in golden:
-            continue
-        fill_published(network.model, c["fill_seed"], naming)
-        network.model.logit_scale.fill_(logit_scale)
-        network.to(numerics.device, numerics.dtype)
-        image, text = network.image_embeddings(images), network.text_embeddings(tokens)
-        results = {"image": image, "text": text, "logits_per_image": network.logits(image, text)}
-        for name, result in results.items():
-            array = f"{prefix}_{name}"
-            yield compare(array, result, golden[array], case.tolerance(array))
+    fill_published(network.model, inputs["weights"], _renaming(arguments.names, VIT_L_14))
+    network.model.logit_scale.fill_(arguments.logit_scale)
+    network.to(inputs.numerics.device, inputs.numerics.dtype)
+    image = network.image_embeddings(inputs.tensor("images"))
+    text = network.text_embeddings(inputs.tensor("token_ids").long())
+    return {"image": image, "text": text, "logits_per_image": network.logits(image, text)}
+
+
+@operation("valor", "caption_tokens")
+def tokens_of_captions(arguments: NoArguments, inputs: Inputs) -> Results:
+    """Return the padded tokens of captions."""
+    return {"token_ids": clip_tokens(inputs["captions"])}
+
+
+class TeacherSizes(Arguments):
+    """Sizes of a network, by the fields of the class that the library has for them."""
+
+    sizes: dict[str, Any]
+
+
+class ClipWeightArguments(TeacherSizes):
+    """Sizes, and which names of the weights."""
+
+    names: Names
+
+
+@operation("valor", "clip_state_dict")
+def clip_state_dict(arguments: ClipWeightArguments, inputs: Inputs) -> Results:
+    """Return published names and shapes of the weights of CLIP."""
+    try:
+        sizes = TypeAdapter(ClipSizes).validate_python(arguments.sizes)
+    except ValidationError as error:
+        raise CaseError(f"argument sizes: {error}") from error
+    with torch.device("meta"):
+        state = Clip(sizes).model.state_dict()
+    return taken_weights(state, _renaming(arguments.names, sizes))
+
+
+def clap_sizes(given: Mapping[str, Any]) -> ClapSizes:
+    """Return the sizes of CLAP.
+
+    Raises:
+        CaseError: if one is unknown, missing or of another type.
+    """
+    try:
+        return TypeAdapter(ClapSizes).validate_python(given)
+    except ValidationError as error:
+        raise CaseError(f"argument sizes: {error}") from error
+
+
+def taken_weights(state: Mapping[str, Tensor], renaming: Renaming) -> dict[str, Any]:
+    """Return the published names and shapes of the weights that a network takes from a file."""
+    published = renaming.published(dict(state))
+    shapes = {name: list(tensor.shape) for name, tensor in published.items()}
+    return {"names": sorted(shapes), "shapes": shapes, "n_tensors": len(shapes)}
