@@ -62,6 +62,41 @@ def test_the_doctor_tells_whether_a_checkpoint_fits_its_preset(config, capsys):
     assert main(["doctor", "--configfile", overlay]) == 0
 
 
+def test_the_doctor_says_of_a_file_that_is_no_checkpoint_so(config, capsys):
+    Path("notes.txt").write_text("no weights at all\n" * 20)
+    overlay = config(
+        "custom: {checkpoints: {asf: notes.txt}}\n"
+        "k600: {checkpoints: {soundtrack: notes.txt}}\n"
+        "ave: {checkpoints: {omnivore: notes.txt, tim: notes.txt}}\n"
+        "llp: {checkpoints: {vggish: notes.txt, parsers: {valor: notes.txt}}}"
+    )
+    assert main(["doctor", "--configfile", overlay]) == 1
+    problems = [x for x in capsys.readouterr().out.splitlines() if x.startswith("PROBLEM")]
+    assert len(problems) == 6
+    assert all("notes.txt" in problem for problem in problems)
+
+
+def test_the_doctor_reads_tables_and_folders_as_a_run_does(config, capsys):
+    Path("empty").mkdir()
+    Path("videos").mkdir()
+    Path("videos/a.mp4").touch()
+    Path("events.csv").write_text("video_id,start,stop_s,label\na,0,1,dog\n")
+    overlay = config(
+        "custom: {videos: videos, annotations: events.csv, checkpoints: {asf: untrained}}\n"
+        "sounds: {folder: empty}"
+    )
+    assert main(["doctor", "--configfile", overlay]) == 1
+    said = capsys.readouterr().out
+    assert "PROBLEM  events.csv: " in said
+    assert "PROBLEM  sounds.folder: empty is an empty folder" in said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_the_doctor_looks_for_the_gpu_that_is_asked_for(config, capsys):
+    assert main(["doctor", "--configfile", config("device: cuda")]) == 1
+    assert "PROBLEM  device: cuda, but torch finds no GPU" in capsys.readouterr().out
+
+
 def test_the_doctor_names_a_wrong_key(config, capsys):
     assert main(["doctor", "--configfile", config("custom: {video: x}")]) == 1
     assert "did you mean custom.videos?" in capsys.readouterr().out

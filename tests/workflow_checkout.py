@@ -2,11 +2,20 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+WORKFLOW = ("avlib", "rules", "workflow_scripts", "profiles", "configs", "envs", "schemas")
+
+EMPTY_OUTPUTS = """
+from pathlib import Path
+
+for path in map(Path, snakemake.output):
+    path.touch() if path.suffix else path.mkdir(parents=True)
+"""
 
 
 class Checkout:
@@ -16,20 +25,24 @@ class Checkout:
         folder: where results go.
         overlay: text of the overlay.
         target: what a run is asked for; None for what `make ave` makes.
+        root: checkout whose Snakefile runs.
     """
 
-    def __init__(self, folder: Path, overlay: str, target: str | None = None) -> None:
-        self.folder, self.target = folder, target
+    def __init__(
+        self, folder: Path, overlay: str, target: str | None = None, root: Path = ROOT
+    ) -> None:
+        self.folder, self.target, self.root = folder, target, root
         (folder / "overlay.yaml").write_text(overlay)
 
     def command(self, *config: str, target: str | None = None) -> list[str]:
         snakemake = [sys.executable, "-m", "snakemake", "--cores", "2"]
-        snakemake += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
-        snakemake += ["--workflow-profile", str(ROOT / "profiles" / "default")]
-        snakemake += ["--configfile", str(ROOT / "config.yaml"), str(self.folder / "overlay.yaml")]
+        snakemake += ["--snakefile", str(self.root / "Snakefile"), "--directory", str(self.folder)]
+        snakemake += ["--workflow-profile", str(self.root / "profiles" / "default")]
+        overlays = [str(self.root / "config.yaml"), str(self.folder / "overlay.yaml")]
+        snakemake += ["--configfile", *overlays]
         snakemake += ["--config", *config] if config else []
         wanted = target or self.target
-        return [*snakemake, "--", *([wanted] if wanted else [])]
+        return [*snakemake, "--", *(wanted.split() if wanted else [])]
 
     def run(self, *config: str, target: str | None = None) -> subprocess.CompletedProcess[str]:
         command = self.command(*config, target=target)
@@ -50,3 +63,50 @@ class Checkout:
             for path in sorted(results.rglob("*"))
             if path.is_file() and not any(part.startswith(".") for part in path.parts)
         }
+
+
+class EditedCheckout(Checkout):
+    """A copy of the workflow, to edit, whose jobs do nothing but write empty outputs.
+
+    Args:
+        folder: where the copy and its results go.
+        overlay: text of the overlay.
+        target: what a run is asked for.
+    """
+
+    def __init__(self, folder: Path, overlay: str, target: str | None = None) -> None:
+        root = folder / "checkout"
+        ignored = shutil.ignore_patterns("__pycache__")
+        for name in WORKFLOW:
+            shutil.copytree(ROOT / name, root / name, ignore=ignored)
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy(ROOT / name, root / name)
+        for script in (root / "workflow_scripts").glob("*.py"):
+            script.write_text(EMPTY_OUTPUTS)
+        super().__init__(folder, overlay, target, root)
+
+    def run(self, *config: str, target: str | None = None) -> subprocess.CompletedProcess[str]:
+        # Snakemake imports the copy of avlib, which lies in its working directory.
+        command = self.command(*config, target=target)
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace the first `old` in a file of the copy."""
+        path = self.root / name
+        text = path.read_text()
+        assert old in text, f"{name} lacks {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+    def planned(self) -> set[tuple[str, str]]:
+        """Return rule and first output of each job that a run would do; targets have no output."""
+        command = self.command()
+        command.insert(command.index("--cores"), "--dry-run")
+        run = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout + run.stderr
+        blocks = re.split(r"\n(?=(?:local)?rule \w+:\n)", run.stdout + run.stderr)[1:]
+        found = set()
+        for block in blocks:
+            output = re.search(r"^    output: ([^,\n]+)", block, re.MULTILINE)
+            if output:
+                found.add((block.split("rule ")[1].split(":")[0], output[1]))
+        return found

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import yaml
 from avlib.doctor import read_config
 from avlib.errors import ConfigError
 from avlib.schemas import schemas
-from avlib.studies import Config, load_config
+from avlib.studies import Config, config_hash, load_config
+from avlib.studies.base import Place
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,6 +91,62 @@ def test_a_wrong_key_is_named_in_one_line(values, message):
 )
 def test_features_and_recipes_that_go_together_are_accepted(ave):
     assert load_config({"ave": ave}).ave.features == ave.get("features", "omnivore_asf")
+
+
+def test_every_study_has_a_name_which_is_by_default_that_of_its_section():
+    config = Config()
+    assert list(config.sections) == list(config.studies)
+    assert all(study.section == section for section, study in config.sections.items())
+    other = load_config({"ave": {"name": "ave_again"}})
+    assert "ave_again" in other.studies and "ave" not in other.studies
+    assert other.ave.key("videos") == "ave.videos"
+
+
+@pytest.mark.parametrize(
+    ("values", "chosen"),
+    [
+        ({}, ["ave"]),
+        ({"seed": 1}, ["ave"]),
+        ({"llp": {"shards": 4}}, ["llp"]),
+        ({"sounds": {"folder": "x"}}, ["sounds"]),
+        ({"custom": {"name": "mine", "videos": "x"}}, ["custom"]),
+        ({"ave": {"shards": 8}, "k600": {"shards": 8}}, ["ave", "k600"]),
+    ],
+)
+def test_a_run_without_a_target_makes_the_studies_that_are_configured(values, chosen):
+    assert [study.section for study in load_config(values).chosen] == chosen
+
+
+def test_another_name_is_another_configuration():
+    first, second = load_config({}), load_config({"ave": {"name": "other"}})
+    assert config_hash(first, "ave") != config_hash(second, "other")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "key"),
+    [
+        ("ave", {"source": "official", "videos": ".", "annotations": "gone"}, "ave.annotations"),
+        ("custom", {"videos": "gone"}, "custom.videos"),
+        ("custom", {"sound": "gone"}, "custom.sound"),
+        (
+            "custom",
+            {"name": "mine", "videos": ".", "annotation_format": "epic_sounds"}
+            | {"splits": {"train": "gone"}},
+            "custom.splits.train",
+        ),
+        ("k600", {"source": "official", "videos": "gone"}, "k600.videos"),
+        ("k600", {"source": "official", "videos": ".", "classes": "gone"}, "k600.classes"),
+        ("llp", {"source": "official", "labels": "gone", "videos": "."}, "llp.labels"),
+        ("sounds", {"folder": "gone"}, "sounds.folder"),
+        ("sounds", {"folder": ".", "table": "gone"}, "sounds.table"),
+    ],
+)
+def test_a_message_about_a_path_names_its_whole_key(section, values, key, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = load_config({section: values}).sections[section]
+    with pytest.raises(ConfigError, match=rf"^{re.escape(key)}: .*gone") as error:
+        study.list_videos(Place(tmp_path, seed=0))
+    assert "\n" not in str(error.value)
 
 
 def test_a_leading_tilde_is_the_home_folder(monkeypatch):

@@ -148,7 +148,7 @@ def test_the_published_vgg_features_are_trained_on_without_videos_or_val(tmp_pat
     # The model that was trained, given as one from outside: checked, and evaluated alone.
     shutil.copy(folder / "model/tim/audio_visual/model.safetensors", tmp_path / "tim.safetensors")
     given = checkout.jobs(f"ave={{'checkpoints': {{'tim': '{tmp_path}/tim.safetensors'}}}}")
-    assert given == {"check_tim": 1, "predict_tim": 1, "evaluate_ave": 1}
+    assert given == {"check_weights": 1, "predict_tim": 1, "evaluate_ave": 1}
     assert read_metrics(checkout)["models"]["tim"]["audio_visual"]["weights"] == "given"
 
 
