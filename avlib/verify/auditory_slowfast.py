@@ -281,7 +281,8 @@ def arrange(arguments: Arguments, inputs: Inputs) -> Results:
     ids = inputs["ids"]
     arranged = arrange_features(inputs["features"], ids)
     rows = {video: of_video.tolist() for video, of_video in rows_by_video(ids).items()}
-    return {"rows": rows} | {f"out/{video}": features for video, features in arranged.items()}
+    results: dict[str, Any] = {"rows": rows, "videos": sorted(rows)}
+    return results | {f"out/{video}": features for video, features in arranged.items()}
 
 
 class LearningRate(Arguments):

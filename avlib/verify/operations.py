@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from avlib.extractors.clap.embeddings import Backend
 from avlib.verify.cases import CaseError, Fill
-from avlib.verify.rule import fill_by_rule
+from avlib.verify.rule import fill_by_rule, rule_values
 
 Dtype = Literal["float32", "float64", "bfloat16"]
 Network = TypeVar("Network", bound=nn.Module)
@@ -89,9 +89,7 @@ class Inputs(Mapping[str, Any]):
             names: what the rule calls a tensor of the network.
             weights: name of the input, a source `fill`.
         """
-        fill = self[weights]
-        if not isinstance(fill, Fill):
-            raise CaseError(f"input {weights!r}: expected weights by rule")
+        fill = self._fill(weights)
         fill_by_rule(network, fill.seed, names)
         parameters = {names(name): p for name, p in network.named_parameters()}
         if unknown := fill.scale.keys() - parameters.keys():
@@ -100,6 +98,28 @@ class Inputs(Mapping[str, Any]):
             for name, p in parameters.items():
                 p.mul_((fill.gain if p.ndim > 1 else 1.0) * fill.scale.get(name, 1.0))
         return network.to(self.numerics.device, self.numerics.dtype)
+
+    def rule_state(
+        self, state: Mapping[str, Tensor], weights: str = "weights"
+    ) -> dict[str, Tensor]:
+        """Return weights by rule for a network that is not in memory yet.
+
+        Args:
+            state: tensors of the right names and shapes, their values are not read.
+            weights: name of the input, a source `fill`.
+        """
+        fill, made = self._fill(weights), {}
+        for name, tensor in state.items():
+            factor = (fill.gain if tensor.ndim > 1 else 1.0) * fill.scale.get(name, 1.0)
+            values = factor * rule_values(name, tuple(tensor.shape), fill.seed)
+            made[name] = torch.from_numpy(values).to(self.numerics.dtype)
+        return made
+
+    def _fill(self, weights: str) -> Fill:
+        fill = self[weights]
+        if not isinstance(fill, Fill):
+            raise CaseError(f"input {weights!r}: expected weights by rule")
+        return fill
 
 
 Function = Callable[[Any, Inputs], Results]

@@ -5,13 +5,13 @@ from PIL.Image import Resampling
 
 from avlib.extractors.rand_augment import OMNIVORE, OPERATIONS, VIDEOMAE, augment, operation
 from avlib.seeds import generator
-from avlib.verify.rule import rule_frames
+from avlib.verify.sources import picture
 
 FILL = (124, 116, 104)
 
 
 def image(height=24, width=40):
-    return Image.fromarray(rule_frames(1, height, width, 3)[0])
+    return Image.fromarray(picture("ramp", height, width, 3, count=1)[0])
 
 
 def applied(name, level=10.0, *, is_negative=False, resampling=Resampling.BILINEAR):

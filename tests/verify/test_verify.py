@@ -82,7 +82,7 @@ def test_a_case_that_is_not_right_fails_by_name(toy, tmp_path, keys, message):
 def test_a_case_that_cannot_run_does_not_stop_the_next(toy, tmp_path):
     broken = case(arguments={"factor": 13.0}, id="broken")
     passed, lines = run(save(tmp_path, broken, case()))
-    assert not passed and lines[-1].startswith("1 sidecars, 1 comparisons passed, 1 failed")
+    assert not passed and lines[-1].startswith("1 files, 1 comparisons passed, 1 failed")
 
 
 def test_refused_data_must_be_refused_by_the_library(toy, tmp_path):

@@ -12,7 +12,7 @@ from avlib.extractors.omnivore.clips import (
     short_side_scale,
 )
 from avlib.extractors.pictures import MEAN, STD, normalise
-from avlib.verify.rule import rule_frames
+from avlib.verify.sources import picture
 
 
 def plain_frames(start, stop, num_frames):
@@ -40,18 +40,18 @@ def test_many_intervals_at_once_are_those_one_by_one():
 
 @given(height=st.integers(8, 300), width=st.integers(8, 300), crop=st.integers(4, 64))
 def test_what_the_network_sees_is_square_whatever_the_picture(height, width, crop):
-    picture = rule_frames(1, height, width, 0)[0]
+    picture = picture("ramp", height, width, 0, count=1)[0]
     assert omnivore_picture(picture, crop).shape == (crop, crop, 3)
 
 
 def test_a_picture_of_the_right_size_is_seen_as_it_is():
-    picture = rule_frames(1, 32, 32, 0)[0]
+    picture = picture("ramp", 32, 32, 0, count=1)[0]
     np.testing.assert_array_equal(omnivore_picture(picture, 32), picture)
 
 
 def test_the_short_side_decides_the_scale():
     assert short_side_scale(np.zeros((64, 48, 3), np.uint8), 24) == 0.5
-    assert resize(rule_frames(1, 64, 48, 0)[0], 0.5).shape == (32, 24, 3)
+    assert resize(picture("ramp", 64, 48, 0, count=1)[0], 0.5).shape == (32, 24, 3)
 
 
 @pytest.mark.parametrize(("size", "first"), [(4, 0), (5, 1), (6, 1), (7, 2)])
@@ -62,7 +62,7 @@ def test_an_odd_rest_is_left_at_the_end(size, first):
 
 
 def test_normalised_clips_are_channels_first_and_centred():
-    clips = torch.from_numpy(rule_frames(6, 8, 10, 0)).reshape(2, 3, 8, 10, 3)
+    clips = torch.from_numpy(picture("ramp", 8, 10, 0, count=6)).reshape(2, 3, 8, 10, 3)
     normal = normalise(clips)
     assert normal.shape == (2, 3, 3, 8, 10)
     value = (clips[1, 2, 3, 4, 1].item() / 255 - MEAN[1]) / STD[1]

@@ -1,12 +1,10 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from golden.fill import rule_input, rule_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_golden import GOLDEN, contents
 
 from avlib.extractors.omnivore.network import (
     Omnivore,
@@ -19,7 +17,6 @@ from avlib.extractors.omnivore.network import (
 from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.window_attention import fuse_attention
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "visual"
 NARROW = TrunkSizes(width=8, depths=(2, 2, 1, 1), heads=(1, 2, 2, 4), window=(4, 3, 5))
 
 
@@ -34,16 +31,16 @@ def random_trunk(sizes=NARROW):
 
 
 def test_weights_have_the_published_names_and_shapes():
-    golden = json.loads((GOLDEN / "state_dicts.json").read_text())["omnivore_swinB_epic"]
+    golden = contents("visual/state_dicts.json")["omnivore_swinB_epic"]["expected"]["by_name"]
     with torch.device("meta"):
         state = omnivore_trunk(SWIN_B).state_dict()
     own = {published_name(n): [list(t.shape), str(t.dtype)[6:]] for n, t in state.items()}
-    assert own == {name: [shape, dtype] for name, shape, dtype in golden["trunk"]}
+    assert own == golden["value"]
 
 
 def test_features_are_those_of_the_published_network():
     name = "omnivore_swinB/1x3x32x56x56/seed0"
-    with np.load(GOLDEN / "omnivore.npz") as arrays:
+    with np.load(GOLDEN / "visual" / "omnivore.npz") as arrays:
         golden = torch.from_numpy(arrays[name])
     trunk = omnivore_trunk(SWIN_B).eval()
     for own, parameter in trunk.named_parameters():

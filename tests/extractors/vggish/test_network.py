@@ -1,20 +1,16 @@
-import json
-from pathlib import Path
-
 import torch
+from tiny_golden import contents
 
 from avlib.extractors.vggish.network import VGGish
-
-GOLDEN = Path(__file__).parents[2] / "golden" / "visual"
 
 
 def test_weights_have_the_published_names_and_shapes():
     with torch.device("meta"):
         network = VGGish(width=64, hidden=4096)
-    published = json.loads((GOLDEN / "state_dicts.json").read_text())["vggish"]
-    entries = [[n, list(t.shape), str(t.dtype)[6:]] for n, t in network.state_dict().items()]
-    assert entries == published["state_dict"]
-    assert sum(p.numel() for p in network.parameters()) == published["n_parameters"]
+    published = contents("visual/state_dicts.json")["vggish"]["expected"]
+    entries = {n: [list(t.shape), str(t.dtype)[6:]] for n, t in network.state_dict().items()}
+    assert list(entries.items()) == list(published["by_name"]["value"].items())
+    assert sum(p.numel() for p in network.parameters()) == published["parameters"]["value"]
 
 
 def test_channels_change_fastest_where_the_map_becomes_a_vector():

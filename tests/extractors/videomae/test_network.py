@@ -1,16 +1,14 @@
-import json
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
 import torch
 from golden.fill import rule_values
+from tiny_golden import contents
 
 from avlib.errors import CheckpointError
 from avlib.extractors.videomae.network import VIT_L, VideoMAE, VideoMAESizes
 from avlib.extractors.videomae.weights import load_videomae
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "visual"
 TINY = VideoMAESizes(width=64, depth=2, feedforward=32, classes=(5, 3))
 
 
@@ -30,11 +28,11 @@ def equal(state, other):
 def test_weights_have_the_published_names_and_shapes():
     with torch.device("meta"):
         network = VideoMAE(VIT_L)
-    published = json.loads((GOLDEN / "state_dicts.json").read_text())
+    published = contents("visual/state_dicts.json")
     entries = {n: list(t.shape) for n, t in network.state_dict().items()}
-    golden = published["videomae_vit_large_patch16_224_ek100"]
-    assert entries == {name: shape for name, shape, _ in golden["state_dict"]}
-    assert sum(p.numel() for p in network.parameters()) == golden["n_parameters"]
+    golden = published["videomae_vit_large_patch16_224_ek100"]["expected"]
+    assert entries == {name: shape for name, (shape, _) in golden["by_name"]["value"].items()}
+    assert sum(p.numel() for p in network.parameters()) == golden["parameters"]["value"]
 
 
 @pytest.mark.parametrize("key", ["model", "module", None])

@@ -4,6 +4,12 @@ Each is a module with `convert(sidecar)`, which returns a `Converted`, or None w
 none of its system's, told from its keys; it raises `Refused` where it does not understand one.
 """
 
-from converters import asf, k600, tim, valor
+from converters import asf, k600, tim, valor, visual
 
-SYSTEMS = {"k600": k600, "valor": valor, "asf": asf, "tim_recognition": tim}
+SYSTEMS = {
+    "k600": k600,
+    "valor": valor,
+    "asf": asf,
+    "tim_recognition": tim,
+    "visual": visual,
+}

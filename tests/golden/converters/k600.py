@@ -25,6 +25,7 @@ from converters.sidecar import (
     require_known,
     rule,
 )
+from converters.waves import wave_sound
 
 SYSTEM = "soundtrack"
 VARIANTS = ("librosa_0_8", "librosa_0_9")
@@ -76,7 +77,7 @@ def _images(sidecar: Sidecar, name: str, content: Mapping[str, Any], _: Any) -> 
     known = {"name", "wave", "n_fft", "hop_length", "n_images", "refused", "tolerance"}
     require_known(name, content, known)
     wave = content["wave"]
-    inputs = {"waveform": _sound(wave, wave.get("name", name))}
+    inputs = {"waveform": wave_sound(wave, wave.get("name", name))}
     arguments = {"sample_rate": wave["sr"]}
     cases = [_geometry(f"{name}/frames", content, wave["sr"])]
     case = {"id": name, "operation": "images", "arguments": arguments, "inputs": inputs}
@@ -119,27 +120,6 @@ def _image_arrays(sidecar: Sidecar, name: str, content: Mapping[str, Any]) -> di
             tolerance = computed(find_tolerance((variant,), content, sidecar.content))
             expected[variant] = expect(array=own[variant], tolerance=tolerance)
     return expected
-
-
-def _sound(wave: Mapping[str, Any], name: str) -> dict[str, Any]:
-    require_known("wave", wave, {"kind", "sr", "n", "seed", "name"})
-    kind, n = wave["kind"], wave["n"]
-
-    def noise(amplitude: float, **keys: float) -> dict[str, Any]:
-        return {"noise": {"name": name, "seed": wave["seed"]}, "amplitude": amplitude, **keys}
-
-    tones = [{"sine": 440.0, "amplitude": 0.4}, {"sine": 3000.0, "amplitude": 0.2}]
-    kinds = {
-        "noise": [noise(0.1)],
-        "tone": [*tones, noise(1e-3)],
-        "chirp": [{"sweep": [100.0, 1800.0], "amplitude": 0.5}, noise(5e-3)],
-        "decay": [noise(0.3, decay=6.0)],
-        "silence": [],
-        "click": [{"impulses": [n // 3], "amplitude": 0.9}],
-    }
-    if kind not in kinds:
-        raise Refused(f"a recording of the kind {kind!r}")
-    return {"sound": {"samples": n, "rate": wave["sr"], "channels": [kinds[kind]]}}
 
 
 def _channels(sidecar: Sidecar, name: str, content: Mapping[str, Any], _: Any) -> list[Any]:

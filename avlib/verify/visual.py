@@ -1,0 +1,382 @@
+"""Operations of the visual features, and of VGGish, which goes with VGG-19.
+
+Clips are made as the original extractors make them, which draw their augmentations from the
+global generators of Python and numpy. The parameters of VGGish's 8-bit form are the public ones
+of the repository tensorflow/models (Apache-2.0), in the file beside this module.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
+from torch import Tensor
+
+from avlib.extractors.omnivore.clips import centre_crop, omnivore_frames, resize, short_side_scale
+from avlib.extractors.omnivore.network import omnivore_trunk, published_name
+from avlib.extractors.omnivore.sizes import SWIN_B
+from avlib.extractors.omnivore.window_attention import fuse_attention
+from avlib.extractors.pictures import normalise
+from avlib.extractors.rand_augment import (
+    ENHANCERS,
+    MAX_LEVEL,
+    OMNIVORE,
+    OPERATIONS,
+    PLAIN,
+    VIDEOMAE,
+    Operation,
+    augment,
+    operation,
+)
+from avlib.extractors.vgg19.maps import sampled_frames, second_maps
+from avlib.extractors.vgg19.network import PUBLISHED_WIDTH, VGG19
+from avlib.extractors.vggish.network import EMBEDDING, VGGish
+from avlib.extractors.vggish.patches import embed, patches, quantise, read_pca, second_patches
+from avlib.extractors.videomae.clips import augmented_square, plain_square, videomae_frames
+from avlib.extractors.videomae.network import VIT_L, VideoMAE
+from avlib.media.frames import Frame
+from avlib.verify import operations
+from avlib.verify.networks import state_entries
+from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results
+
+PCA = Path(__file__).with_name("vggish_pca_params.npz")
+LARGEST_CLIP_SEED = 100_000_000  # of the original's Omnivore
+BATCH_SIZE = 16
+GEOMETRIC = {"Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY"}
+WITHOUT_SIGN = set(OPERATIONS[:3]) | {"Posterize", "Solarize", "SolarizeAdd"}
+# What the original calls an augmentation, where that is something else.
+ORIGINAL_NAMES = {
+    **{name: f"{name}Increasing" for name in ("Posterize", "Solarize", *ENHANCERS)},
+    **{name: f"{name}Rel" for name in ("TranslateX", "TranslateY")},
+}
+
+
+class Trunk(NetworkArguments):
+    """Sizes of Omnivore's trunk, as published where they are left out."""
+
+    width: int = SWIN_B.width
+    depths: list[int] | None = None
+    heads: list[int] | None = None
+    window: list[int] | None = None
+
+    def build(self) -> Any:
+        """Return the network in evaluation mode."""
+        depths, heads = tuple(self.depths or SWIN_B.depths), tuple(self.heads or SWIN_B.heads)
+        t, h, w = self.window or SWIN_B.window
+        sizes = replace(SWIN_B, width=self.width, depths=depths, heads=heads, window=(t, h, w))
+        return omnivore_trunk(sizes).eval()
+
+
+@operations.operation("omnivore", "forward")
+@torch.inference_mode()
+def omnivore_forward(arguments: Trunk, inputs: Inputs) -> Results:
+    """Return the features of clips, of the copy for inference, too, and the stages' outputs."""
+    trunk, clips = inputs.filled(arguments.build(), published_name), inputs.tensor("clips")
+    results: dict[str, Any] = {}
+    modules = {"norm": trunk.norm} | {
+        f"layers.{part // 2}": module for part, module in enumerate(trunk.features)
+    }  # the last part of a layer is the one that counts
+    hooks = [
+        module.register_forward_hook(
+            lambda _module, _inputs, output, name=name: results.update(
+                {name: output.movedim(-1, 1)}  # channels first
+            )
+        )
+        for name, module in modules.items()
+    ]
+    results["features"] = trunk(clips)
+    for hook in hooks:
+        hook.remove()
+    return results | {"fused/features": fuse_attention(trunk)(clips)}
+
+
+@operations.operation("omnivore", "state_dict")
+def omnivore_weights(arguments: Trunk, inputs: Inputs) -> Results:
+    """Return shape and type of the trunk's weights by published name."""
+    with torch.device("meta"):
+        trunk = arguments.build()
+    return _by_name(trunk, {published_name(n): t for n, t in trunk.state_dict().items()})
+
+
+def _by_name(network: Any, state: dict[str, Tensor]) -> dict[str, Any]:
+    found = state_entries(network, state)
+    return found | {"by_name": {name: rest for name, *rest in found["entries"]}}
+
+
+class Frames(Arguments):
+    """An interval in frames, from 0.
+
+    Attributes:
+        start_frame: its first frame.
+        stop_frame: its end.
+        frames_in_video: later frames are the last one; null where they are not.
+    """
+
+    start_frame: int
+    stop_frame: int
+    frames_in_video: int | None = None
+
+
+class OmnivoreFrames(Frames):
+    """Number of frames of a clip."""
+
+    num_frames: int = 32
+
+
+@operations.operation("omnivore", "frames")
+def omnivore_frame_numbers(arguments: OmnivoreFrames, inputs: Inputs) -> Results:
+    """Return the numbers, from 1, of the frames of a clip."""
+    return {"numbers": np.minimum(_omnivore_numbers(arguments) + 1, _last(arguments))}
+
+
+@operations.operation("videomae", "frames")
+def videomae_frame_numbers(arguments: Frames, inputs: Inputs) -> Results:
+    """Return the numbers, from 1, of the frames of a clip."""
+    numbers = videomae_frames([arguments.start_frame], [arguments.stop_frame])[0] + 1
+    return {"numbers": np.clip(numbers, 1, max(_last(arguments), 1))}
+
+
+def _omnivore_numbers(a: OmnivoreFrames) -> NDArray[np.int64]:
+    return omnivore_frames([a.start_frame], [a.stop_frame], num_frames=a.num_frames)[0]
+
+
+def _last(a: Frames) -> int:
+    return np.iinfo(np.int64).max if a.frames_in_video is None else a.frames_in_video
+
+
+class Draws(Arguments):
+    """How an augmentation is drawn.
+
+    Attributes:
+        python_seed: of the generator of Python.
+        numpy_seed: of the generator of numpy.
+        clips_before: clips that were augmented since.
+    """
+
+    python_seed: int
+    numpy_seed: int
+    clips_before: int = 0
+
+    def generators(self) -> tuple[random.Random, np.random.RandomState]:
+        """Return the generators of Python and numpy."""
+        return random.Random(self.python_seed), np.random.RandomState(self.numpy_seed)
+
+
+class OmnivoreClip(OmnivoreFrames):
+    """A clip; the size of its crop in pixels, what scales to it, and its augmentation."""
+
+    crop: int
+    scaled: Literal["short_side", "height"] = "short_side"
+    augmentation: Draws | None = None
+
+
+@operations.operation("omnivore", "clip")
+def omnivore_clip(arguments: OmnivoreClip, inputs: Inputs) -> Results:
+    """Return a clip (3, T, H, W) of BGR frames, and the augmentation of each of its frames."""
+    a, frames = arguments, inputs["frames"]
+    pictures: list[Frame] = [frames[i] for i in np.minimum(_omnivore_numbers(a), len(frames) - 1)]
+    drawn = [] if a.augmentation is None else _omnivore_draws(a.augmentation, a.num_frames)
+    if drawn:
+        images = zip((Image.fromarray(p) for p in pictures), drawn, strict=True)
+        pictures = [np.asarray(augment(image, of, OMNIVORE.fill)) for image, of in images]
+    scale = short_side_scale(pictures[0], a.crop)
+    if a.scaled == "height":
+        scale = a.crop / pictures[0].shape[0]
+    seen = np.stack([centre_crop(resize(p, scale), a.crop)[..., ::-1] for p in pictures])
+    clip = normalise(torch.from_numpy(seen)[None])[0]
+    # Published means are sums in single precision, in the order of a layout with channels last.
+    values = np.moveaxis(np.ascontiguousarray(np.moveaxis(clip.numpy(), 0, -1)), -1, 0)
+    names = [[_original(op) for op in of_frame] for of_frame in drawn]
+    means = {"mean": values.mean((1, 2, 3)), "std": values.std((1, 2, 3))}
+    return {"clip": clip, "augmentation": names, **means}
+
+
+def _original(op: Operation) -> list[Any]:
+    name = ORIGINAL_NAMES.get(op.name, op.name)
+    return [name] if op.name in PLAIN else [name, op.argument]
+
+
+def _omnivore_draws(draws: Draws, num_frames: int) -> list[list[Operation]]:
+    """Return the augmentation of each frame of a clip, as the original draws it.
+
+    A clip has a seed, with which both generators begin anew before every operation. The pair of
+    operations of a frame is drawn before that, so the first frame's pair is that of the clip
+    before.
+    """
+    python, numpy = draws.generators()
+    drawn: list[list[Operation]] = []
+    for _ in range(draws.clips_before + 1):
+        seed, drawn = python.randint(0, LARGEST_CLIP_SEED), []
+        for _ in range(num_frames):
+            pair = numpy.choice(OPERATIONS, OMNIVORE.operations)
+            drawn.append([_omnivore_operation(str(n), seed, python, numpy) for n in pair])
+    return drawn
+
+
+def _omnivore_operation(
+    name: str, seed: int, python: random.Random, numpy: np.random.RandomState
+) -> Operation:
+    python.seed(seed)
+    numpy.seed(seed)
+    level = min(max(python.gauss(OMNIVORE.magnitude, 0.5), 0.0), MAX_LEVEL)
+    has_sign = name in GEOMETRIC or name in ENHANCERS
+    is_negative = has_sign and python.random() > 0.5
+    kind = python.choice(OMNIVORE.resampling) if name in GEOMETRIC else Resampling.BILINEAR
+    return operation(name, level, is_negative=is_negative, resampling=kind)
+
+
+class VideoMAEClip(Frames):
+    """A clip, and its augmentation."""
+
+    augmentation: Draws | None = None
+
+
+@operations.operation("videomae", "clip")
+def videomae_clip(arguments: VideoMAEClip, inputs: Inputs) -> Results:
+    """Return a clip (3, T, H, W) of BGR frames."""
+    a, pictures = arguments, inputs["frames"][..., ::-1]
+    numbers = videomae_frames([a.start_frame], [a.stop_frame])[0]
+    chosen = [pictures[i] for i in np.clip(numbers, 0, len(pictures) - 1)]
+    if a.augmentation is None:
+        squares = [plain_square(picture) for picture in chosen]
+    else:
+        drawn = _videomae_draws(a.augmentation)
+        squares = [augmented_square(picture.copy(), drawn) for picture in chosen]
+    return {"clip": normalise(torch.from_numpy(np.stack(squares))[None])[0]}
+
+
+def _videomae_draws(draws: Draws) -> Sequence[Operation]:
+    """Return the augmentation of all frames of a clip, as the original draws it."""
+    python, numpy = draws.generators()
+    drawn: list[Operation] = []
+    for _ in range(draws.clips_before + 1):
+        drawn = []
+        for name in numpy.choice(OPERATIONS, VIDEOMAE.operations):
+            if python.random() > VIDEOMAE.probability:
+                continue
+            level = min(max(python.gauss(VIDEOMAE.magnitude, 0.5), 0.0), MAX_LEVEL)
+            is_negative = name not in WITHOUT_SIGN and python.random() > 0.5
+            kind = VIDEOMAE.resampling[0]
+            drawn.append(operation(str(name), level, is_negative=is_negative, resampling=kind))
+    return drawn
+
+
+class Transformer(NetworkArguments):
+    """Sizes of VideoMAE, as published where they are left out."""
+
+    width: int = VIT_L.width
+    depth: int = VIT_L.depth
+    feedforward: int = VIT_L.feedforward
+    classes: list[int] | None = None
+
+    def build(self) -> VideoMAE:
+        """Return the network without memory for its weights."""
+        sizes = {"width": self.width, "depth": self.depth, "feedforward": self.feedforward}
+        verbs, nouns = self.classes or VIT_L.classes
+        with torch.device("meta"):
+            return VideoMAE(replace(VIT_L, **sizes, classes=(verbs, nouns))).eval()
+
+
+@operations.operation("videomae", "forward")
+@torch.inference_mode()
+def videomae_forward(arguments: Transformer, inputs: Inputs) -> Results:
+    """Return features, and the logits of both heads."""
+    network = arguments.build()
+    network.load_state_dict(inputs.rule_state(network.state_dict()), assign=True)
+    features = network.to(inputs.numerics.device).features(inputs.tensor("clips"))
+    logits = dict(zip(("verb", "noun"), network.heads(features), strict=True))
+    return {"features": features, **logits}
+
+
+@operations.operation("videomae", "state_dict")
+def videomae_weights(arguments: Transformer, inputs: Inputs) -> Results:
+    """Return shape and type of all weights by published name."""
+    network = arguments.build()
+    return _by_name(network, network.state_dict())
+
+
+class Sampling(Arguments):
+    """Number of frames, seconds, and frames that are sampled of each second."""
+
+    frames: int
+    seconds: int
+    per_second: int
+
+
+@operations.operation("vgg19", "sampled_frames")
+def vgg19_frames(arguments: Sampling, inputs: Inputs) -> Results:
+    """Return the frames that are sampled, counted from 0."""
+    a = arguments
+    return {"indices": sampled_frames(a.frames, a.seconds, a.per_second).ravel()}
+
+
+class Maps(NetworkArguments):
+    """Frames that are sampled of each second, and the channels of the given ones."""
+
+    seconds: int
+    per_second: int
+    order: Literal["RGB", "BGR"] = "RGB"
+    width: int = PUBLISHED_WIDTH
+
+
+@operations.operation("vgg19", "forward")
+def vgg19_maps(arguments: Maps, inputs: Inputs) -> Results:
+    """Return the mean maps of each second, and the frames that they are of."""
+    a, frames = arguments, inputs["frames"]
+    frames = frames if a.order == "RGB" else frames[..., ::-1]
+    indices = sampled_frames(len(frames), a.seconds, a.per_second)
+    network = inputs.filled(VGG19(width=a.width).eval())
+    maps = second_maps(network, [partial(_same, frame) for frame in frames], indices)
+    return {"indices": indices.ravel(), "features": maps, "abs_max": np.abs(maps).max()}
+
+
+def _same(frame: Frame) -> Frame:
+    return frame
+
+
+class Vggish(NetworkArguments):
+    """Sizes of the network, as published where they are left out."""
+
+    width: int = 64
+    hidden: int = 4096
+
+
+class VggishSound(Vggish):
+    """Samples per second of a recording."""
+
+    sample_rate: int
+
+
+@operations.operation("vggish", "forward")
+def vggish_forward(arguments: VggishSound, inputs: Inputs) -> Results:
+    """Return the patches of a recording, those of its seconds, and embeddings given weights."""
+    a, waveform = arguments, inputs["waveform"]
+    made = patches(waveform.astype(np.float64), a.sample_rate)
+    results = {"examples": made, "per_second": second_patches(waveform, a.sample_rate)}
+    if "weights" not in inputs:
+        return results
+    network = inputs.filled(VGGish(width=a.width, hidden=a.hidden).eval())
+    parts = [np.empty((0, EMBEDDING), np.float32), *embed(network, made, BATCH_SIZE)]
+    embedding = np.concatenate(parts)
+    return results | {"embedding": embedding, "abs_max": np.abs(embedding).max(initial=0.0)}
+
+
+@operations.operation("vggish", "quantise")
+def vggish_quantise(arguments: Arguments, inputs: Inputs) -> Results:
+    """Return the 8-bit form of embeddings, by the public parameters."""
+    return {"pca_uint8": quantise(inputs["embedding"], read_pca(PCA))}
+
+
+@operations.operation("vggish", "state_dict")
+def vggish_weights(arguments: Vggish, inputs: Inputs) -> Results:
+    """Return shape and type of all weights by name."""
+    with torch.device("meta"):
+        network = VGGish(width=arguments.width, hidden=arguments.hidden)
+    return _by_name(network, network.state_dict())
