@@ -40,13 +40,13 @@ def test_many_intervals_at_once_are_those_one_by_one():
 
 @given(height=st.integers(8, 300), width=st.integers(8, 300), crop=st.integers(4, 64))
 def test_what_the_network_sees_is_square_whatever_the_picture(height, width, crop):
-    picture = picture("ramp", height, width, 0, count=1)[0]
-    assert omnivore_picture(picture, crop).shape == (crop, crop, 3)
+    frame = picture("ramp", height, width, 0, count=1)[0]
+    assert omnivore_picture(frame, crop).shape == (crop, crop, 3)
 
 
 def test_a_picture_of_the_right_size_is_seen_as_it_is():
-    picture = picture("ramp", 32, 32, 0, count=1)[0]
-    np.testing.assert_array_equal(omnivore_picture(picture, 32), picture)
+    frame = picture("ramp", 32, 32, 0, count=1)[0]
+    np.testing.assert_array_equal(omnivore_picture(frame, 32), frame)
 
 
 def test_the_short_side_decides_the_scale():
