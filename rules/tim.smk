@@ -1,4 +1,4 @@
-"""TIM: queries and windows, training, predictions, metrics and pictures."""
+"""TIM: queries and windows, training, predictions, metrics and figures."""
 
 
 rule convert_vgg:
@@ -33,7 +33,7 @@ rule convert_vgg:
 
 
 rule make_queries:
-    """What TIM is asked: every second of every annotation, of sound and of picture."""
+    """The queries: every second of every annotation, audio and visual."""
     input:
         unpack(media.annotation_files),
     output:
@@ -50,13 +50,13 @@ rule make_queries:
         runtime=30,
     params:
         dataset=media.dataset,
-        code=code_fingerprint("avlib.tim.plan"),
+        code=code_fingerprint("avlib.tim.queries"),
     script:
         "../workflow_scripts/make_queries.py"
 
 
 rule make_windows:
-    """What TIM sees at once: the windows of one split, of the videos that have features."""
+    """The windows of one split, of the videos that have features."""
     input:
         unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
@@ -120,7 +120,7 @@ rule train_tim:
 
 
 rule predict_tim:
-    """The answers of every model to the queries of the test split."""
+    """The predictions of every model for the queries of the test split."""
     input:
         unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
@@ -156,7 +156,7 @@ rule predict_tim:
 
 
 rule evaluate_ave:
-    """How many one-second segments are right, by what the model sees and hears."""
+    """The accuracy of one-second segments, by the modality of the model."""
     input:
         unpack(tim.feature_index),
         predictions="results/{study}/predictions.parquet",
@@ -217,7 +217,7 @@ rule draw_confusion:
 
 
 rule draw_timelines:
-    """Truth and answers, second by second, of some test videos."""
+    """Truth and predictions, second by second, of some test videos."""
     input:
         predictions="results/{study}/predictions.parquet",
         manifest=tim.manifest,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.tim.plan import make_queries
+from avlib.tim.queries import make_queries
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

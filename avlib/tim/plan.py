@@ -1,42 +1,20 @@
-"""Stages make_queries and make_windows: the queries of AVE's videos, and their windows.
+"""Stage make_windows: the windows of AVE's videos.
 
-Source: Chalk et al., "TIM", CVPR 2024: every second of every annotation is a query in both label
-spaces, background included, and a video is one window of ten seconds.
+Source: Chalk et al., "TIM", CVPR 2024: a video is one window of ten seconds.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from avlib.datasets import ave
-from avlib.datasets.events import read_events
-from avlib.errors import ConfigError
 from avlib.extractors.tables import FEATURES, INTERVALS
-from avlib.io.tables import read_table, write_table
-from avlib.tim.queries import join_queries, queries_of_segments
+from avlib.io.tables import read_table
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.tables import QUERIES
 from avlib.tim.windows import build_windows
 
 logger = logging.getLogger(__name__)
-
-
-def make_queries(dataset: str, files: Mapping[str, Path], target: Path) -> None:
-    """Write the queries of all splits as a table.
-
-    Args:
-        dataset: format of the annotations, as `read_events` takes it.
-        files: `annotations`, and a list for each split.
-        target: table of kind QUERIES to write.
-
-    Raises:
-        ConfigError: if the data set is not annotated by the second.
-        DataError: if a file is wrong; the message names its row.
-    """
-    segments = read_events(dataset, files).segments
-    if segments is None:
-        raise ConfigError(f"{dataset}: the annotations are not by the second, as these queries are")
-    write_table(join_queries(queries_of_segments(segments)), target, QUERIES)
 
 
 def make_windows(

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from avlib.datasets.events import read_events
 from avlib.datasets.published import read_published, seconds
-from avlib.errors import DataError
+from avlib.errors import ConfigError, DataError
+from avlib.io.tables import write_table
 from avlib.tim.tables import LABEL_COLUMNS, QUERIES, UNKNOWN
 
 # Classes of each dataset, by column.
@@ -68,6 +70,26 @@ def queries_of_segments(segments: pd.DataFrame) -> list[QueryRows]:
         segments: table of kind EVENTS, from `ave.segments`.
     """
     return queries_of_modalities({"visual": segments, "audio": segments})
+
+
+def make_queries(dataset: str, files: Mapping[str, Path], target: Path) -> None:
+    """Write the queries of all splits as a table; the stage of this name.
+
+    Every second of every annotation is a query in both label spaces, background included.
+
+    Args:
+        dataset: format of the annotations, as `read_events` takes it.
+        files: `annotations`, and a list for each split.
+        target: table of kind QUERIES to write.
+
+    Raises:
+        ConfigError: if the data set is not annotated by the second.
+        DataError: if a file is wrong; the message names its row.
+    """
+    segments = read_events(dataset, files).segments
+    if segments is None:
+        raise ConfigError(f"{dataset}: the annotations are not by the second, as these queries are")
+    write_table(join_queries(queries_of_segments(segments)), target, QUERIES)
 
 
 def queries_of_modalities(events: Mapping[str, pd.DataFrame]) -> list[QueryRows]:
