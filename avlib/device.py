@@ -4,11 +4,11 @@ import torch
 
 from avlib.errors import ConfigError
 
-MIXED_PRECISION = {"cuda": torch.float16, "cpu": torch.bfloat16}  # what each is quick in
+MIXED_PRECISION = {"cuda": torch.float16, "cpu": torch.bfloat16}  # the fast type of each
 
 
 def precision(device: torch.device, *, is_mixed: bool) -> torch.dtype:
-    """Return in which type a network computes where that is safe; float32 unless it is mixed."""
+    """Return the type of autocast operations; float32 unless precision is mixed."""
     return MIXED_PRECISION[device.type] if is_mixed else torch.float32
 
 
@@ -16,7 +16,7 @@ def resolve_device(name: str) -> torch.device:
     """Return the device of a configured name; `auto` is the GPU where there is one.
 
     Raises:
-        ConfigError: if a GPU is asked for and there is none.
+        ConfigError: if the GPU is configured and there is none.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -18,7 +18,7 @@ class CheckpointError(AvlibError):
 
 
 class UnsafePickleError(AvlibError):
-    """A pickle asks for something that tables never contain; nothing of it was executed."""
+    """A pickle names objects that tables never contain; nothing of it was executed."""
 
 
 class LockedError(AvlibError):

@@ -1,4 +1,4 @@
-"""One item ahead: the next is made in a thread while the present one is used."""
+"""Prefetching: the next item is computed in a thread while the current one is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

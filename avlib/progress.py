@@ -15,14 +15,14 @@ T = TypeVar("T")
 
 
 def progress(items: Iterable[T], what: str, unit: str, *, total: int, done: int = 0) -> Iterator[T]:
-    """Yield `items`; say how many are done, how fast, and how long the rest will take.
+    """Yield `items`; log how many are done, the rate and the time left.
 
     Args:
-        items: what is worked on.
-        what: what is done with them.
-        unit: what they are, in the plural.
-        total: how many there are, those that were done before counted.
-        done: how many were done before.
+        items: of the loop.
+        what: name of the work, such as `packing audio`.
+        unit: name of the items, in the plural.
+        total: number of items, including those done before.
+        done: number of items done before.
     """
     logger.info("%s: %d %s", what, total - done, unit)
     start = last = time.monotonic()

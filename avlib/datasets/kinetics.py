@@ -108,10 +108,10 @@ def _class_and_name(text: str, path: Path, line: int) -> tuple[str, str]:
 
 
 def match_key(name: str) -> str:
-    """Return what a video and its soundtrack have in common.
+    """Return the key by which a video and its soundtrack are matched.
 
     That is the part up to the start, which the loss of trailing 4s spares; of a name that is not
-    of Kinetics it is the whole name, without a suffix of sound or video.
+    of Kinetics it is the whole name, without a suffix of a sound or video file.
     """
     found = KEY.match(name)
     return found[0] if found else name.removesuffix(SOUND_SUFFIX).removesuffix(VIDEO_SUFFIX)

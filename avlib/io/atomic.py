@@ -1,4 +1,4 @@
-"""The one door through which files are written: whole, or not at all."""
+"""Writing of files: whole, or not at all. All files of the library are written here."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-LEFTOVER_AGE_S = 3600.0  # for partial files of other machines, whose processes cannot be asked
+LEFTOVER_AGE_S = 3600.0  # of partial files of other machines, whose processes cannot be looked up
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a new folder beside `target` that takes its place on success, and is removed if not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name}.part"  # of one name, so that a killed job's goes
+    partial = target.parent / f".{target.name}.part"  # a fixed name: a killed job leaves one
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:

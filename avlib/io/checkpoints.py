@@ -52,7 +52,7 @@ def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Te
 
     Raises:
         CheckpointError: if the file is missing, damaged, holds no weights, or holds more than
-            weights, in which case the message names what it asked for.
+            weights, in which case the message names the objects.
     """
     content = load_checkpoint(path, allows_foreign=allows_foreign)
     for key in STATE_KEYS:
@@ -116,9 +116,9 @@ def fit_state_dict(
         model: network to fill.
         state: tensors by name.
         source: file named in the message.
-        skip: prefix of names that may be absent or of another shape, and are then left alone.
+        skip: prefix of names that may be absent or of another shape, and are then not loaded.
         partial: whether differences are only logged, as long as something fits.
-        names: what `state` calls a tensor of the model.
+        names: maps the name of a tensor of the model to its name in `state`.
 
     Raises:
         CheckpointError: naming missing, unexpected and wrongly shaped tensors, or those that hold
@@ -176,11 +176,11 @@ def _load_torch(path: Path, foreign: list[str]) -> object:
         with torch.serialization.safe_globals([*NUMPY_SCALARS, *stand_ins]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        asked = foreign_names(path)
-        if not asked:
+        names = foreign_names(path)
+        if not names:
             raise CheckpointError(f"{path}: not a readable checkpoint") from error
         raise CheckpointError(
-            f"{path}: refused, nothing of it was run: it asks for more than weights: {_some(asked)}"
+            f"{path}: refused, nothing of it was run: it holds more than weights: {_some(names)}"
         ) from error
     except (RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error

@@ -1,8 +1,8 @@
-"""Packs: HDF5 files with one data set a video, of sound, of images of sound or of small pictures.
+"""Packs: HDF5 files with one data set a video, of waveforms, audio images or small frames.
 
-Those of sound are contiguous, as EPIC-SOUNDS has them, and hold float32 (samples,) in [-1, 1], or
-int16 (samples, channels), whose values mean value / 32768. Those of images of sound hold float32 or
-float16 (clips, bands, frames), those of pictures uint8.
+Waveforms are contiguous, as in EPIC-SOUNDS: float32 (samples,) in [-1, 1], or int16 (samples,
+channels), where 32768 stands for 1. Audio images are float32 or float16 (clips, bands, frames),
+small frames uint8 (frames, height, width, 3).
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from avlib.errors import DataError
 
 
 class Waveform(Protocol):
-    """A mono recording that is read by slices: a numpy array or an HDF5 dataset.
+    """A mono waveform that is read by slices: a numpy array or an HDF5 data set.
 
     Its samples are float32 in [-1, 1], or int16 where 32768 stands for 1.
     """
@@ -50,7 +50,7 @@ def write_waveform(
 ) -> None:
     """Add a waveform as one contiguous data set, given its shape and successive parts.
 
-    Only a part at a time is in memory, so a recording may be longer than that.
+    Only one part at a time is in memory, so a waveform may be larger than that.
     """
     waveform = pack.create_dataset(video_id, shape, dtype)
     first = 0
@@ -92,14 +92,14 @@ class PackStore:
         return video_id in self._path_of
 
     def __getitem__(self, video_id: str) -> h5py.Dataset:
-        """Return a video's data set: `len` and slices of it read no more than asked.
+        """Return a video's data set: `len` reads nothing, and a slice no more than itself.
 
-        It is good until PACKS_OPEN other packs have been read.
+        It is valid until PACKS_OPEN other packs have been read.
         """
         return self._file(self._path_of[video_id])[video_id]
 
     def origin(self, video_id: str) -> str:
-        """Return the key of what a data set was made from; empty if the pack does not note it."""
+        """Return the key of what a data set was made from; empty if the pack does not say so."""
         return str(self[video_id].attrs.get("key", ""))
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class WaveformStore(PackStore):
         self.sample_rate = sample_rate
 
     def n_samples(self, video_id: str) -> int:
-        """Return the length of a video's sound."""
+        """Return the number of samples of a video."""
         return len(self[video_id])
 
     def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
@@ -169,7 +169,7 @@ class ImageStore(PackStore):
 
     Args:
         packs: HDF5 files with one data set a video.
-        sample_rate: Hz of the sound; expected where a pack says its own rate.
+        sample_rate: Hz of the audio; expected where a pack says its own rate.
 
     Raises:
         DataError: as `PackStore`.
@@ -189,7 +189,7 @@ class ImageStore(PackStore):
 
 
 class FrameStore(PackStore):
-    """Small pictures of a study's videos at a low rate, read a clip at a time.
+    """Small frames of a study's videos at a low rate, read a clip at a time.
 
     Args:
         packs: HDF5 files with one data set a video, uint8 (N, H, W, 3), RGB.
@@ -215,5 +215,5 @@ class FrameStore(PackStore):
         frames = self[video_id]
         inside = np.clip(numbers, 0, len(frames) - 1)
         first = int(inside[0])
-        pictures: NDArray[np.uint8] = frames[first : int(inside[-1]) + 1]
-        return pictures[inside - first]
+        span: NDArray[np.uint8] = frames[first : int(inside[-1]) + 1]
+        return span[inside - first]

@@ -1,4 +1,4 @@
-"""Where a result comes from: fingerprints of the code, and versions of what it runs on."""
+"""Provenance of results: fingerprints of the code, and versions of packages."""
 
 import ast
 import hashlib

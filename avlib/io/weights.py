@@ -1,4 +1,4 @@
-"""Our own weights: safetensors files whose bytes depend on their content alone."""
+"""Weights that the project trains: safetensors files whose bytes depend on their content alone."""
 
 import json
 import struct

@@ -1,1 +1,1 @@
-"""Video and sound files: probe, decode, resample."""
+"""Video and sound files: find, scan, probe, decode, resample, pack."""

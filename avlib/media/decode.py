@@ -1,4 +1,4 @@
-"""The sound of a media file as 16-bit samples, equal to what the ffmpeg command writes.
+"""The audio of a media file as 16-bit samples, equal to what the ffmpeg command writes.
 
 Decoding in process is several times faster than a process a file, but two releases of FFmpeg
 need not give the same bits. So it is done only where both are shown to agree (the tests compare
@@ -34,7 +34,7 @@ LOSSLESS_CODECS = {"flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u
 LOSSY_CODECS = {"aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "vorbis"}
 
 FIFO_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
-SPOOL_BYTES = 64 << 20  # a recording up to this size stays in memory
+SPOOL_BYTES = 64 << 20  # audio up to this size stays in memory
 AAC_FRAME_SAMPLES = 1024
 LAYOUTS = {1: "mono", 2: "stereo"}
 
@@ -48,7 +48,7 @@ class DecodedSound:
 
 
 class _CommandNeededError(Exception):
-    """In-process decoding is not known to give the command's bits for this file."""
+    """Decoding in process is not known to give the bits of the command for this file."""
 
 
 def agrees_with_command() -> bool:
@@ -60,7 +60,7 @@ def agrees_with_command() -> bool:
 def extract_waveform(
     path: Path, sample_rate: int, target: BinaryIO, channels: int | None = 1
 ) -> tuple[int, int]:
-    """Write the sound of `path` to an empty file as raw int16, interleaved.
+    """Write the audio of `path` to an empty file as raw int16, interleaved.
 
     The samples are those of `ffmpeg -vn -ac CHANNELS -ar RATE -c:a pcm_s16le`.
 
@@ -68,7 +68,7 @@ def extract_waveform(
         path: a media file.
         sample_rate: Hz of the samples.
         target: the file to write.
-        channels: one or two. None: one where all sound streams have one, else two.
+        channels: one or two. None: one where all audio streams have one, else two.
 
     Returns:
         number of samples, and of channels.
@@ -83,7 +83,7 @@ def extract_waveform(
             _write_blocks(_decode_in_process(container, sample_rate, channels), target)
     except (_CommandNeededError, av.FFmpegError, ValueError, AttributeError) as reason:
         if channels is None:
-            raise DataError(f"{path}: the sound stream cannot be read ({reason})") from reason
+            raise DataError(f"{path}: the audio stream cannot be read ({reason})") from reason
         logger.debug("%s: decoded by the command (%s)", path, reason)
         target.seek(0)
         target.truncate()
@@ -96,16 +96,16 @@ def extract_waveform(
 def decoded_together(
     files: Mapping[str, Path], sample_rate: int, folder: Path, channels: int | None = 1
 ) -> Iterator[dict[str, DecodedSound]]:
-    """Decode several files by one process of the command; yield their sound by name.
+    """Decode several files by one process of the command; yield their audio by name.
 
-    The samples are those of `extract_waveform`. A file without exactly one sound stream is left
+    The samples are those of `extract_waveform`. A file without exactly one audio stream is left
     out, and all are if the command complains: those are then to be decoded by themselves.
 
     Args:
         files: media files by any name.
         sample_rate: Hz of the samples.
         folder: where the samples lie until the end of the context, in files without names.
-        channels: one or two. None: one where the sound stream has one, else two.
+        channels: one or two. None: one where the audio stream has one, else two.
     """
     with ExitStack() as stack:
         jobs, decoded = [], {}
@@ -124,9 +124,9 @@ def decoded_together(
 
 
 def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
-    """Write the sound of `path` as raw interleaved int16; return its sample rate and channels.
+    """Write the audio of `path` as raw interleaved int16; return its sample rate and channels.
 
-    The samples are those of `ffmpeg -map 0:a:0 -c:a pcm_s16le`, the first sound stream.
+    The samples are those of `ffmpeg -map 0:a:0 -c:a pcm_s16le`, the first audio stream.
 
     Raises:
         DataError: if ffmpeg cannot read the file.
@@ -136,13 +136,13 @@ def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
             stream = container.streams.audio[0]
             sample_rate, channels = int(stream.rate), int(stream.channels)
     except (av.FFmpegError, AttributeError, IndexError) as error:
-        raise DataError(f"{path}: the sound stream cannot be read ({error})") from error
+        raise DataError(f"{path}: the audio stream cannot be read ({error})") from error
     _write_blocks(ffmpeg.command_waveform(path, first_stream=True), target)
     return sample_rate, channels
 
 
 def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
-    """Return the first sound stream of a file as it is, (n_samples, channels), and its rate in Hz.
+    """Return the first audio stream of a file as it is, (n_samples, channels), and its rate in Hz.
 
     Raises:
         DataError: if ffmpeg cannot read the file, or the stream is empty.
@@ -153,7 +153,7 @@ def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
         raw.seek(0)
         samples = np.frombuffer(raw.read(), np.int16).reshape(-1, channels)
     if not len(samples):
-        raise DataError(f"{path}: there is no sound in the sound stream")
+        raise DataError(f"{path}: the audio stream holds no samples")
     return samples, sample_rate
 
 
@@ -167,7 +167,7 @@ def _own_channels(container: InputContainer) -> int:
 
 
 def _channels_of_only_stream(path: Path) -> int:
-    """Return the channels of a file's sound stream, zero if there is not exactly one."""
+    """Return the channels of a file's audio stream, zero if there is not exactly one."""
     try:
         with av.open(str(path), metadata_errors="replace") as container:
             streams = container.streams.audio
@@ -183,7 +183,7 @@ def _decode_in_process(
     limit = _samples_kept(container, stream)
     for other in container.streams:
         if other.index != stream.index:
-            other.discard = Discard.all  # so that the picture is not even read
+            other.discard = Discard.all  # so that the video stream is not even read
     resampler = av.AudioResampler(format="s16", layout=LAYOUTS[channels], rate=sample_rate)
     fifo = av.AudioFifo()
     n_decoded = 0
@@ -214,13 +214,13 @@ def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
     FFmpeg 9 drops the samples that lie after the end of an MP4 edit list, FFmpeg 8 does not.
 
     Raises:
-        _CommandNeededError: if the command's choice cannot be told from here.
+        _CommandNeededError: if the command's choice is not known here.
     """
     if not agrees_with_command():
         raise _CommandNeededError("another release of FFmpeg")
     codec = stream.codec_context
     if len(container.streams.audio) > 1:
-        raise _CommandNeededError("several sound streams, of which the command chooses one")
+        raise _CommandNeededError("several audio streams, of which the command chooses one")
     if codec.name not in LOSSLESS_CODECS | LOSSY_CODECS or stream.channels > 2:
         raise _CommandNeededError(f"{codec.name} with {stream.channels} channels")
     if codec.name in LOSSLESS_CODECS or "mov" not in container.format.name:
@@ -230,7 +230,7 @@ def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
         raise _CommandNeededError(f"{codec.name} in {container.format.name}")
     n_before = (len(entries) - 1) * AAC_FRAME_SAMPLES
     if entries[-1].timestamp - entries[0].timestamp != n_before:
-        raise _CommandNeededError("gaps in the sound")
+        raise _CommandNeededError("gaps in the audio")
     if stream.duration - entries[-1].timestamp >= AAC_FRAME_SAMPLES:
         return math.inf
     starts_plainly = stream.start_time == 0 and entries[0].timestamp == -AAC_FRAME_SAMPLES

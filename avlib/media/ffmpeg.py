@@ -52,13 +52,13 @@ def command_waveform(
     channels: int | None = None,
     first_stream: bool = False,
 ) -> Iterator[NDArray[np.int16]]:
-    """Yield the sound of a file in blocks, as `ffmpeg -vn -c:a pcm_s16le` writes it.
+    """Yield the audio of a file in blocks, as `ffmpeg -vn -c:a pcm_s16le` writes it.
 
     Args:
-        path: a media file with a sound stream.
+        path: a media file with an audio stream.
         sample_rate: Hz; None keeps the file's rate (`-ar` is left out).
         channels: None keeps the file's channels (`-ac` is left out), interleaved.
-        first_stream: take the first of several sound streams rather than ffmpeg's choice.
+        first_stream: take the first of several audio streams rather than ffmpeg's choice.
 
     Raises:
         DataError: if the command fails; the message is its last line.
@@ -89,16 +89,16 @@ def command_waveform(
 
 
 def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate: int) -> None:
-    """Write the sound of several files with one process, as its start may cost more than a clip.
+    """Write the audio of several files by one process, whose start may cost more than a clip.
 
     Args:
-        files: of each, a media file with one sound stream, the number of channels, and an empty
+        files: of each, a media file with one audio stream, the number of channels, and an empty
             file that gets the samples of `ffmpeg -ac CHANNELS -ar RATE -c:a pcm_s16le`.
         sample_rate: Hz of the samples.
 
     Raises:
-        DataError: if the command complains about any of the files; what it wrote is then unsure,
-            as a share of errors that ends it for one file may pass among several.
+        DataError: if the command complains about any of the files; its output is then not
+            reliable, as a share of errors that ends it for one file may pass among several.
     """
     outputs = [
         _input(path, thread_queue_size=QUEUED_PACKETS)["a"].output(
@@ -125,7 +125,7 @@ def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate:
 def write_jpeg_frames(
     path: Path, folder: Path, *, name: str = "frame_%10d.jpg", rate: int | None = None
 ) -> None:
-    """Write the picture of a file as `frame_0000000001.jpg` and so on into an empty folder.
+    """Write the frames of a file as `frame_0000000001.jpg` and so on into an empty folder.
 
     This is the command behind the published features, `ffmpeg -i VIDEO frame_%10d.jpg`.
 
@@ -154,7 +154,7 @@ def write_jpeg_frames(
         # The frames before it look like those of a shorter video.
         raise OSError(errno.ENOSPC, "the disk is full of frames; set TMPDIR to another", folder)
     if not any(folder.iterdir()):
-        raise DataError(f"{path}: ffmpeg wrote no picture: {_last_line(complaints)}")
+        raise DataError(f"{path}: ffmpeg wrote no frame: {_last_line(complaints)}")
 
 
 def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> None:

@@ -28,13 +28,13 @@ def write_frames(video: Path, folder: Path) -> None:
 
 
 class FrameFolder(Sequence[Frame]):
-    """The pictures of a folder in the order of their names; each is decoded when it is asked for.
+    """The images of a folder in the order of their names; each is decoded when it is accessed.
 
     Args:
-        folder: holds `.jpg` files; others are left alone.
+        folder: holds `.jpg` files; others are ignored.
 
     Raises:
-        DataError: if there is none, or if one that is asked for cannot be decoded.
+        DataError: if there is none, or if one that is accessed cannot be decoded.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,7 +43,7 @@ class FrameFolder(Sequence[Frame]):
             raise DataError(f"{folder}: no .jpg file in it; extract the frames of the video anew")
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self._paths)
 
     @overload

@@ -1,4 +1,4 @@
-"""Stage pack_frames: small pictures of one shard of videos at a low rate, to train on."""
+"""Stage pack_frames: small frames of one shard of videos at a low rate, to train on."""
 
 import hashlib
 import logging
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FrameSettings:
-    """How pictures enter the packs.
+    """How frames enter the packs.
 
     Attributes:
         rate_fps: frames a second.
@@ -43,14 +43,14 @@ class FrameSettings:
 def pack_frames(
     *, videos: Path, manifest: Path, settings: FrameSettings, previous: Path, pack_target: Path
 ) -> None:
-    """Pack the pictures of a shard's usable videos, each as one data set (N, H, W, 3).
+    """Pack small frames of a shard's usable videos, each as one data set (N, H, W, 3).
 
-    A video whose picture cannot be read is left out with a warning. Only one frame at a time is
+    A video whose frames cannot be read is left out with a warning. Only one frame at a time is
     in memory.
 
     Args:
         videos: the shard's list of videos, as `scan` writes it.
-        manifest: what is known of them.
+        manifest: their manifest.
         settings: rate and size.
         previous: copy of the shard's last pack; what has not changed is taken from it.
         pack_target: HDF5 file to write.
@@ -77,14 +77,14 @@ def _pack_or_reuse(
     paths: Mapping[tuple[str, str], Path],
     settings: FrameSettings,
 ) -> None:
-    """Add the pictures of a video, a row of the manifest, to the pack if they can be read."""
+    """Add the frames of a video, a row of the manifest, to the pack if they can be read."""
     name, key = video.video_id, _key(video.content_hash, settings)
     if old is not None and name in old and old[name].attrs["key"] == key:
-        pictures = iter(old[name])
+        small_frames = iter(old[name])
     else:
-        pictures = _sample(paths[video.video_id, video.split], video.fps, settings)
+        small_frames = _sample(paths[video.video_id, video.split], video.fps, settings)
     try:
-        _write_frames(pack, name, pictures)
+        _write_frames(pack, name, small_frames)
     except DataError as error:
         logger.warning("%s is not trained on: %s", name, error)
         if name in pack:
@@ -94,13 +94,13 @@ def _pack_or_reuse(
 
 
 def _key(content_hash: str, settings: FrameSettings) -> str:
-    """Return a digest of everything that a video's pictures are made from and by."""
+    """Return a fingerprint of everything that a video's small frames depend on."""
     made_by = (code_fingerprint("avlib.media.frame_packs"), av.__version__, cv2.__version__)
     return hashlib.sha256(repr((astuple(settings), content_hash, made_by)).encode()).hexdigest()
 
 
 def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Frame]:
-    """Yield the small pictures of a video: number k is that of frame floor(k * fps / rate).
+    """Yield the small frames of a video: number k is made of frame floor(k * fps / rate).
 
     Raises:
         DataError: if the video has no frame that can be read.
@@ -113,28 +113,28 @@ def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Frame]:
         for number, frame in enumerate(frames):
             repeats = math.ceil((number + 1) * ratio) - math.ceil(number * ratio)
             if repeats:
-                picture = frame()
-                size = size or _small_size(picture, settings.short_side)
-                small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+                image = frame()
+                size = size or _small_size(image, settings.short_side)
+                small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
                 yield from [small.astype(np.uint8, copy=False)] * repeats
     if size is None:
         raise DataError(f"{path}: none of its frames can be decoded")
 
 
-def _small_size(picture: Frame, short_side: int) -> tuple[int, int]:
-    """Return the width and height of a video's small pictures, all like the first."""
-    height, width = picture.shape[:2]
+def _small_size(image: Frame, short_side: int) -> tuple[int, int]:
+    """Return the width and height of a video's small frames, all like the first."""
+    height, width = image.shape[:2]
     scale = short_side / min(height, width)
     return round(scale * width), round(scale * height)
 
 
-def _write_frames(pack: h5py.File, video_id: str, pictures: Iterator[Frame]) -> None:
+def _write_frames(pack: h5py.File, video_id: str, small_frames: Iterator[Frame]) -> None:
     frames = None
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(small_frames):
         if frames is None:
-            shape = picture.shape
+            shape = image.shape
             frames = pack.create_dataset(
                 video_id, (0, *shape), np.uint8, maxshape=(None, *shape), chunks=(1, *shape)
             )
         frames.resize(number + 1, axis=0)
-        frames[number] = picture
+        frames[number] = image

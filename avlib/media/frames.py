@@ -1,9 +1,9 @@
-"""The pictures of a video, one after another, and the groups of them that clips are made of.
+"""The frames of a video in order, and the groups of them that clips are made of.
 
-There are two ways to them. `decoded` takes the frames as the file holds them, in process; frame n
-is the nth one, whatever its timestamp. `jpeg` takes the files that the published command writes:
-at a constant rate, so that frames are repeated or left out where their distances vary, and
-strongly compressed. Both are RGB of 8 bits in the file's own size, upright.
+There are two modes. `decoded` takes the frames as the file holds them, in process; frame n is the
+nth one, whatever its timestamp. `jpeg` takes the files that the published command writes: at a
+constant rate, so that frames are repeated or dropped where their distances vary, and strongly
+compressed. Both are RGB of 8 bits in the file's own size, upright.
 """
 
 import logging
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 FrameMode = Literal["decoded", "jpeg"]
 Frame = NDArray[np.uint8]  # (H, W, 3), RGB
-LazyFrame = Callable[[], Frame]  # a frame that becomes a picture when it is called
+LazyFrame = Callable[[], Frame]  # decodes or converts the frame when it is called
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def read_frames(path: Path, mode: FrameMode) -> Generator[LazyFrame, None, None]
     end.
 
     Raises:
-        DataError: if the file cannot be read or has no picture.
+        DataError: if the file cannot be read or has no video stream.
     """
     return _jpeg_frames(path) if mode == "jpeg" else _decoded_frames(path)
 
@@ -52,11 +52,11 @@ def _decoded_frames(path: Path) -> Generator[LazyFrame, None, None]:
         with av.open(str(path), metadata_errors="replace") as container:
             streams = video_streams(container)
             if not streams:
-                raise DataError(f"{path}: no picture in the file")
+                raise DataError(f"{path}: no video stream in the file")
             for frame in _decode(container, streams[0]):
-                yield partial(_picture, frame, path)
+                yield partial(_to_rgb, frame, path)
     except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{path}: the picture cannot be read ({error})") from error
+        raise DataError(f"{path}: the video stream cannot be read ({error})") from error
 
 
 def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
@@ -69,32 +69,32 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
         try:
             yield from packet.decode()
         except av.FFmpegError as error:
-            logger.debug("%s: part of the picture is skipped (%s)", container.name, error)
+            logger.debug("%s: part of the video stream is skipped (%s)", container.name, error)
 
 
-def _picture(frame: av.VideoFrame, path: Path) -> Frame:
+def _to_rgb(frame: av.VideoFrame, path: Path) -> Frame:
     try:
-        picture = cast(Frame, frame.to_ndarray(format="rgb24"))
+        image = cast(Frame, frame.to_ndarray(format="rgb24"))
     except (av.FFmpegError, ValueError) as error:
-        raise DataError(f"{path}: the picture has no RGB form ({error})") from error
+        raise DataError(f"{path}: the frame has no RGB form ({error})") from error
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
     if matrix is None:
-        return picture
-    return _upright(picture, np.frombuffer(bytes(matrix), np.int32))
+        return image
+    return _upright(image, np.frombuffer(bytes(matrix), np.int32))
 
 
-def _upright(picture: Frame, matrix: NDArray[np.int32]) -> Frame:
-    """Turn a picture by quarters, and mirror it, as players do.
+def _upright(image: Frame, matrix: NDArray[np.int32]) -> Frame:
+    """Turn a frame by quarters, and mirror it, as players do.
 
     Args:
-        picture: (H, W, 3).
+        image: (H, W, 3).
         matrix: nine numbers; a column x and a row y go to m0 x + m3 y and m1 x + m4 y.
     """
     to_column, to_row = matrix[0], matrix[4]
     if abs(int(matrix[1])) > abs(int(matrix[0])):
-        picture = picture.transpose(1, 0, 2)
+        image = image.transpose(1, 0, 2)
         to_column, to_row = matrix[3], matrix[1]
-    turned = picture[:: -1 if to_row < 0 else 1, :: -1 if to_column < 0 else 1]
+    turned = image[:: -1 if to_row < 0 else 1, :: -1 if to_column < 0 else 1]
     return np.ascontiguousarray(turned)
 
 
@@ -107,10 +107,10 @@ def _jpeg_frames(path: Path) -> Generator[LazyFrame, None, None]:
 
 
 def _read_jpeg(path: Path) -> Frame:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
         raise DataError(f"{path}: not a readable JPEG file; the disk may be full")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 class ClipReader(Generic[T]):
@@ -120,8 +120,8 @@ class ClipReader(Generic[T]):
 
     Args:
         path: a video.
-        mode: the way to its frames.
-        prepare: what to keep of a picture.
+        mode: how its frames are read.
+        prepare: what to keep of a frame.
         numbers: (N, T) frames of each clip, counted from 0. Those before the first frame become
             the first, those after the last one become the last.
 
@@ -143,7 +143,7 @@ class ClipReader(Generic[T]):
         self._newest: LazyFrame | None = None
 
     def __iter__(self) -> Iterator[list[T]]:
-        """Yield the prepared pictures of each clip.
+        """Yield the prepared frames of each clip.
 
         Raises:
             DataError: if the video cannot be read, or none of its frames can.

@@ -1,4 +1,4 @@
-"""What each video file holds, and whether it can be used: the rows of the manifest."""
+"""Stage probe_videos: the streams of each file and whether it can be used; the manifest's rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +24,7 @@ LENGTH_TOLERANCE_S = 0.1  # between what frames at their rate and what timestamp
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """One row of the manifest; the columns are described in `avlib.io.tables.MANIFEST`."""
+    """One row of the manifest; the columns are described in `avlib.media.tables.MANIFEST`."""
 
     video_id: str
     path: str
@@ -115,26 +115,26 @@ def _describe(row: VideoInfo, container: InputContainer) -> VideoInfo:
     if isinstance(sound, AudioStream) and has_audio:
         rate, channels = sound.rate or None, sound.channels or None
         row = replace(row, audio_rate_hz=rate, audio_channels=channels)
-    pictures = video_streams(container)
-    if pictures:
-        picture = pictures[0]
-        fps = float(picture.average_rate or picture.guessed_rate or 0) or None
-        frames, duration_s = _measure(container, picture)
-        row = replace(row, fps=fps, width=picture.width or None, height=picture.height or None)
+    streams = video_streams(container)
+    if streams:
+        video = streams[0]
+        fps = float(video.average_rate or video.guessed_rate or 0) or None
+        frames, duration_s = _measure(container, video)
+        row = replace(row, fps=fps, width=video.width or None, height=video.height or None)
         row = replace(row, **_length(frames, duration_s, fps))
-    if not pictures and not row.has_audio:
-        return row.left_out("unreadable", "neither picture nor sound in the file")
+    if not streams and not row.has_audio:
+        return row.left_out("unreadable", "neither a video nor an audio stream in the file")
     if not row.has_audio:
-        return row.left_out("no_audio", "no sound stream in the file")
+        return row.left_out("no_audio", "no audio stream in the file")
     return row
 
 
-def _measure(container: InputContainer, picture: VideoStream) -> tuple[int, float | None]:
-    """Return the frames and the seconds they last; read the whole file if no index tells them."""
-    tick_s = float(picture.time_base or 0)
-    if picture.frames and picture.duration and "mov" in container.format.name:
-        return picture.frames, picture.duration * tick_s
-    spans = [(p.pts, p.duration or 0) for p in container.demux(picture) if p.size]
+def _measure(container: InputContainer, video: VideoStream) -> tuple[int, float | None]:
+    """Return the frames and the seconds they last; read the whole file if no index has them."""
+    tick_s = float(video.time_base or 0)
+    if video.frames and video.duration and "mov" in container.format.name:
+        return video.frames, video.duration * tick_s
+    spans = [(p.pts, p.duration or 0) for p in container.demux(video) if p.size]
     starts = [pts for pts, _ in spans if pts is not None]
     if not starts:
         return len(spans), None
@@ -143,7 +143,7 @@ def _measure(container: InputContainer, picture: VideoStream) -> tuple[int, floa
 
 
 def _length(frames: int, duration_s: float | None, fps: float | None) -> dict[str, Any]:
-    """Return frames and duration of a picture, as extraction at a constant rate would give them.
+    """Return frames and duration of a video stream, as extraction at a constant rate gives them.
 
     The frames over their rate are the length, as published. Where frames come at varying
     distances, or an edit list hides some, their timestamps are.
@@ -157,7 +157,7 @@ def _length(frames: int, duration_s: float | None, fps: float | None) -> dict[st
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:
-    """Return the video streams that can be decoded and are no cover picture of a recording."""
+    """Return the video streams that can be decoded and are no cover image of a sound file."""
     return [
         stream
         for stream in container.streams.video

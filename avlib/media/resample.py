@@ -14,10 +14,10 @@ def resample_mono(
     """Yield the mean of the channels at another rate, with soxr's quality HQ.
 
     The result has ceil(n * to_rate / from_rate) samples and equals librosa's `load`, which
-    resamples the whole recording at once (TIM's loader of wav folders).
+    resamples the whole waveform at once (TIM's loader of wav folders).
 
     Args:
-        blocks: successive parts of one recording, (n_samples, channels).
+        blocks: successive parts of one waveform, (n_samples, channels).
         from_rate: Hz of the blocks.
         to_rate: Hz of the result.
     """

@@ -42,7 +42,7 @@ def shard_of(video_id: str, shards: int) -> int:
 def content_hash(path: Path) -> str:
     """Return a fingerprint of a file: its size and its first, middle and last 64 KiB.
 
-    Encoded videos are large, and an edit of one moves all that follows. Uncompressed sound can
+    Encoded videos are large, and an edit of one moves all that follows. Uncompressed audio can
     change in one place alone, so such files are read whole, and of an HDF5 file, which may have
     hundreds of gigabytes, the time of its last change counts.
 

@@ -1,4 +1,4 @@
-"""Stage pack_waveforms: the sound of one shard of videos, and what was found on the way."""
+"""Stage pack_waveforms: the waveforms of one shard of videos, and its manifest after decoding."""
 
 import hashlib
 import logging
@@ -29,7 +29,7 @@ from avlib.progress import progress
 logger = logging.getLogger(__name__)
 
 FILES_A_PROCESS = 16  # of ffmpeg, where it decodes
-LONGEST_TOGETHER_S = 60  # a longer recording takes more time than the start of a process
+LONGEST_TOGETHER_S = 60  # longer audio takes more time than the start of a process
 FOUND = ["status", "message", "audio_duration_s"]  # columns of the manifest that decoding decides
 
 
@@ -42,7 +42,7 @@ def pack_waveforms(
     pack_target: Path,
     manifest_target: Path,
 ) -> None:
-    """Pack the sound of a shard's videos, and write its manifest with what decoding found.
+    """Pack the audio of a shard's videos, and write its manifest with the result of decoding.
 
     Args:
         videos: the shard's list, as `scan` wrote it.
@@ -63,7 +63,7 @@ def pack_waveforms(
         pack.attrs["rate_hz"] = settings.sample_rate
         shard = _Shard(sources, settings, pack, old)
         listed = returning_memory(rows.itertuples())
-        shown = progress(listed, "packing sound", "videos", total=len(rows))
+        shown = progress(listed, "packing audio", "videos", total=len(rows))
         found = []
         while batch := list(islice(shown, FILES_A_PROCESS)):
             with shard.decoded_together(batch, partial.parent) as decoded:
@@ -102,7 +102,7 @@ class _Shard:
     old: h5py.File | None
 
     def pack_row(self, row: Any, decoded: DecodedSound | None) -> tuple[str, str, float | None]:
-        """Add the sound of a row's video to the pack; return the columns FOUND of the row."""
+        """Add the audio of a row's video to the pack; return the columns FOUND of the row."""
         source = self.sources[row.video_id]
         is_ok = row.status == "ok" or (row.status == "no_audio" and source.sound)
         if not is_ok:
@@ -114,13 +114,13 @@ class _Shard:
         except DataError as error:
             return "unreadable", f"{error}; replace the file", None
         if n_samples == 0:
-            return "no_audio", "the sound stream holds no samples", None
+            return "no_audio", "the audio stream holds no samples", None
         return "ok", "", n_samples / self.settings.sample_rate
 
     def _pack_or_reuse(
         self, source: ScannedVideo, content_hash: str, decoded: DecodedSound | None
     ) -> int:
-        """Add a video's sound, unless it is there for another split; return its length."""
+        """Add a video's audio, unless it is there for another split; return its length."""
         video_id, path = source.video_id, _sound_path(source)
         if video_id in self.pack:
             return len(self.pack[video_id])
@@ -150,7 +150,7 @@ class _Shard:
     def decoded_together(
         self, rows: list[Any], folder: Path
     ) -> AbstractContextManager[dict[str, DecodedSound]]:
-        """Decode by one command what none decodes in process; yield by id what came of it."""
+        """Decode by one command what none decodes in process; yield the results by id."""
         if agrees_with_command():
             rows = []
         files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_process(row)}
@@ -158,7 +158,7 @@ class _Shard:
         return decoded_together(files, settings.sample_rate, folder, settings.n_channels)
 
     def _is_for_one_process(self, row: Any) -> bool:
-        """Say whether a file's own sound is short, new, and to be what ffmpeg writes."""
+        """Say whether a file's own audio is short, new, and decoded by ffmpeg."""
         source = self.sources[row.video_id]
         path = _sound_path(source)
         is_own = row.status == "ok" and str(path) == row.path and not is_hdf5(path)
@@ -172,7 +172,7 @@ class _Shard:
         return not is_there and not self._has_old(row.video_id, self._key(source, row.content_hash))
 
     def _key(self, source: ScannedVideo, content_hash: str) -> str:
-        """Return what the samples of a video depend on, as a hash."""
+        """Return a fingerprint of everything that the samples of a video depend on."""
         made_by = (code_fingerprint("avlib.media.sound_sources"), ffmpeg.version(ffmpeg.binary()))
         parts = (astuple(self.settings), source.sound_hash or content_hash, made_by)
         return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where the sound of a video comes from: its own file, a wav of its name, or an EPIC HDF5 file."""
+"""Sources of a video's audio: its own file, a sound file of its name, or an EPIC HDF5 file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ BLOCK_SAMPLES = 1 << 20
 
 @dataclass(frozen=True)
 class SoundSettings:
-    """How sound enters the packs.
+    """How audio enters the packs.
 
     Attributes:
         sample_rate: Hz of the packs.
         resampler: ffmpeg's (`ffmpeg -ac 1 -ar RATE`), or soxr HQ on the mean of the channels.
-        channels: one for all; or those of the file, of which ffmpeg mixes more than two to two, in
+        channels: one; or those of the file, of which ffmpeg mixes more than two to two, in
             int16 and with ffmpeg's resampler also for sound files.
     """
 
@@ -92,7 +92,7 @@ def is_decoded_by_ffmpeg(settings: SoundSettings, *, is_substitute: bool) -> boo
 def _pack_decoded(
     pack: h5py.File, video_id: str, sound: DecodedSound, settings: SoundSettings
 ) -> int:
-    """Add sound as int16 (n_samples, 1 or 2) if it has its own channels, else as float32."""
+    """Add audio as int16 (n_samples, 1 or 2) if it has its own channels, else as float32."""
     n_samples = sound.raw.seek(0, SEEK_END) // (2 * sound.channels)
     blocks = _blocks(sound.raw, np.int16, sound.channels)
     if n_samples and settings.channels == "own":

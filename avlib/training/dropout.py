@@ -1,6 +1,6 @@
-"""Dropout whose random numbers cost less than the product that they are for.
+"""Dropout with a fast random generator.
 
-The draws of torch on a CPU take most of the time that its dropout takes.
+On a CPU, the random draws take most of the time of torch's own dropout.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Recognition of labelled events, as the training loop sees it, whatever the network."""
+"""Recognition of labelled events, whatever the network: the task of the loop and its training."""
 
 import json
 import math
@@ -32,8 +32,8 @@ class EventRecognition(ABC):
         optimizer: what updates it.
         schedule: learning rates; also the number of epochs.
         heads: columns with the class numbers, one a classifier.
-        training: events to learn.
-        validation: events that decide which weights are best.
+        training: events to train on.
+        validation: events by which the best weights are selected.
         batch_size: items a step; all of them where a set is smaller.
         epoch_items: least items an epoch; a smaller set is gone through more than once.
         views: evenly spaced parts of an event whose probabilities are averaged in evaluation.

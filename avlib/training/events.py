@@ -23,9 +23,9 @@ AnyEvents = TypeVar("AnyEvents", bound="LabelledEvents")
 
 
 class LabelledEvents(ABC):
-    """The events of one split whose video has what they are recognised by.
+    """The events of one split whose video has the stream that they are recognised in.
 
-    Places in a video are counted in ticks: samples of sound, or frames.
+    Places in a video are counted in ticks: audio samples, or frames.
 
     Args:
         events: columns event_id, video_id, start_s, stop_s and `heads`.
@@ -78,7 +78,7 @@ class LabelledEvents(ABC):
 
     @abstractmethod
     def video_fingerprint(self, video_id: str) -> bytes:
-        """Return what tells the content of a video from others."""
+        """Return a fingerprint of the content of a video."""
 
     def crop_batches(
         self, seed: int, purpose: str, epoch: int, *, batch_size: int, steps: range
@@ -87,7 +87,7 @@ class LabelledEvents(ABC):
 
         The events follow each other in one random order after another. Orders, crops and
         augmentations depend on the seed, `purpose` and `epoch` alone, so that a step is the same
-        whichever `steps` are asked for.
+        whichever `steps` are given.
         """
         turns = math.ceil(steps.stop * batch_size / len(self))
         orders = [generator(seed, purpose, epoch, t).permutation(len(self)) for t in range(turns)]
@@ -120,7 +120,7 @@ class LabelledEvents(ABC):
         return np.unique(np.linspace(0, self._spare_ticks(index), views)).tolist()
 
     def fingerprint(self) -> Iterator[bytes]:
-        """Yield what tells these events, and the content of their videos, from others."""
+        """Yield the fingerprints of these events and of the content of their videos."""
         yield repr((self.event_ids, self.video_ids, self.starts, self.stops)).encode()
         yield self.labels.tobytes()
         yield from (self.video_fingerprint(video_id) for video_id in sorted(set(self.video_ids)))
@@ -176,7 +176,7 @@ def split_events(
     Args:
         events: table of events.
         choose: keeps those of one split that can be used.
-        needed: what the others lack, for the messages.
+        needed: name of the stream that the others lack, for messages.
 
     Raises:
         DataError: if no event of `train` is left.
@@ -192,10 +192,12 @@ def split_events(
             f"({splits['train'].n_left_out} are without); check the splits and the packs"
         )
     if not len(splits["val"]):
-        logger.warning("no event of split val has any %s: train itself is validated", needed)
+        logger.warning(
+            "no event of split val has any %s: train is also the validation split", needed
+        )
     return splits
 
 
 def validation_split(splits: Mapping[str, LabelledEvents]) -> str:
-    """Return the split that decides which weights are best."""
+    """Return the split by which the best weights are selected: val, or train if it is empty."""
     return "val" if len(splits["val"]) else "train"

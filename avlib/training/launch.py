@@ -1,4 +1,4 @@
-"""Start the processes of a team on this machine, through torchrun's own interface."""
+"""Start the processes of a data-parallel training on this machine, through torchrun's interface."""
 
 import logging
 import signal
@@ -27,8 +27,8 @@ def run_module(module: str, argument: str, *, processes: int) -> None:
     Args:
         module: calls `report` on its errors; the further arguments that it gets are the files
             that this process logs to.
-        argument: handed over as it is.
-        processes: how many.
+        argument: passed on unchanged.
+        processes: their number.
 
     Raises:
         AvlibError: that one of them reported, of the class and with the message it had.
@@ -56,7 +56,7 @@ def run_module(module: str, argument: str, *, processes: int) -> None:
 
 
 def report(error: BaseException) -> None:
-    """Tell the launcher why this process ends."""
+    """Report the error that ends this process to the launcher."""
     get_error_handler().record_exception(error)
 
 

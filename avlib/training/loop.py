@@ -44,7 +44,7 @@ class Task(Protocol[Batch]):
         """Return the rate at a fractional epoch."""
 
     def batches(self, epoch: int, first_step: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch from `first_step` on, the same ones whenever asked."""
+        """Yield the batches of an epoch from `first_step` on, the same ones at each call."""
 
     def train_step(self, batch: Batch) -> float | Mapping[str, float]:
         """Update the model once and return the loss, or `loss` and its parts by their names."""
@@ -140,7 +140,7 @@ def _train_epoch(task: Task[Any], state: Progress, seed: int, check: Callable[[]
 
 
 def _finish_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) -> None:
-    """Validate if it is time, keep the weights if they are the best, and log the epoch."""
+    """Validate if it is due, keep the weights if they are the best, and log the epoch."""
     epoch = state.epoch
     entry: dict[str, Any] = {
         "epoch": epoch + 1,

@@ -1,4 +1,4 @@
-"""What all recipes have."""
+"""The base of all training recipes."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -8,7 +8,7 @@ from avlib.training.schedules import Schedule
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """What all recipes have.
+    """Schedule and batch size, which every recipe has.
 
     Args:
         name: key of the recipe.

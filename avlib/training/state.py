@@ -19,7 +19,7 @@ from avlib.io.atomic import atomic_path
 logger = logging.getLogger(__name__)
 
 STATES_KEPT = 2  # the newest, and the one before it should the newest be damaged
-INTERRUPTED = 143  # 128 + SIGTERM, the exit status of a process that was asked to end
+INTERRUPTED = 143  # 128 + SIGTERM, the exit status of a process ended by a signal
 
 
 @dataclass

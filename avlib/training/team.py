@@ -1,6 +1,6 @@
-"""The processes that train one model together: what they tell each other.
+"""Data-parallel training: the processes of one model, and the collective operations among them.
 
-All of them call the same methods in the same order.
+All processes call the same methods in the same order.
 """
 
 import os
@@ -23,8 +23,8 @@ class Team:
     """This process among those of a training.
 
     Args:
-        rank: its number, from 0; the first one writes.
-        size: how many there are.
+        rank: its number, from 0; rank 0 writes.
+        size: number of processes (world size).
     """
 
     rank: int = 0

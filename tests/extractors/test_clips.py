@@ -173,7 +173,7 @@ def test_a_video_without_a_readable_picture_is_left_out_and_said_to_be(tmp_path,
         "sound": "unreadable",
     }
     assert "broken.mp4: " in index.loc["broken", "message"]
-    assert "no picture in the file" in index.loc["sound", "message"]
+    assert "no video stream in the file" in index.loc["sound", "message"]
     assert index.loc["broken", ["path", "intervals", "channels"]].to_list() == ["", 0, 0]
     assert [path.name for path in (files.folder / "train").iterdir()] == ["-a ü.npy"]
 

@@ -1,10 +1,10 @@
 """The miniature AVE: rendered videos with synthesised sound in the dataset's official layout.
 
-Every video has three stretches of two to four seconds: the event (sound and picture), the sound
-without the picture and the picture without the sound. Their lengths and their order are drawn so
-that exchanging the event with either of the others is equally likely. The sound alone therefore
-cannot tell the event from the sound without picture, nor the picture alone from the picture
-without sound; only both together can.
+Every video has three intervals of two to four seconds: the event (audible and visible), the same
+thing audible only, and visible only. Their lengths and their order are drawn so that exchanging the
+event with either of the others is equally likely. Audio alone therefore cannot distinguish the
+event from the interval that is audible only, nor frames alone from the one that is visible only;
+both modalities together can.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,11 @@ from avlib.datasets.miniature.video import FPS, render_video
 from avlib.seeds import generator
 
 VIDEO_SECONDS = 10  # length of every AVE video
-_KINDS = ((True, True), (True, False), (False, True))  # heard and seen: event, sound, picture
+_KINDS = (
+    (True, True),
+    (True, False),
+    (False, True),
+)  # audible, visible
 _LENGTHS = [n for n in product((2, 3, 4), repeat=3) if 8 <= sum(n) <= VIDEO_SECONDS]
 LIST_FILES = {"train": "trainSet.txt", "val": "valSet.txt", "test": "testSet.txt"}
 
@@ -37,8 +41,8 @@ class PlannedAveVideo:
         label: name of the class.
         start_s: first second of the event.
         stop_s: second after the event.
-        is_heard: for each second, whether the thing sounds.
-        is_seen: for each second, whether the thing is in the picture.
+        is_heard: for each second, whether the thing is audible.
+        is_seen: for each second, whether the thing is visible.
     """
 
     video_id: str

@@ -1,9 +1,9 @@
 """The miniature Kinetics-600: rendered videos with sound in the folders of the dataset.
 
-In about 30 % of the videos of each class the thing is not heard and in about 30 % others it is not
-seen. The sound alone and the picture alone therefore tell the class of a part of the videos; both
-together tell it of all. A few videos of each folder have no sound stream, and a few are shorter
-than an audio image, as some of Kinetics are; in these the thing is seen.
+In about 30 % of the videos of each class the thing is not audible, in about 30 % others it is not
+visible. Audio alone and frames alone therefore identify the class of a part of the videos; both
+together identify it in all. A few videos of each folder have no audio stream, and a few are shorter
+than an audio image, as some of Kinetics are; in these the thing is visible.
 """
 
 import re
@@ -24,7 +24,7 @@ LONG_SECONDS = 4  # length of a video, but for the short ones
 SHORT_FRAMES = range(4, 8)  # 0.5 to 0.875 s, where an audio image needs 0.96 s
 FOLDERS = ("train", "val")
 LABEL_LIST = "kinetics_600_label_list.txt"
-_BOTH, _UNHEARD, _UNSEEN = (True, True), (False, True), (True, False)  # heard and seen
+_BOTH, _UNHEARD, _UNSEEN = (True, True), (False, True), (True, False)  # audible, visible
 _KINDS = (*(_BOTH, _UNHEARD, _UNSEEN) * 3, _BOTH)
 _LONG_STARTS_S = (0, 40, 440)  # after which a video of 4 s has a name that ends in 4, 44 and 444
 _THINGS = {re.sub("[^a-z0-9]+", "_", name.lower()).strip("_"): name for name in THINGS}
@@ -38,10 +38,10 @@ class PlannedKineticsVideo:
         video_id: name of the file without `.mp4`, `v_<11 characters>_<start>_<stop>`.
         folder: train or val.
         label: name of the class, as Kinetics writes names.
-        frames: length of the picture.
-        has_sound: whether there is a sound stream.
-        is_heard: whether the thing sounds; otherwise there is a murmur alone.
-        is_seen: whether the thing is in the picture; otherwise there is a background alone.
+        frames: number of frames.
+        has_sound: whether there is an audio stream.
+        is_heard: whether the thing is audible; otherwise there is background noise alone.
+        is_seen: whether the thing is visible; otherwise there is a background alone.
     """
 
     video_id: str

@@ -1,4 +1,4 @@
-"""Encoding of rendered frames and sound to mp4, with the same bytes every time."""
+"""Encoding of rendered frames and audio to mp4, with the same bytes every time."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,13 +24,13 @@ def write_mp4(
     *,
     aac_coder: Literal["twoloop", "fast"] = "twoloop",
 ) -> None:
-    """Write a video with H.264 picture and stereo AAC sound.
+    """Write a video with H.264 frames and stereo AAC audio.
 
     Args:
         target: file to write.
         frames: (T, height, width, 3) RGB; height and width even.
         fps: frames per second.
-        sound: (2, n_samples) in [-1, 1]; None: the video has no sound stream.
+        sound: (2, n_samples) in [-1, 1]; None: the video has no audio stream.
         sample_rate: samples per second of `sound`.
         aac_coder: how the encoder searches; `fast` takes a quarter of the time.
     """
@@ -39,10 +39,10 @@ def write_mp4(
         # Without "bitexact" the file would name the versions of its writers.
         av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
     ):
-        picture = container.add_stream("libx264", rate=fps)
-        picture.options = {"preset": "veryfast", "crf": "26"}
-        picture.height, picture.width = frames.shape[1:3]
-        picture.pix_fmt = "yuv420p"
+        video = container.add_stream("libx264", rate=fps)
+        video.options = {"preset": "veryfast", "crf": "26"}
+        video.height, video.width = frames.shape[1:3]
+        video.pix_fmt = "yuv420p"
         if sound is not None:
             audio = container.add_stream("aac", rate=sample_rate, layout="stereo")
             audio.bit_rate = 96_000
@@ -51,8 +51,8 @@ def write_mp4(
             stream.codec_context.flags |= Flags.bitexact
             stream.codec_context.thread_count = 1
         for frame in _video_frames(frames, fps):
-            container.mux(picture.encode(frame))
-        container.mux(picture.encode(None))
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
         if sound is not None:
             for block in _audio_frames(sound, sample_rate):
                 container.mux(audio.encode(block))

@@ -1,4 +1,4 @@
-"""Rendered pictures of the miniatures: coloured shapes that move over a noisy background."""
+"""Rendered frames of the miniatures: coloured shapes that move over a noisy background."""
 
 import colorsys
 import math
@@ -126,7 +126,7 @@ def _shape(
 def _background(
     x: NDArray[np.float32], y: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a pale, slowly varying picture (height, width, 3)."""
+    """Return a pale, slowly varying image (height, width, 3)."""
     one = _colour(rng.random(), rng.uniform(0.1, 0.4), rng.uniform(0.3, 0.8))
     other = _colour(rng.random(), rng.uniform(0.1, 0.4), rng.uniform(0.3, 0.8))
     waves, phase = rng.uniform(-6, 6, 2), rng.uniform(0, 2 * np.pi)

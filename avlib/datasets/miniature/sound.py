@@ -1,4 +1,4 @@
-"""Synthesised sounds of the miniatures: a timbre a class, in as few numbers as tell them apart."""
+"""Synthesised sounds of the miniatures: one timbre for each class, in a few numbers."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Timbre:
     """How a thing sounds.
 
     Attributes:
-        pitch_hz: range from which the pitch of a recording is drawn.
+        pitch_hz: range from which the pitch of a video is drawn.
         partials: frequencies of the tones, as multiples of the pitch.
         sweep: how far the pitch swings (share of the pitch) and how often (Hz).
         noise: share of noise in the sound, 0 to 1.
@@ -60,10 +60,10 @@ def band_noise(
 
 
 def gate(is_on: NDArray[np.bool_], sample_rate: int, ramp_s: float = 0.02) -> NDArray[np.float64]:
-    """Return the gain (seconds * sample_rate,) that lets the sound through where `is_on`.
+    """Return the gain (seconds * sample_rate,) that is 1 where `is_on` and 0 elsewhere.
 
     Args:
-        is_on: (seconds,) whether the sound is heard in each second.
+        is_on: (seconds,) whether it is audible in each second.
         sample_rate: samples per second.
         ramp_s: length of the linear fade at each change, which starts with the second.
     """

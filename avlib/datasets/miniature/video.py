@@ -1,4 +1,4 @@
-"""One rendered video of a miniature: things that are seen, heard or both."""
+"""One rendered video of a miniature: things that are visible, audible or both."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +25,14 @@ def render_video(
     rng: np.random.Generator,
     aac_coder: Literal["twoloop", "fast"] = "twoloop",
 ) -> None:
-    """Write a video of things over a background and a murmur.
+    """Write a video of things over a background and quiet noise.
 
     Args:
         target: file to write.
         things: n, how each sounds and looks.
-        is_seen: (n, T) whether it is in each frame.
-        is_heard: (n, seconds) whether it sounds in each second; the sound ends with the picture.
-            None: the video has no sound stream.
+        is_seen: (n, T) whether it is visible in each frame.
+        is_heard: (n, seconds) whether it is audible in each second; audio ends with the frames.
+            None: the video has no audio stream.
         rng: generator of this video.
         aac_coder: as `write_mp4` takes it.
     """
@@ -47,13 +47,13 @@ def render_video(
 def mix_sounds(
     timbres: Sequence[Timbre], is_heard: NDArray[np.bool_], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return (2, seconds * SAMPLE_RATE) in [-1, 1]: sounds over a murmur that never stops.
+    """Return (2, seconds * SAMPLE_RATE) in [-1, 1]: sounds over quiet noise that never stops.
 
     Their levels and their place between left and right are drawn from `rng`.
 
     Args:
         timbres: n, how each thing sounds.
-        is_heard: (n, seconds) whether it sounds in each second.
+        is_heard: (n, seconds) whether it is audible in each second.
         rng: generator of this video.
     """
     n_samples = is_heard.shape[1] * SAMPLE_RATE
