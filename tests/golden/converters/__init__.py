@@ -4,7 +4,7 @@ Each is a module with `convert(sidecar)`, which returns a `Converted`, or None w
 none of its system's, told from its keys; it raises `Refused` where it does not understand one.
 """
 
-from converters import asf, k600, tim, valor, visual
+from converters import asf, k600, retrieval, tim, valor, visual
 
 SYSTEMS = {
     "k600": k600,
@@ -12,4 +12,5 @@ SYSTEMS = {
     "asf": asf,
     "tim_recognition": tim,
     "visual": visual,
+    "retrieval": retrieval,
 }
