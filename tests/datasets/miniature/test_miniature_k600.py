@@ -14,7 +14,7 @@ from avlib.datasets.miniature.k600 import (
 )
 from avlib.datasets.miniature.video import FPS, SAMPLE_RATE, SIZE
 from avlib.errors import ConfigError
-from avlib.soundtracks.labelled_files import kinetics_files, kinetics_split
+from avlib.soundtracks.kinetics_files import kinetics_files, kinetics_split
 
 ONE_EACH = {"train": 1, "val": 1}
 STANDARD = {"train": 16, "val": 8}
