@@ -185,6 +185,7 @@ rule make_events:
         "logs/{study}/make_events.tsv"
     wildcard_constraints:
         study=files.named(FeatureStudy),
+    priority: 20  # given weights are checked against the classes
     conda:
         "../envs/avlib.yaml"
     threads: 1

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-WORKFLOW = ("avlib", "rules", "workflow_scripts", "profiles", "configs", "envs", "schemas")
+WORKFLOW = ("avlib", "rules", "workflow_scripts", "profiles", "configs", "docs", "envs")
 
 EMPTY_OUTPUTS = """
 from pathlib import Path
@@ -79,7 +79,7 @@ class EditedCheckout(Checkout):
         ignored = shutil.ignore_patterns("__pycache__")
         for name in WORKFLOW:
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
-        for name in ("Snakefile", "config.yaml"):
+        for name in ("Snakefile", "config.yaml", "README.md"):
             shutil.copy(ROOT / name, root / name)
         for script in (root / "workflow_scripts").glob("*.py"):
             script.write_text(EMPTY_OUTPUTS)
@@ -96,6 +96,12 @@ class EditedCheckout(Checkout):
         text = path.read_text()
         assert old in text, f"{name} lacks {old!r}"
         path.write_text(text.replace(old, new, 1))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a new file of the copy."""
+        path = self.root / name
+        assert not path.exists(), f"{name} is not new"
+        path.write_text(text)
 
     def planned(self) -> set[tuple[str, str]]:
         """Return rule and first output of each job that a run would do; targets have no output."""

@@ -325,9 +325,8 @@ class TimStudy(FeatureStudy):
         return extractors | {"tim": configured_weights("tim", self.checkpoints.tim)}
 
     def check_inputs(self, network: str, at: Place) -> dict[str, Path]:
-        """Return the annotations, whose classes given weights of TIM must have."""
-        files = self.annotation_files(at) if network == "tim" else {}
-        return {name: path for name, path in files.items() if name == "annotations"}
+        """Return the classes, which given weights of TIM must have."""
+        return {"classes": at.folder / "classes.json"} if network == "tim" else {}
 
     def check_options(self, network: str) -> dict[str, Any]:
         """Return the recipe that given weights of TIM must fit."""

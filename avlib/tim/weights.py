@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 from torch import Tensor
 
-from avlib.datasets import ave
 from avlib.errors import CheckpointError, ConfigError
 from avlib.evaluation.class_names import Classes, check_trained_classes
 from avlib.extractors.weights import write_report
@@ -18,7 +17,7 @@ from avlib.tim.checkpoint import infer_arguments, load_tim, new_tim
 from avlib.tim.network import TIM
 from avlib.tim.recipes import TIM_RECIPES, Modality, RecipeName, TimRecipe
 from avlib.tim.splits import SplitWindows
-from avlib.tim.tables import VISUAL_HEADS
+from avlib.tim.tables import VISUAL_HEADS, read_head_classes
 
 RATES = ("enc_dropout", "feat_dropout", "seq_dropout")
 SIZES = ("d_model", "feedforward_scale", "num_layers", "apply_feature_pooling")
@@ -148,28 +147,28 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> TIM:
 
 
 def check_weights(
-    checkpoint: Path, target: Path, *, annotations: Path | None = None, recipe: str
+    checkpoint: Path, target: Path, *, classes: Path | None = None, recipe: str
 ) -> None:
-    """Write what given weights are, if they fit the recipe and the classes of AVE's annotations.
+    """Write what given weights are, if they fit the recipe and the classes of the study.
 
     The widths of the features are not known before there are some; `predict_tim` checks them.
 
     Args:
         checkpoint: a model of ours, or a published `.pth.tar` file.
         target: JSON file to write.
-        annotations: `Annotations.txt`; None: the classes are not known yet.
+        classes: JSON with the names of the classes; None: not known yet.
         recipe: name of the recipe, which says how videos are cut into windows.
 
     Raises:
         CheckpointError: if it does not fit; the message says which setting to change, if one
             helps.
-        DataError: if the annotations are wrong.
     """
     requested: dict[str, Any] = {"model_modality": JOINT, "data_modality": JOINT}
-    if annotations is not None:
-        names = ave.class_names(ave.read_annotations(annotations))
-        check_trained_classes(checkpoint, {"action": names, "audio": names})
-        requested |= {"visual_classes": (len(names),), "audio_classes": len(names)}
+    if classes is not None:
+        names = read_head_classes(classes)
+        check_trained_classes(checkpoint, names)
+        visual = tuple(len(names[head]) for head in VISUAL_HEADS if head in names)
+        requested |= {"visual_classes": visual, "audio_classes": len(names["audio"])}
     own = file_recipe(checkpoint, recipe, JOINT)
     found = infer_arguments(load_state_dict(checkpoint, allows_foreign=True), checkpoint)
     _check_sizes(checkpoint, found, own)
