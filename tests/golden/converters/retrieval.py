@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.retrieval_metrics import TABLES, converter_of, near_of, stored
 from converters.sidecar import (
     EXACT,
     NUMBER,
@@ -29,14 +30,6 @@ from converters.tim import array, case
 Cases = Iterator[dict[str, Any]]
 Entry = Mapping[str, Any]
 NOISE = 0.1  # scale of the noise of recordings, where an entry has no other
-TABLES = {  # of public files, by their hash: where they are in the folder of public data
-    "35f7932ba0a1127a96cac215a98d35398946f343e3cea9ad6688ed17eee9d75d": (
-        "epic100/EPIC_100_validation.csv"
-    ),
-    "9ccf771a88ceb3e15f9a2842344ef2d7c13176f9e66af8c5c15b6935fd25c46c": (
-        "epic100/EPIC_100_retrieval_test_sentence.csv"
-    ),
-}
 COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "eight": 8, "sixteen": 16}
 MEANINGS = {"what", "notes", "ran_with", "arrays", "arrays_meaning", "quirk", "tolerance", "rng"}
 MEANINGS |= {"resize", "seed", "n_parameters_filled", "keys", "store", "timing_note"}
@@ -65,11 +58,6 @@ def convert(sidecar: Sidecar) -> Converted | None:
 def skipped(sidecar: Sidecar, name: str, reason: str) -> None:
     """Say which case of a file is refused, while the others are converted."""
     print(f"{sidecar.path.name}: {name}: REFUSED  {reason}")
-
-
-def stored(sidecar: Sidecar, keys: Mapping[str, str], tolerance: Tolerance) -> dict[str, Any]:
-    """Return an entry for each array, by the name of the result."""
-    return {name: expect(array=key, tolerance=tolerance) for name, key in keys.items()}
 
 
 def drawn_rows(text: str, seed: int, rows: int) -> list[dict[str, Any]]:
@@ -355,98 +343,21 @@ def metrics(sidecar: Sidecar) -> Cases:
     content = sidecar.content
     require_known("metrics", content, MEANINGS | {"cases"})
     for name, entry in content["cases"].items():
-        converter = next((f for start, f in METRICS.items() if name.startswith(start)), None)
+        converter = converter_of(content, name)
         if converter is None:
-            skipped(sidecar, name, "its inputs are a formula, not a rule or an array")
+            skipped(sidecar, name, "no such kind of metric is known")
             continue
         try:
             yield from converter(sidecar, name, entry)
         except (Refused, KeyError) as error:
             skipped(sidecar, name, str(error))
+    if "example_sim" in sidecar.arrays:
+        keys = {n: f"example_{n}" for n in ("ndcg", "map", "k_counts")}
+        inputs = {"sims": array("example_sim"), "relevancy": array("example_rel")}
+        near = near_of({"tolerance": 1e-9})
+        expected = stored(sidecar, keys, near)
+        yield case("example", "ranking_metrics", inputs=inputs, expected=expected)
 
-
-def near_of(entry: Entry) -> Tolerance:
-    size = float(entry.get("tolerance", 1e-6))
-    return computed(Tolerance(size, size), "float64")
-
-
-def recall(sidecar: Sidecar, name: str, entry: Entry) -> Cases:
-    known = {"t2v", "v2t", "tolerance", "correct_text_rows"}
-    require_known(name, entry, known)
-    expected: dict[str, Any] = {d: expect(entry[d], near_of(entry)) for d in ("t2v", "v2t")}
-    if entry.get("correct_text_rows") is not None:
-        expected["correct_text_rows"] = {"value": entry["correct_text_rows"]}
-    inputs = {"sims": array(f"{name}_sims")}
-    yield case(name, "recall", inputs=inputs, expected=expected)
-
-
-def similarity(sidecar: Sidecar, name: str, entry: Entry) -> Cases:
-    """Yield a case of mean average precision and nDCG of noise, with relevancy that is stored."""
-    relevant = f"{name}_rel"
-    found = re.search(r"sim = float64\(rule_input\('(\w+)', shape, seed\)\)$", entry["description"])
-    if found is None or relevant not in sidecar.arrays:
-        raise Refused("its similarities are not understood, or its relevancy is not stored")
-    shape = sidecar.arrays[relevant].shape
-    source = rule(found[1], shape, sidecar.content["seed"], dtype="float64")
-    keys = {n: f"{name}_{n}" for n in ("v_ndcg", "t_ndcg", "v_map", "t_map")}
-    keys = {n: key for n, key in keys.items() if key in sidecar.arrays}
-    yield case(
-        name,
-        "ranking_metrics",
-        inputs={"sims": source, "relevancy": array(relevant)},
-        expected=stored(sidecar, keys, near_of(entry)),
-    )
-
-
-def choices(sidecar: Sidecar, name: str, entry: Entry) -> Cases:
-    if name != "mcq":
-        raise Refused("its inputs are a formula, not a rule or an array")
-    require_known(name, entry, {"accuracy", "only_type_2", "quirk", "tolerance"})
-    inputs = {n: array(f"mcq_{n}") for n in ("preds", "labels", "types")}
-    near = near_of(entry)
-    expected = {"accuracy": expect(entry["accuracy"], near)}
-    yield case(name, "mcq_accuracy", inputs=inputs, expected=expected)
-    if "only_type_2" in entry:
-        expected = {"accuracy": expect(entry["only_type_2"], near)}
-        arguments = {"only_type": 2}
-        yield case(
-            f"{name}/only_type_2",
-            "mcq_accuracy",
-            arguments=arguments,
-            inputs=inputs,
-            expected=expected,
-        )
-
-
-def frames(sidecar: Sidecar, name: str, entry: Entry) -> Cases:
-    require_known(name, entry, set())
-    rows = sidecar.arrays["frames"]
-    given = [row[:3].tolist() for row in rows]
-    chosen = [row[3:][row[3:] != -1_000_000].tolist() for row in rows]
-    yield case(
-        name,
-        "frame_indices",
-        inputs={"rows": {"value": given}},
-        expected={"indices": {"value": chosen}},
-    )
-
-
-def listed(sidecar: Sidecar, name: str, entry: Entry) -> Cases:
-    """Yield a case of texts that become others, or numbers."""
-    require_known(name, entry, {"in", "out", "quirk"})
-    is_number = isinstance(entry["out"][0], float)
-    out = expect(entry["out"], Tolerance(0.0, 1e-12) if is_number else EXACT)
-    yield case(name, name, inputs={"texts": {"value": entry["in"]}}, expected={"out": out})
-
-
-METRICS = {
-    "recall": recall,
-    "empty": similarity,
-    "mcq": choices,
-    "frames": frames,
-    "wavcaps_text": listed,
-    "timestamps": listed,
-}
 
 # What tells a kind, from the keys and the arrays, and what converts it; the first counts.
 KINDS = (
