@@ -1,14 +1,15 @@
 """The study of the user's own videos."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from avlib.datasets.splits import Split
 from avlib.errors import ConfigError
+from avlib.extractors.registry import EXTRACTORS
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
-from avlib.studies.tim_study import FeatureStudy
+from avlib.studies.tim_study import FeatureStudy, IntervalExtractor
 
 
 class Custom(FeatureStudy):
@@ -17,6 +18,9 @@ class Custom(FeatureStudy):
     takes_sound_files: ClassVar[bool] = True
 
     name: StudyName = Field("custom", description="Folder below results/")
+    features: Annotated[tuple[IntervalExtractor, ...], Field(min_length=1)] = Field(
+        ("asf",), description="Networks whose features are made: asf, omnivore, videomae"
+    )
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "csv", description="`annotations` is a CSV; or `splits` are published tables"
     )
@@ -36,9 +40,18 @@ class Custom(FeatureStudy):
         """Split of videos without annotations."""
         return self.split
 
+    def extractors(self) -> tuple[str, ...]:
+        """Return the networks whose features are made."""
+        return self.features
+
     def require_trainable(self, network: str) -> None:
-        """Check that there are labelled events to train on."""
+        """Check that the network is trained on audio, and that there are labelled events."""
         super().require_trainable(network)
+        if EXTRACTORS[network].modality != "audio":
+            raise ConfigError(
+                f"{self.key('checkpoints')}.{network}: give weights, or `untrained` to try the "
+                "pipeline with random ones; visual networks are trained for studies of TIM alone"
+            )
         if not self.has_annotations:
             raise ConfigError(
                 f"custom.checkpoints.{network}: give weights (preset {self.preset}: "

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from avlib.datasets.events import read_events
 from avlib.errors import ConfigError
@@ -32,6 +32,39 @@ class Checkpoints(Section):
         description="Auditory SlowFast weights (.pyth or .safetensors); null: trained on the "
         "train split; untrained: random, to try the pipeline",
     )
+    omnivore: UserPath | Literal["untrained"] | None = Field(
+        None,
+        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
+        "train split of a study of TIM; untrained: random, to try the pipeline",
+    )
+    videomae: UserPath | Literal["untrained"] | None = Field(
+        None, description="VideoMAE weights (.pth.tar); cannot be trained here"
+    )
+
+
+class VisualFeatures(Section):
+    """How frames become visual features."""
+
+    frames: Literal["decoded", "jpeg"] = Field(
+        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
+    )
+    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        None,
+        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
+    )
+    first_frame: Literal["consistent", "reference"] = Field(
+        "consistent", description="reference: a view's first frame is augmented differently"
+    )
+
+
+def _of_intervals(name: str) -> str:
+    known = [row.name for row in EXTRACTORS.values() if row.cut == "intervals"]
+    if name not in known:
+        raise ValueError(f"no extractor of intervals has this name; there are {', '.join(known)}")
+    return name
+
+
+IntervalExtractor = Annotated[str, AfterValidator(_of_intervals)]
 
 
 class FeatureStudy(Study):
@@ -60,6 +93,7 @@ class FeatureStudy(Study):
         "reference", description="Augmentation of views 1 and up: as published, or as intended"
     )
     checkpoints: Checkpoints = Checkpoints()
+    visual: VisualFeatures = VisualFeatures()
     pretraining: AsfTraining = AsfTraining()
     shards: PowerOfTwo = Field(4, description="Parts of the sound stages, a power of two")
     feature_shards: PowerOfTwo = Field(2, description="Parts of extraction, at most `shards`")
@@ -167,11 +201,19 @@ class FeatureStudy(Study):
 
     def extraction(self) -> dict[str, Any]:
         """Return the settings of all extractors, by the names that these have for them."""
-        return {"preset": self.preset, "specaug": self.specaug}
+        visual = {"frames": self.visual.frames, "first_frame": self.visual.first_frame}
+        return {"preset": self.preset, "specaug": self.specaug} | visual
 
     def train_views(self, extractor: str) -> int:
-        """Return the views of a training interval."""
-        return (self.views or self.asf.train_views) if extractor == "asf" else 1
+        """Return the views of a training interval; whole seconds have one."""
+        row = EXTRACTORS[extractor]
+        if row.cut != "intervals":
+            return 1
+        if row.modality == "audio":
+            return self.views or self.asf.train_views
+        is_trained = self.weights()[row.network].origin == "trained"
+        default = SMALL_VISUAL_VIEWS if is_trained else PUBLISHED_VISUAL_VIEWS
+        return self.visual.views or default
 
     def weights(self) -> dict[str, Weights]:
         """Return the weights of the extractors."""
@@ -215,19 +257,10 @@ class FeatureStudy(Study):
         return [f"model/{name}/curves.svg" for name in trained]
 
 
-class Visual(Section):
-    """Visual features."""
+class Visual(VisualFeatures):
+    """Visual features, and the network that makes them."""
 
-    frames: Literal["decoded", "jpeg"] = Field(
-        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
-    )
-    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
-        None,
-        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
-    )
-    first_frame: Literal["consistent", "reference"] = Field(
-        "consistent", description="reference: a view's first frame is augmented differently"
-    )
+    extractor: IntervalExtractor = Field("omnivore", description="omnivore or videomae")
     pretraining: OmnivoreTraining = Field(
         OmnivoreTraining(), description="Training of a narrow Omnivore on the train split"
     )
@@ -236,11 +269,6 @@ class Visual(Section):
 class TimCheckpoints(Checkpoints):
     """Weights from outside, of all networks of a study of TIM."""
 
-    omnivore: UserPath | Literal["untrained"] | None = Field(
-        None,
-        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
-        "train split; untrained: random, to try the pipeline",
-    )
     vgg19: UserPath | Literal["untrained"] | None = Field(
         None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
     )
@@ -263,24 +291,11 @@ class TimStudy(FeatureStudy):
 
     def extractors(self) -> tuple[str, ...]:
         """Return the networks whose features the study uses, the visual one first."""
-        return ("omnivore", "asf")
-
-    def extraction(self) -> dict[str, Any]:
-        """Return the settings of audio and of visual extractors."""
-        visual = {"frames": self.visual.frames, "first_frame": self.visual.first_frame}
-        return super().extraction() | visual
+        return (self.visual.extractor, "asf")
 
     def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore."""
         return self.visual.pretraining
-
-    def train_views(self, extractor: str) -> int:
-        """Return the views of a training interval; Omnivore has as many as it sees varied."""
-        if extractor != "omnivore":
-            return super().train_views(extractor)
-        is_trained = self.checkpoints.omnivore is None
-        default = SMALL_VISUAL_VIEWS if is_trained else PUBLISHED_VISUAL_VIEWS
-        return self.visual.views or default
 
     @property
     def has_published_features(self) -> bool:

@@ -1,0 +1,45 @@
+"""A toy extractor: the mean colour of the first frame of every interval, without weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from avlib.errors import CheckpointError
+from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.extractors.pictures import PictureExtractor, PictureSettings
+from avlib.media.frames import ClipReader
+from avlib.media.scan import video_paths
+
+CHANNELS = 3
+
+
+class ColourExtractor(PictureExtractor[PictureSettings]):
+    """Makes the features of videos."""
+
+    module = "avlib.extractors.toy.extraction"
+
+    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+        """Return the mean colours of a video's intervals: (intervals, views, CHANNELS)."""
+        clips = ClipReader(
+            self._paths[video.video_id, video.split],
+            self._settings.frames,
+            lambda frame: frame.mean(axis=(0, 1), dtype=np.float32),
+            rows["start_frame"].to_numpy(np.int64)[:, None],
+        )
+        colours = (np.repeat(np.stack(clip), views, axis=0) for clip in clips)
+        return Features((len(rows), views, CHANNELS), colours, lambda: 0)
+
+
+def check_weights(checkpoint: Path, target: Path) -> None:
+    """Refuse any checkpoint."""
+    raise CheckpointError(f"{checkpoint}: the toy extractor has no weights; set untrained")
+
+
+def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
+    """Write the features of every usable video of a shard; see `registry.Extractor`."""
+    paths = video_paths(files.sources)
+    extractor = ColourExtractor(files.checkpoint, PictureSettings(**settings), paths)
+    extract_videos(files, extractor, views)
