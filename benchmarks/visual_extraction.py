@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from avlib.extractors.extraction import Video
+from avlib.extractors.frames import MEAN, STD
 from avlib.extractors.intervals import interval_rows
 from avlib.extractors.omnivore.clips import omnivore_frames
 from avlib.extractors.omnivore.extraction import OmnivoreClips, OmnivoreExtractor, OmnivoreSettings
@@ -27,7 +28,6 @@ from avlib.extractors.omnivore.network import omnivore_trunk
 from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.weights import ClipSize
 from avlib.extractors.omnivore.window_attention import fuse_attention
-from avlib.extractors.pictures import MEAN, STD
 from avlib.extractors.rand_augment import OMNIVORE, augment
 from avlib.media import ffmpeg
 from avlib.media.frames import FrameMode

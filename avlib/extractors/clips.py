@@ -2,7 +2,7 @@
 
 Every frame is decoded once, and prepared for the unaugmented view once, however many intervals
 see it. The clips of a batch are made while the network works on the batch before. Batches have a
-fixed size and the last one is filled up by repetition, so the bytes of a feature do not depend on
+fixed size and the last one is padded by repetition, so the bytes of a feature do not depend on
 shards, on other videos or on interruptions.
 """
 
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from avlib.errors import DataError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
-from avlib.extractors.pictures import PictureExtractor, Settings
+from avlib.extractors.frames import FrameExtractor, Settings
 from avlib.media.frames import ClipReader, Frame
 from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
@@ -43,16 +43,16 @@ class ClipModel(Protocol):
     def frames(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return the frames of each interval, counted from 0: (N, T)."""
 
-    def picture(self, picture: Frame) -> Frame:
-        """Return what the network sees of a picture without augmentation: (crop, crop, 3)."""
+    def image(self, image: Frame) -> Frame:
+        """Return what the network sees of an image without augmentation: (crop, crop, 3)."""
 
     def augmented(
-        self, pictures: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
+        self, images: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
     ) -> Iterator[Frame]:
-        """Yield what it sees of a clip's pictures in a view.
+        """Yield what it sees of a clip's images in a view.
 
         Args:
-            pictures: the clip's, in the video's own size.
+            images: the clip's, in the video's own size.
             item: interval and view.
             before: those of the augmented clip before.
         """
@@ -62,13 +62,13 @@ class ClipModel(Protocol):
 
 
 class _Prepared(NamedTuple):
-    """What the network sees, (3, crop, crop), and the whole picture if it is to be augmented."""
+    """What the network sees, (3, crop, crop), and the whole image if it is to be augmented."""
 
     seen: NDArray[np.uint8]
     whole: Frame | None
 
 
-class ClipExtractor(PictureExtractor[Settings]):
+class ClipExtractor(FrameExtractor[Settings]):
     """What makes features of clips, but for the network and its front end."""
 
     libraries = (cv2.__version__, PIL.__version__)  # the second augments
@@ -84,7 +84,7 @@ class ClipExtractor(PictureExtractor[Settings]):
     @cached_property
     def _model(self) -> ClipModel:
         if self._checkpoint is None:
-            logger.warning("random weights: these features carry nothing learned")
+            logger.warning("random weights: these features are meaningless")
         model = self.load(self._checkpoint)
         model.network.to(self._device, getattr(torch, self._settings.dtype))
         return model
@@ -97,14 +97,14 @@ class ClipExtractor(PictureExtractor[Settings]):
         """
         if rows[["start_frame", "stop_frame"]].isna().any(axis=None):
             raise DataError(
-                "no picture, or none of a known frame rate, in the file; drop the id or convert it"
+                "no image, or none of a known frame rate, in the file; drop the id or convert it"
             )
         model = self._model
         numbers = model.frames(rows)
         reader = ClipReader(
             self._paths[video.video_id, video.split],
             self._settings.frames,
-            lambda p: _Prepared(_planes(model.picture(p)), p if views > 1 else None),
+            lambda p: _Prepared(_planes(model.image(p)), p if views > 1 else None),
             numbers,
         )
         clips = _clips(reader, model, rows["interval_id"].to_list(), views)
@@ -131,18 +131,18 @@ def _clips(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield what the network sees of each view of each interval: (3, T, crop, crop)."""
     before = (interval_ids[0], 0)
-    for interval_id, pictures in zip(interval_ids, reader, strict=True):
-        yield np.stack([picture.seen for picture in pictures], axis=1)
-        whole = [picture.whole for picture in pictures if picture.whole is not None]
+    for interval_id, images in zip(interval_ids, reader, strict=True):
+        yield np.stack([image.seen for image in images], axis=1)
+        whole = [image.whole for image in images if image.whole is not None]
         for view in range(1, views):
             augmented = model.augmented(whole, (interval_id, view), before)
-            yield np.stack([_planes(picture) for picture in augmented], axis=1)
+            yield np.stack([_planes(image) for image in augmented], axis=1)
             before = (interval_id, view)
 
 
-def _planes(picture: Frame) -> NDArray[np.uint8]:
-    """Return a picture (H, W, 3) as (3, H, W); for whole clips at once that is slower."""
-    return np.stack(cv2.split(picture)).astype(np.uint8, copy=False)
+def _planes(image: Frame) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) as (3, H, W); for whole clips at once that is slower."""
+    return np.stack(cv2.split(image)).astype(np.uint8, copy=False)
 
 
 def _batches(clips: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

@@ -47,7 +47,7 @@ class Journal:
             self.entries[entry["path"]] = entry
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Note a file that is on disk, or why there is none."""
+        """Record a file that is on disk, or why there is none."""
         self.entries[entry["path"]] = entry
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="ascii") as file:
@@ -121,7 +121,7 @@ class Features(NamedTuple):
             channels, where there are no views.
         blocks: successive parts of it.
         padded_intervals: how many intervals begin after the end of what the video has; to be
-            asked after the last block.
+            called after the last block.
     """
 
     shape: tuple[int, ...]
@@ -153,7 +153,7 @@ class Extractor(Protocol):
         """All that decides the bytes, beside the video and its intervals."""
 
     def content(self, video: Video) -> Iterator[bytes]:
-        """Yield what tells a video from any other, in as many parts as is convenient."""
+        """Yield the content that identifies a video, in any number of parts."""
 
     def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
         """Return the features of a video's intervals.
@@ -167,7 +167,7 @@ def extract_videos(files: ShardFiles, extractor: Extractor, views: Mapping[str, 
 
     Args:
         files: inputs and outputs.
-        extractor: makes the features; weights are best read when it is first asked for some.
+        extractor: makes the features; weights are best read when the first features are made.
         views: views of each interval, by split.
     """
     manifest = pd.concat([read_table(path, MANIFEST) for path in files.manifests])
@@ -216,7 +216,7 @@ def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) ->
 
 
 def _is_done(entry: Mapping[str, Any], target: Path) -> bool:
-    """Say whether a file is there, and still the one that was noted.
+    """Return whether a file is there, and still the one that was recorded.
 
     It may be another one: journals of other numbers of shards are about the same files.
     """

@@ -53,7 +53,7 @@ def make_shard_intervals(
         intervals = second_intervals(videos["video_id"], seconds)
         status = message = ""  # every video has them
     else:
-        # The picture decides the length; a recording without one is as long as its sound.
+        # The image decides the length; a recording without one is as long as its sound.
         lengths = videos.assign(duration_s=videos["duration_s"].fillna(videos["audio_duration_s"]))
         intervals = interval_table(lengths, interval_s=interval_s, hop_s=hop_s)
         status, message = "too_short", f"not longer than one interval of {interval_s:g} s"

@@ -1,4 +1,4 @@
-"""Interval tables: which stretches of each video become features.
+"""Interval tables: which parts of each video become features.
 
 Source: Chalk et al., "TIM", CVPR 2024. The tables made here have the rows of the published ones:
 starts are added up in float64, an interval must end strictly before the video does, seconds are
@@ -106,7 +106,7 @@ def interval_table(
     """Return the intervals of many videos, in the order of `videos`.
 
     A video's length is its number of frames over its rate, as published, or else its `duration_s`.
-    Recordings without a picture have no `fps`; their frame numbers are empty.
+    Recordings without a video stream have no `fps`; their frame numbers are empty.
 
     Args:
         videos: columns video_id, duration_s, frames and fps, as in the manifest; `duration_s` may
@@ -279,10 +279,10 @@ def check_same_rows(audio: pd.DataFrame, visual: pd.DataFrame) -> None:
         {"audio": audio["video_id"].value_counts(), "visual": visual["video_id"].value_counts()}
     )
     counts = counts.fillna(0).astype(int).sort_index()
-    for video_id, heard, seen in counts[counts["audio"] != counts["visual"]].itertuples():
-        raise DataError(f"{video_id}: {heard} audio intervals but {seen} visual ones")
+    for video_id, n_audio, n_visual in counts[counts["audio"] != counts["visual"]].itertuples():
+        raise DataError(f"{video_id}: {n_audio} audio intervals but {n_visual} visual ones")
     key = ["video_id", "start_s", "stop_s"]
     one, other = (table[key].sort_values(key, ignore_index=True) for table in (audio, visual))
     for row in np.flatnonzero((one != other).any(axis=1)):
-        heard, seen = (f"{t['start_s'][row]} to {t['stop_s'][row]} s" for t in (one, other))
-        raise DataError(f"{one['video_id'][row]}: audio interval {heard}, visual interval {seen}")
+        first, second = (f"{t['start_s'][row]} to {t['stop_s'][row]} s" for t in (one, other))
+        raise DataError(f"{one['video_id'][row]}: audio interval {first}, visual interval {second}")

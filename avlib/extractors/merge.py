@@ -1,4 +1,4 @@
-"""Features of two extractors side by side, such as Omnivore's and VideoMAE's for EPIC-KITCHENS.
+"""Features of two extractors, concatenated, such as Omnivore's and VideoMAE's for EPIC-KITCHENS.
 
 Source: Chalk et al., "TIM", CVPR 2024, whose visual input for EPIC-KITCHENS has the channels of
 Omnivore and then those of VideoMAE.

@@ -1,4 +1,4 @@
-"""RandAugment of the pictures of a clip, as Omnivore's and VideoMAE's features were made with it.
+"""RandAugment of the images of a clip, as Omnivore's and VideoMAE's features were made with it.
 
 Source: Cubuk et al., "RandAugment", CVPR Workshops 2020, in the variant whose strength increases
 with the level for every operation. Pillow does the pixels.
@@ -45,7 +45,7 @@ class RandAugment:
         operations: how many a clip gets, drawn with replacement.
         probability: of each of them to be applied.
         resampling: drawn from these with equal chance.
-        fill: RGB of what lies outside the picture.
+        fill: RGB of what lies outside the image.
         shares_draws: whether the operations of a clip have level, sign and resampling in common.
     """
 
@@ -80,7 +80,7 @@ class RandAugment:
         ]
 
 
-# rand-m15-mstd0.5-inc1: the level is always 10, at which posterising leaves a black picture.
+# rand-m15-mstd0.5-inc1: the level is always 10, at which posterising leaves a black image.
 OMNIVORE = RandAugment(
     magnitude=15.0,
     operations=2,
@@ -162,7 +162,7 @@ def _apply(image: Image.Image, op: Operation, fill: Colour) -> Image.Image:
 
 
 def _inverse_affine(name: str, value: float, size: tuple[int, int]) -> tuple[float, ...]:
-    """Return what takes a place of the result to one of the picture: (a, b, c, d, e, f)."""
+    """Return what takes a place of the result to one of the image: (a, b, c, d, e, f)."""
     matrices = {
         "ShearX": (1.0, value, 0.0, 0.0, 1.0, 0.0),
         "ShearY": (1.0, 0.0, 0.0, value, 1.0, 0.0),

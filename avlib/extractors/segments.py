@@ -63,10 +63,10 @@ def spread_indices(n_frames: int, count: int) -> NDArray[np.int64]:
     return np.rint(np.linspace(0, n_frames - 1, count)).astype(np.int64)
 
 
-def frames_of_seconds(pictures: Sequence[Frame]) -> list[Frame]:
+def frames_of_seconds(images: Sequence[Frame]) -> list[Frame]:
     """Return FRAMES_PER_SECOND frames of each of the SECONDS of a video, spread evenly."""
-    indices = spread_indices(len(pictures), SECONDS * FRAMES_PER_SECOND)
-    return [pictures[i] for i in indices]
+    indices = spread_indices(len(images), SECONDS * FRAMES_PER_SECOND)
+    return [images[i] for i in indices]
 
 
 @torch.inference_mode()
@@ -187,13 +187,13 @@ class FrameSegmentExtractor(SegmentExtractor[Settings, Network]):
     """What makes features of the frames of whole videos."""
 
     @abstractmethod
-    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
+    def features_of_frames(self, images: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video, one or more: (rows, channels)."""
 
     def features(self, video: Path, frames: Path | None) -> FloatArray:
         """Return the features of a video, as `SegmentExtractor.features`."""
-        with frames_of(video, frames) as pictures:
-            return self.features_of_frames(pictures)
+        with frames_of(video, frames) as images:
+            return self.features_of_frames(images)
 
 
 def extract_segments(files: ShardFiles, extractor: SegmentExtractor[Any, Any]) -> None:

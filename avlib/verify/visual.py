@@ -19,11 +19,11 @@ from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor
 
+from avlib.extractors.frames import normalise
 from avlib.extractors.omnivore.clips import centre_crop, omnivore_frames, resize, short_side_scale
 from avlib.extractors.omnivore.network import omnivore_trunk, published_name
 from avlib.extractors.omnivore.sizes import SWIN_B
 from avlib.extractors.omnivore.window_attention import fuse_attention
-from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import (
     ENHANCERS,
     MAX_LEVEL,

@@ -12,14 +12,14 @@ from PIL import Image
 from avlib.errors import DataError
 from avlib.extractors.clips import ClipExtractor
 from avlib.extractors.extraction import Journal, ShardFiles
+from avlib.extractors.frames import normalise
 from avlib.extractors.index import index_features
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.omnivore import extraction as omnivore_extraction
-from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_picture
+from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_image
 from avlib.extractors.omnivore.network import Omnivore
 from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.weights import ClipSize, load_omnivore, save_omnivore
-from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import OMNIVORE, augment
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.atomic import write_json
@@ -77,7 +77,7 @@ def plain_features(files, video, mode, change=lambda interval_id, place, picture
         numbers = omnivore_frames([row.start_frame], [row.stop_frame], num_frames=8)[0]
         chosen = [pictures[n] for n in np.minimum(numbers, len(pictures) - 1)]
         seen = [
-            omnivore_picture(change(row.interval_id, place, picture), 32)
+            omnivore_image(change(row.interval_id, place, picture), 32)
             for place, picture in enumerate(chosen)
         ]
         with torch.inference_mode():

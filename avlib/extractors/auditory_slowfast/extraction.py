@@ -1,7 +1,7 @@
 """Stage extract_features: the pooled Auditory SlowFast activations of every interval.
 
 Source: Chalk et al., "TIM", CVPR 2024. One unit of work is a video: its intervals in order, each
-with its views, in batches of a fixed size whose last one is filled up by repetition. So the
+with its views, in batches of a fixed size whose last one is padded by repetition. So the
 bytes of a feature do not depend on shards, on other videos or on interruptions.
 """
 
@@ -52,7 +52,7 @@ Item = tuple[Any, int, tuple[int, int]]  # row of the interval table, view, samp
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractionSettings(NetworkSettings):
-    """What decides the bytes of the features, beside the sound and the weights.
+    """What decides the bytes of the features, beside the audio and the weights.
 
     Attributes:
         preset: name of the sound's rate and geometry.
@@ -115,7 +115,7 @@ class FeatureExtractor:
             yield self._features(log_mels)[: len(batch)]
 
     def _spectrograms(self, waveform: Waveform, batch: Sequence[Item]) -> Tensor:
-        """Return the spectrograms of a batch, filled up to its fixed size: (B, 1, T, F)."""
+        """Return the spectrograms of a batch, padded to its fixed size: (B, 1, T, F)."""
         log_mels = interval_log_mels(
             waveform,
             [samples for _, _, samples in batch],
@@ -159,7 +159,7 @@ class SoundExtractor:
     @cached_property
     def _network(self) -> FeatureExtractor:
         if self._checkpoint is None:
-            logger.warning("random weights: these features carry nothing learned")
+            logger.warning("random weights: these features are meaningless")
             network = untrained_network(self._settings.seed)
         else:
             network = load_network(self._checkpoint)

@@ -96,7 +96,7 @@ ASF_RECIPES = {
             fine_tunes=True,
         ),
         SMALL,
-        replace(  # rendered sounds are soon learnt: minutes on two cores
+        replace(  # synthetic audio needs fewer epochs: minutes on two cores
             SMALL,
             name="miniature",
             schedule=replace(SMALL.schedule, epochs=12),

@@ -158,7 +158,7 @@ def _splits(
             specaug=recipe.specaug,
             truncates_samples=recipe.truncates_samples,
         ),
-        needed="sound",
+        needed="audio",
     )
 
 

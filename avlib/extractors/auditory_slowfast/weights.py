@@ -27,7 +27,7 @@ def load_network(checkpoint: Path) -> AuditorySlowFast:
 
 
 def untrained_network(seed: int) -> AuditorySlowFast:
-    """Return the published network with random weights, whose features carry nothing learned."""
+    """Return the published network with random weights, whose features are meaningless."""
     return untrained(lambda: AuditorySlowFast(num_classes=(1,), width=64), seed)
 
 
@@ -35,18 +35,18 @@ def check_preset(network: AuditorySlowFast, checkpoint: Path, preset: str) -> No
     """Stop where published weights meet sound of another rate.
 
     Raises:
-        CheckpointError: if the file's classes or its noted rate belong to another preset.
+        CheckpointError: if the file's classes or its recorded rate belong to another preset.
     """
     expected = PRESETS[preset]
-    noted = load_metadata(checkpoint).get("sample_rate")
+    recorded = load_metadata(checkpoint).get("sample_rate")
     classes = network.head.get_submodule(network.head.names[0]).out_features
     others = [name for name, p in PRESETS.items() if p.checkpoint_classes == classes]
-    if noted and int(noted) != expected.sample_rate:
+    if recorded and int(recorded) != expected.sample_rate:
         raise CheckpointError(
-            f"{checkpoint}: trained on sound at {noted} Hz, but preset {preset} has "
+            f"{checkpoint}: trained on audio at {recorded} Hz, but preset {preset} has "
             f"{expected.sample_rate} Hz; change the preset or the checkpoint"
         )
-    if not noted and others and preset not in others:
+    if not recorded and others and preset not in others:
         raise CheckpointError(
             f"{checkpoint}: its {classes} classes are those of {PRESETS[others[0]].checkpoint}; "
             f"preset {preset} needs {expected.checkpoint}; set preset: {others[0]}"

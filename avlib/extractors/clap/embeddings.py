@@ -29,7 +29,7 @@ Backend = Literal["transformers", "laion_clap"]
 
 
 class ClapNetwork(Protocol):
-    """What is asked of a network here, `clap_network.Clap` or `laion_clap.LaionClap`."""
+    """A network with both towers: `network.Clap` or `laion.LaionClap`."""
 
     @property
     def device(self) -> torch.device:
@@ -64,7 +64,7 @@ def open_clap(
         dtype: in which precision.
 
     Raises:
-        ConfigError: if the package laion-clap is asked for and absent.
+        ConfigError: if the package laion-clap is selected and absent.
         CheckpointError: if the file cannot be read or does not fit.
     """
     if backend == "laion_clap":
@@ -73,7 +73,7 @@ def open_clap(
 
 
 def read_waveform(path: Path) -> Signal:
-    """Return the sound of a file as the teacher hears it: (n_samples,) at SAMPLE_RATE.
+    """Return the audio of a file as the teacher takes it: (n_samples,) at SAMPLE_RATE.
 
     The first sound stream in its own rate and 16 bits, the mean of its channels, and soxr's quality
     HQ: this is what librosa's `load` gives.

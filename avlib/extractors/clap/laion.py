@@ -74,7 +74,7 @@ class LaionClap:
         requests, replies = self._process.stdin, self._process.stdout
         assert requests and replies
         answer = None
-        with suppress(OSError, EOFError):  # the process ended, which is told below
+        with suppress(OSError, EOFError):  # the process ended, which is reported below
             write_message(requests, {"kind": np.array(kind)} | arrays)
             answer = read_message(replies)
         if answer is None:

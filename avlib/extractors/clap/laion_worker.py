@@ -1,6 +1,6 @@
 """The process that runs the package laion_clap: python -m avlib.extractors.clap.laion_worker.
 
-It answers the messages of `laion_clap.LaionClap` from standard input on standard output, until
+It replies to the messages of `laion_clap.LaionClap` from standard input on standard output, until
 standard input ends, which it also does when the process that writes it is killed. Importing
 the package reads the command line, adds modules of common names, and its network asks a hub for
 the text tower and the tokenizer; here there are no arguments, the tower is built from its sizes,
@@ -111,13 +111,13 @@ def _reason(error: BaseException) -> str:
     return words if isinstance(error, AvlibError) else f"{type(error).__name__}: {words}"
 
 
-class Answers:
+class Requests:
     """What each kind of message is answered with."""
 
     def __init__(self) -> None:
         self.network: PackageClap | None = None
 
-    def answer(self, request: Arrays) -> Arrays:
+    def reply(self, request: Arrays) -> Arrays:
         """Return the answer to a request; an error where there is none."""
         kind = str(request.pop("kind"))
         try:
@@ -148,10 +148,10 @@ def _own_output() -> Iterator[IO[bytes]]:
 def main() -> None:
     """Answer until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other end stops, and closes the pipe
-    answers = Answers()
+    handler = Requests()
     with suppress(BrokenPipeError, EOFError), _own_output() as replies:
         while (request := read_message(sys.stdin.buffer)) is not None:
-            write_message(replies, answers.answer(request))
+            write_message(replies, handler.reply(request))
 
 
 if __name__ == "__main__":

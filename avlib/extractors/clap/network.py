@@ -17,7 +17,7 @@ TEXT_EPS = 1e-5  # RoBERTa's; the package's default is another
 
 @dataclass(frozen=True)
 class ClapSizes:
-    """What tells one network from another.
+    """Sizes of a network.
 
     Attributes:
         audio_width: channels of a patch of a spectrogram; every further stage doubles them.

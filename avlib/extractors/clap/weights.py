@@ -70,7 +70,7 @@ def published_names(sizes: ClapSizes) -> Renaming:
 
 
 def is_unused(name: str) -> bool:
-    """Say whether a file's tensor is needed for neither embeddings nor feature maps."""
+    """Return whether a file's tensor is needed for neither embeddings nor feature maps."""
     return name.startswith(UNUSED) or name.endswith(".attn_mask") or name in COUNTERS
 
 
@@ -78,7 +78,7 @@ def infer_sizes(state: Mapping[str, Tensor]) -> ClapSizes:
     """Return the sizes of the network with these weights, in either naming.
 
     Raises:
-        KeyError: if a tensor that tells a size is missing.
+        KeyError: if a tensor that decides a size is missing.
     """
     is_own = OWN_MARK in state
     audio, text = (AUDIO, TEXT) if is_own else ("audio_branch", "text_branch")
@@ -131,5 +131,5 @@ def load_clap(checkpoint: Path) -> Clap:
 
 
 def untrained_clap(sizes: ClapSizes, seed: int) -> Clap:
-    """Return a network with random weights, whose embeddings carry nothing learned."""
+    """Return a network with random weights, whose embeddings are meaningless."""
     return untrained(lambda: Clap(sizes), seed)

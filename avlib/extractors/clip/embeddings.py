@@ -31,19 +31,19 @@ def text_embeddings(network: Clip, tokens: NDArray[np.int64]) -> NDArray[np.floa
 
 @torch.inference_mode()
 def clip_features(
-    network: Clip, pictures: Sequence[Frame], *, antialias: bool = False
+    network: Clip, images: Sequence[Frame], *, antialias: bool = False
 ) -> NDArray[np.float32]:
     """Return the features of a video: (SECONDS, embedding), each of length 1.
 
     Args:
         network: on the device and in the precision that it runs in.
-        pictures: all frames of the video, one or more, of which SECONDS are used.
+        images: all frames of the video, one or more, of which SECONDS are used.
         antialias: see `clip_input`.
     """
     parameter = next(network.parameters())
-    chosen = [pictures[i] for i in spread_indices(len(pictures), SECONDS)]
-    images = clip_input(chosen, antialias=antialias).to(parameter.device, parameter.dtype)
-    return network.image_embeddings(images).float().cpu().numpy()
+    chosen = [images[i] for i in spread_indices(len(images), SECONDS)]
+    inputs = clip_input(chosen, antialias=antialias).to(parameter.device, parameter.dtype)
+    return network.image_embeddings(inputs).float().cpu().numpy()
 
 
 @torch.inference_mode()

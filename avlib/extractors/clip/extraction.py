@@ -37,9 +37,9 @@ class ClipFeatureExtractor(FrameSegmentExtractor[ClipSettings, Clip]):
         """Return the network of a checkpoint, ready to run."""
         return load_clip(checkpoint).eval().to(device, dtype)
 
-    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
+    def features_of_frames(self, images: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video: (10, embedding)."""
-        return clip_features(self.network, pictures, antialias=self.settings.antialias)
+        return clip_features(self.network, images, antialias=self.settings.antialias)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:

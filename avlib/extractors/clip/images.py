@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
-from avlib.extractors.pictures import unit_range
+from avlib.extractors.frames import unit_range
 from avlib.media.frames import Frame
 
 CLIP_SIZE = 224
@@ -19,20 +19,20 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def clip_input(pictures: Sequence[Frame], *, antialias: bool = False) -> Tensor:
+def clip_input(images: Sequence[Frame], *, antialias: bool = False) -> Tensor:
     """Return frames of any size as CLIP takes them: (B, 3, CLIP_SIZE, CLIP_SIZE).
 
     Args:
-        pictures: (H, W, 3) each, RGB of 8 bits.
+        images: (H, W, 3) each, RGB of 8 bits.
         antialias: whether a frame is smoothed before it shrinks; the published features were made
             without, and differ much.
     """
-    return torch.stack([_clip_input(picture, antialias) for picture in pictures])
+    return torch.stack([_clip_input(image, antialias) for image in images])
 
 
-def _clip_input(picture: Frame, antialias: bool) -> Tensor:
+def _clip_input(image: Frame, antialias: bool) -> Tensor:
     size = [CLIP_SIZE, CLIP_SIZE]
     square = transforms.resize(
-        unit_range(picture), size, InterpolationMode.BILINEAR, antialias=antialias
+        unit_range(image), size, InterpolationMode.BILINEAR, antialias=antialias
     )
     return transforms.normalize(square, CLIP_MEAN, CLIP_STD)

@@ -1,4 +1,4 @@
-"""CLIP with a vision transformer: one embedding space of pictures and captions.
+"""CLIP with a vision transformer: one embedding space of images and captions.
 
 Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision",
 ICML 2021. The network is that of the package transformers, built from sizes alone; its published
@@ -30,12 +30,12 @@ class TowerSizes:
 
 @dataclass(frozen=True)
 class ClipSizes:
-    """What tells one network from another.
+    """Sizes of a network.
 
     Attributes:
-        vision: tower of the pictures.
+        vision: tower of the images.
         text: tower of the captions.
-        image_size: pixels of a picture on either side.
+        image_size: pixels of an image on either side.
         patch_size: pixels of a patch on either side.
         vocabulary: number of tokens, of which the last one ends a caption.
         positions: longest caption in tokens.

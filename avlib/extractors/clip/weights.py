@@ -78,7 +78,7 @@ def infer_sizes(state: Mapping[str, Tensor]) -> ClipSizes:
     """Return the sizes of the network with these weights, which have the names of transformers.
 
     Raises:
-        KeyError: if a tensor that tells a size is missing.
+        KeyError: if a tensor that decides a size is missing.
     """
     vision, text = (_infer_tower(state, blocks) for blocks in TOWERS)
     patch_size = state["vision_model.embeddings.patch_embedding.weight"].shape[-1]
@@ -130,7 +130,7 @@ def load_clip(checkpoint: Path) -> Clip:
 
 
 def _is_program(path: Path) -> bool:
-    """Say whether a file is an archive of code and weights, which is not read here."""
+    """Return whether a file is an archive of code and weights, which is not read here."""
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -138,5 +138,5 @@ def _is_program(path: Path) -> bool:
 
 
 def untrained_clip(sizes: ClipSizes, seed: int) -> Clip:
-    """Return a network with random weights, whose embeddings carry nothing learned."""
+    """Return a network with random weights, whose embeddings are meaningless."""
     return untrained(lambda: Clip(sizes), seed)

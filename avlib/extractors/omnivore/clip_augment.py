@@ -6,16 +6,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avlib.extractors.frames import MEAN
 from avlib.extractors.omnivore.recipes import ClipAugmentation
-from avlib.extractors.pictures import MEAN
 
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # share of R, G and B in the luma of BT.601
 PROPORTIONS = (3 / 4, 4 / 3)  # of the cut-outs, width to height
-COVERED = (0.2, 0.5)  # side of the covered square as a share of the picture's
+COVERED = (0.2, 0.5)  # side of the covered square as a share of the image's
 
 
 def augment_clip(
-    pictures: NDArray[np.uint8],
+    images: NDArray[np.uint8],
     crop: int,
     rng: np.random.Generator,
     augmentation: ClipAugmentation,
@@ -23,7 +23,7 @@ def augment_clip(
     """Return a changed copy of a clip.
 
     Args:
-        pictures: (T, H, W, 3) RGB.
+        images: (T, H, W, 3) RGB.
         crop: width and height of the result.
         rng: source of all draws.
         augmentation: how much is changed.
@@ -31,8 +31,8 @@ def augment_clip(
     Returns:
         (T, crop, crop, 3) RGB, 0 to 255.
     """
-    cut = _cut_out(pictures, rng, augmentation.area)
-    clip = np.stack([_resize(picture, crop) for picture in cut]).astype(np.float32)
+    cut = _cut_out(images, rng, augmentation.area)
+    clip = np.stack([_resize(image, crop) for image in cut]).astype(np.float32)
     if rng.random() < 0.5:
         clip = clip[:, :, ::-1]
     most = augmentation.colour
@@ -48,20 +48,20 @@ def augment_clip(
 
 
 def _cut_out(
-    pictures: NDArray[np.uint8], rng: np.random.Generator, least_area: float
+    images: NDArray[np.uint8], rng: np.random.Generator, least_area: float
 ) -> NDArray[np.uint8]:
-    """Return a random part of the pictures, of nearly any shape: (T, h, w, 3)."""
-    height, width = pictures.shape[1:3]
+    """Return a random part of the images, of nearly any shape: (T, h, w, 3)."""
+    height, width = images.shape[1:3]
     area = height * width * rng.uniform(least_area, 1)
     proportion = math.exp(rng.uniform(*np.log(PROPORTIONS)))
     h = int(np.clip(math.sqrt(area / proportion), 1, height))
     w = int(np.clip(math.sqrt(area * proportion), 1, width))
     top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
-    return pictures[:, top : top + h, left : left + w]
+    return images[:, top : top + h, left : left + w]
 
 
-def _resize(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    whole = np.ascontiguousarray(picture)
+def _resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    whole = np.ascontiguousarray(image)
     return cv2.resize(  # type: ignore[return-value]
         whole, (size, size), interpolation=cv2.INTER_LINEAR
     )

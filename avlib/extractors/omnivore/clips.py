@@ -1,4 +1,4 @@
-"""Clips for Omnivore: which frames of an interval, and what becomes of a picture.
+"""Clips for Omnivore: which frames of an interval, and how an image is prepared.
 
 Source: Chalk et al., "TIM", CVPR 2024, and its published extraction code. The resize is OpenCV's
 of 8 bits, whose rounding the published features hold.
@@ -37,24 +37,24 @@ def omnivore_frames(
     return np.maximum(start + middles - 1, 0)
 
 
-def short_side_scale(picture: Frame, crop: int) -> float:
-    """Return the factor that makes the short side of a picture as long as `crop`."""
-    return crop / min(picture.shape[:2])
+def short_side_scale(image: Frame, crop: int) -> float:
+    """Return the factor that makes the short side of an image as long as `crop`."""
+    return crop / min(image.shape[:2])
 
 
-def resize(picture: Frame, scale: float) -> Frame:
-    """Return a picture (H, W, 3) of round(scale * H) x round(scale * W) pixels, bilinear."""
+def resize(image: Frame, scale: float) -> Frame:
+    """Return an image (H, W, 3) of round(scale * H) x round(scale * W) pixels, bilinear."""
     return cv2.resize(  # type: ignore[return-value]
-        picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
+        image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR
     )
 
 
-def centre_crop(picture: Frame, crop: int) -> Frame:
-    """Return the middle (crop, crop, 3) of a picture; an odd rest is left at its end."""
-    top, left = (math.ceil((size - crop) / 2) for size in picture.shape[:2])
-    return picture[top : top + crop, left : left + crop]
+def centre_crop(image: Frame, crop: int) -> Frame:
+    """Return the middle (crop, crop, 3) of an image; an odd rest is left at its end."""
+    top, left = (math.ceil((size - crop) / 2) for size in image.shape[:2])
+    return image[top : top + crop, left : left + crop]
 
 
-def omnivore_picture(picture: Frame, crop: int) -> Frame:
-    """Return what the network sees of a picture, (crop, crop, 3)."""
-    return centre_crop(resize(picture, short_side_scale(picture, crop)), crop)
+def omnivore_image(image: Frame, crop: int) -> Frame:
+    """Return what the network sees of an image, (crop, crop, 3)."""
+    return centre_crop(resize(image, short_side_scale(image, crop)), crop)

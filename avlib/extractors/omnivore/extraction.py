@@ -20,11 +20,11 @@ from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from avlib.extractors.clips import ClipExtractor, ClipModel, extract_clips
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_picture
+from avlib.extractors.frames import FrameSettings, normalise
+from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_image
 from avlib.extractors.omnivore.network import infer_sizes
 from avlib.extractors.omnivore.weights import ClipSize, load_omnivore, untrained_omnivore
 from avlib.extractors.omnivore.window_attention import fuse_attention
-from avlib.extractors.pictures import PictureSettings, normalise
 from avlib.extractors.rand_augment import OMNIVORE, Operation, augment
 from avlib.extractors.weights import write_report
 from avlib.io.checkpoints import load_state_dict
@@ -33,7 +33,7 @@ from avlib.seeds import generator
 
 
 @dataclass(frozen=True, kw_only=True)
-class OmnivoreSettings(PictureSettings):
+class OmnivoreSettings(FrameSettings):
     """What decides the bytes of the features, beside the videos and the weights.
 
     Attributes:
@@ -72,17 +72,17 @@ class OmnivoreClips:
         starts, stops = rows["start_frame"].to_numpy(), rows["stop_frame"].to_numpy()
         return omnivore_frames(starts, stops, num_frames=self._clip.num_frames)
 
-    def picture(self, picture: Frame) -> Frame:
-        """Return what the network sees of a picture without augmentation: (crop, crop, 3)."""
-        return omnivore_picture(picture, self._clip.crop)
+    def image(self, image: Frame) -> Frame:
+        """Return what the network sees of an image without augmentation: (crop, crop, 3)."""
+        return omnivore_image(image, self._clip.crop)
 
     def augmented(
-        self, pictures: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
+        self, images: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
     ) -> Iterator[Frame]:
-        """Yield what the network sees of the pictures of an augmented view.
+        """Yield what the network sees of the images of an augmented view.
 
         Args:
-            pictures: the clip's, in the video's own size.
+            images: the clip's, in the video's own size.
             item: interval and view.
             before: those of the augmented clip before.
         """
@@ -90,13 +90,13 @@ class OmnivoreClips:
         first = own
         if self._first_frame == "reference":
             first = self._operations(names_of=before, item=item)
-        done: dict[tuple[int, int], Frame] = {}  # a clip may hold a picture several times
-        for place, picture in enumerate(pictures):
+        done: dict[tuple[int, int], Frame] = {}  # a clip may hold an image several times
+        for place, image in enumerate(images):
             operations = own if place else first
-            key = (id(picture), id(operations))
+            key = (id(image), id(operations))
             if key not in done:
-                image = augment(Image.fromarray(picture), operations, OMNIVORE.fill)
-                done[key] = self.picture(np.asarray(image))
+                augmented = augment(Image.fromarray(image), operations, OMNIVORE.fill)
+                done[key] = self.image(np.asarray(augmented))
             yield done[key]
 
     def _operations(self, *, names_of: tuple[str, int], item: tuple[str, int]) -> list[Operation]:

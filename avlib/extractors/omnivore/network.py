@@ -100,7 +100,7 @@ def infer_sizes(state: Mapping[str, Tensor]) -> TrunkSizes:
     """Return the sizes of the trunk whose tensors have the published names in `state`.
 
     Raises:
-        KeyError: if a tensor that tells a size is missing.
+        KeyError: if a tensor that decides a size is missing.
         ValueError: if no window fits the table of relative positions.
     """
     numbers = [re.match(r"layers\.(\d+)\.blocks\.(\d+)\.norm1\.weight$", name) for name in state]

@@ -10,10 +10,10 @@ from avlib.training.schedules import Schedule
 
 @dataclass(frozen=True)
 class ClipAugmentation:
-    """How much clips are changed; all pictures of a clip in the same way.
+    """How much clips are changed; all images of a clip in the same way.
 
     Attributes:
-        area: least share of the picture that is cut out and enlarged.
+        area: least share of the image that is cut out and enlarged.
         colour: by how much brightness, contrast and saturation change, as a share, at most.
         grey: chance of a clip without colour.
         covered: chance that a square of mean colour covers part of the clip.
@@ -31,7 +31,7 @@ class OmnivoreRecipe(BaseRecipe):
 
     Args:
         sizes: of the network.
-        num_frames: pictures of one input.
+        num_frames: frames of one input.
         crop: their width and height in pixels.
         clip_s: length of one input in seconds, that of TIM's features.
         epoch_items: least items an epoch; a smaller set is gone through more than once.

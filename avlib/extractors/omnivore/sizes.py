@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrunkSizes:
-    """What tells one trunk from another.
+    """Sizes of a trunk.
 
     Attributes:
         width: channels of the first stage; they double from stage to stage.

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from avlib.extractors.frames import normalise
 from avlib.extractors.omnivore.clip_augment import augment_clip
-from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_picture
+from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_image
 from avlib.extractors.omnivore.network import Omnivore, network_weights
 from avlib.extractors.omnivore.recipes import ClipAugmentation, OmnivoreRecipe
 from avlib.extractors.omnivore.steps import build_optimizer
-from avlib.extractors.pictures import normalise
 from avlib.seeds import generator
 from avlib.training.event_recognition import EventRecognition
 from avlib.training.events import LabelledEvents
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class VisualEvents(LabelledEvents):
-    """The events of one split whose video has pictures; an input is (3, T, crop, crop).
+    """The events of one split whose video has frames; an input is (3, T, crop, crop).
 
     Args:
         events: as in `LabelledEvents`.
-        frames: pictures of the videos.
+        frames: frames of the videos.
         heads: as in `LabelledEvents`.
         clip_s: length of one input of the network, in seconds.
-        num_frames: pictures T of one input.
+        num_frames: frames T of one input.
         crop: their width and height in pixels.
         augmentation: what happens to the crops.
     """
@@ -60,33 +60,33 @@ class VisualEvents(LabelledEvents):
         self.augmentation = augmentation
 
     def clip(self, index: int, first: float) -> Tensor:
-        """Return the middles of the pictures from a frame on, as features are extracted."""
-        pictures = self._pictures(index, first)
-        middles = np.stack([omnivore_picture(picture, self.crop_size) for picture in pictures])
+        """Return the middles of the images from a frame on, as features are extracted."""
+        images = self._images(index, first)
+        middles = np.stack([omnivore_image(image, self.crop_size) for image in images])
         return _as_input(middles)
 
     def augmented_clip(self, index: int, first: float, rng: np.random.Generator) -> Tensor:
-        """Return the augmented pictures from a frame on."""
-        pictures = self._pictures(index, first)
-        return _as_input(augment_clip(pictures, self.crop_size, rng, self.augmentation))
+        """Return the augmented images from a frame on."""
+        images = self._images(index, first)
+        return _as_input(augment_clip(images, self.crop_size, rng, self.augmentation))
 
     def video_fingerprint(self, video_id: str) -> bytes:
         """Return number and origin of a video's frames, and the middle one."""
         length = self.frames.n_frames(video_id)
-        picture = self.frames.read(video_id, [length // 2])
-        return repr((length, self.frames.origin(video_id))).encode() + picture.tobytes()
+        image = self.frames.read(video_id, [length // 2])
+        return repr((length, self.frames.origin(video_id))).encode() + image.tobytes()
 
-    def _pictures(self, index: int, first: float) -> NDArray[np.uint8]:
-        """Return the pictures (T, H, W, 3) of the clip that begins at frame `first`."""
+    def _images(self, index: int, first: float) -> NDArray[np.uint8]:
+        """Return the images (T, H, W, 3) of the clip that begins at frame `first`."""
         last = min(int(first) + self.clip_ticks, self.stops[index])
         # The published rule takes clips one frame early, which matters at a low rate.
         numbers = omnivore_frames([int(first) + 1], [last + 1], num_frames=self.num_frames)
         return self.frames.read(self.video_ids[index], numbers[0].tolist())
 
 
-def _as_input(pictures: NDArray[np.uint8] | NDArray[np.float32]) -> Tensor:
-    """Return pictures (T, H, W, 3) of 0 to 255 as the network takes them: (3, T, H, W)."""
-    return normalise(torch.from_numpy(pictures)[None])[0]
+def _as_input(images: NDArray[np.uint8] | NDArray[np.float32]) -> Tensor:
+    """Return images (T, H, W, 3) of 0 to 255 as the network takes them: (3, T, H, W)."""
+    return normalise(torch.from_numpy(images)[None])[0]
 
 
 class VisualRecognition(EventRecognition):
@@ -149,7 +149,7 @@ def paste_rectangle(
 ) -> tuple[Tensor, Tensor]:
     """Put the same random square of each clip's opposite number in the batch onto it.
 
-    Source: Yun et al., "CutMix", ICCV 2019, section 3, with the square inside the picture.
+    Source: Yun et al., "CutMix", ICCV 2019, section 3, with the square inside the image.
 
     Shape:
         clips: (B, 3, T, H, W).

@@ -65,13 +65,13 @@ def train_visual(
     """Train the network on the events of split `train` and write its best weights.
 
     The best weights are those with the highest top-1 accuracy on split `val` (the more confident
-    ones of equals), or on `train` itself where no event of `val` has pictures. The result is the
+    ones of equals), or on `train` itself where no event of `val` has frames. The result is the
     same bytes after any interruption, and for the same number of torch threads on the same
     machine.
 
     Args:
         events: table of events; the class numbers are in the column `recipe.heads`.
-        frames: pictures of the videos; an event without is left out and counted.
+        frames: frames of the videos; an event without is left out and counted.
         recipe: what is trained, and how.
         classes: names of the classes, by column; position = class number.
         seed: of initial weights, orders, crops, augmentations and dropout.
@@ -81,11 +81,11 @@ def train_visual(
 
     Raises:
         ConfigError: if recipe and classes do not go together, or the loss is no longer finite.
-        DataError: if a class number is out of range or no event of `train` has pictures.
+        DataError: if a class number is out of range or no event of `train` has frames.
     """
     check_classes(events, recipe.heads, classes, recipe.name)
     splits = split_events(
-        events, lambda part: _clips_of_events(part, frames, recipe), needed="picture"
+        events, lambda part: _clips_of_events(part, frames, recipe), needed="frames"
     )
     task = VisualRecognition(
         _build_model(recipe, classes, seed).to(device),

@@ -71,11 +71,11 @@ def load_omnivore(path: Path) -> tuple[SwinTransformer3d, ClipSize]:
         raise CheckpointError(f"{path}: not an Omnivore file ({error})") from error
     trunk = omnivore_trunk(sizes)
     fit_state_dict(trunk, state, path, names=published_name)
-    noted = load_metadata(path)
-    clip = {name: int(noted[name]) for name in ("num_frames", "crop") if name in noted}
+    recorded = load_metadata(path)
+    clip = {name: int(recorded[name]) for name in ("num_frames", "crop") if name in recorded}
     return trunk.eval(), ClipSize(**clip)
 
 
 def untrained_omnivore(seed: int) -> tuple[SwinTransformer3d, ClipSize]:
-    """Return the published trunk with random weights, whose features carry nothing learned."""
+    """Return the published trunk with random weights, whose features are meaningless."""
     return untrained(lambda: omnivore_trunk(SWIN_B), seed), ClipSize()

@@ -20,7 +20,7 @@ R2PLUS1D_18_MIDDLE = 45  # channels
 
 
 class ResNet(nn.Module):
-    """A residual network of bottlenecks on pictures.
+    """A residual network of bottlenecks on images.
 
     Args:
         blocks: number of blocks of each of the STAGES.
@@ -60,7 +60,7 @@ class ResNet(nn.Module):
 
 
 class R2Plus1d(nn.Module):
-    """A residual network on clips, whose convolutions are split into picture and time.
+    """A residual network on clips, whose convolutions are split into space and time.
 
     Args:
         blocks: number of blocks of each of the STAGES.
@@ -107,7 +107,7 @@ class R2Plus1d(nn.Module):
 
 
 def resnet152() -> ResNet:
-    """Return ResNet-152 on pictures, whose features are 2048 wide."""
+    """Return ResNet-152 on images, whose features are 2048 wide."""
     return ResNet(blocks=RESNET152_BLOCKS, width=WIDTH)
 
 

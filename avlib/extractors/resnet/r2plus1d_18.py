@@ -24,15 +24,15 @@ from avlib.io.checkpoints import file_hash
 from avlib.media.frames import Frame
 
 
-def r2plus1d_features(network: nn.Module, pictures: Sequence[Frame]) -> FloatArray:
+def r2plus1d_features(network: nn.Module, images: Sequence[Frame]) -> FloatArray:
     """Return R(2+1)D-18's features of a video: (SECONDS, width).
 
     Args:
         network: from `load_r2plus1d_18`, on the device and in the precision that it runs in; its
             published width is 512.
-        pictures: all frames of the video, one or more.
+        images: all frames of the video, one or more.
     """
-    frames = r2plus1d_input(frames_of_seconds(pictures))  # (80, 3, H, W)
+    frames = r2plus1d_input(frames_of_seconds(images))  # (80, 3, H, W)
     clips = frames.reshape(SECONDS, FRAMES_PER_SECOND, *frames.shape[1:])
     return run(network, clips.transpose(1, 2))  # (10, 3, 8, H, W)
 
@@ -46,9 +46,9 @@ class R2Plus1dExtractor(FrameSegmentExtractor[NetworkSettings, nn.Module]):
         """Return the network of a checkpoint, ready to run."""
         return load_r2plus1d_18(checkpoint).to(device, dtype)
 
-    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
+    def features_of_frames(self, images: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video: (10, width)."""
-        return r2plus1d_features(self.network, pictures)
+        return r2plus1d_features(self.network, images)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:

@@ -25,15 +25,15 @@ from avlib.media.frames import Frame
 BATCH_FRAMES = 16
 
 
-def res152_features(network: nn.Module, pictures: Sequence[Frame]) -> FloatArray:
+def res152_features(network: nn.Module, images: Sequence[Frame]) -> FloatArray:
     """Return ResNet-152's features of a video: (SECONDS * FRAMES_PER_SECOND, width).
 
     Args:
         network: from `load_resnet152`, on the device and in the precision that it runs in; its
             published width is 2048.
-        pictures: all frames of the video, one or more.
+        images: all frames of the video, one or more.
     """
-    chosen = frames_of_seconds(pictures)
+    chosen = frames_of_seconds(images)
     return np.concatenate(
         [
             run(network, res152_input(chosen[first : first + BATCH_FRAMES]))
@@ -51,9 +51,9 @@ class Res152Extractor(FrameSegmentExtractor[NetworkSettings, nn.Module]):
         """Return the network of a checkpoint, ready to run."""
         return load_resnet152(checkpoint).to(device, dtype)
 
-    def features_of_frames(self, pictures: Sequence[Frame]) -> FloatArray:
+    def features_of_frames(self, images: Sequence[Frame]) -> FloatArray:
         """Return the features of all frames of a video: (80, width)."""
-        return res152_features(self.network, pictures)
+        return res152_features(self.network, images)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from avlib.datasets.splits import SPLITS
 from avlib.errors import DataError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
-from avlib.extractors.pictures import PictureExtractor, PictureSettings
+from avlib.extractors.frames import FrameExtractor, FrameSettings
 from avlib.extractors.vgg19.maps import channels, sampled_frames, second_maps
 from avlib.extractors.vgg19.network import MAP_SIZE, VGG19
 from avlib.extractors.vgg19.weights import load_vgg19, untrained_vgg19
@@ -31,7 +31,7 @@ from avlib.media.scan import video_paths
 logger = logging.getLogger(__name__)
 
 
-class Vgg19Extractor(PictureExtractor[PictureSettings]):
+class Vgg19Extractor(FrameExtractor[FrameSettings]):
     """Makes the features of videos."""
 
     module = "avlib.extractors.vgg19.extraction"
@@ -39,7 +39,7 @@ class Vgg19Extractor(PictureExtractor[PictureSettings]):
     @cached_property
     def _network(self) -> VGG19:
         if self._checkpoint is None:
-            logger.warning("random weights: these features carry nothing learned")
+            logger.warning("random weights: these features are meaningless")
             network = untrained_vgg19(self._settings.seed)
         else:
             network = load_vgg19(self._checkpoint)
@@ -81,5 +81,5 @@ def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping
     """
     cv2.setNumThreads(1)
     paths = video_paths(files.sources)
-    extractor = Vgg19Extractor(files.checkpoint, PictureSettings(**settings), paths)
+    extractor = Vgg19Extractor(files.checkpoint, FrameSettings(**settings), paths)
     extract_videos(files, extractor, dict.fromkeys(SPLITS, 1))

@@ -41,10 +41,10 @@ def sampled_frames(
     )
 
 
-def network_input(pictures: Iterable[Frame]) -> Tensor:
-    """Return pictures of any size as Keras' VGG-19 expects them: (B, 3, IMAGE_SIZE, IMAGE_SIZE)."""
+def network_input(images: Iterable[Frame]) -> Tensor:
+    """Return images of any size as Keras' VGG-19 expects them: (B, 3, IMAGE_SIZE, IMAGE_SIZE)."""
     size = (IMAGE_SIZE, IMAGE_SIZE)
-    images = np.stack([cv2.resize(picture, size)[..., ::-1] for picture in pictures])  # BGR
+    images = np.stack([cv2.resize(image, size)[..., ::-1] for image in images])  # BGR
     shifted = torch.from_numpy(images.astype(np.float32)) - torch.tensor(BGR_MEANS)
     return shifted.permute(0, 3, 1, 2)
 
@@ -93,8 +93,8 @@ def _maps(
     parameter = next(network.parameters())
     for first in range(0, len(distinct), BATCH_FRAMES):
         numbers = distinct[first : first + BATCH_FRAMES]
-        pictures = [frame() for _, (_, frame) in zip(numbers, chosen, strict=False)]
-        if len(pictures) < len(numbers):
-            raise DataError(f"the video ends before its frame {numbers[len(pictures)]}")
-        x = network_input(pictures).to(parameter.device, parameter.dtype)
+        images = [frame() for _, (_, frame) in zip(numbers, chosen, strict=False)]
+        if len(images) < len(numbers):
+            raise DataError(f"the video ends before its frame {numbers[len(images)]}")
+        x = network_input(images).to(parameter.device, parameter.dtype)
         yield numbers, network(x).permute(0, 2, 3, 1).float().cpu().numpy()

@@ -36,7 +36,7 @@ def load_vgg19(checkpoint: Path) -> VGG19:
 
 
 def untrained_vgg19(seed: int) -> VGG19:
-    """Return the published network with random weights, whose features carry nothing learned."""
+    """Return the published network with random weights, whose features are meaningless."""
     return untrained(lambda: VGG19(width=PUBLISHED_WIDTH), seed)
 
 

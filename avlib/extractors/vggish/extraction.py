@@ -36,7 +36,7 @@ BLOCK_SAMPLES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class VggishSettings(NetworkSettings):
-    """What decides the bytes of the features, beside the sound and the weights.
+    """What decides the bytes of the features, beside the audio and the weights.
 
     Attributes:
         sample_rate: Hz of the packs; the published features were resampled from 44,100.
@@ -71,7 +71,7 @@ class VggishExtractor:
     @cached_property
     def _network(self) -> VGGish:
         if self._checkpoint is None:
-            logger.warning("random weights: these features carry nothing learned")
+            logger.warning("random weights: these features are meaningless")
             network = untrained_vggish(self._settings.seed)
         else:
             network = load_vggish(self._checkpoint)

@@ -65,7 +65,7 @@ def _wing(distance: FloatArray, available: IntArray, ratio: float) -> tuple[IntA
     """Return tap numbers (taps,) and weights (N, taps) of the samples on one side.
 
     Args:
-        distance: from the sample asked for to the first tap, (N,), in units of the zero crossings.
+        distance: from the requested sample to the first tap, (N,), in units of the zero crossings.
         available: samples that the signal has on this side, (N,).
         ratio: new rate by old rate.
     """

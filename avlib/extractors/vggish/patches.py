@@ -78,7 +78,7 @@ def interval_patch(
     """Return the first patch of an interval, which is cut out before it is resampled.
 
     Args:
-        waveform: a recording; beyond its end the interval is silent.
+        waveform: a recording; beyond its end the interval is zero-padded.
         start_s: start of the interval in seconds.
         stop_s: end of the interval in seconds.
         sample_rate: samples per second of `waveform`, in Hz.

@@ -25,5 +25,5 @@ def load_vggish(checkpoint: Path) -> VGGish:
 
 
 def untrained_vggish(seed: int) -> VGGish:
-    """Return the published network with random weights, whose features carry nothing learned."""
+    """Return the published network with random weights, whose features are meaningless."""
     return untrained(lambda: VGGish(width=64, hidden=4096), seed)

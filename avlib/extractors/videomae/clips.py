@@ -1,6 +1,6 @@
-"""Clips for VideoMAE: which frames of an interval, and what becomes of a picture.
+"""Clips for VideoMAE: which frames of an interval, and how an image is prepared.
 
-Source: Chalk et al., "TIM", CVPR 2024, and its published extraction code. Plain pictures are
+Source: Chalk et al., "TIM", CVPR 2024, and its published extraction code. Plain images are
 resized by OpenCV, augmented ones by Pillow, which filters when it shrinks; the published features
 hold both.
 """
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from avlib.extractors.pictures import normalise
+from avlib.extractors.frames import normalise
 from avlib.extractors.rand_augment import VIDEOMAE, Operation, augment
 from avlib.extractors.videomae.network import CLIP_FRAMES, IMAGE_SIZE, VideoMAE
 from avlib.media.frames import Frame
@@ -39,20 +39,20 @@ def videomae_frames(start_frame: ArrayLike, stop_frame: ArrayLike) -> NDArray[np
     return np.asarray(start + np.arange(CLIP_FRAMES) * length + length // 2)
 
 
-def plain_square(picture: Frame) -> Frame:
-    """Return the centre (IMAGE_SIZE, IMAGE_SIZE, 3) of a picture whose short side is as long."""
-    height, width = picture.shape[:2]
+def plain_square(image: Frame) -> Frame:
+    """Return the centre (IMAGE_SIZE, IMAGE_SIZE, 3) of an image whose short side is as long."""
+    height, width = image.shape[:2]
     if min(height, width) != IMAGE_SIZE:
-        picture = np.asarray(cv2.resize(picture, _scaled(width, height)), np.uint8)
-    return _centre(picture)
+        image = np.asarray(cv2.resize(image, _scaled(width, height)), np.uint8)
+    return _centre(image)
 
 
-def augmented_square(picture: Frame, operations: Sequence[Operation]) -> Frame:
-    """Return the same of a picture after some operations."""
-    image = augment(Image.fromarray(picture), operations, VIDEOMAE.fill)
-    if min(image.size) != IMAGE_SIZE:
-        image = image.resize(_scaled(*image.size), Image.Resampling.BILINEAR)
-    return _centre(np.asarray(image))
+def augmented_square(image: Frame, operations: Sequence[Operation]) -> Frame:
+    """Return the same of an image after augmentation."""
+    augmented = augment(Image.fromarray(image), operations, VIDEOMAE.fill)
+    if min(augmented.size) != IMAGE_SIZE:
+        augmented = augmented.resize(_scaled(*augmented.size), Image.Resampling.BILINEAR)
+    return _centre(np.asarray(augmented))
 
 
 def _scaled(width: int, height: int) -> tuple[int, int]:
@@ -62,10 +62,10 @@ def _scaled(width: int, height: int) -> tuple[int, int]:
     return int(IMAGE_SIZE * width / height), IMAGE_SIZE
 
 
-def _centre(picture: Frame) -> Frame:
-    """Return the middle of a picture; half a pixel is rounded to even."""
-    top, left = (round((size - IMAGE_SIZE) / 2) for size in picture.shape[:2])
-    return picture[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
+def _centre(image: Frame) -> Frame:
+    """Return the middle of an image; half a pixel is rounded to even."""
+    top, left = (round((size - IMAGE_SIZE) / 2) for size in image.shape[:2])
+    return image[top : top + IMAGE_SIZE, left : left + IMAGE_SIZE]
 
 
 class VideoMAEClips:
@@ -85,27 +85,27 @@ class VideoMAEClips:
         """Return the frames of each interval, counted from 0: (N, CLIP_FRAMES)."""
         return videomae_frames(rows["start_frame"].to_numpy(), rows["stop_frame"].to_numpy())
 
-    def picture(self, picture: Frame) -> Frame:
-        """Return what the network sees of a picture without augmentation."""
-        return plain_square(picture)
+    def image(self, image: Frame) -> Frame:
+        """Return what the network sees of an image without augmentation."""
+        return plain_square(image)
 
     def augmented(
-        self, pictures: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
+        self, images: Sequence[Frame], item: tuple[str, int], before: tuple[str, int]
     ) -> Iterator[Frame]:
-        """Yield what the network sees of the pictures of an augmented view.
+        """Yield what the network sees of the images of an augmented view.
 
         Args:
-            pictures: the clip's, in the video's own size.
+            images: the clip's, in the video's own size.
             item: interval and view.
             before: those of the augmented clip before, which decide nothing here.
         """
         names, levels = (generator(self._seed, *item, part) for part in ("operations", "levels"))
         operations = VIDEOMAE.draw(names, levels)
-        done: dict[int, Frame] = {}  # a clip may hold a picture several times
-        for picture in pictures:
-            if id(picture) not in done:
-                done[id(picture)] = augmented_square(picture, operations)
-            yield done[id(picture)]
+        done: dict[int, Frame] = {}  # a clip may hold an image several times
+        for image in images:
+            if id(image) not in done:
+                done[id(image)] = augmented_square(image, operations)
+            yield done[id(image)]
 
     def features(self, clips: Tensor) -> Tensor:
         """Return the features (B, C) of clips (B, T, IMAGE_SIZE, IMAGE_SIZE, 3) of 8 bits."""

@@ -10,13 +10,13 @@ import PIL
 
 from avlib.extractors.clips import ClipExtractor, ClipModel, extract_clips
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.pictures import PictureSettings
+from avlib.extractors.frames import FrameSettings
 from avlib.extractors.videomae.clips import VideoMAEClips
 from avlib.extractors.videomae.weights import load_videomae, untrained_videomae
 from avlib.extractors.weights import write_report
 
 
-class VideoMAEExtractor(ClipExtractor[PictureSettings]):
+class VideoMAEExtractor(ClipExtractor[FrameSettings]):
     """Makes the features of videos."""
 
     module = "avlib.extractors.videomae.extraction"
@@ -40,4 +40,4 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard; see `registry.Extractor`."""
-    extract_clips(files, VideoMAEExtractor, PictureSettings(**settings), views)
+    extract_clips(files, VideoMAEExtractor, FrameSettings(**settings), views)

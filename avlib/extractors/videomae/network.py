@@ -38,7 +38,7 @@ QKV_PARTS = [f"attention.attention.{part}.weight" for part in ("query", "key", "
 
 @dataclass(frozen=True)
 class VideoMAESizes:
-    """What tells one network from another.
+    """Sizes of a network.
 
     Attributes:
         width: channels of a token, a multiple of HEAD_WIDTH.
@@ -57,7 +57,7 @@ VIT_L = VideoMAESizes(width=1024, depth=24, feedforward=4096, classes=(97, 300))
 
 
 class VideoMAE(nn.Module):
-    """The whole network; `state_dict` and `load_state_dict` speak the published names.
+    """The whole network; `state_dict` and `load_state_dict` use the published names.
 
     Args:
         sizes: sizes of the network.
@@ -141,7 +141,7 @@ def infer_sizes(state: Mapping[str, Tensor]) -> VideoMAESizes:
     """Return the sizes of the network with these weights.
 
     Raises:
-        KeyError: if a tensor that tells a size is missing.
+        KeyError: if a tensor that decides a size is missing.
     """
     blocks = {int(match[1]) for name in state if (match := re.match(r"blocks\.(\d+)\.", name))}
     return VideoMAESizes(

@@ -29,5 +29,5 @@ def load_videomae(checkpoint: Path) -> VideoMAE:
 
 
 def untrained_videomae(seed: int) -> VideoMAE:
-    """Return the published network with random weights, whose features carry nothing learned."""
+    """Return the published network with random weights, whose features are meaningless."""
     return untrained(lambda: VideoMAE(VIT_L), seed)

@@ -4,14 +4,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avlib.extractors.frames import MEAN, STD, normalise
 from avlib.extractors.omnivore.clips import (
     centre_crop,
     omnivore_frames,
-    omnivore_picture,
+    omnivore_image,
     resize,
     short_side_scale,
 )
-from avlib.extractors.pictures import MEAN, STD, normalise
 from avlib.verify.sources import picture
 
 
@@ -41,12 +41,12 @@ def test_many_intervals_at_once_are_those_one_by_one():
 @given(height=st.integers(8, 300), width=st.integers(8, 300), crop=st.integers(4, 64))
 def test_what_the_network_sees_is_square_whatever_the_picture(height, width, crop):
     frame = picture("ramp", height, width, 0, count=1)[0]
-    assert omnivore_picture(frame, crop).shape == (crop, crop, 3)
+    assert omnivore_image(frame, crop).shape == (crop, crop, 3)
 
 
 def test_a_picture_of_the_right_size_is_seen_as_it_is():
     frame = picture("ramp", 32, 32, 0, count=1)[0]
-    np.testing.assert_array_equal(omnivore_picture(frame, 32), frame)
+    np.testing.assert_array_equal(omnivore_image(frame, 32), frame)
 
 
 def test_the_short_side_decides_the_scale():

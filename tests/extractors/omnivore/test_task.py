@@ -4,9 +4,9 @@ import pytest
 import torch
 from tiny_visual_training import FPS, TINY, write_frames
 
-from avlib.extractors.omnivore.clips import omnivore_picture
+from avlib.extractors.frames import normalise
+from avlib.extractors.omnivore.clips import omnivore_image
 from avlib.extractors.omnivore.task import VisualEvents
-from avlib.extractors.pictures import normalise
 from avlib.io.packs import FrameStore
 
 
@@ -57,7 +57,7 @@ def test_a_clip_takes_the_middles_of_equal_parts(store):
 def test_a_clip_for_evaluation_is_the_normalised_middle(store):
     events = visual_events(store, (0.0, 3.0))
     clip = events.clip(0, 0)
-    pictures = np.stack([omnivore_picture(p, 16) for p in store.read("video0", [1, 3, 5, 7])])
+    pictures = np.stack([omnivore_image(p, 16) for p in store.read("video0", [1, 3, 5, 7])])
     torch.testing.assert_close(clip, normalise(torch.from_numpy(pictures)[None])[0])
 
 

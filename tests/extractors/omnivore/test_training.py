@@ -155,7 +155,7 @@ def test_events_without_pictures_are_left_out_and_counted(tmp_path):
 
 
 def test_a_training_set_without_pictures_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"split train has any picture \(4 are without\)"):
+    with pytest.raises(DataError, match=r"split train has any frames \(4 are without\)"):
         run_visual(tmp_path, events_table().assign(video_id="absent"))
 
 

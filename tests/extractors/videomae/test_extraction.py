@@ -7,8 +7,8 @@ import torch
 from media_files import make_video
 
 from avlib.extractors.extraction import ShardFiles
+from avlib.extractors.frames import normalise
 from avlib.extractors.intervals import interval_table
-from avlib.extractors.pictures import normalise
 from avlib.extractors.rand_augment import VIDEOMAE
 from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.tables import INTERVALS

@@ -9,14 +9,14 @@ import pandas as pd
 
 from avlib.errors import CheckpointError
 from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
-from avlib.extractors.pictures import PictureExtractor, PictureSettings
+from avlib.extractors.frames import FrameExtractor, FrameSettings
 from avlib.media.frames import ClipReader
 from avlib.media.scan import video_paths
 
 CHANNELS = 3
 
 
-class ColourExtractor(PictureExtractor[PictureSettings]):
+class ColourExtractor(FrameExtractor[FrameSettings]):
     """Makes the features of videos."""
 
     module = "avlib.extractors.toy.extraction"
@@ -41,5 +41,5 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard; see `registry.Extractor`."""
     paths = video_paths(files.sources)
-    extractor = ColourExtractor(files.checkpoint, PictureSettings(**settings), paths)
+    extractor = ColourExtractor(files.checkpoint, FrameSettings(**settings), paths)
     extract_videos(files, extractor, views)

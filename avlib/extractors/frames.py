@@ -1,4 +1,4 @@
-"""What all extractors of the picture have in common."""
+"""What all extractors of video frames have in common."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
@@ -28,7 +28,7 @@ def normalise(clips: Tensor) -> Tensor:
 
     Shape:
         clips: (B, T, H, W, 3), RGB of 8 bits.
-        returns: (B, 3, T, H, W), float32, mean 0 and deviation 1 over natural pictures.
+        returns: (B, 3, T, H, W), float32, mean 0 and deviation 1 over natural images.
     """
     mean, std = (torch.tensor(v, device=clips.device).view(3, 1, 1, 1) for v in (MEAN, STD))
     channels_first = clips.permute(0, 4, 1, 2, 3)
@@ -36,14 +36,14 @@ def normalise(clips: Tensor) -> Tensor:
     return normal.div_(255).sub_(mean).div_(std)
 
 
-def unit_range(picture: NDArray[np.uint8]) -> Tensor:
+def unit_range(image: NDArray[np.uint8]) -> Tensor:
     """Return a frame (H, W, 3) as (3, H, W) in [0, 1]."""
-    channels_first = picture.transpose(2, 0, 1).copy()  # in order, and ours to write to
+    channels_first = image.transpose(2, 0, 1).copy()  # in order, and ours to write to
     return torch.from_numpy(channels_first).float().div(255)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureSettings(NetworkSettings):
+class FrameSettings(NetworkSettings):
     """What decides the bytes of the features, beside the videos and the weights.
 
     Attributes:
@@ -54,10 +54,10 @@ class PictureSettings(NetworkSettings):
     frames: FrameMode
 
 
-Settings = TypeVar("Settings", bound=PictureSettings)
+Settings = TypeVar("Settings", bound=FrameSettings)
 
 
-class PictureExtractor(Generic[Settings]):
+class FrameExtractor(Generic[Settings]):
     """What makes features of videos, but for the network and what it sees.
 
     Args:
@@ -67,7 +67,7 @@ class PictureExtractor(Generic[Settings]):
 
     Attributes:
         module: of the extractor; its code decides the bytes.
-        libraries: versions of the packages whose pictures the network sees.
+        libraries: versions of the packages whose images the network sees.
     """
 
     module: ClassVar[str]
