@@ -1,11 +1,11 @@
-"""Memory and time of many soundtracks, from sound files to packs of audio images.
+"""Memory and time of 20,000 soundtracks against a tenth of them, to packs of audio images.
 
 A few wav files of 1.2 s, 44.1 kHz, one or two channels, go by many names. As in the workflow each
 stage of a shard is a process of its own. All files are measured, and a tenth of them in as many
 shards: what a job needs should not grow with the files of its shard, apart from what HDF5 remembers
 of the data sets of an open pack, which it limits to 32 MiB.
 
-    python benchmarks/audio_image_memory.py [FILES]
+    .venv/bin/python benchmarks/audio_image_memory.py [FILES]
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from measure import write_result
+from measure import describe, write_result
 
 from avlib.media.scan import scan
 from avlib.media.videos import Video
@@ -106,6 +106,7 @@ def measure(n_files: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     parser = argparse.ArgumentParser(description="Measure memory and time of many soundtracks.")
     parser.add_argument("files", nargs="?", type=int, default=20_000, help="how many, 20000")
     n_files = parser.parse_args().files

@@ -1,10 +1,10 @@
-"""Audio images of soundtracks against the way of the published script.
+"""Audio images of soundtracks: the published script, rebuilt, against avlib.
 
 Workload: 20 wav files of 10 s, 44.1 kHz, two channels of 16 bits; from the files to ten images of
 each on disk, on one thread. The published script transforms clip after clip with librosa, which
 makes its mel filters for each, and writes a file an image; ours writes one pack.
 
-    python benchmarks/audio_images.py
+    .venv/bin/python benchmarks/audio_images.py
 """
 
 import tempfile
@@ -15,13 +15,13 @@ import librosa
 import numpy as np
 import soundfile
 import torch
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from threadpoolctl import threadpool_limits
 
 from avlib.soundtracks.image_packs import write_images
 from avlib.soundtracks.images import audio_images, clip_borders, frame_samples
 from avlib.soundtracks.mel import Variant
-from avlib.verify.rule import rule_input
+from avlib.verify.sources import rule_array
 
 RATE, FILES, SECONDS, ROUNDS = 44_100, 20, 10, 5
 
@@ -66,12 +66,13 @@ def largest_difference(paths: list[Path], folder: Path, pack: Path) -> float:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         folder = Path(name)
         paths = [folder / f"{i}.wav" for i in range(FILES)]
         for i, path in enumerate(paths):
-            waveform = rule_input(f"speed/{i}", (SECONDS * RATE, 2), 0)
+            waveform = rule_array(f"speed/{i}", (SECONDS * RATE, 2), 0)
             soundfile.write(path, np.round(3000 * waveform).astype(np.int16), RATE)
         pack = folder / "images.h5"
         seconds = best_cpu_seconds(

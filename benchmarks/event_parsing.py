@@ -1,4 +1,4 @@
-"""Evaluation of the 1,200 test videos of LLP against the way of the published program.
+"""Evaluation of the 1,200 test videos of LLP: the published program, rebuilt, against avlib.
 
 Workload: the test annotations and corrupted predictions of the golden case `eval_test`, one
 thread. The published way is rebuilt here: a video at a time, its annotations filtered from two
@@ -6,7 +6,7 @@ tables, every event a mask that is compared with every other of its class. Measu
 alone, from masks; all that follows the network, from label files and probabilities; and the whole
 evaluation of VALOR from features on disk, random ones, with the network at batch 1 and 64.
 
-    python benchmarks/event_parsing.py
+    .venv/bin/python benchmarks/event_parsing.py
 """
 
 import tempfile
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from event_parsing_training import PublishedNetwork
-from measure import ROOT, best_cpu_seconds, write_result
+from measure import ROOT, best_cpu_seconds, describe, write_result
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch.utils.data import DataLoader, Dataset
@@ -224,12 +224,10 @@ def published_network(ours: EventParser) -> PublishedNetwork:
 
 
 def golden_masks() -> list[Masks]:
-    """Return masks (N, K, T): predictions of sound and picture, and both annotations."""
+    """Return masks (N, K, T): audio and visual predictions, and both annotations."""
+    names = [f"{kind}_{m}" for kind in ("pred", "gt") for m in ("audio", "visual")]
     with np.load(ROOT / "tests" / "golden" / "valor" / "eval_test.npz") as golden:
-        packed = [golden[f"{kind}_{m}"] for kind in ("pred", "gt") for m in ("audio", "visual")]
-    size = len(CLASSES) * SECONDS
-    shape = (-1, len(CLASSES), SECONDS)
-    return [np.unpackbits(x, axis=1)[:, :size].reshape(shape).astype(int) for x in packed]
+        return [golden[name].astype(int) for name in names]
 
 
 def write_annotation(masks: Masks, names: Sequence[str], path: Path) -> None:
@@ -281,6 +279,7 @@ def measure(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         result = measure(Path(name))

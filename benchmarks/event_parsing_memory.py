@@ -1,9 +1,9 @@
-"""Memory and time of an epoch of VALOR and VALOR++ on random features of LLP's real size.
+"""Memory and time of an epoch of VALOR against VALOR++, on random features of LLP's size.
 
 10,000 videos to learn and 649 to validate; files are links to a few distinct ones, since what they
 hold does not matter here.
 
-    python benchmarks/event_parsing_memory.py
+    .venv/bin/python benchmarks/event_parsing_memory.py
 """
 
 import resource
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import run_workflow, write_result
+from measure import describe, run_workflow, write_result
 
 from avlib.datasets.llp import DENSE_COLUMNS, LABEL_FILES, WEAK_COLUMNS
 from avlib.valor.feature_folders import FEATURE_KINDS, PSEUDO_LABELS
@@ -63,6 +63,7 @@ def write_arrays(folder: Path, ids: list[str]) -> None:
 
 def main() -> None:
     """Run the workflow and report the largest process."""
+    describe(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_arrays(folder, write_labels(folder))

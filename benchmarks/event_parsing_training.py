@@ -1,4 +1,4 @@
-"""Training steps of the event parser against the way of the published program.
+"""Training steps of VALOR and VALOR++: the published program, rebuilt, against avlib.
 
 Workload: VALOR and VALOR++, 64 videos a step of random features in their published shapes, random
 labels, one thread. The published way is rebuilt here: every frame, and every column of the resized
@@ -6,7 +6,7 @@ audio map, is projected before it is averaged; attention gives its weights, too;
 AdamW without fusion; the norm of the gradient is taken again after clipping. Ours is measured with
 the features as they are on disk, and pooled before, as the trainer keeps them.
 
-    python benchmarks/event_parsing_training.py
+    .venv/bin/python benchmarks/event_parsing_training.py
 """
 
 import copy
@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
@@ -173,6 +173,7 @@ def _step(way: PublishedWay | OurWay, batches: Iterator[ParserBatch]) -> None:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     torch.set_num_threads(1)
     result: dict[str, Any] = {}
     for name in VARIANTS:

@@ -1,6 +1,6 @@
-"""What a run costs when little or nothing has changed: a folder of 1,000 short videos.
+"""Runs on 1,000 short videos: all of them against none, one changed, and one added.
 
-python benchmarks/incremental.py
+.venv/bin/python benchmarks/incremental.py
 """
 
 import os
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import run_workflow, save_narrow_checkpoint, write_result
+from measure import describe, run_workflow, save_narrow_checkpoint, write_result
 
 from avlib.media import ffmpeg
 
@@ -48,6 +48,7 @@ def timed(folder: Path) -> tuple[float, int]:
 
 def main() -> None:
     """Run on all videos, again, after touching one, and after adding one."""
+    describe(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_videos(folder / "videos")

@@ -1,10 +1,10 @@
-"""Log-mel spectrograms of overlapping intervals against the way of the published loader.
+"""Log-mel spectrograms of intervals: the published loader, rebuilt, against avlib.
 
 Workload "AVE-8": eight 10 s recordings at 16 kHz, 45 intervals of 1.1 s each, view 0; from wav
 files to spectrograms, on one thread. The published loader reads its file, makes its mel filters
 and transforms all of its frames for every interval; it is rebuilt here on librosa.
 
-    python benchmarks/log_mel.py
+    .venv/bin/python benchmarks/log_mel.py
 """
 
 import tempfile
@@ -14,13 +14,13 @@ import librosa
 import numpy as np
 import soundfile
 import torch
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from avlib.extractors.auditory_slowfast.log_mel import interval_log_mels
 from avlib.extractors.auditory_slowfast.views import view_slices
-from avlib.verify.rule import rule_input
+from avlib.verify.sources import rule_array
 
 RATE, FILES, INTERVALS, ROUNDS = 16_000, 8, 45, 5
 SLICES = [
@@ -54,11 +54,12 @@ def our_way(paths: list[Path]) -> NDArray[np.float32]:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         paths = [Path(folder) / f"{v}.wav" for v in range(FILES)]
         for v, path in enumerate(paths):
-            waveform = rule_input(f"asf/bench/{v}", (10 * RATE,), 0, 0.1)
+            waveform = rule_array(f"asf/bench/{v}", (10 * RATE,), 0, 0.1)
             samples = np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.int16)
             soundfile.write(path, samples, RATE)
         difference = np.abs(published_way(paths) - our_way(paths)).max()

@@ -15,6 +15,11 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 
+def describe(doc: str | None) -> None:
+    """Print the first line of a benchmark's docstring, which says what it compares."""
+    print((doc or "").splitlines()[0], flush=True)
+
+
 def best_cpu_seconds(variants: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
     """Return the least CPU seconds that each variant took, its child processes counted.
 

@@ -1,9 +1,9 @@
-"""Memory and time of one long recording, from the video file to its features.
+"""Memory and time of the jobs of one recording of three hours, from video to features.
 
 The recording is three hours of video with sound; the network is a narrow one, whose weights do
 not matter here.
 
-    python benchmarks/memory.py
+    .venv/bin/python benchmarks/memory.py
 """
 
 import resource
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import run_workflow, save_narrow_checkpoint, write_result
+from measure import describe, run_workflow, save_narrow_checkpoint, write_result
 
 from avlib.media import ffmpeg
 
@@ -40,6 +40,7 @@ def make_recording(target: Path) -> None:
 
 def main() -> None:
     """Run the workflow on the recording and report the largest process."""
+    describe(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "videos").mkdir()

@@ -1,6 +1,6 @@
-"""Sound extraction: one ffmpeg process a clip, as published, against the stage that packs sound.
+"""Audio extraction: one ffmpeg process per clip, as published, against the packing stage.
 
-python benchmarks/sound_extraction.py
+.venv/bin/python benchmarks/sound_extraction.py
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import av
 from av.stream import Discard
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 
 from avlib.media import ffmpeg
 from avlib.media.decode import FIFO_SAMPLES
@@ -79,6 +79,7 @@ def pack_clips(path_variable: str, folder: Path) -> None:
 
 def main() -> None:
     """Print and write the CPU time of a clip in each way."""
+    describe(__doc__)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ffmpeg", help="another ffmpeg, named ffmpeg, to have on the PATH")
     other = parser.parse_args().ffmpeg

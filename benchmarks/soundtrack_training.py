@@ -1,9 +1,9 @@
-"""Training of the soundtrack networks: what a batch costs to read and augment, and to learn.
+"""Training of the soundtrack networks: the time to make a batch against a training step.
 
 Batches are made by a thread of their own while the network learns; training waits for data only
 where making a batch takes longer than learning it.
 
-    python benchmarks/soundtrack_training.py
+    .venv/bin/python benchmarks/soundtrack_training.py
 """
 
 import tempfile
@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from threadpoolctl import threadpool_limits
 
 from avlib.io.packs import ImageStore
@@ -55,6 +55,7 @@ def make_task(name: str, images: ImageStore) -> SoundtrackRecognition:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     torch.set_num_threads(1)
     result: dict[str, float] = {}
     with (

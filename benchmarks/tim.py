@@ -1,4 +1,4 @@
-"""Training and evaluation of TIM against the way of the published program.
+"""Training and evaluation of TIM: the published program, rebuilt, against avlib.
 
 Workload "AVE-bench": the network of the recipe `ave`, windows of 10 s with ten one-second queries
 in both label spaces; 256 videos to train on with 4 visual and 5 audio views, 128 to evaluate;
@@ -6,7 +6,7 @@ in both label spaces; 256 videos to train on with 4 visual and 5 audio views, 12
 a mask for every window and head, attention weights as a result, windows put together one by one,
 AdamW without fusion, and dense tables of all queries for all heads. Mixed precision is an option.
 
-    python benchmarks/tim.py
+    .venv/bin/python benchmarks/tim.py
 """
 
 import itertools
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
@@ -304,6 +304,7 @@ class OurWay:
 
 def main() -> None:
     """Measure and write the result."""
+    describe(__doc__)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         splits = {split: make_split(Path(name) / split, split) for split in VIDEOS}

@@ -1,30 +1,35 @@
-"""Windows of the EPIC validation split against the way of the published loader.
+"""Windows of the EPIC validation split: the published loader, rebuilt, against avlib.
 
-Workload: the 9,668 actions and 8,035 sounds of the public validation files, recipe 1 of TIM; from
-tables in memory to the list of windows. The published loader filters tables for every window; it
-is rebuilt here on pandas, and measured on SUBSET, because all videos would take minutes.
+Workload: 9,668 actions and 8,035 sounds, recipe 1 of TIM; from tables in memory to the list of
+windows. The published loader filters tables for every window; it is rebuilt here on pandas, and
+measured on a few videos, because all of them would take minutes.
 
-    python benchmarks/tim_windows.py FOLDER
+    .venv/bin/python benchmarks/tim_windows.py [FOLDER]
 
-FOLDER holds `epic100` and `epic_sounds`, the public annotation files.
+FOLDER holds `epic100` and `epic_sounds`, the public annotation files; without it, random events in
+as many videos are used.
 """
 
+import argparse
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from threadpoolctl import threadpool_limits
 
 from avlib.datasets import epic_kitchens, epic_sounds
 from avlib.extractors.intervals import interval_table
+from avlib.seeds import generator
 from avlib.tim.queries import join_queries, queries_of_events, read_durations
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.windows import WindowIndex, build_windows
 
+VIDEOS, ACTIONS, SOUNDS = 138, 9_668, 8_035  # of the validation split
+DURATIONS_S = (30.0, 600.0)  # of random videos
+EVENTS_S = (0.3, 6.0)  # lengths of random events
 SUBSET = ["P32_05", "P32_06", "P32_07", "P32_08", "P32_09", "P32_10"]
 RECIPE = TIM_RECIPES["epic"]
 ROUNDS = 5
@@ -68,9 +73,8 @@ def listed(index: WindowIndex) -> list[tuple[Any, ...]]:
     return list(zip(videos, index.start_s, index.stop_s, index.rows.tolist(), queries, strict=True))
 
 
-def main() -> None:
-    """Measure and write the result."""
-    folder = Path(sys.argv[1])
+def read_epic(folder: Path) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the queries and the durations of the public annotation files."""
     actions = epic_kitchens.read_events(folder / "epic100" / "EPIC_100_validation.csv", "val")
     sounds = epic_sounds.read_events(folder / "epic_sounds" / "EPIC_Sounds_validation.csv", "val")
     queries = join_queries(
@@ -78,7 +82,44 @@ def main() -> None:
     )
     durations = read_durations(folder / "epic100" / "EPIC_100_video_info.csv")
     used = set(queries["video_id"])
-    durations = {video_id: s for video_id, s in durations.items() if video_id in used}
+    return queries, {video_id: s for video_id, s in durations.items() if video_id in used}
+
+
+def draw_epic() -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return random queries and durations, as many as in the public files."""
+    rng = generator(0, "windows of EPIC")
+    lengths_s = rng.uniform(*DURATIONS_S, VIDEOS)
+    # The videos of SUBSET are shown first; the names of the others do not matter.
+    names = [*SUBSET, *(f"R{number:03}" for number in range(VIDEOS - len(SUBSET)))]
+    durations = dict(zip(names, lengths_s.tolist(), strict=True))
+
+    def events(count: int, label: str) -> pd.DataFrame:
+        # A longer video has more events, as in the public files.
+        video = rng.choice(VIDEOS, count, p=lengths_s / lengths_s.sum())
+        length_s = rng.uniform(*EVENTS_S, count)
+        start_s = rng.random(count) * (lengths_s[video] - length_s)
+        columns = {
+            "event_id": [f"{label}_{number}" for number in range(count)],
+            "video_id": [names[number] for number in video],
+            "split": "val",
+            "start_s": start_s.round(2),
+            "stop_s": (start_s + length_s).round(2),
+        }
+        classes = ["class_id"] if label == "sound" else ["verb_class", "noun_class"]
+        return pd.DataFrame(columns | dict.fromkeys(classes, 0))
+
+    actions, sounds = events(ACTIONS, "action"), events(SOUNDS, "sound")
+    parts = [queries_of_events(actions, "visual"), queries_of_events(sounds, "audio")]
+    return join_queries(parts), durations
+
+
+def main() -> None:
+    """Measure and write the result."""
+    describe(__doc__)
+    parser = argparse.ArgumentParser(description="Measure how long windows of EPIC take.")
+    parser.add_argument("folder", nargs="?", type=Path, help="public annotation files")
+    folder = parser.parse_args().folder
+    queries, durations = draw_epic() if folder is None else read_epic(folder)
     videos = pd.DataFrame({"video_id": list(durations), "duration_s": list(durations.values())})
     intervals = interval_table(videos.assign(frames=np.nan, fps=np.nan))
     few = queries[queries["video_id"].isin(SUBSET)].reset_index(drop=True)
@@ -96,6 +137,7 @@ def main() -> None:
     plain = published_way(few, intervals, of_few)
     per_window = seconds["published, subset"] / len(plain)
     result = {
+        "events": "random" if folder is None else "public",
         "windows": len(index),
         "windows of the subset": len(plain),
         "the same windows on the subset": plain

@@ -1,6 +1,6 @@
-"""Omnivore features: the front end as published against ours, and the network as well.
+"""Omnivore features, front end and network: the published loader, rebuilt, against avlib.
 
-python benchmarks/visual_extraction.py
+.venv/bin/python benchmarks/visual_extraction.py
 """
 
 import math
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from measure import best_cpu_seconds, write_result
+from measure import best_cpu_seconds, describe, write_result
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
@@ -127,6 +127,7 @@ def network() -> dict[str, float]:
 
 def main() -> None:
     """Print and write the CPU time of an item in each way."""
+    describe(__doc__)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     result: dict[str, float | str] = {}
