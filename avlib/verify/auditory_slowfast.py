@@ -32,14 +32,11 @@ from avlib.media.resample import resample_mono
 from avlib.training.schedules import learning_rate, schedule_from_solver
 from avlib.training.spec_augment import frequency_mask, time_mask, time_warp, warp_flow
 from avlib.verify.networks import (
-    Clipping,
-    OptimizerSettings,
-    ParameterGroup,
-    apply_settings,
+    OptimizationArguments,
     clip_gradients,
+    configure,
     group_sizes,
     optimizer_recipe,
-    parameter_groups,
     state_entries,
 )
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
@@ -322,25 +319,19 @@ class PreciseBatch(Arguments):
     scale: float = 1.0
 
 
-class TrainSteps(Size):
+class TrainSteps(Size, OptimizationArguments):
     """Steps on one batch.
 
     Attributes:
         steps: how many.
-        optimizer: its settings; those left out are the library's.
-        parameter_groups: weight decay by name; the library's where it is left out.
         freeze_batch_norm: whether all batch norms but the first three are left as they are.
         dropout: rate before the heads, null for none.
-        gradient_clipping: largest norm of the gradient, null for any.
         precise_batches: batches whose statistics replace the running ones after the steps.
     """
 
     steps: int
-    optimizer: OptimizerSettings
-    parameter_groups: list[ParameterGroup] | None = None
     freeze_batch_norm: bool = False
     dropout: None = None
-    gradient_clipping: Clipping = None
     precise_batches: list[PreciseBatch] = Field(default_factory=list)
 
 
@@ -355,11 +346,9 @@ def train_steps(arguments: TrainSteps, inputs: Inputs) -> Results:
     optimizer = build_optimizer(model, a.optimizer.lr)
     results: dict[str, Any] = {"recipe": optimizer_recipe(optimizer)}
     results["published_groups"] = group_sizes(optimizer)
-    apply_settings(optimizer, a.optimizer)
-    if a.parameter_groups is not None:
-        optimizer.param_groups = parameter_groups(model, optimizer, a.parameter_groups)
-    results["groups"] = group_sizes(optimizer)
+    configure(model, optimizer, a.optimizer, a.parameter_groups)
     clip_gradients(optimizer, a.gradient_clipping)
+    results["groups"] = group_sizes(optimizer)
     results["batch_norms_in_training"] = sum(n.training for n in batch_norms(model).values())
     initial = {name: p.detach().clone() for name, p in model.named_parameters()}
     labels = torch.as_tensor(inputs["labels"], device=x.device).reshape(len(x), -1)  # (B, heads)

@@ -8,9 +8,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from avlib.verify.cases import CaseError
-from avlib.verify.operations import Arguments
+from avlib.verify.operations import Arguments, NetworkArguments
 
-Clipping = Annotated[float, Field(gt=0)] | None  # largest norm of the gradient; null for any
+Clipping = Annotated[float, Field(gt=0)] | None
 
 
 class OptimizerSettings(Arguments):
@@ -34,6 +34,20 @@ class ParameterGroup(Arguments):
     weight_decay: float
 
 
+class OptimizationArguments(NetworkArguments):
+    """How parameters are updated.
+
+    Attributes:
+        optimizer: its settings; those left out are the library's.
+        parameter_groups: weight decay by name; the library's where it is left out.
+        gradient_clipping: largest norm of the gradient; null for any.
+    """
+
+    optimizer: OptimizerSettings
+    parameter_groups: list[ParameterGroup] | None = None
+    gradient_clipping: Clipping = None
+
+
 def optimizer_recipe(optimizer: Optimizer) -> dict[str, Any]:
     """Return the settings that the library gives an optimizer of its own."""
     names = OptimizerSettings.model_fields.keys() - {"name", "lr", "weight_decay"}
@@ -53,11 +67,16 @@ def group_sizes(optimizer: Optimizer) -> list[dict[str, Any]]:
     ]
 
 
-def apply_settings(optimizer: Optimizer, settings: OptimizerSettings) -> None:
+def configure(
+    model: nn.Module,
+    optimizer: Optimizer,
+    settings: OptimizerSettings,
+    groups: list[ParameterGroup] | None,
+) -> None:
     """Give an optimizer of the library the settings of a case.
 
     Raises:
-        CaseError: if it is of another kind, or has no such setting.
+        CaseError: if it is of another kind, has no such setting, or no group takes a parameter.
     """
     if type(optimizer).__name__ != settings.name:
         raise CaseError(f"the library trains with {type(optimizer).__name__}, not {settings.name}")
@@ -66,9 +85,22 @@ def apply_settings(optimizer: Optimizer, settings: OptimizerSettings) -> None:
             raise CaseError(f"{settings.name} has no setting {name!r}")
         for group in optimizer.param_groups:
             group[name] = value
+    if groups is not None:
+        optimizer.param_groups[:] = _groups(model, optimizer, groups)
 
 
-def parameter_groups(
+def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> None:
+    """Let an optimizer clip the norm of the gradient before each step; None lets it be."""
+
+    def clip(optimizer: Optimizer, *_: Any) -> None:
+        if max_norm is not None:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, max_norm)
+
+    optimizer.register_step_pre_hook(clip)
+
+
+def _groups(
     model: nn.Module, optimizer: Optimizer, groups: list[ParameterGroup]
 ) -> list[dict[str, Any]]:
     """Return the groups of trained parameters, each in the first that takes it."""
@@ -82,19 +114,6 @@ def parameter_groups(
     if left:
         raise CaseError(f"no group takes the parameter {next(iter(left))}")
     return built
-
-
-def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> None:
-    """Let an optimizer clip the norm of the gradient before each step; None lets it be."""
-    if max_norm is None:
-        return
-    limit = max_norm
-
-    def clip(optimizer: Optimizer, *_: Any) -> None:
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, limit)
-
-    optimizer.register_step_pre_hook(clip)
 
 
 def state_entries(model: nn.Module, state: dict[str, torch.Tensor] | None = None) -> dict[str, Any]:

@@ -47,10 +47,9 @@ from avlib.soundtracks.steps import build_optimizer, top_k_share, train_step
 from avlib.soundtracks.sweep import Paired, sweep, weight_grid
 from avlib.training.schedules import Schedule, learning_rate
 from avlib.verify.networks import (
-    Clipping,
-    OptimizerSettings,
-    apply_settings,
+    OptimizationArguments,
     clip_gradients,
+    configure,
     optimizer_recipe,
     state_entries,
 )
@@ -162,14 +161,19 @@ def left_out(arguments: Unmatched, inputs: Inputs) -> Results:
 
 
 class Network(NetworkArguments):
-    """Name of a network, and its number of classes, as published where it is left out."""
+    """Name of a network, and what may differ from the published one of that name."""
 
     network: str
     num_classes: int | None = None
+    width: int | None = None
+    stem_stride: int | None = None
+    pool: str | None = None
+    dropout: float | None = None
+    in_features: int | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of the network's class."""
-        return {} if self.num_classes is None else {"num_classes": self.num_classes}
+        return self.model_dump(exclude={"network", "dtype"}, exclude_none=True)
 
 
 @operation(SYSTEM, "forward")
@@ -217,7 +221,7 @@ class MultiStep(Arguments):
     step_after: Literal["batch"] = "batch"
 
 
-class TrainSteps(NetworkArguments):
+class TrainSteps(OptimizationArguments):
     """Training steps of a residual network.
 
     Attributes:
@@ -225,11 +229,9 @@ class TrainSteps(NetworkArguments):
         block: of the residual blocks.
         layers: blocks of each stage.
         num_classes: classes.
-        optimizer: its settings; those left out are the library's.
         schedule: of the rate; null for a constant one.
         loss: the only one.
         label_smoothing: share of a label that is spread over all classes.
-        gradient_clipping: largest norm of the gradient, null for any.
         dropout: null, as these networks have none.
     """
 
@@ -237,11 +239,9 @@ class TrainSteps(NetworkArguments):
     block: Literal["basic", "bottleneck"] = "basic"
     layers: list[int]
     num_classes: int
-    optimizer: OptimizerSettings
     schedule: MultiStep | None = None
     loss: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: float = 0.0
-    gradient_clipping: Clipping = None
     dropout: None = None
 
 
@@ -256,7 +256,7 @@ def train_steps(arguments: TrainSteps, inputs: Inputs) -> Results:
     schedule = _schedule(a.optimizer.lr, a.schedule)
     optimizer = build_optimizer(model.train(), replace(RECIPE, optimizer=kind, schedule=schedule))
     results: dict[str, Any] = {"recipe": optimizer_recipe(optimizer)}
-    apply_settings(optimizer, a.optimizer)
+    configure(model, optimizer, a.optimizer, a.parameter_groups)
     clip_gradients(optimizer, a.gradient_clipping)
     rows = []
     for step, (x, y) in enumerate(zip(batches, labels, strict=True)):

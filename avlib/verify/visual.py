@@ -1,12 +1,10 @@
 """Operations of the visual features, and of VGGish, which goes with VGG-19.
 
-Clips are made as the original extractors make them, which draw their augmentations from the
-global generators of Python and numpy. The parameters of VGGish's 8-bit form are the public ones
+The parameters of VGGish's 8-bit form are the public ones
 of the repository tensorflow/models (Apache-2.0), in the file beside this module.
 """
 
-import random
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,11 +24,8 @@ from avlib.extractors.omnivore.sizes import SWIN_B
 from avlib.extractors.omnivore.window_attention import fuse_attention
 from avlib.extractors.rand_augment import (
     ENHANCERS,
-    MAX_LEVEL,
     OMNIVORE,
-    OPERATIONS,
     PLAIN,
-    VIDEOMAE,
     Operation,
     augment,
     operation,
@@ -47,10 +42,7 @@ from avlib.verify.networks import state_entries
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results
 
 PCA = Path(__file__).with_name("vggish_pca_params.npz")
-LARGEST_CLIP_SEED = 100_000_000  # of the original's Omnivore
 BATCH_SIZE = 16
-GEOMETRIC = {"Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY"}
-WITHOUT_SIGN = set(OPERATIONS[:3]) | {"Posterize", "Solarize", "SolarizeAdd"}
 # What the original calls an augmentation, where that is something else.
 ORIGINAL_NAMES = {
     **{name: f"{name}Increasing" for name in ("Posterize", "Solarize", *ENHANCERS)},
@@ -110,7 +102,7 @@ def _by_name(network: Any, state: dict[str, Tensor]) -> dict[str, Any]:
     return found | {"by_name": {name: rest for name, *rest in found["entries"]}}
 
 
-class Frames(Arguments):
+class Interval(Arguments):
     """An interval in frames, from 0.
 
     Attributes:
@@ -124,65 +116,46 @@ class Frames(Arguments):
     frames_in_video: int | None = None
 
 
-class OmnivoreFrames(Frames):
+class OmnivoreInterval(Interval):
     """Number of frames of a clip."""
 
     num_frames: int = 32
 
 
 @operations.operation("omnivore", "frames")
-def omnivore_frame_numbers(arguments: OmnivoreFrames, inputs: Inputs) -> Results:
+def omnivore_frame_numbers(arguments: OmnivoreInterval, inputs: Inputs) -> Results:
     """Return the numbers, from 1, of the frames of a clip."""
     return {"numbers": np.minimum(_omnivore_numbers(arguments) + 1, _last(arguments))}
 
 
 @operations.operation("videomae", "frames")
-def videomae_frame_numbers(arguments: Frames, inputs: Inputs) -> Results:
+def videomae_frame_numbers(arguments: Interval, inputs: Inputs) -> Results:
     """Return the numbers, from 1, of the frames of a clip."""
     numbers = videomae_frames([arguments.start_frame], [arguments.stop_frame])[0] + 1
     return {"numbers": np.clip(numbers, 1, max(_last(arguments), 1))}
 
 
-def _omnivore_numbers(a: OmnivoreFrames) -> NDArray[np.int64]:
+def _omnivore_numbers(a: OmnivoreInterval) -> NDArray[np.int64]:
     return omnivore_frames([a.start_frame], [a.stop_frame], num_frames=a.num_frames)[0]
 
 
-def _last(a: Frames) -> int:
+def _last(a: Interval) -> int:
     return np.iinfo(np.int64).max if a.frames_in_video is None else a.frames_in_video
 
 
-class Draws(Arguments):
-    """How an augmentation is drawn.
-
-    Attributes:
-        python_seed: of the generator of Python.
-        numpy_seed: of the generator of numpy.
-        clips_before: clips that were augmented since.
-    """
-
-    python_seed: int
-    numpy_seed: int
-    clips_before: int = 0
-
-    def generators(self) -> tuple[random.Random, np.random.RandomState]:
-        """Return the generators of Python and numpy."""
-        return random.Random(self.python_seed), np.random.RandomState(self.numpy_seed)
-
-
-class OmnivoreClip(OmnivoreFrames):
-    """A clip; the size of its crop in pixels, what scales to it, and its augmentation."""
+class OmnivoreClip(OmnivoreInterval):
+    """A clip, the size of its crop in pixels, and what is scaled to it."""
 
     crop: int
     scaled: Literal["short_side", "height"] = "short_side"
-    augmentation: Draws | None = None
 
 
 @operations.operation("omnivore", "clip")
 def omnivore_clip(arguments: OmnivoreClip, inputs: Inputs) -> Results:
-    """Return a clip (3, T, H, W) of BGR frames, and the augmentation of each of its frames."""
+    """Return a clip (3, T, H, W) of BGR frames, augmented by the draws of each of its frames."""
     a, frames = arguments, inputs["frames"]
     pictures: list[Frame] = [frames[i] for i in np.minimum(_omnivore_numbers(a), len(frames) - 1)]
-    drawn = [] if a.augmentation is None else _omnivore_draws(a.augmentation, a.num_frames)
+    drawn = [[_drawn(draw) for draw in of_frame] for of_frame in inputs.get("draws", [])]
     if drawn:
         images = zip((Image.fromarray(p) for p in pictures), drawn, strict=True)
         pictures = [np.asarray(augment(image, of, OMNIVORE.fill)) for image, of in images]
@@ -203,69 +176,24 @@ def _original(op: Operation) -> list[Any]:
     return [name] if op.name in PLAIN else [name, op.argument]
 
 
-def _omnivore_draws(draws: Draws, num_frames: int) -> list[list[Operation]]:
-    """Return the augmentation of each frame of a clip, as the original draws it.
-
-    A clip has a seed, with which both generators begin anew before every operation. The pair of
-    operations of a frame is drawn before that, so the first frame's pair is that of the clip
-    before.
-    """
-    python, numpy = draws.generators()
-    drawn: list[list[Operation]] = []
-    for _ in range(draws.clips_before + 1):
-        seed, drawn = python.randint(0, LARGEST_CLIP_SEED), []
-        for _ in range(num_frames):
-            pair = numpy.choice(OPERATIONS, OMNIVORE.operations)
-            drawn.append([_omnivore_operation(str(n), seed, python, numpy) for n in pair])
-    return drawn
-
-
-def _omnivore_operation(
-    name: str, seed: int, python: random.Random, numpy: np.random.RandomState
-) -> Operation:
-    python.seed(seed)
-    numpy.seed(seed)
-    level = min(max(python.gauss(OMNIVORE.magnitude, 0.5), 0.0), MAX_LEVEL)
-    has_sign = name in GEOMETRIC or name in ENHANCERS
-    is_negative = has_sign and python.random() > 0.5
-    kind = python.choice(OMNIVORE.resampling) if name in GEOMETRIC else Resampling.BILINEAR
-    return operation(name, level, is_negative=is_negative, resampling=kind)
-
-
-class VideoMAEClip(Frames):
-    """A clip, and its augmentation."""
-
-    augmentation: Draws | None = None
+def _drawn(given: Mapping[str, Any]) -> Operation:
+    """Return an operation of a draw: its name, level, resampling, and a sign if it has two."""
+    resampling, sign = Resampling[given["resampling"]], given.get("is_negative", False)
+    return operation(given["name"], given["level"], is_negative=sign, resampling=resampling)
 
 
 @operations.operation("videomae", "clip")
-def videomae_clip(arguments: VideoMAEClip, inputs: Inputs) -> Results:
-    """Return a clip (3, T, H, W) of BGR frames."""
+def videomae_clip(arguments: Interval, inputs: Inputs) -> Results:
+    """Return a clip (3, T, H, W) of BGR frames, augmented by the draws of the clip, if any."""
     a, pictures = arguments, inputs["frames"][..., ::-1]
     numbers = videomae_frames([a.start_frame], [a.stop_frame])[0]
     chosen = [pictures[i] for i in np.clip(numbers, 0, len(pictures) - 1)]
-    if a.augmentation is None:
-        squares = [plain_square(picture) for picture in chosen]
-    else:
-        drawn = _videomae_draws(a.augmentation)
+    if "draws" in inputs:
+        drawn = [_drawn(draw) for draw in inputs["draws"]]
         squares = [augmented_square(picture.copy(), drawn) for picture in chosen]
+    else:
+        squares = [plain_square(picture) for picture in chosen]
     return {"clip": normalise(torch.from_numpy(np.stack(squares))[None])[0]}
-
-
-def _videomae_draws(draws: Draws) -> Sequence[Operation]:
-    """Return the augmentation of all frames of a clip, as the original draws it."""
-    python, numpy = draws.generators()
-    drawn: list[Operation] = []
-    for _ in range(draws.clips_before + 1):
-        drawn = []
-        for name in numpy.choice(OPERATIONS, VIDEOMAE.operations):
-            if python.random() > VIDEOMAE.probability:
-                continue
-            level = min(max(python.gauss(VIDEOMAE.magnitude, 0.5), 0.0), MAX_LEVEL)
-            is_negative = name not in WITHOUT_SIGN and python.random() > 0.5
-            kind = VIDEOMAE.resampling[0]
-            drawn.append(operation(str(name), level, is_negative=is_negative, resampling=kind))
-    return drawn
 
 
 class Transformer(NetworkArguments):

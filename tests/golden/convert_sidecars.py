@@ -18,7 +18,7 @@ from converters import SYSTEMS
 from converters.sidecar import Converted, Refused, Sidecar, read_sidecar
 
 
-def convert_folder(source: Path, target: Path) -> int:
+def convert_folder(source: Path, target: Path, data: Path | None = None) -> int:
     """Convert all sidecars below `source`; return how many were refused."""
     root = source if source.is_dir() else source.parent
     paths = sorted(source.rglob("*.json")) if source.is_dir() else [source]
@@ -28,7 +28,7 @@ def convert_folder(source: Path, target: Path) -> int:
     for path in paths:
         to = target / path.relative_to(root)
         try:
-            said = convert_file(path, to)
+            said = convert_file(path, to, data)
         except Refused as error:
             refused += 1
             said = f"REFUSED  {error}"
@@ -53,9 +53,9 @@ def copy_others(source: Path, target: Path) -> None:
             shutil.copy(path, to)
 
 
-def convert_file(path: Path, to: Path) -> str:
+def convert_file(path: Path, to: Path, data: Path | None = None) -> str:
     """Convert one sidecar; return what became of it."""
-    sidecar = read_sidecar(path)
+    sidecar = read_sidecar(path, data)
     to.parent.mkdir(parents=True, exist_ok=True)
     if sidecar.content.get("format") == 1:
         copy_pair(path, to, with_json=True)
@@ -135,10 +135,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="folder of sidecars, or one sidecar")
     parser.add_argument("target", type=Path, help="folder to write to; may be the same")
+    parser.add_argument("--data", type=Path, help="folder of public files that sidecars speak of")
     options = parser.parse_args()
     if not options.source.exists():
         parser.error(f"{options.source}: no such file or folder")
-    return 1 if convert_folder(options.source, options.target) else 0
+    return 1 if convert_folder(options.source, options.target, options.data) else 0
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ from avlib.verify.networks import (
     Clipping,
     OptimizerSettings,
     ParameterGroup,
-    apply_settings,
-    parameter_groups,
+    configure,
 )
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
 from avlib.verify.tim.networks import NetworkSizes, RateArguments
@@ -70,10 +69,7 @@ def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
         raise CaseError("nobody trains in less than float32")
     model = inputs.filled(arguments.build(arguments.dropout)).train()
     optimizer = build_optimizer(model, rate=arguments.optimizer.lr, weight_decay=0.0)
-    apply_settings(optimizer, arguments.optimizer)
-    if arguments.parameter_groups is not None:
-        groups = parameter_groups(model, optimizer, arguments.parameter_groups)
-        optimizer.param_groups[:] = groups
+    configure(model, optimizer, arguments.optimizer, arguments.parameter_groups)
     batches, draws = _batches(model, inputs), _draws(inputs)
     losses, norms = [], []
     rates = [arguments.rate(step) for step in range(len(batches) + 1)]

@@ -25,8 +25,7 @@ from avlib.verify.networks import (
     Clipping,
     OptimizerSettings,
     ParameterGroup,
-    apply_settings,
-    parameter_groups,
+    configure,
 )
 from avlib.verify.operations import Arguments, Inputs, Results, operation
 from avlib.verify.valor.networks import INPUTS, NoArguments, ParserSizes
@@ -128,10 +127,7 @@ def _optimizer(model: nn.Module, arguments: StepArguments) -> Optimizer:
     optimizer = build_optimizer(
         model, ParserRecipe(name="case", seed=0, lr=settings.lr, optimizer=kind)
     )
-    apply_settings(optimizer, settings)
-    if arguments.parameter_groups is not None:
-        groups = parameter_groups(model, optimizer, arguments.parameter_groups)
-        optimizer.param_groups[:] = groups
+    configure(model, optimizer, settings, arguments.parameter_groups)
     return optimizer
 
 

@@ -28,6 +28,7 @@ from converters.sidecar import (
 from converters.waves import wave_sound
 
 SYSTEM = "soundtrack"
+OPTIONS = {"num_classes", "width", "stem_stride", "pool", "dropout", "in_features"}
 VARIANTS = ("librosa_0_8", "librosa_0_9")
 COLUMNS_DIFFERENCE = "max_abs_difference_if_all_6_columns_were_averaged"
 EXACT_64 = Tolerance(0, 1e-12)  # of numbers that are computed in float64
@@ -243,7 +244,7 @@ def _networks(
     known = "name network kwargs fill_seed input output_shape output_absmax layer4_shape"
     known += f" pooled_shape tolerance {COLUMNS_DIFFERENCE}"
     require_known(name, content, known.split())
-    require_known(f"{name}: kwargs", content["kwargs"], {"num_classes"})
+    require_known(f"{name}: kwargs", content["kwargs"], OPTIONS)
     tolerance = computed(_logits_tolerance(sidecar, content))
     expected = {"logits": expect(array=name, tolerance=tolerance)}
     if f"{name}/pooled" in sidecar.arrays:

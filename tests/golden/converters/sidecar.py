@@ -29,6 +29,7 @@ class Sidecar:
     path: Path
     content: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    data: Path  # folder of public files
 
     def own(self, case_id: str) -> dict[str, str]:
         """Return the keys of the arrays `<case>/<name>` or `<case>.<name>` by name."""
@@ -42,7 +43,11 @@ class Sidecar:
             return {self.path.stem: self.content}
         if isinstance(given, Mapping):
             return dict(given)
-        return {_case_id(entry, i): entry for i, entry in enumerate(given)}
+        named: dict[str, dict[str, Any]] = {}
+        for i, entry in enumerate(given):
+            name = _case_id(entry, i)
+            named[f"{name} ({i})" if name in named else name] = entry
+        return named
 
 
 @dataclass
@@ -69,7 +74,8 @@ EXACT = Tolerance()
 DEFAULT = Tolerance(1e-5, 1e-5)  # where a sidecar says nothing
 
 
-def read_sidecar(path: Path) -> Sidecar:
+def read_sidecar(path: Path, data: Path | None = None) -> Sidecar:
+    """Return a sidecar; `data` is the folder of public files, by default beside the golden ones."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise Refused(f"holds a {type(content).__name__}, expected an object")
@@ -77,7 +83,8 @@ def read_sidecar(path: Path) -> Sidecar:
     if path.with_suffix(".npz").exists():
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as stored:
             arrays = dict(stored)
-    return Sidecar(path, content, arrays)
+    above = path.resolve().parents
+    return Sidecar(path, content, arrays, data or above[min(2, len(above) - 1)] / "data")
 
 
 def _case_id(entry: Any, index: int) -> str:
@@ -193,14 +200,13 @@ def data_source(sidecar: Sidecar, path: str) -> dict[str, Any]:
     Raises:
         Refused: if it is none that is known, and is not beside the folder of golden cases.
     """
-    folder = sidecar.path.resolve().parents[2] / "data"
     for name in (path, f"{path}.gz"):
-        if (folder / name).is_file():
-            digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if (sidecar.data / name).is_file():
+            digest = hashlib.sha256((sidecar.data / name).read_bytes()).hexdigest()
             return {"data": {"path": name, "sha256": digest}}
         if name in DATA_SHA256:
             return {"data": {"path": name, "sha256": DATA_SHA256[name]}}
-    raise Refused(f"a file {path} that is not in {folder}")
+    raise Refused(f"a file {path} that is not in {sidecar.data}")
 
 
 def keep_used(content: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Converted:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.rand_augment import generators, omnivore_draws, videomae_draws
 from converters.sidecar import (
     EXACT,
     NUMBER,
@@ -131,13 +132,13 @@ def _omnivore_clip(
         "num_frames": content["num_frames"],
         "crop": content["crop"],
         "scaled": "height" if content["dataset"] == SCALED_BY_HEIGHT else "short_side",
-        "augmentation": None,
     }
     tolerance = computed(find_tolerance(("output",), content, sidecar.content))
     index = _stored(name, name, str(content.get("stored", "")), arrays)
     expected = {"clip": expect(array=name, index=index, tolerance=tolerance)}
+    inputs = {"frames": _frames(content["frames"])}
     if content.get("augmentation"):
-        arguments["augmentation"] = _omnivore_draws(sidecar, name, content)
+        inputs["draws"] = {"value": _omnivore_draws(sidecar, name, content)}
     if "ops_per_frame" in content:
         expected["augmentation"] = expect(content["ops_per_frame"], EXACT_64)
     for statistic in ("mean", "std"):
@@ -146,12 +147,11 @@ def _omnivore_clip(
     if "output_shape" in content:
         shape = expect(content["output_shape"], of="clip", statistic="shape")
         expected["clip shape"] = shape
-    inputs = {"frames": _frames(content["frames"])}
     case = {"id": name, "system": "omnivore", "operation": "clip", "arguments": arguments}
     return [case | {"inputs": inputs, "expected": expected}]
 
 
-def _omnivore_draws(sidecar: Sidecar, name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+def _omnivore_draws(sidecar: Sidecar, name: str, content: Mapping[str, Any]) -> list[Any]:
     """Read `random.seed(11); numpy.random.seed(11) once before item 0, then items in order`.
 
     The clips of a group of cases are made one after the other; those before decide the draws.
@@ -162,14 +162,14 @@ def _omnivore_draws(sidecar: Sidecar, name: str, content: Mapping[str, Any]) -> 
         for other, entry in sidecar.cases().items()
         if entry.get("augmentation") and other.rpartition("/")[0] == group
     ]
-    return _seeds(content["rng"]) | {"clips_before": clips.index(name)}
+    return omnivore_draws(*_generators(content), clips.index(name), content["num_frames"])
 
 
-def _seeds(text: str) -> dict[str, int]:
-    found = re.match(r"random\.seed\((\d+)\); numpy\.random\.seed\((\d+)\)", text)
+def _generators(content: Mapping[str, Any]) -> tuple[Any, Any]:
+    found = generators(content["rng"])
     if found is None:
-        raise Refused(f"random draws {text!r}")
-    return {"python_seed": int(found[1]), "numpy_seed": int(found[2])}
+        raise Refused(f"random draws {content['rng']!r}")
+    return found
 
 
 # --- VideoMAE
@@ -207,11 +207,12 @@ def _videomae_clip(
     known = "name frames start_stop augmented rng output_shape stored mean std tolerance"
     require_known(name, content, known.split())
     start, stop = content["start_stop"]
-    arguments = {"start_frame": start, "stop_frame": stop, "augmentation": None}
+    arguments = {"start_frame": start, "stop_frame": stop}
+    inputs = {"frames": _frames(content["frames"])}
     if content["augmented"]:
         since = re.search(r"before item (\d+)", content["rng"])
         before = int(name.rpartition("/")[2]) - (int(since[1]) if since else 0)
-        arguments["augmentation"] = _seeds(content["rng"]) | {"clips_before": before}
+        inputs["draws"] = {"value": videomae_draws(*_generators(content), before)}
     tolerance = computed(find_tolerance(("output",), content, sidecar.content))
     index = _stored(name, name, content["stored"], arrays)
     expected = {"clip": expect(array=name, index=index, tolerance=tolerance)}
@@ -223,7 +224,6 @@ def _videomae_clip(
             keys = {"of": "clip", "statistic": statistic, "axes": [1, 2, 3]}
             golden = expect(content[statistic], tolerance, **keys)
             expected[f"clip {statistic}"] = golden
-    inputs = {"frames": _frames(content["frames"])}
     case = {"id": name, "system": "videomae", "operation": "clip", "arguments": arguments}
     return [case | {"inputs": inputs, "expected": expected}]
 
