@@ -91,12 +91,13 @@ rule train_omnivore:
 
 
 rule draw_curves:
-    """Loss and accuracy of the training of a network against its epochs."""
+    """Losses and accuracy of the training of a network against its epochs."""
     input:
         "results/{study}/model/{network}/log.jsonl",
     output:
         report(
             "results/{study}/model/{network}/curves.svg",
+            caption="../report/curves.rst",
             category="Training",
             labels={"study": "{study}", "network": "{network}"},
         ),

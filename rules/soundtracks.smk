@@ -290,6 +290,7 @@ rule draw_sweep:
     output:
         report(
             "results/{study}/report/sweep.svg",
+            caption="../report/sweep.rst",
             category="Test",
             labels={"study": "{study}", "figure": "weight of the audio"},
         ),

@@ -191,12 +191,13 @@ rule evaluate_ave:
 
 
 rule draw_confusion:
-    """Which class is taken for which."""
+    """The confusion matrix of the test split."""
     input:
         "results/{study}/test_metrics.json",
     output:
         report(
             "results/{study}/report/confusion.svg",
+            caption="../report/confusion.rst",
             category="Test",
             labels={"study": "{study}", "figure": "confusion matrix"},
         ),
@@ -224,6 +225,7 @@ rule draw_timelines:
     output:
         report(
             "results/{study}/report/timelines.svg",
+            caption="../report/timelines.rst",
             category="Test",
             labels={"study": "{study}", "figure": "timelines"},
         ),

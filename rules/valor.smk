@@ -321,6 +321,7 @@ rule draw_parsed_events:
     output:
         report(
             "results/{study}/{variant}/report/parsed_events.svg",
+            caption="../report/parsed_events.rst",
             category="Test",
             labels={"study": "{study}", "figure": "events parsed by {variant}"},
         ),
@@ -373,6 +374,7 @@ rule draw_variants:
     output:
         report(
             "results/{study}/report/variants.html",
+            caption="../report/variants.rst",
             category="Test",
             labels={"study": "{study}", "figure": "variants side by side"},
         ),

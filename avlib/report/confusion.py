@@ -1,4 +1,4 @@
-"""Figure of a confusion matrix: which class is taken for which."""
+"""Figure of a confusion matrix."""
 
 import json
 from collections.abc import Sequence
@@ -11,15 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
-from avlib.report.svg import svg_figure
+from avlib.report.svg import PAGE_WIDTH, SMALLEST_TYPE, svg_figure
 
 SMALLEST_SHARE = 0.005  # that is written into its cell
-MOST_CLASSES = 60  # that a figure can show
-# What is drawn of a study, the first that it has: where its accuracy is, and what it is called.
+MOST_CLASSES = 45  # that a page has room for
+FEW_CLASSES = 30  # whose cells have room for a number
+LARGEST_CELL = 0.32  # inches
+MARGINS = (2.6, 1.7)  # inches of names and the bar beside the matrix, and of names below it
+# The matrix that is drawn of a study is the first that it has: place and name of its accuracy.
 DRAWN = {
-    "audio_visual": (("segment_accuracy", "audio_visual"), "sound and picture", "segments"),
-    "fusion": (("top1", "fusion"), "sound fused with picture", "videos"),
-    "audio": (("accuracy",), "sound", "files"),
+    "audio_visual": (("segment_accuracy", "audio_visual"), "audio-visual", "segments"),
+    "fusion": (("top1", "fusion"), "fusion of audio and visual scores", "videos"),
+    "audio": (("accuracy",), "audio", "files"),
 }
 
 
@@ -35,7 +38,7 @@ def draw_study_confusion(metrics: Path, target: Path) -> None:
     drawn = next(name for name in DRAWN if name in confusion)
     place, by, items = DRAWN[drawn]
     accuracy = reduce(getitem, place, found["metrics"])
-    title = f"{found['study']}, {by}: {accuracy:.1%} of the test {items} are right"
+    title = f"{found['study']}, {by}: {accuracy:.1%} of the test {items} are correct"
     draw_confusion(confusion[drawn], confusion["classes"], title, target, items=items)
 
 
@@ -49,7 +52,8 @@ def draw_confusion(
 ) -> None:
     """Draw a confusion matrix as SVG; each row is shown as shares of its class.
 
-    Of more classes than MOST_CLASSES, those are shown that are most often confused.
+    Of more classes than MOST_CLASSES, those are shown that are most often confused. The shares
+    are written into the cells of up to FEW_CLASSES.
 
     Args:
         counts: (K, K) items by true class (row) and predicted class (column).
@@ -66,39 +70,38 @@ def draw_confusion(
         title += f"; the {MOST_CLASSES} most confused of {len(classes)} classes"
         totals, shares = totals[shown], shares[np.ix_(shown, shown)]
         classes = [classes[number] for number in shown]
-    side = 4.0 + 0.32 * len(classes)
-    with svg_figure(target, side + 1.2, side) as figure:
+    cell = min(LARGEST_CELL, (PAGE_WIDTH - MARGINS[0]) / len(classes))
+    with svg_figure(target, MARGINS[1] + cell * len(classes)) as figure:
         axes = figure.subplots()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(len(classes))
         rows = [f"{name}  ({n})" for name, n in zip(classes, totals[:, 0], strict=True)]
-        axes.set_xticks(places, classes, rotation=90)
-        axes.set_yticks(places, rows)
+        axes.set_xticks(places, classes, rotation=90, fontsize=SMALLEST_TYPE)
+        axes.set_yticks(places, rows, fontsize=SMALLEST_TYPE)
         axes.tick_params(length=0)
         axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=0.8)
+        axes.grid(which="minor", color="white", linewidth=0.5)
         axes.tick_params(which="minor", length=0)
         axes.set(xlabel="predicted class", ylabel=f"true class ({items})")
-        axes.set_title(title, fontsize="medium")
-        _write_shares(axes, shares)
+        axes.set_title(title)
+        if len(classes) <= FEW_CLASSES:
+            _write_shares(axes, shares)
         bar = figure.colorbar(image, shrink=0.6, format=PercentFormatter(xmax=1))
         bar.set_label("share of the true class")
         bar.outline.set_visible(False)
 
 
 def _most_confused(counts: NDArray[np.int64]) -> list[int]:
-    """Return the classes that most items are wrongly of or wrongly taken for, ascending."""
+    """Return the classes with most wrong items, of them or predicted as them, ascending."""
     wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
     return sorted(np.argsort(-wrong, kind="stable")[:MOST_CLASSES].tolist())
 
 
 def _write_shares(axes: Axes, shares: NDArray[np.float64]) -> None:
     """Write the percentage into every cell that has a visible share."""
-    size = 9 if len(shares) <= 12 else 7
     for row, column in np.argwhere(shares >= SMALLEST_SHARE).tolist():
         share = shares[row, column]
         color = "white" if share > 0.55 else "black"
-        axes.text(
-            column, row, f"{100 * share:.0f}", ha="center", va="center", color=color, fontsize=size
-        )
+        text = f"{100 * share:.0f}"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=SMALLEST_TYPE)

@@ -1,4 +1,4 @@
-"""Figure of some test videos of LLP: which events there are, and which the parser finds."""
+"""Figure of some test videos of LLP: their annotated events, and those that the parser finds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from avlib.datasets.llp import CLASSES, SECONDS, dense_labels, read_dense, read_videos
 from avlib.errors import DataError
 from avlib.io.arrays import read_arrays
-from avlib.report.svg import svg_figure
+from avlib.report.svg import SMALLEST_TYPE, svg_figure
 from avlib.seeds import generator
 from avlib.valor.metrics import SCORES, Events, find_events, segment_scores
 
@@ -22,17 +22,19 @@ N_VIDEOS = 6
 COLUMNS = 2  # of videos
 SEED = 0
 ARRAYS = ("video_ids", "video_probs", "segment_probs")
-TYPES = {"sound": "audio", "picture": "visual", "both": "audio_visual"}  # whose mean is Type
-# Hues that colour-blind readers can tell apart: of the truth, and lighter ones of what is right.
-COLORS = {"sound": ("#00588f", "#6fb6e3"), "picture": ("#00694d", "#66c7a6")}
+# Titles of the scores whose mean is Type.
+TYPES = {"audio": "audio", "visual": "visual", "audio-visual": "audio_visual"}
+# Of the truth and, lighter, of correct predictions; colour-blind readers can distinguish them.
+COLORS = {"audio": ("#00588f", "#6fb6e3"), "visual": ("#00694d", "#66c7a6")}
 WRONG = "#d55e00"
+CROSSED: Mapping[str, Any] = {"edgecolor": "white", "hatch": "xxxx", "linewidth": 0.0}
 MISSED: Mapping[str, Any] = {
     "facecolor": "white",
     "edgecolor": WRONG,
     "hatch": "////",
     "linewidth": 1.0,
 }
-ROW_HEIGHT = 0.4  # inches
+ROW_HEIGHT = 0.27  # inches
 HALF = 0.42  # height of the truth and of the prediction, as a part of a row
 
 Masks = NDArray[np.bool_]
@@ -41,7 +43,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Row:
-    """One class of a video, heard or seen.
+    """One class of a video in one modality.
 
     Attributes:
         modality: key of COLORS.
@@ -66,25 +68,25 @@ def draw_parsed_events(
     variant: str,
     target: Path,
 ) -> None:
-    """Draw the events of some test videos as SVG, the truth above what is predicted.
+    """Draw the events of some test videos as SVG, the truth above the predictions.
 
-    Seconds that are predicted wrongly or missed have a colour of their own. So that the figure
-    shows neither the best nor the worst alone, the videos are ordered by their F of segments
-    (Type: the mean of sound, picture and both) and divided into as many groups of equal size as
-    videos are drawn; of each group one is drawn by lot, always the same one of the same scores.
+    Seconds that are predicted wrongly or missed are hatched. So that the figure shows not only the
+    best or the worst, the videos are ordered by their F of segments (Type: the mean of audio,
+    visual and audio-visual) and divided into as many groups of equal size as videos are drawn; a
+    seed chooses one of each group.
 
     Args:
         predictions: `.npz` file with `video_ids` (N,), `video_probs` (N, K) and `segment_probs`
-            (N, T, 2, K) of sound and picture.
-        videos: weak list of the test split, which says how each video's file is named.
-        audio: dense annotation of the sound.
-        visual: dense annotation of the picture.
+            (N, T, 2, K), audio and visual.
+        videos: weak list of the test split, which has the file name of each video.
+        audio: dense annotation of the audio.
+        visual: dense annotation of the visual events.
         threshold: probabilities at or above it are positive.
-        variant: what the parser is called.
+        variant: name of the parser.
         target: SVG file to write.
 
     Raises:
-        DataError: if a file cannot be read, the arrays do not go together or are of no video, or
+        DataError: if a file cannot be read, the arrays do not match or are of no video, or
             a video is not in the list.
     """
     ids, predicted = _read_predictions(predictions, threshold)
@@ -116,7 +118,7 @@ def choose_videos(video_ids: Sequence[str], scores: ArrayLike) -> list[int]:
         scores: (N,) of the videos.
     """
     values = np.asarray(scores).tolist()
-    # Rounded, since the last digits may differ between machines; equal ones go by name.
+    # Rounded, since the last digits may differ between machines; equal ones are ordered by name.
     order = sorted(range(len(values)), key=lambda i: (round(values[i], 6), video_ids[i]))
     groups = np.array_split(order, min(N_VIDEOS, len(order)))
     rng = generator(SEED, "parsed_events")
@@ -124,7 +126,7 @@ def choose_videos(video_ids: Sequence[str], scores: ArrayLike) -> list[int]:
 
 
 def _read_predictions(path: Path, threshold: float) -> tuple[list[str], Events]:
-    """Return the videos and what is found in them."""
+    """Return the videos and their predicted events."""
     arrays = read_arrays(path)
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
@@ -149,11 +151,11 @@ def _scores(predicted: Events, truth: Events) -> Floats:
 
 def _title(video_id: str, scores: Floats) -> str:
     parts = ", ".join(f"{name} {f:.0f}" for name, f in zip(TYPES, scores, strict=True))
-    return f"{video_id}   F {scores.mean():.1f} ({parts})"
+    return f"{video_id}\nF {scores.mean():.1f} ({parts})"
 
 
 def _rows(predicted: Events, truth: Events, number: int) -> list[Row]:
-    """Return the classes that occur or are predicted in a video, first those of the sound."""
+    """Return the classes that occur or are predicted in a video, audio first."""
     rows = []
     for modality, found, true in zip(COLORS, predicted, truth, strict=True):
         found, true = np.asarray(found)[number] != 0, np.asarray(true)[number] != 0
@@ -167,8 +169,8 @@ def _draw(panels: Sequence[list[Row]], titles: Sequence[str], heading: str, targ
     """Draw a panel a video; those side by side have rows of the same height."""
     lines = [panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)]
     most = [max(1, *(len(rows) for rows in line)) for line in lines]
-    height = ROW_HEIGHT * sum(most) + 0.75 * len(lines) + 0.9
-    with svg_figure(target, 12, height) as figure:
+    height = ROW_HEIGHT * sum(most) + 0.66 * len(lines) + 0.7
+    with svg_figure(target, height) as figure:
         grid = figure.subplots(len(lines), COLUMNS, squeeze=False, height_ratios=most)
         for axes in grid.ravel()[len(panels) :]:
             axes.axis("off")
@@ -185,34 +187,41 @@ def _draw(panels: Sequence[list[Row]], titles: Sequence[str], heading: str, targ
 
 
 def _draw_video(axes: Axes, rows: Sequence[Row]) -> None:
-    """Draw the rows from the top, each with the truth above what is predicted."""
+    """Draw the rows from the top, each with the truth above the prediction."""
     for y, row in enumerate(rows):
         true_color, right_color = COLORS[row.modality]
         upper, lower = (y + 0.5 - HALF, HALF), (y + 0.5, HALF)
         axes.broken_barh([(0, SECONDS)], (upper[0], 2 * HALF), facecolor="0.95")
         axes.broken_barh(_spans(row.truth), upper, facecolor=true_color)
         axes.broken_barh(_spans(row.truth & row.predicted), lower, facecolor=right_color)
-        axes.broken_barh(_spans(row.predicted & ~row.truth), lower, facecolor=WRONG)
+        wrong = _spans(row.predicted & ~row.truth)
+        axes.broken_barh(wrong, lower, facecolor=WRONG)
+        axes.broken_barh(wrong, lower, facecolor="none", **CROSSED)
         axes.broken_barh(_spans(row.truth & ~row.predicted), lower, **MISSED)
         for (bottom, _), text in ((upper, "truth"), (lower, "predicted")):
             axes.text(
-                SECONDS + 0.1, bottom + HALF / 2, text, va="center", fontsize=6.5, color="0.35"
+                SECONDS + 0.1,
+                bottom + HALF / 2,
+                text,
+                va="center",
+                fontsize=SMALLEST_TYPE,
+                color="0.35",
             )
     axes.set_yticks(
         [y + 0.5 for y in range(len(rows))],
         [f"{row.label} ({row.modality})" for row in rows],
-        fontsize="small",
+        fontsize=SMALLEST_TYPE,
     )
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(COLORS[row.modality][0])
     if not rows:
         axes.text(0.1, 0.5, "nothing occurs, nothing is predicted", va="center", fontsize="small")
     axes.set_xticks(range(SECONDS + 1))
-    axes.set_xlim(0, SECONDS + 0.9)
+    axes.set_xlim(0, SECONDS + 2.4)
     axes.tick_params(length=0, labelsize="small")
     axes.grid(axis="x", color="white", linewidth=0.6)
     axes.spines[:].set_visible(False)
-    # Seconds stand below the last row, where a neighbour has more rows as well.
+    # The axis is below the last row, even where a neighbour has more rows.
     axes.spines["bottom"].set_position(("data", max(1, len(rows))))
 
 
@@ -226,7 +235,7 @@ def _draw_legend(figure: Figure) -> None:
     handles = []
     for modality, (true_color, right_color) in COLORS.items():
         handles.append(Patch(color=true_color, label=f"truth ({modality})"))
-        handles.append(Patch(color=right_color, label=f"predicted, right ({modality})"))
-    handles.append(Patch(color=WRONG, label="predicted, does not occur"))
+        handles.append(Patch(color=right_color, label=f"predicted, correct ({modality})"))
+    handles.append(Patch(facecolor=WRONG, **CROSSED, label="predicted, does not occur"))
     handles.append(Patch(**MISSED, label="occurs, not predicted"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize="small")

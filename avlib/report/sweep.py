@@ -1,4 +1,4 @@
-"""Figure of a fusion: accuracy against the weight of the sound."""
+"""Figure of a fusion: accuracy against the weight of the audio."""
 
 import json
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from matplotlib.ticker import PercentFormatter
 
 from avlib.report.svg import svg_figure
 
-LEVELS = {"audio": ("sound alone", ":"), "video": ("picture alone", "--")}
+LEVELS = {"audio": ("audio alone", ":"), "video": ("visual alone", "--")}
 
 
 def draw_sweep(sweep: Path, fusion: Path, target: Path) -> None:
     """Draw top-1 and top-5 of fused scores at every weight as SVG.
 
-    The weight that was chosen is marked, or those of both halves; it need not be the best one
-    here, where it was chosen on other videos.
+    The chosen weight is marked, or those of both halves. It need not be the best one here, if it
+    was chosen on other videos.
 
     Args:
         sweep: CSV file of a fusion, with weight, top1 and top5.
@@ -27,10 +27,10 @@ def draw_sweep(sweep: Path, fusion: Path, target: Path) -> None:
     """
     rows = pd.read_csv(sweep)
     scores = json.loads(fusion.read_text(encoding="ascii"))["scores"]
-    with svg_figure(target, 9, 3.6) as figure:
+    with svg_figure(target, 2.7) as figure:
         for axes, name in zip(figure.subplots(1, 2), ("top1", "top5"), strict=True):
             _draw_share(axes, rows, scores, name)
-            axes.set(xlabel="weight of the sound", ylabel=name.replace("top", "top-"))
+            axes.set(xlabel="weight of the audio", ylabel=name.replace("top", "top-"))
             axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
             axes.grid(alpha=0.3)
 
@@ -47,5 +47,5 @@ def _draw_share(axes: Axes, rows: pd.DataFrame, scores: Mapping[str, Any], name:
         axes.axvline(weight, color="black", linewidth=0.8)
     (marks,) = axes.plot(weights, rows[name][places], "o", color="black", label="chosen weight")
     marks.set(fillstyle="none", zorder=3)
-    axes.set_title(f"fused: {scores['fused'][name]:.1%}", fontsize="medium")
+    axes.set_title(f"fused: {scores['fused'][name]:.1%}")
     axes.legend(fontsize="small")

@@ -88,6 +88,7 @@ class EventRecognition(ABC):
     def validate(self, epoch: int, check: Callable[[], None]) -> tuple[float, dict[str, Any]]:
         """Return the accuracy on the validation events, and all that is to be logged.
 
+        The logged `loss` is the cross-entropy of the predictions, the mean over the heads.
         Of equal accuracies, which a small split often has, the one with the higher mean
         probability of the true class is better: it adds less to the score than one event does.
         """
@@ -96,7 +97,8 @@ class EventRecognition(ABC):
         values = self._metrics(probs, self.validation)
         true_class = [np.take_along_axis(p, labels[:, [i]], axis=1) for i, p in enumerate(probs)]
         confidence = float(np.mean(true_class))
-        return values["top1"] + confidence / len(labels), overall(values)
+        loss = -float(np.mean(np.log(np.maximum(true_class, np.finfo(np.float64).tiny))))
+        return values["top1"] + confidence / len(labels), overall(values) | {"loss": loss}
 
     def evaluate(self, events: LabelledEvents, check: Callable[[], None]) -> dict[str, Any]:
         """Return the metrics of a split; those of each head, and `top1` of all, if there are two.

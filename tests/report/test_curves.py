@@ -1,7 +1,15 @@
 import json
 from xml.etree import ElementTree
 
-from avlib.report.curves import draw_curves
+import pytest
+from printed_figures import check_print
+
+from avlib.report.curves import draw_curves, network_title
+
+
+def draw(log, target, network="tim/audio_visual"):
+    draw_curves(log, target, study="ave", network=network)
+    check_print(target)
 
 
 def write_log(path, scores):
@@ -17,8 +25,8 @@ def write_log(path, scores):
 
 def test_the_same_log_gives_the_same_picture(tmp_path):
     log = write_log(tmp_path / "log.jsonl", [None, 0.5, None, 0.75])
-    draw_curves(log, tmp_path / "a.svg")
-    draw_curves(log, tmp_path / "b.svg")
+    draw(log, tmp_path / "a.svg")
+    draw(log, tmp_path / "b.svg")
     picture = (tmp_path / "a.svg").read_bytes()
     assert picture == (tmp_path / "b.svg").read_bytes()
     assert ElementTree.fromstring(picture).tag.endswith("svg")
@@ -26,19 +34,22 @@ def test_the_same_log_gives_the_same_picture(tmp_path):
 
 def test_another_score_gives_another_picture(tmp_path):
     for name, scores in (("a", [0.5, 0.75]), ("b", [0.5, 0.85])):
-        draw_curves(write_log(tmp_path / name, scores), tmp_path / f"{name}.svg")
+        draw(write_log(tmp_path / name, scores), tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
 
 
 def test_one_epoch_is_enough(tmp_path):
-    draw_curves(write_log(tmp_path / "log.jsonl", [1.0]), tmp_path / "a.svg")
+    draw(write_log(tmp_path / "log.jsonl", [1.0]), tmp_path / "a.svg")
     assert (tmp_path / "a.svg").stat().st_size > 1000
 
 
 def test_the_epoch_whose_weights_count_is_marked(tmp_path):
     log = write_log(tmp_path / "log.jsonl", [0.5, 0.75, 0.75, 0.6])
-    draw_curves(log, tmp_path / "a.svg")
-    assert "<!-- kept: 75.0% of epoch 3 -->" in (tmp_path / "a.svg").read_text()
+    draw(log, tmp_path / "a.svg")
+    assert (
+        "weights of epoch 3 are kept, validation accuracy (top-1) 75.0%"
+        in (tmp_path / "a.svg").read_text()
+    )
 
 
 def write_tim_log(path, select_by):
@@ -56,13 +67,16 @@ def write_tim_log(path, select_by):
 
 
 def test_each_head_has_a_curve_and_one_decides(tmp_path):
-    draw_curves(write_tim_log(tmp_path / "log.jsonl", "action"), tmp_path / "a.svg")
+    draw(write_tim_log(tmp_path / "log.jsonl", "action"), tmp_path / "a.svg")
     picture = (tmp_path / "a.svg").read_text()
-    assert "<!-- visual head (decides) -->" in picture
-    assert "<!-- audio head -->" in picture
-    assert "<!-- kept: 70.0% of epoch 2 -->" in picture
-    draw_curves(write_tim_log(tmp_path / "log.jsonl", "audio"), tmp_path / "b.svg")
-    assert "<!-- kept: 90.0% of epoch 1 -->" in (tmp_path / "b.svg").read_text()
+    assert ">visual head (decides)</text>" in picture
+    assert ">audio head</text>" in picture
+    assert "weights of epoch 2 are kept, validation accuracy (top-1) 70.0%" in picture
+    draw(write_tim_log(tmp_path / "log.jsonl", "audio"), tmp_path / "b.svg")
+    assert (
+        "weights of epoch 1 are kept, validation accuracy (top-1) 90.0%"
+        in (tmp_path / "b.svg").read_text()
+    )
 
 
 def test_parsers_have_scores_of_segments(tmp_path):
@@ -70,5 +84,36 @@ def test_parsers_have_scores_of_segments(tmp_path):
         values = {"Seg-type": 50.0, "Seg-a": 50.0, "Seg-v": 60.0, "Seg-av": both, "loss": 1.0}
         entry = {"epoch": 1, "train_loss": 2.0, "val": values, "kept": True}
         (tmp_path / name).write_text(json.dumps(entry) + "\n")
-        draw_curves(tmp_path / name, tmp_path / f"{name}.svg")
+        draw(tmp_path / name, tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() != (tmp_path / "b.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("network", "title"),
+    [
+        ("asf", "Auditory SlowFast"),
+        ("tim/audio_visual", "TIM, audio-visual"),
+        ("soundtrack/all", "soundtrack network"),
+        ("soundtrack/2", "soundtrack network, fold 2"),
+        ("parser/valor+", "parser of LLP, valor+"),
+        ("res152", "res152"),
+    ],
+)
+def test_the_title_says_which_network_it_is(tmp_path, network, title):
+    log = write_log(tmp_path / "log.jsonl", [0.5, 0.75])
+    draw(log, tmp_path / "a.svg", network=network)
+    assert f">ave, {title}: " in (tmp_path / "a.svg").read_text()
+    assert network_title(network) == title
+
+
+def test_the_validation_loss_is_drawn_beside_that_of_training(tmp_path):
+    log = write_log(tmp_path / "log.jsonl", [0.5, 0.75])
+    draw(log, tmp_path / "a.svg")
+    assert ">validation</text>" not in (tmp_path / "a.svg").read_text()
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    for entry in entries:
+        entry["val"]["loss"] = 1.5
+    log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    draw(log, tmp_path / "a.svg")
+    picture = (tmp_path / "a.svg").read_text()
+    assert ">training</text>" in picture and ">validation</text>" in picture

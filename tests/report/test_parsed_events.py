@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from printed_figures import check_print
 
 from avlib.datasets.llp import CLASSES, SECONDS
 from avlib.errors import DataError
@@ -54,12 +55,13 @@ def drawn(folder, threshold=0.5, name="events.svg"):
         variant="valor+",
         target=folder / name,
     )
+    check_print(folder / name)
     return (folder / name).read_text()
 
 
 def titles(picture):
     """Video and F of each panel, in their order."""
-    found = re.findall(r"<!-- (video-\S+)   F (\S+) \(", picture)
+    found = re.findall(r">(video-\S+)</text>.*?>F (\S+) \(", picture, flags=re.DOTALL)
     return [(name, float(f)) for name, f in found]
 
 
@@ -77,13 +79,14 @@ def test_the_same_predictions_give_the_same_picture(tmp_path):
     assert drawn(tmp_path, name="a.svg") == drawn(tmp_path, name="b.svg")
 
 
-def test_f_of_segments_is_that_of_sound_picture_and_both(tmp_path):
+def test_f_of_segments_is_that_of_audio_visual_and_both(tmp_path):
     truth = [(AUDIO, SPEECH, 0, 4), (VISUAL, DOG, 0, 10)]
     write_study(tmp_path, [truth], [[(AUDIO, SPEECH, 2, 6)]])
-    # Two seconds of four of the sound, none of the picture, and there is nothing of both.
+    # Audio: two seconds of four; visual: none; audio-visual: there are none.
     picture = drawn(tmp_path)
-    assert f"<!-- {video_id(0)}   F 50.0 (sound 50, picture 0, both 100) -->" in picture
-    assert "<!-- valor+: 1 of 1 test videos, from low to high F of segments " in picture
+    assert titles(picture) == [(video_id(0), 50.0)]
+    assert ">F 50.0 (audio 50, visual 0, audio-visual 100)<" in picture
+    assert ">valor+: 1 of 1 test videos, from low to high F of segments " in picture
     assert "mean of all 50.0" in picture
 
 
@@ -91,11 +94,11 @@ def test_classes_that_occur_or_are_predicted_have_a_row_each(tmp_path):
     truth = [(AUDIO, SPEECH, 0, 4), (VISUAL, DOG, 0, 10)]
     predicted = [(AUDIO, SPEECH, 2, 6), (AUDIO, FRYING, 2, 6)]
     write_study(tmp_path, [truth], [predicted])
-    rows = re.findall(r"<!-- ([^<]*) \((sound|picture)\) -->", drawn(tmp_path))
+    rows = re.findall(r">([^<>]*) \((audio|visual)\)<", drawn(tmp_path))
     assert [row for row in rows if row[0] in ("Speech", "Dog", "Frying (food)")] == [
-        ("Speech", "sound"),
-        ("Frying (food)", "sound"),
-        ("Dog", "picture"),
+        ("Speech", "audio"),
+        ("Frying (food)", "audio"),
+        ("Dog", "visual"),
     ]
 
 

@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from printed_figures import check_print
 
 from avlib.report.sweep import draw_sweep
 
@@ -23,6 +24,7 @@ def write_fusion(folder, weight):
 
 def drawn(folder, name="sweep.svg", **files):
     draw_sweep(folder / "sweep.csv", folder / "fusion.json", folder / name)
+    check_print(folder / name)
     return (folder / name).read_text()
 
 
@@ -36,9 +38,9 @@ def test_both_shares_are_shown_beside_those_of_each_modality(tmp_path):
     write_fusion(tmp_path, 0.2)
     picture = drawn(tmp_path)
     for text in ("fused: 79.1%", "fused: 88.7%", "top-1", "top-5"):
-        assert f"<!-- {text} -->" in picture
-    for text in ("sound alone", "picture alone", "weight of the sound"):
-        assert picture.count(f"<!-- {text} -->") == 2
+        assert f">{text}</text>" in picture
+    for text in ("audio alone", "visual alone", "weight of the audio"):
+        assert picture.count(f">{text}</text>") == 2
 
 
 @pytest.mark.parametrize("other", [0.3, [0.2, 0.3]])

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from media_files import make_video
+from printed_figures import check_print
 
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
-from avlib.report.timelines import draw_timelines
+from avlib.report.timelines import class_looks, draw_timelines
 from avlib.tim.tables import PREDICTIONS
 
 CLASSES = ["bell", "dog & cat", "flute", "background"]
@@ -57,12 +58,13 @@ def write_manifest(path, videos):
 
 def drawn(tmp_path, predictions, manifest=None, **options):
     draw_timelines(predictions, manifest, tmp_path / "t.svg", **options)
+    check_print(tmp_path / "t.svg")
     return (tmp_path / "t.svg").read_text()
 
 
 def titles(picture):
-    """The video of each panel, which matplotlib notes beside the outlines of its letters."""
-    return re.findall(r"<!-- (?:bell|dog &amp; cat|flute)\s+(video\d) -->", picture)
+    """The video of each panel, of the titles."""
+    return re.findall(r">(?:bell|dog &amp; cat|flute)\s+(video\d)</text>", picture)
 
 
 def test_the_same_predictions_give_the_same_picture(tmp_path):
@@ -88,21 +90,21 @@ def test_fewer_videos_are_all_drawn(tmp_path, n_events):
     assert len(titles(drawn(tmp_path, predictions))) == n_events
 
 
-def test_the_right_seconds_of_each_model_are_counted(tmp_path):
+def test_the_correct_seconds_of_each_model_are_counted(tmp_path):
     predictions = write_predictions(tmp_path / "p.parquet", n_events=1)
-    assert drawn(tmp_path, predictions).count("<!-- 8/10 -->") == 3
+    assert drawn(tmp_path, predictions).count(">8/10</text>") == 3
 
 
 def test_a_single_model_is_enough(tmp_path):
     predictions = write_predictions(tmp_path / "p.parquet", 1, modalities=("audio_visual",))
     picture = drawn(tmp_path, predictions)
-    assert picture.count("<!-- 8/10 -->") == 1
-    assert "<!-- picture -->" not in picture
+    assert picture.count(">8/10</text>") == 1
+    assert ">visual</text>" not in picture
 
 
 def test_names_are_no_formulas(tmp_path):
     predictions = write_predictions(tmp_path / "p.parquet", n_events=1, video="a$_^$b")
-    assert "<!-- bell   a$_^$b0 -->" in drawn(tmp_path, predictions)
+    assert ">bell   a$_^$b0</text>" in drawn(tmp_path, predictions)
 
 
 def test_a_split_of_background_alone_gives_an_empty_figure(tmp_path):
@@ -119,3 +121,19 @@ def test_frames_are_shown_of_videos_that_can_be_read(tmp_path):
     manifest = write_manifest(tmp_path / "manifest.parquet", files)
     assert drawn(tmp_path, predictions, manifest).count("<image") == 10
     assert drawn(tmp_path, predictions).count("<image") == 0
+
+
+def test_classes_have_letters_and_hues_of_their_own():
+    looks = class_looks([f"class {i}" for i in range(28)] + ["background"])
+    assert len({look.letter for look in looks.values()}) == 29
+    assert len({look.color for look in looks.values()}) == 29
+    assert looks["background"].letter == ""
+
+
+def test_a_wrong_second_is_hatched(tmp_path):
+    predictions = write_predictions(tmp_path / "p.parquet", n_events=1)
+    table = read_table(predictions, PREDICTIONS)
+    wrong = drawn(tmp_path, predictions).count("url(#h")
+    predicted = {"predicted_class": table["class_id"], "predicted_label": table["label"]}
+    write_table(table.assign(**predicted), predictions, PREDICTIONS)
+    assert wrong - drawn(tmp_path, predictions).count("url(#h") == 2 * len(HEADS)

@@ -259,8 +259,8 @@ def test_the_confusion_of_each_study_is_drawn(tmp_path):
     k600(tmp_path / "k600")
     sounds(tmp_path / "sounds", labelled_files(24, folds=["1", "2", "3"] * 8))
     for name, title in (
-        ("k600", "k600, sound fused with picture: "),
-        ("sounds", "sounds, sound: "),
+        ("k600", "k600, fusion of audio and visual scores: "),
+        ("sounds", "sounds, audio: "),
     ):
         metrics = tmp_path / name / "test_metrics.json"
         draw_study_confusion(metrics, tmp_path / f"{name}.svg")
