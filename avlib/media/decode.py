@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
+from avlib.media.files import open_media
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def extract_waveform(
     """
     try:
         # Opening can take longer than decoding, hence but once.
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_media(path) as container:
             channels = channels or _own_channels(container)
             _write_blocks(_decode_in_process(container, sample_rate, channels), target)
     except (_CommandNeededError, av.FFmpegError, ValueError, AttributeError) as reason:
@@ -132,7 +133,7 @@ def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
         DataError: if ffmpeg cannot read the file.
     """
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_media(path) as container:
             stream = container.streams.audio[0]
             sample_rate, channels = int(stream.rate), int(stream.channels)
     except (av.FFmpegError, AttributeError, IndexError) as error:
@@ -169,10 +170,10 @@ def _own_channels(container: InputContainer) -> int:
 def _channels_of_only_stream(path: Path) -> int:
     """Return the channels of a file's audio stream, zero if there is not exactly one."""
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_media(path) as container:
             streams = container.streams.audio
             return int(streams[0].channels) if len(streams) == 1 else 0
-    except (av.FFmpegError, ValueError, AttributeError):
+    except (DataError, av.FFmpegError, ValueError, AttributeError):
         return 0
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
+from avlib.media.files import check_regular, open_media
 from avlib.media.probe import video_streams
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def read_frames(path: Path, mode: FrameMode) -> Generator[LazyFrame, None, None]
 
 def _decoded_frames(path: Path) -> Generator[LazyFrame, None, None]:
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_media(path) as container:
             streams = video_streams(container)
             if not streams:
                 raise DataError(f"{path}: no video stream in the file")
@@ -99,6 +100,7 @@ def _upright(image: Frame, matrix: NDArray[np.int32]) -> Frame:
 
 
 def _jpeg_frames(path: Path) -> Generator[LazyFrame, None, None]:
+    check_regular(path)
     with TemporaryDirectory(prefix="frames-") as name:
         folder = Path(name)
         ffmpeg.write_jpeg_frames(path, folder)

@@ -5,14 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import av
 import pandas as pd
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from avlib.errors import DataError
 from avlib.io.tables import write_table
+from avlib.media.files import check_regular, open_media
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
 from avlib.media.tables import MANIFEST
 from avlib.media.truncation import missing_bytes
@@ -89,18 +90,21 @@ def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
 def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> VideoInfo:
     """Return `row` filled with what the file holds, and with its status."""
     try:
+        check_regular(path)
         row = replace(row, bytes=path.stat().st_size, content_hash=known_hash or content_hash(path))
+        lacking = 0 if is_hdf5(path) else missing_bytes(path)
+    except DataError as error:
+        return row.left_out("unreadable", f"{error}; check the file or link")
     except OSError as error:
         return row.left_out("unreadable", f"{error.strerror}; check the file or link")
     if row.bytes == 0:
         return row.left_out("empty", "the file has 0 bytes; download it again")
     if is_hdf5(path):
         return replace(row, has_audio=True)
-    lacking = missing_bytes(path)
     if lacking:
         return row.left_out("truncated", f"at least {lacking} bytes are missing; download it again")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_media(path) as container:
             return _describe(row, container)
     except Exception as error:  # whatever a broken file provokes, it must not stop the others
         reason = getattr(error, "strerror", None) or error

@@ -19,6 +19,7 @@ from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table, write_table
 from avlib.media import ffmpeg
 from avlib.media.decode import DecodedSound, agrees_with_command, decoded_together
+from avlib.media.files import check_regular
 from avlib.media.scan import ScannedVideo, read_scan
 from avlib.media.sound_sources import SoundSettings, is_decoded_by_ffmpeg, link_sound, pack_sound
 from avlib.media.tables import MANIFEST
@@ -110,6 +111,7 @@ class _Shard:
         if source.sound and not Path(source.sound).exists():
             return "no_audio", f"{source.sound} does not exist; add it", None
         try:
+            check_regular(_sound_path(source))
             n_samples = self._pack_or_reuse(source, row.content_hash, decoded)
         except DataError as error:
             return "unreadable", f"{error}; replace the file", None
