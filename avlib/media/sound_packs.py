@@ -20,8 +20,9 @@ from avlib.io.tables import read_table, write_table
 from avlib.media import ffmpeg
 from avlib.media.decode import DecodedSound, agrees_with_command, decoded_together
 from avlib.media.files import check_regular
+from avlib.media.hdf5_sources import link_waveform
 from avlib.media.scan import ScannedVideo, read_scan
-from avlib.media.sound_sources import SoundSettings, is_decoded_by_ffmpeg, link_sound, pack_sound
+from avlib.media.sound_sources import SoundSettings, is_decoded_by_ffmpeg, pack_sound
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import is_hdf5
 from avlib.memory import returning_memory
@@ -127,7 +128,7 @@ class _Shard:
         if video_id in self.pack:
             return len(self.pack[video_id])
         if is_hdf5(path):
-            return link_sound(self.pack, video_id, path, self.settings)
+            return link_waveform(self.pack, video_id, path, self.settings.sample_rate)
         key = self._key(source, content_hash)
         if self.old is not None and self._has_old(video_id, key):
             n_samples = len(self.old[video_id])

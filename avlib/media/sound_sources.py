@@ -103,24 +103,6 @@ def _pack_decoded(
     return n_samples
 
 
-def link_sound(pack: h5py.File, video_id: str, path: Path, settings: SoundSettings) -> int:
-    """Link a waveform of another HDF5 file into a pack; return the number of samples.
-
-    Raises:
-        DataError: if the file has no such waveform, or one of another rate.
-    """
-    with h5py.File(path, "r") as file:
-        waveform = file.get(video_id)
-        if not isinstance(waveform, h5py.Dataset) or waveform.ndim != 1:
-            raise DataError(f"{path}: no waveform of that name")
-        rate = waveform.attrs.get("rate_hz", file.attrs.get("rate_hz", settings.sample_rate))
-        if rate != settings.sample_rate:
-            raise DataError(f"{path}: {rate} Hz, the preset needs {settings.sample_rate} Hz")
-        n_samples = len(waveform)
-    pack[video_id] = h5py.ExternalLink(str(path.absolute()), f"/{video_id}")
-    return n_samples
-
-
 def _write_sound_file(path: Path, sample_rate: int, target: BinaryIO) -> None:
     try:
         with soundfile.SoundFile(path) as file:
