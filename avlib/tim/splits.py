@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table
-from avlib.tim.batches import FeatureFiles, WindowDataset
+from avlib.tim.batches import WindowDataset
+from avlib.tim.feature_files import FeatureFiles
 from avlib.tim.recipes import TimRecipe
 from avlib.tim.tables import LABEL_COLUMNS, QUERIES, UNKNOWN
 from avlib.tim.windows import WindowIndex

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from avlib.errors import DataError
 from avlib.extractors.intervals import interval_table
 from avlib.seeds import generator
-from avlib.tim import batches as window_batches
-from avlib.tim.batches import FeatureFiles, WindowDataset
+from avlib.tim import feature_files
+from avlib.tim.batches import WindowDataset
+from avlib.tim.feature_files import FeatureFiles
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.windows import build_windows
 
@@ -167,7 +168,7 @@ def test_no_more_files_are_open_than_allowed(study, monkeypatch):
     maps = Path("/proc/self/maps")
     if not maps.exists():
         pytest.skip("needs /proc")
-    monkeypatch.setattr(window_batches, "FILES_OPEN", 2)
+    monkeypatch.setattr(feature_files, "FILES_OPEN", 2)
     whole = dataset(study)
     for item in np.random.default_rng(0).permutation(len(whole)).tolist():
         whole.batch([item])

@@ -6,7 +6,8 @@ from tiny_golden import GOLDEN, contents
 from torch import nn
 
 from avlib.tim.encoder import EncoderLayer
-from avlib.tim.network import TIM, AudioGuidedPooling
+from avlib.tim.network import TIM
+from avlib.tim.tokens import AudioGuidedPooling
 
 SHAPES = contents("tim_recognition/state_dict_shapes.json")
 SMALL = {
