@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from avlib.extractors.extraction import Video
+from avlib.extractors.extraction import UsableVideo
 from avlib.extractors.frames import MEAN, STD
 from avlib.extractors.intervals import interval_rows
 from avlib.extractors.omnivore.clips import omnivore_frames
@@ -98,7 +98,7 @@ def ours(path: Path, rows: pd.DataFrame, views: int, mode: FrameMode) -> None:
         _model = clips
 
     settings = OmnivoreSettings(frames=mode, first_frame="consistent", seed=0, device="cpu")
-    video = Video("v", "train", "")
+    video = UsableVideo("v", "train", "")
     features = FrontEnd(None, settings, {("v", "train"): path}).extract(video, rows, views)
     assert sum(len(block) for block in features.blocks) == len(rows) * views
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avlib.errors import DataError
-from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, Settings
 from avlib.media.frames import ClipReader, Frame
 from avlib.media.scan import video_paths
@@ -69,7 +69,7 @@ class _Prepared(NamedTuple):
 
 
 class ClipExtractor(FrameExtractor[Settings]):
-    """What makes features of clips, but for the network and its front end."""
+    """Base of the extractors of clips: all but the network and its front end."""
 
     libraries = (cv2.__version__, PIL.__version__)  # the second augments
 
@@ -89,7 +89,7 @@ class ClipExtractor(FrameExtractor[Settings]):
         model.network.to(self._device, getattr(torch, self._settings.dtype))
         return model
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the features of a video's intervals.
 
         Raises:
@@ -108,7 +108,7 @@ class ClipExtractor(FrameExtractor[Settings]):
             numbers,
         )
         clips = _clips(reader, model, rows["interval_id"].to_list(), views)
-        return Features(
+        return FeatureArray(
             (len(rows), views, model.channels),
             self._blocks(clips),
             lambda: int((numbers[:, 0] >= reader.frames).sum()),

@@ -105,7 +105,7 @@ class ShardFiles:
     frames: Path | None = None
 
 
-class Video(NamedTuple):
+class UsableVideo(NamedTuple):
     """A video of the manifest."""
 
     video_id: str
@@ -113,7 +113,7 @@ class Video(NamedTuple):
     content_hash: str
 
 
-class Features(NamedTuple):
+class FeatureArray(NamedTuple):
     """The features of a video, on their way to its file.
 
     Attributes:
@@ -130,7 +130,7 @@ class Features(NamedTuple):
 
 
 class FeatureJob(NamedTuple):
-    """A feature file to be there.
+    """A feature file that a stage writes.
 
     Attributes:
         video: whose features it holds.
@@ -139,30 +139,30 @@ class FeatureJob(NamedTuple):
         extract: makes them; may raise a DataError, as the blocks may.
     """
 
-    video: Video
+    video: UsableVideo
     path: str
     key: str
-    extract: Callable[[], Features]
+    extract: Callable[[], FeatureArray]
 
 
-class Extractor(Protocol):
-    """What makes features of videos."""
+class FeatureMaker(Protocol):
+    """An extractor, as `extract_videos` uses it."""
 
     @property
     def made_by(self) -> tuple[object, ...]:
-        """All that decides the bytes, beside the video and its intervals."""
+        """Everything that decides the bytes, beside the video and its intervals."""
 
-    def content(self, video: Video) -> Iterator[bytes]:
+    def content(self, video: UsableVideo) -> Iterator[bytes]:
         """Yield the content that identifies a video, in any number of parts."""
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the features of a video's intervals.
 
         The blocks may raise a DataError: the video cannot be used, and its message says why.
         """
 
 
-def extract_videos(files: ShardFiles, extractor: Extractor, views: Mapping[str, int]) -> None:
+def extract_videos(files: ShardFiles, extractor: FeatureMaker, views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard, and their index.
 
     Args:
@@ -185,10 +185,10 @@ def extract_videos(files: ShardFiles, extractor: Extractor, views: Mapping[str, 
     write_features(files, jobs(), len(videos))
 
 
-def usable_videos(manifest: pd.DataFrame) -> list[Video]:
+def usable_videos(manifest: pd.DataFrame) -> list[UsableVideo]:
     """Return the videos of a manifest that are not left out, by id and split."""
     usable = manifest[manifest["status"] == "ok"].sort_values(["video_id", "split"])
-    return list(map(Video._make, usable[list(Video._fields)].itertuples(index=False)))
+    return list(map(UsableVideo._make, usable[list(UsableVideo._fields)].itertuples(index=False)))
 
 
 def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) -> None:
@@ -284,7 +284,7 @@ def write_npy(target: Path, shape: tuple[int, ...], blocks: Iterator[NDArray[np.
         return file_hash(partial)
 
 
-def _key(extractor: Extractor, video: Video, rows: pd.DataFrame, views: int) -> str:
+def _key(extractor: FeatureMaker, video: UsableVideo, rows: pd.DataFrame, views: int) -> str:
     """Return a digest of everything that a video's features are made from and by."""
     digest = hashlib.sha256(repr((extractor.made_by, views)).encode())
     digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avlib.device import resolve_device
-from avlib.extractors.extraction import NetworkSettings, Video
+from avlib.extractors.extraction import NetworkSettings, UsableVideo
 from avlib.io.checkpoints import file_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.media import ffmpeg
@@ -58,7 +58,7 @@ Settings = TypeVar("Settings", bound=FrameSettings)
 
 
 class FrameExtractor(Generic[Settings]):
-    """What makes features of videos, but for the network and what it sees.
+    """Base of the extractors of video frames: all but the network and its input.
 
     Args:
         checkpoint: weights, which are read when the first video needs them; None for random ones.
@@ -93,6 +93,6 @@ class FrameExtractor(Generic[Settings]):
         torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
         torch.backends.cudnn.allow_tf32 = settings.allow_tf32
 
-    def content(self, video: Video) -> Iterator[bytes]:
+    def content(self, video: UsableVideo) -> Iterator[bytes]:
         """Yield the hash of a video's content."""
         yield video.content_hash.encode()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.extractors.arrange import open_features
-from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
@@ -72,7 +72,7 @@ class Merger:
         self._n_intervals, self._allow_fewer_views = n_intervals, allow_fewer_views
         self.made_by = (allow_fewer_views, code_fingerprint("avlib.extractors.merge"))
 
-    def content(self, video: Video) -> Iterator[bytes]:
+    def content(self, video: UsableVideo) -> Iterator[bytes]:
         """Yield the hashes of a video's features.
 
         Raises:
@@ -84,7 +84,7 @@ class Merger:
         if not self._reasons(video):
             self._check(video, [array.shape for array in self._arrays(video)])
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the features of a video's intervals: (intervals, views, sum of the channels).
 
         Raises:
@@ -100,9 +100,9 @@ class Merger:
             for i in range(0, len(rows), BLOCK_ROWS)
         )
         padded = max(int(entry["padded_intervals"]) for entry in self._of(video))
-        return Features((len(rows), views, n_channels), blocks, lambda: padded)
+        return FeatureArray((len(rows), views, n_channels), blocks, lambda: padded)
 
-    def _of(self, video: Video) -> list[Mapping[str, Any]]:
+    def _of(self, video: UsableVideo) -> list[Mapping[str, Any]]:
         """Return the video's row in each index."""
         key = (video.video_id, video.split)
         for entries, folder in zip(self._entries, self._folders, strict=True):
@@ -112,16 +112,16 @@ class Merger:
                 )
         return [entries[key] for entries in self._entries]
 
-    def _reasons(self, video: Video) -> list[str]:
+    def _reasons(self, video: UsableVideo) -> list[str]:
         """Return why extractors have no features of a video."""
         return [str(entry["message"]) for entry in self._of(video) if entry["status"] != "ok"]
 
-    def _arrays(self, video: Video) -> list[NDArray[np.float32]]:
+    def _arrays(self, video: UsableVideo) -> list[NDArray[np.float32]]:
         """Return memory maps (intervals, views, channels)."""
         paths = [f / entry["path"] for f, entry in zip(self._folders, self._of(video), strict=True)]
         return [open_features(path) for path in paths]
 
-    def _check(self, video: Video, shapes: Sequence[tuple[int, ...]]) -> None:
+    def _check(self, video: UsableVideo, shapes: Sequence[tuple[int, ...]]) -> None:
         wanted = self._n_intervals[video.video_id]
         listed = " and ".join(map(str, shapes))
         if any(shape[0] != wanted for shape in shapes):

@@ -24,11 +24,11 @@ from torch import Tensor, nn
 
 from avlib.device import resolve_device
 from avlib.extractors.extraction import (
+    FeatureArray,
     FeatureJob,
-    Features,
     NetworkSettings,
     ShardFiles,
-    Video,
+    UsableVideo,
     usable_videos,
     write_features,
 )
@@ -116,7 +116,7 @@ def frames_of(video: Path, kept: Path | None) -> Iterator[FrameFolder]:
 
 
 class SegmentExtractor(ABC, Generic[Settings, Network]):
-    """What makes features of whole videos.
+    """Base of the extractors of whole videos.
 
     Args:
         files: the sources are lists of videos; the weights are read when the first video needs
@@ -172,19 +172,19 @@ class SegmentExtractor(ABC, Generic[Settings, Network]):
         dtype = getattr(torch, self.settings.dtype)
         return self.load(self._checkpoint, self._device, dtype)
 
-    def job(self, video: Video) -> FeatureJob:
+    def job(self, video: UsableVideo) -> FeatureJob:
         """Return the feature file of a video."""
         key = sha256(f"{self._made_by} {video.content_hash}".encode()).hexdigest()
         return FeatureJob(video, f"{video.video_id}.npy", key, partial(self._extract, video))
 
-    def _extract(self, video: Video) -> Features:
+    def _extract(self, video: UsableVideo) -> FeatureArray:
         frames = self._frames and self._frames / video.content_hash
         array = self.features(self._paths[video.video_id, video.split], frames)
-        return Features(array.shape, iter([array]), padded_intervals=lambda: 0)
+        return FeatureArray(array.shape, iter([array]), padded_intervals=lambda: 0)
 
 
 class FrameSegmentExtractor(SegmentExtractor[Settings, Network]):
-    """What makes features of the frames of whole videos."""
+    """Base of the extractors of the frames of whole videos."""
 
     @abstractmethod
     def features_of_frames(self, images: Sequence[Frame]) -> FloatArray:

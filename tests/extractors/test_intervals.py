@@ -13,6 +13,7 @@ from avlib.extractors.intervals import (
     interval_table,
     read_published_ids,
     read_published_intervals,
+    second_intervals,
     write_published_intervals,
 )
 from avlib.extractors.tables import INTERVALS
@@ -213,3 +214,18 @@ def test_tables_that_differ_name_the_video():
     moved = audio.assign(start_s=audio["start_s"].mask(audio["interval_id"] == "b_3", 0.41))
     with pytest.raises(DataError, match=r"b: audio interval 0\.4 to 1\.5 s, visual interval 0\.41"):
         check_same_rows(audio, moved)
+
+
+def test_each_second_is_an_interval(tmp_path):
+    write_table(second_intervals(["b", "a"], 3), tmp_path / "a.parquet", INTERVALS)
+    table = read_table(tmp_path / "a.parquet", INTERVALS)
+    assert table["interval_id"].to_list() == ["b_1", "b_2", "b_3", "a_1", "a_2", "a_3"]
+    assert table["start_s"].to_list() == [0.0, 1.0, 2.0] * 2
+    assert table["stop_s"].to_list() == [1.0, 2.0, 3.0] * 2
+    assert table["centre_s"].to_list() == [0.5, 1.5, 2.5] * 2
+    assert table[["start_frame", "stop_frame"]].isna().all(axis=None)
+
+
+def test_no_videos_have_no_intervals(tmp_path):
+    write_table(second_intervals([], 10), tmp_path / "a.parquet", INTERVALS)
+    assert read_table(tmp_path / "a.parquet", INTERVALS).empty

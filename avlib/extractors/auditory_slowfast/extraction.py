@@ -32,7 +32,13 @@ from avlib.extractors.auditory_slowfast.weights import (
     load_network,
     untrained_network,
 )
-from avlib.extractors.extraction import Features, NetworkSettings, ShardFiles, Video, extract_videos
+from avlib.extractors.extraction import (
+    FeatureArray,
+    NetworkSettings,
+    ShardFiles,
+    UsableVideo,
+    extract_videos,
+)
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.weights import write_report
 from avlib.io.checkpoints import file_hash
@@ -166,13 +172,13 @@ class SoundExtractor:
             check_preset(network, self._checkpoint, self._settings.preset)
         return FeatureExtractor(network, self._settings)
 
-    def content(self, video: Video) -> Iterator[bytes]:
+    def content(self, video: UsableVideo) -> Iterator[bytes]:
         """Yield a video's waveform."""
         waveform = self._waveforms[video.video_id]
         for first in range(0, len(waveform), BLOCK_SAMPLES):
             yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the features of a video's intervals."""
         waveform, network = self._waveforms[video.video_id], self._network
         rate = network.sample_rate
@@ -180,7 +186,7 @@ class SoundExtractor:
             interval_samples(start_s, stop_s, sample_rate=rate)[0]
             for start_s, stop_s in zip(rows["start_s"], rows["stop_s"], strict=True)
         ]
-        return Features(
+        return FeatureArray(
             (len(rows), views, network.channels),
             network.blocks(waveform, rows, views),
             lambda: sum(start >= len(waveform) for start in starts),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from avlib.datasets.splits import SPLITS
 from avlib.errors import DataError
-from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, FrameSettings
 from avlib.extractors.vgg19.maps import channels, sampled_frames, second_maps
 from avlib.extractors.vgg19.network import MAP_SIZE, VGG19
@@ -45,11 +45,11 @@ class Vgg19Extractor(FrameExtractor[FrameSettings]):
             network = load_vgg19(self._checkpoint)
         return network.to(self._device, getattr(torch, self._settings.dtype))
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the maps of a video's intervals: (intervals, 1, MAP_SIZE, MAP_SIZE, C)."""
         shape = (len(rows), views, MAP_SIZE, MAP_SIZE, channels(self._network))
         path = self._paths[video.video_id, video.split]
-        return Features(shape, self._blocks(path, len(rows)), lambda: 0)
+        return FeatureArray(shape, self._blocks(path, len(rows)), lambda: 0)
 
     def _blocks(self, path: Path, seconds: int) -> Iterator[NDArray[np.float32]]:
         """Yield all maps of a video at once.

@@ -13,7 +13,13 @@ import torch
 
 from avlib.datasets.splits import SPLITS
 from avlib.device import resolve_device
-from avlib.extractors.extraction import Features, NetworkSettings, ShardFiles, Video, extract_videos
+from avlib.extractors.extraction import (
+    FeatureArray,
+    NetworkSettings,
+    ShardFiles,
+    UsableVideo,
+    extract_videos,
+)
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
 from avlib.extractors.vggish.patches import embed, interval_patch
@@ -77,19 +83,19 @@ class VggishExtractor:
             network = load_vggish(self._checkpoint)
         return network.to(self._device, getattr(torch, self._settings.dtype))
 
-    def content(self, video: Video) -> Iterator[bytes]:
+    def content(self, video: UsableVideo) -> Iterator[bytes]:
         """Yield a video's waveform."""
         waveform = self._waveforms[video.video_id]
         for first in range(0, len(waveform), BLOCK_SAMPLES):
             yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the embeddings of a video's intervals: (intervals, 1, EMBEDDING)."""
         waveform, rate = self._waveforms[video.video_id], self._settings.sample_rate
         spans = list(zip(rows["start_s"], rows["stop_s"], strict=True))
         starts = [interval_samples(*span, sample_rate=rate)[0] for span in spans]
         patches = np.stack([interval_patch(waveform, *span, rate) for span in spans])
-        return Features(
+        return FeatureArray(
             (len(rows), views, EMBEDDING),
             embed(self._network, patches, BATCH_SIZE),
             lambda: sum(start >= len(waveform) for start in starts),

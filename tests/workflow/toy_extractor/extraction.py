@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from avlib.errors import CheckpointError
-from avlib.extractors.extraction import Features, ShardFiles, Video, extract_videos
+from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, FrameSettings
 from avlib.media.frames import ClipReader
 from avlib.media.scan import video_paths
@@ -21,7 +21,7 @@ class ColourExtractor(FrameExtractor[FrameSettings]):
 
     module = "avlib.extractors.toy.extraction"
 
-    def extract(self, video: Video, rows: pd.DataFrame, views: int) -> Features:
+    def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the mean colours of a video's intervals: (intervals, views, CHANNELS)."""
         clips = ClipReader(
             self._paths[video.video_id, video.split],
@@ -30,7 +30,7 @@ class ColourExtractor(FrameExtractor[FrameSettings]):
             rows["start_frame"].to_numpy(np.int64)[:, None],
         )
         colours = (np.repeat(np.stack(clip), views, axis=0) for clip in clips)
-        return Features((len(rows), views, CHANNELS), colours, lambda: 0)
+        return FeatureArray((len(rows), views, CHANNELS), colours, lambda: 0)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:
