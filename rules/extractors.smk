@@ -26,7 +26,7 @@ rule check_weights:
 
 
 rule train_asf:
-    """Auditory SlowFast on the study's labelled sound; resumes where it was interrupted."""
+    """Auditory SlowFast on the study's labelled audio; resumes where it was interrupted."""
     input:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",
@@ -59,7 +59,7 @@ rule train_asf:
 
 
 rule train_omnivore:
-    """A narrow Omnivore on the study's labelled pictures; resumes where it was interrupted."""
+    """A narrow Omnivore on the study's labelled clips; resumes where it was interrupted."""
     input:
         events="results/{study}/events.parquet",
         classes="results/{study}/classes.json",

@@ -1,1 +1,1 @@
-"""Auditory SlowFast (Kazakos et al., ICASSP 2021): features of sound, and their training."""
+"""Auditory SlowFast (Kazakos et al., ICASSP 2021): features of audio, and their training."""

@@ -61,7 +61,7 @@ class ExtractionSettings(NetworkSettings):
     """What decides the bytes of the features, beside the audio and the weights.
 
     Attributes:
-        preset: name of the sound's rate and geometry.
+        preset: name of the audio's rate and geometry.
         specaug: how spectrograms are masked in augmented views.
         mel_on_device: whether spectrograms are made where the network runs.
     """
@@ -98,7 +98,7 @@ class FeatureExtractor:
         The spectrograms of a batch are computed while the network works on the batch before.
 
         Args:
-            waveform: the video's sound at the preset's rate.
+            waveform: the video's audio at the preset's rate.
             intervals: the video's rows of the interval table.
             views: views of each interval; view 0 is not augmented.
 
@@ -148,7 +148,7 @@ class SoundExtractor:
     Args:
         checkpoint: weights, which are read when the first video needs them; None for random ones.
         settings: what decides the bytes.
-        waveforms: sound at the preset's rate.
+        waveforms: audio at the preset's rate.
     """
 
     def __init__(

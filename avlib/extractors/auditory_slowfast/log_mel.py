@@ -2,7 +2,7 @@
 
 Source: Kazakos et al., "Slow-Fast Auditory Streams for Audio Recognition", ICASSP 2021. The
 Fourier transform runs in float64: in float32 the rounding noise of loud bins drowns the quiet
-ones of tonal sound, which shows in the logarithm by up to 0.8.
+ones of tonal audio, which shows in the logarithm by up to 0.8.
 """
 
 import math
@@ -167,7 +167,7 @@ def interval_log_mels(
 
 
 def _runs(ranges: IntArray) -> list[IntArray]:
-    """Return the rows of slices (N, 2) in runs without gaps, so that no run spans unused sound."""
+    """Return the rows of slices (N, 2) in runs without gaps, so that no run spans unused audio."""
     order = np.argsort(ranges[:, 0], kind="stable")
     first, last = ranges[order].T
     gaps = np.flatnonzero(first[1:] > np.maximum.accumulate(last)[:-1]) + 1

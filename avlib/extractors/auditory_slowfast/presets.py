@@ -9,8 +9,8 @@ class Preset:
     """One published extraction.
 
     Attributes:
-        sample_rate: Hz of the sound.
-        resampler: how the sound gets there.
+        sample_rate: Hz of the audio.
+        resampler: how the audio gets there.
         checkpoint: name of the published weights.
         checkpoint_classes: classes of their head, by which the file is recognised.
         train_views: views of each training interval.

@@ -23,7 +23,7 @@ class AsfRecipe(BaseRecipe):
     Args:
         width: channels of the slow stem, a multiple of 8; 64 in the published models.
         views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
-        sample_rate: Hz of the sound that the published weights expect; None for any.
+        sample_rate: Hz of the audio that the published weights expect; None for any.
         clip_s: length of one input in seconds.
         n_frames: frames of one input.
         heads: columns with the class numbers, one a classifier.

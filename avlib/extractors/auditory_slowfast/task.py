@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 class SoundEvents(LabelledEvents):
-    """The events of one split whose video has sound; an input is (1, T, F).
+    """The events of one split whose video has audio; an input is (1, T, F).
 
     Args:
         events: as in `LabelledEvents`.
-        waveforms: sound of the videos.
+        waveforms: audio of the videos.
         heads: as in `LabelledEvents`.
         clip_s: length of one input of the network, in seconds.
         n_frames: frames of one input; shorter spectrograms repeat their last frame.
@@ -68,7 +68,7 @@ class SoundEvents(LabelledEvents):
         return augment(self._spectrogram(index, first), rng, self.specaug)[None]
 
     def video_fingerprint(self, video_id: str) -> bytes:
-        """Return length and origin of a video's sound.
+        """Return length and origin of a video's audio.
 
         Where a pack does not note what a waveform was made from, a second of it has to do.
         """
@@ -78,7 +78,7 @@ class SoundEvents(LabelledEvents):
         return repr((length, self.waveforms.origin(video_id))).encode() + second.tobytes()
 
     def _spectrogram(self, index: int, first: float) -> Tensor:
-        """Return (T, F) from sample `first` on, the last frame repeated where sound is missing.
+        """Return (T, F) from sample `first` on, the last frame repeated where audio is missing.
 
         The published clip is one sample shorter than its nominal length.
         """

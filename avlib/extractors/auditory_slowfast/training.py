@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def train_asf(
     inputs: TrainingInputs, settings: AsfTraining, *, seed: int, device: str, outputs: Outputs
 ) -> None:
-    """Train on a study's events and sound packs, as `train` does.
+    """Train on a study's events and packs of waveforms, as `train` does.
 
     Args:
         inputs: the rate is the sample rate of the packs in Hz.
@@ -133,20 +133,20 @@ def check_sample_rate(rate: int, recipe: AsfRecipe) -> None:
     n_frames = 1 + (round(rate * recipe.clip_s) - 1) // hop
     if n_frames != recipe.n_frames:
         raise ConfigError(
-            f"{recipe.clip_s} s of sound at {rate} Hz are {n_frames} frames, recipe {recipe.name} "
-            f"needs {recipe.n_frames}; extract the sound at 16000 or 24000 Hz"
+            f"{recipe.clip_s} s of audio at {rate} Hz are {n_frames} frames, recipe {recipe.name} "
+            f"needs {recipe.n_frames}; extract the audio at 16000 or 24000 Hz"
         )
     if recipe.sample_rate not in (None, rate):
         raise ConfigError(
-            f"recipe {recipe.name} is for sound at {recipe.sample_rate} Hz, this is at {rate} Hz; "
-            f"extract the sound at {recipe.sample_rate} Hz or use recipe miniature"
+            f"recipe {recipe.name} is for audio at {recipe.sample_rate} Hz, this is at {rate} Hz; "
+            f"extract the audio at {recipe.sample_rate} Hz or use recipe miniature"
         )
 
 
 def _splits(
     events: "pd.DataFrame", waveforms: WaveformStore, recipe: AsfRecipe
 ) -> dict[str, LabelledEvents]:
-    """Return the events with sound of each split."""
+    """Return the events with audio of each split."""
     return split_events(
         events,
         lambda part: SoundEvents(

@@ -32,7 +32,7 @@ def untrained_network(seed: int) -> AuditorySlowFast:
 
 
 def check_preset(network: AuditorySlowFast, checkpoint: Path, preset: str) -> None:
-    """Stop where published weights meet sound of another rate.
+    """Stop where published weights meet audio of another rate.
 
     Raises:
         CheckpointError: if the file's classes or its recorded rate belong to another preset.

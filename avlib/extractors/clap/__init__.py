@@ -1,1 +1,1 @@
-"""LAION-CLAP: embeddings of sound and of text in one space."""
+"""LAION-CLAP: embeddings of audio and text in one space."""

@@ -75,7 +75,7 @@ def open_clap(
 def read_waveform(path: Path) -> Signal:
     """Return the audio of a file as the teacher takes it: (n_samples,) at SAMPLE_RATE.
 
-    The first sound stream in its own rate and 16 bits, the mean of its channels, and soxr's quality
+    The first audio stream at its own rate and 16 bits, the mean of its channels, and soxr's quality
     HQ: this is what librosa's `load` gives.
 
     Raises:
@@ -118,7 +118,7 @@ def clap_segments(network: ClapNetwork, waveform: Signal) -> NDArray[np.float32]
         waveform: as `clap_map` takes it.
 
     Raises:
-        DataError: if the sound cannot be cut into segments.
+        DataError: if the audio cannot be cut into segments.
     """
     embeddings, _ = _listen(network, segment_mels(waveform))
     return embeddings.float().cpu().numpy()

@@ -1,1 +1,1 @@
-"""VGGish: embeddings of a second of sound."""
+"""VGGish: embeddings of a second of audio."""

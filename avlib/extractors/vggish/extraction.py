@@ -57,7 +57,7 @@ class VggishExtractor:
     Args:
         checkpoint: weights, which are read when the first video needs them; None for random ones.
         settings: what decides the bytes.
-        waveforms: sound at the settings' rate.
+        waveforms: audio at the settings' rate.
     """
 
     def __init__(
