@@ -46,12 +46,8 @@ def feature_intervals(arguments: IntervalArguments, inputs: Inputs) -> Results:
     return results
 
 
-class NoArguments(Arguments):
-    """None."""
-
-
 @operation("tim", "ave_segments")
-def ave_segments(arguments: NoArguments, inputs: Inputs) -> Results:
+def ave_segments(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the classes of AVE, and counts and lines of the queries of each split.
 
     A line is `id,video_id,start_s,stop_s,class_id`, in the order of the list of the split.
@@ -89,7 +85,7 @@ def _text(lines: Sequence[str]) -> str:
 
 
 @operation("tim", "epic_action_classes")
-def epic_action_classes(arguments: NoArguments, inputs: Inputs) -> Results:
+def epic_action_classes(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the action classes of EPIC-KITCHENS-100, and those of the validation rows.
 
     `text` has a line `verb,noun` for each class.

@@ -173,7 +173,7 @@ def _content(path: Path) -> dict[str, Any]:
     }
 
 
-class RateArguments(Arguments):
+class WarmCosineArguments(Arguments):
     """Cosine in all steps, multiplied by a warm-up in a straight line."""
 
     lr: float
@@ -193,6 +193,6 @@ class RateArguments(Arguments):
 
 
 @operation("tim", "learning_rates")
-def learning_rates(arguments: RateArguments, inputs: Inputs) -> Results:
+def learning_rates(arguments: WarmCosineArguments, inputs: Inputs) -> Results:
     """Return the learning rate of each of the steps, from 0."""
     return {"lr": [arguments.at(int(step)) for step in inputs["steps"]]}

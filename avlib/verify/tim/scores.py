@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from avlib.tim.scores import MeanLosses, QueryScores, tim_metrics
 from avlib.tim.tables import UNKNOWN, VISUAL_HEADS
@@ -25,7 +24,7 @@ class MetricArguments(Arguments):
 
     batches: int = 1
     is_paired: bool = False
-    losses: dict[str, str] = Field(default_factory=dict)
+    losses: dict[str, str] | None = None
 
 
 @operation("tim", "metrics")
@@ -59,8 +58,8 @@ def metrics(arguments: MetricArguments, inputs: Inputs) -> Results:
     )
     del shares["queries"]
     slots["both"] = slots["visual"] + slots["audio"]
-    given = inputs.get("batch_losses", {})
-    means = {name: _mean(given[name], slots[of]) for name, of in arguments.losses.items()}
+    given, weighted = inputs.get("batch_losses", {}), arguments.losses or {}
+    means = {name: _mean(given[name], slots[of]) for name, of in weighted.items()}
     return {name: percent(found) for name, found in shares.items()} | means | _records(shares)
 
 

@@ -25,7 +25,7 @@ from avlib.verify.networks import (
     configure,
 )
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
-from avlib.verify.tim.networks import NetworkSizes, RateArguments
+from avlib.verify.tim.networks import NetworkSizes, WarmCosineArguments
 
 
 class ScheduleArguments(Arguments):
@@ -37,7 +37,7 @@ class ScheduleArguments(Arguments):
     warmup_steps: int
 
 
-class StepArguments(NetworkSizes):
+class TimStepArguments(NetworkSizes):
     """Sizes and settings of a training; a null `gradient_clipping` or `schedule` is none."""
 
     dropout: float
@@ -55,11 +55,11 @@ class StepArguments(NetworkSizes):
         if self.schedule is None:
             return self.optimizer.lr
         settings = self.schedule.model_dump(exclude={"name"})
-        return RateArguments(lr=self.optimizer.lr, **settings).at(step)
+        return WarmCosineArguments(lr=self.optimizer.lr, **settings).at(step)
 
 
 @operation("tim", "train_steps")
-def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
+def train_steps(arguments: TimStepArguments, inputs: Inputs) -> Results:
     """Return losses, gradients and learning rates of some steps, and the weights after them.
 
     All inputs but the weights have a first axis of steps. The columns of `losses` are visual,
@@ -96,7 +96,7 @@ def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
     }
 
 
-def _recipe(arguments: StepArguments) -> TimRecipe:
+def _recipe(arguments: TimStepArguments) -> TimRecipe:
     return TimRecipe(
         name="case",
         lambda_audio=arguments.lambda_audio,

@@ -15,7 +15,6 @@ from avlib.extractors.vggish.patches import embed
 from avlib.extractors.vggish.segments import segment_patches
 from avlib.extractors.weights import untrained
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
-from avlib.verify.valor.networks import NoArguments
 
 IMAGE_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "res152": resnet152,
@@ -25,7 +24,7 @@ EMBEDDED = 32  # patches at once
 
 
 @operation("valor", "image_inputs")
-def image_inputs(arguments: NoArguments, inputs: Inputs) -> Results:
+def image_inputs(arguments: Arguments, inputs: Inputs) -> Results:
     """Return what every network sees of an image (H, W, 3), and the image."""
     image = inputs["image"]
     results: dict[str, Any] = {

@@ -16,13 +16,12 @@ from avlib.extractors.clap.log_mel import segment_bounds, stretch_indices
 from avlib.extractors.segments import spread_indices
 from avlib.valor.pseudo_labels import pseudo_labels
 from avlib.verify.operations import Arguments, Inputs, Results, operation
-from avlib.verify.valor.networks import NoArguments
 
 MODALITIES = ("audio", "visual")
 
 
 @operation("valor", "labels")
-def labels(arguments: NoArguments, inputs: Inputs) -> Results:
+def labels(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the labels of `filenames` that are made of rows of the label files.
 
     Rows are those of the files: `weak` name, classes; `audio` and `visual` name, start, stop,
@@ -41,7 +40,7 @@ def labels(arguments: NoArguments, inputs: Inputs) -> Results:
 
 
 @operation("valor", "file_labels")
-def file_labels(arguments: NoArguments, inputs: Inputs) -> Results:
+def file_labels(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the labels of videos as the public files have them.
 
     `filenames` are those of the videos; without it they are all of `weak`.
@@ -78,12 +77,12 @@ def frame_indices(arguments: SpreadArguments, inputs: Inputs) -> Results:
 
 
 @operation("valor", "segment_samples")
-def segment_samples(arguments: NoArguments, inputs: Inputs) -> Results:
+def segment_samples(arguments: Arguments, inputs: Inputs) -> Results:
     """Return start and stop of the segments of recordings, by their numbers of samples."""
     return {str(n): segment_bounds(n) for n in inputs["samples"]}
 
 
 @operation("valor", "stretched_samples")
-def stretched_samples(arguments: NoArguments, inputs: Inputs) -> Results:
+def stretched_samples(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the samples that recordings are stretched with, by their numbers of samples."""
     return {str(n): np.asarray(stretch_indices(n)) for n in inputs["samples"]}

@@ -93,11 +93,7 @@ def _digest(parameter: Tensor) -> list[float]:
     return [float(x) for x in (values.sum(), values.abs().sum(), values[0], values[-1])]
 
 
-class NoArguments(Arguments):
-    """None."""
-
-
 @operation("valor", "clap_time_map")
-def time_map(arguments: NoArguments, inputs: Inputs) -> Results:
+def time_map(arguments: Arguments, inputs: Inputs) -> Results:
     """Return what takes the time bins of an audio map to segments."""
     return {"P": clap_time_map()}

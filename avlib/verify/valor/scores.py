@@ -17,7 +17,6 @@ from avlib.valor.metrics import (
     video_label_f,
 )
 from avlib.verify.operations import Arguments, Inputs, Results, operation
-from avlib.verify.valor.networks import NoArguments
 
 MODALITIES = ("audio", "visual", "audio_visual")
 COUNTS = ("true_positive", "false_negative", "false_positive")  # order of `classwise_counts`
@@ -71,7 +70,7 @@ def _events(inputs: Inputs, prefix: str) -> Events:
 
 
 @operation("valor", "event_edges")
-def event_edges(arguments: NoArguments, inputs: Inputs) -> Results:
+def event_edges(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the events of rows of seconds, and the counts of pairs of rows.
 
     A row of `pairs` is the numbers of prediction and truth, to which are added the true

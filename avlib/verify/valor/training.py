@@ -28,14 +28,14 @@ from avlib.verify.networks import (
     configure,
 )
 from avlib.verify.operations import Arguments, Inputs, Results, operation
-from avlib.verify.valor.networks import INPUTS, NoArguments, ParserSizes
+from avlib.verify.valor.networks import INPUTS, ParserSizes
 
 LOSSES = ("video_loss", "audio_loss", "visual_loss", "loss")  # columns of `losses`
 LABELS = ("labels", "audio_labels", "visual_labels")
 
 
 @operation("valor", "losses")
-def losses(arguments: NoArguments, inputs: Inputs) -> Results:
+def losses(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the losses of given outputs: those of VALOR, and, with `a_prob`, those of HAN."""
     frame_logits = inputs.tensor("frame_logits")
     nothing = frame_logits.new_empty(0)
@@ -51,7 +51,7 @@ def losses(arguments: NoArguments, inputs: Inputs) -> Results:
     return results
 
 
-class RateArguments(Arguments):
+class EpochRateArguments(Arguments):
     """Learning rates by epochs."""
 
     scheduler: Literal["warm_up_cos_anneal", "steplr"]
@@ -64,13 +64,13 @@ class RateArguments(Arguments):
 
 
 @operation("valor", "learning_rates")
-def learning_rates(arguments: RateArguments, inputs: Inputs) -> Results:
+def learning_rates(arguments: EpochRateArguments, inputs: Inputs) -> Results:
     """Return the rate of every epoch, from 1."""
     recipe = ParserRecipe(name="case", seed=0, **arguments.model_dump())
     return {"lr": [epoch_rate(epoch, recipe) for epoch in range(1, recipe.epochs + 1)]}
 
 
-class StepArguments(ParserSizes):
+class ParserStepArguments(ParserSizes):
     """Sizes and settings of a training.
 
     Attributes:
@@ -91,7 +91,7 @@ class StepArguments(ParserSizes):
 
 
 @operation("valor", "train_steps")
-def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
+def train_steps(arguments: ParserStepArguments, inputs: Inputs) -> Results:
     """Return losses and gradients of some steps, and the weights after them.
 
     All inputs but the weights have a first axis of steps. The columns of `losses` are video,
@@ -121,7 +121,7 @@ def train_steps(arguments: StepArguments, inputs: Inputs) -> Results:
     }
 
 
-def _optimizer(model: nn.Module, arguments: StepArguments) -> Optimizer:
+def _optimizer(model: nn.Module, arguments: ParserStepArguments) -> Optimizer:
     settings = arguments.optimizer
     kind: Literal["adam", "adamw"] = "adam" if settings.name == "Adam" else "adamw"
     optimizer = build_optimizer(

@@ -14,7 +14,6 @@ from avlib.io.renaming import Renaming, without_weights
 from avlib.valor.captions import clip_tokens
 from avlib.verify.cases import CaseError
 from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
-from avlib.verify.valor.networks import NoArguments
 from avlib.verify.valor.rule_network import fill_published
 
 Names = Literal["huggingface", "openai"]
@@ -47,7 +46,7 @@ def clip_embeddings(arguments: ClipArguments, inputs: Inputs) -> Results:
 
 
 @operation("valor", "caption_tokens")
-def tokens_of_captions(arguments: NoArguments, inputs: Inputs) -> Results:
+def tokens_of_captions(arguments: Arguments, inputs: Inputs) -> Results:
     """Return the padded tokens of captions."""
     return {"token_ids": clip_tokens(inputs["captions"])}
 
