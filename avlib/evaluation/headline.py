@@ -14,6 +14,7 @@ BESIDE = {
 }
 PARSING = ("Seg-type", "Seg-event", "Event-type", "Event-event")  # F in percent
 TITLES = {"audio_visual": "audio-visual", "video": "visual"}
+FIRST = ("audio_visual", "fusion")  # models of both modalities
 
 Metrics = Mapping[str, Any]
 
@@ -39,9 +40,8 @@ def _models(content: Metrics) -> list[str]:
     metrics = content["metrics"]
     for name, title in ACCURACIES.items():
         if isinstance(metrics.get(name), Mapping):
-            return [
-                f"{TITLES.get(m, m)}: {_accuracy(metrics, name, title, m)}" for m in metrics[name]
-            ]
+            models = sorted(metrics[name], key=lambda model: model not in FIRST)
+            return [f"{TITLES.get(m, m)}: {_accuracy(metrics, name, title, m)}" for m in models]
         if name in metrics:
             return [_accuracy(metrics, name, title, None)]
     scores = metrics.get(content.get("split"), {})
