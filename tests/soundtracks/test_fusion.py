@@ -21,26 +21,26 @@ SPLIT = np.array(["val"] * N_VAL + ["test"] * (N - N_VAL))
 
 
 def drawn_scores():
-    """Scores of all videos, which know a little by ear and more by eye."""
+    """Scores of all videos, of which the visual ones are better."""
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 8, N)
     truth = np.eye(8)[labels]
-    by_ear = 2 * rng.standard_normal((N, 8)) + 2 * truth
-    by_eye = 2 * rng.standard_normal((N, 8)) + 3 * truth
-    return Paired(by_ear, by_eye.astype(np.float32), labels)
+    audio = 2 * rng.standard_normal((N, 8)) + 2 * truth
+    video = 2 * rng.standard_normal((N, 8)) + 3 * truth
+    return Paired(audio, video.astype(np.float32), labels)
 
 
 PAIRS = drawn_scores()
 
 
-def write_ears(folder, clips=None, ids=IDS):
+def write_audio(folder, clips=None, ids=IDS):
     clips = np.full(N, 10) if clips is None else clips
     rows = {"video_id": ids, "split": SPLIT, "clips": clips, "class_id": PAIRS.labels}
     write_table(pd.DataFrame(rows), folder / "soundtracks.parquet", SOUNDTRACKS)
-    np.save(folder / "ears.npy", np.where(clips[:, None] > 0, PAIRS.audio, 0))
+    np.save(folder / "audio.npy", np.where(clips[:, None] > 0, PAIRS.audio, 0))
 
 
-def write_eyes(folder):
+def write_video(folder):
     """Scores as `score_videos` writes them, in another order."""
     order = np.random.default_rng(2).permutation(N)
     rows = {
@@ -49,8 +49,8 @@ def write_eyes(folder):
         "class_id": PAIRS.labels[order],
     }
     write_table(pd.DataFrame(rows), folder / "videos.parquet", SCORED_VIDEOS)
-    np.save(folder / "eyes.npy", PAIRS.video[order])
-    return {"video_scores": folder / "eyes.npy", "videos": folder / "videos.parquet"}
+    np.save(folder / "video.npy", PAIRS.video[order])
+    return {"video_scores": folder / "video.npy", "videos": folder / "videos.parquet"}
 
 
 def write_given(folder, rows, *, layout=lambda scores: scores, line="{path} 300 {number}"):
@@ -64,13 +64,13 @@ def write_given(folder, rows, *, layout=lambda scores: scores, line="{path} 300 
     return {"video_scores": folder / "given.npy", "videos": folder / "list.txt.gz"}
 
 
-def run(folder, eyes, *, classes=CLASSES, **settings):
+def run(folder, video, *, classes=CLASSES, **settings):
     (folder / "classes.json").write_text(json.dumps({"class_id": classes}))
     fuse_scores(
-        soundtrack_scores=folder / "ears.npy",
+        soundtrack_scores=folder / "audio.npy",
         soundtracks=folder / "soundtracks.parquet",
         classes=folder / "classes.json",
-        **eyes,
+        **video,
         fusion=Fusion(**settings),
         report_target=folder / "fusion.json",
         sweep_target=folder / "sweep.csv",
@@ -85,8 +85,8 @@ def best_weight(chosen):
 
 
 def test_the_weight_comes_from_the_validation_videos_and_the_report_is_of_the_others(tmp_path):
-    write_ears(tmp_path)
-    report = run(tmp_path, write_eyes(tmp_path))
+    write_audio(tmp_path)
+    report = run(tmp_path, write_video(tmp_path))
     assert report["counts"]["evaluated"] == N - N_VAL
     assert report["counts"]["validation"] == N_VAL
     fused = report["scores"]["fused"]
@@ -100,8 +100,8 @@ def test_the_weight_comes_from_the_validation_videos_and_the_report_is_of_the_ot
 
 
 def test_the_weight_may_come_from_the_evaluated_videos_as_published(tmp_path):
-    write_ears(tmp_path)
-    report = run(tmp_path, write_eyes(tmp_path), weight_from="evaluation")
+    write_audio(tmp_path)
+    report = run(tmp_path, write_video(tmp_path), weight_from="evaluation")
     assert report["scores"]["fused"]["weight"] == best_weight(SPLIT == "test")
     record = {name: report["scores"]["fused"][name] for name in ("weight", "top1", "top5")}
     assert record.items() <= report["reference"].items()
@@ -115,7 +115,7 @@ def test_the_weight_may_come_from_the_evaluated_videos_as_published(tmp_path):
 @pytest.mark.parametrize("line", ["{path} 300 {number}", "{path}"], ids=["published", "paths"])
 def test_given_scores_are_matched_by_the_names_of_their_list(tmp_path, layout, line):
     """They are of the evaluated videos only, so the weight is chosen on halves of them."""
-    write_ears(tmp_path, ids=[video_id[:21] + "0.wav" for video_id in IDS])
+    write_audio(tmp_path, ids=[video_id[:21] + "0.wav" for video_id in IDS])
     order = np.random.default_rng(3).permutation(np.arange(N_VAL, N))
     report = run(tmp_path, write_given(tmp_path, order[:-3], layout=layout, line=line))
     assert report["counts"]["evaluated"] == 37
@@ -127,7 +127,7 @@ def test_given_scores_are_matched_by_the_names_of_their_list(tmp_path, layout, l
 
 
 def test_given_scores_of_validation_videos_choose_the_weight(tmp_path):
-    write_ears(tmp_path)
+    write_audio(tmp_path)
     report = run(tmp_path, write_given(tmp_path, np.arange(N)))
     assert report["scores"]["fused"]["weight"] == best_weight(SPLIT == "val")
     left_out = {"without_video": 0, "without_audio": 0, "without_clips": 0}
@@ -137,32 +137,32 @@ def test_given_scores_of_validation_videos_choose_the_weight(tmp_path):
 
 def test_soundtracks_without_a_clip_choose_nothing(tmp_path):
     """The validation videos have no sound that is long enough, so halves are taken."""
-    write_ears(tmp_path, clips=np.where(SPLIT == "val", 0, 10))
-    report = run(tmp_path, write_eyes(tmp_path))
+    write_audio(tmp_path, clips=np.where(SPLIT == "val", 0, 10))
+    report = run(tmp_path, write_video(tmp_path))
     assert report["scores"]["fused"]["weight_from"] == "other_half"
     assert report["counts"]["validation"] == 0
 
 
 def test_scores_of_other_classes_are_refused(tmp_path):
-    write_ears(tmp_path)
+    write_audio(tmp_path)
     given = write_given(tmp_path, np.arange(N), layout=lambda scores: scores[:, :7])
     with pytest.raises(DataError, match=r"given.npy: scores of shape \(60, 7\), .* 8 classes"):
         run(tmp_path, given)
-    with pytest.raises(DataError, match=r"ears.npy: scores of shape \(60, 8\), .* 9 classes"):
+    with pytest.raises(DataError, match=r"audio.npy: scores of shape \(60, 8\), .* 9 classes"):
         run(tmp_path, given, classes=[*CLASSES, "other"])
 
 
 def test_a_list_that_names_other_videos_is_refused(tmp_path):
-    write_ears(tmp_path)
+    write_audio(tmp_path)
     given = write_given(tmp_path, np.arange(N_VAL, N))
     names = "\n".join(f"/data/val/class_a/w_{i:011d}_{i:06d}" for i in range(N - N_VAL))
     given["videos"].write_bytes(gzip.compress(names.encode()))
-    with pytest.raises(DataError, match=r"no name of .*ears.npy is one of .*given.npy: 40 "):
+    with pytest.raises(DataError, match=r"no name of .*audio.npy is one of .*given.npy: 40 "):
         run(tmp_path, given)
 
 
 def test_a_list_that_numbers_the_classes_otherwise_is_refused(tmp_path):
-    write_ears(tmp_path)
+    write_audio(tmp_path)
     given = write_given(tmp_path, np.arange(N_VAL, N))
     lines = [
         f"/data/val/{CLASSES[PAIRS.labels[i]]}/{IDS[i]} 300 {7 - PAIRS.labels[i]}"
@@ -174,7 +174,7 @@ def test_a_list_that_numbers_the_classes_otherwise_is_refused(tmp_path):
 
 
 def test_a_list_of_another_length_is_refused(tmp_path):
-    write_ears(tmp_path)
+    write_audio(tmp_path)
     given = write_given(tmp_path, np.arange(N_VAL, N))
     np.save(given["video_scores"], PAIRS.video)
     with pytest.raises(DataError, match="but the list names 40 videos"):

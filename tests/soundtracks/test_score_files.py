@@ -65,22 +65,22 @@ def test_files_that_are_no_scores_are_refused(tmp_path):
 
 
 def test_rows_are_matched_by_name_whatever_their_order():
-    found = match_scores(named(["c", "x", "a", "b"], "ears"), named(["a", "b", "c", "y"], "eyes"))
+    found = match_scores(named(["c", "x", "a", "b"], "audio"), named(["a", "b", "c", "y"], "video"))
     assert found.audio_rows.tolist() == [0, 2, 3]
     assert found.video_rows.tolist() == [2, 0, 1]
     assert (found.without_video, found.without_audio) == (["x"], ["y"])
 
 
 def test_names_may_agree_in_a_part_only():
-    audio, video = named(["v_a_000001_00001.wav"], "ears"), named(["v_a_000001_000014"], "eyes")
+    audio, video = named(["v_a_000001_00001.wav"], "audio"), named(["v_a_000001_000014"], "video")
     found = match_scores(audio, video, key=lambda name: name[:10])
     assert found.video_rows.tolist() == [0]
 
 
 def test_tables_that_do_not_belong_together_are_refused():
-    with pytest.raises(DataError, match="ears has scores of 3 classes, eyes of 4"):
-        match_scores(named(["a"], "ears"), named(["a"], "eyes", num_classes=4))
-    with pytest.raises(DataError, match="no name of ears is one of eyes: 1 like 'a' against 1"):
-        match_scores(named(["a"], "ears"), named(["b"], "eyes"))
-    with pytest.raises(DataError, match="eyes: rows 0 and 1 are of one video, a"):
-        match_scores(named(["a"], "ears"), named(["a", "a"], "eyes"))
+    with pytest.raises(DataError, match="audio has scores of 3 classes, video of 4"):
+        match_scores(named(["a"], "audio"), named(["a"], "video", num_classes=4))
+    with pytest.raises(DataError, match="no name of audio is one of video: 1 like 'a' against 1"):
+        match_scores(named(["a"], "audio"), named(["b"], "video"))
+    with pytest.raises(DataError, match="video: rows 0 and 1 are of one video, a"):
+        match_scores(named(["a"], "audio"), named(["a", "a"], "video"))

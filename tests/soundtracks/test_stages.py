@@ -181,17 +181,17 @@ def test_given_weights_are_described_if_they_fit(tmp_path, network):
 
 
 def scores_by_both(n=40, num_classes=8):
-    """Scores of n videos by ear and by eye, in other orders, one more on either side."""
+    """Audio and visual scores of n videos, in other orders, each with one more."""
     rng = np.random.default_rng(1)
     ids = [f"video{i}" for i in range(n)]
     labels = rng.integers(0, num_classes, n)
-    by_ear = 2 * rng.standard_normal((n, num_classes)) + 2 * np.eye(num_classes)[labels]
-    by_eye = 2 * rng.standard_normal((n, num_classes)) + 3 * np.eye(num_classes)[labels]
+    heard = 2 * rng.standard_normal((n, num_classes)) + 2 * np.eye(num_classes)[labels]
+    seen = 2 * rng.standard_normal((n, num_classes)) + 3 * np.eye(num_classes)[labels]
     order = rng.permutation(n)
-    audio = NamedScores([*ids, "heard"], np.vstack([by_ear, by_ear[:1]]), "ears")
-    eyes = np.vstack([by_eye[order], by_eye[:1]]).astype(np.float32)
-    video = NamedScores([*(ids[i] for i in order), "seen"], eyes, "eyes")
-    return audio, video, np.append(labels, 0), Paired(by_ear, by_eye.astype(np.float32), labels)
+    audio = NamedScores([*ids, "heard"], np.vstack([heard, heard[:1]]), "audio scores")
+    rows = np.vstack([seen[order], seen[:1]]).astype(np.float32)
+    video = NamedScores([*(ids[i] for i in order), "seen"], rows, "visual scores")
+    return audio, video, np.append(labels, 0), Paired(heard, seen.astype(np.float32), labels)
 
 
 def run_fusion(folder, matched, fusion=None, validation=None):
@@ -284,10 +284,10 @@ def test_a_name_falls_into_the_same_half_always():
 
 def test_what_cannot_be_fused_is_said_in_one_line(tmp_path):
     audio, video, labels, _ = scores_by_both()
-    with pytest.raises(DataError, match="video3: class 8, but ears has scores of the classes 0 to"):
+    with pytest.raises(DataError, match="video3: class 8, but audio scores has scores of the"):
         pair_scores(audio, video, np.where(np.arange(41) == 3, 8, labels), CLIPS_EACH)
     one = partial(NamedScores, ["video0"], np.zeros((1, 8)))
-    matched = pair_scores(one("ears"), one("eyes"), np.array([0]), np.array([1]))
+    matched = pair_scores(one("audio scores"), one("visual scores"), np.array([0]), np.array([1]))
     silent = pair_scores(audio, video, labels, np.zeros(41))
     with pytest.raises(DataError, match="no video with visual scores has a soundtrack as long"):
         run_fusion(tmp_path, silent)
