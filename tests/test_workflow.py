@@ -152,7 +152,7 @@ def test_an_official_study_needs_a_list_to_train_on(tmp_path):
         ask("tim.training_splits", {"ave": ave}, study="ave")
 
 
-def test_a_study_of_sound_has_no_pictures():
+def test_a_study_without_visual_features_trains_no_visual_network():
     with pytest.raises(ConfigError, match="custom has no such results; it trains no visual"):
         ask("extractors.omnivore_training", {}, study="custom")
 

@@ -24,7 +24,7 @@ class Checkout:
     Args:
         folder: where results go.
         overlay: text of the overlay.
-        target: what a run is asked for; None for what `make ave` makes.
+        target: of a run, or several in one string; None for what `make ave` makes.
         root: checkout whose Snakefile runs.
     """
 
@@ -71,7 +71,7 @@ class EditedCheckout(Checkout):
     Args:
         folder: where the copy and its results go.
         overlay: text of the overlay.
-        target: what a run is asked for.
+        target: as Checkout has it.
     """
 
     def __init__(self, folder: Path, overlay: str, target: str | None = None) -> None:

@@ -74,7 +74,7 @@ class Config(Section):
 
         Args:
             name: of the folder.
-            kind: class that it must have, for what is asked of it.
+            kind: class that it must have.
 
         Raises:
             ConfigError: if no study has that name, or it is of another kind.

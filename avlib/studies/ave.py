@@ -93,8 +93,11 @@ class Ave(TimStudy):
             lists = {split: at.miniature / name for split, name in LIST_FILES.items()}
             return {"annotations": at.miniature / "Annotations.txt", **lists}
         files = super().annotation_files(at)
-        if "annotations" not in files or len(files) < 2:
-            raise ConfigError("ave: source official needs annotations and at least one of splits")
+        for key, is_given in (("annotations", "annotations" in files), ("splits", len(files) > 1)):
+            if not is_given:
+                raise ConfigError(
+                    f"{self.key(key)}: source official needs annotations and at least one of splits"
+                )
         return files
 
     def rendered_files(self, at: Place) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a study is: a section of the configuration that answers what the workflow asks."""
+"""What a study is: a section of the configuration with its videos, weights, files, targets."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

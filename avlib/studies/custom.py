@@ -1,5 +1,6 @@
 """The study of the user's own videos."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -43,6 +44,22 @@ class Custom(FeatureStudy):
     def extractors(self) -> tuple[str, ...]:
         """Return the networks whose features are made."""
         return self.features
+
+    def annotation_files(self, at: Place) -> dict[str, Path]:
+        """Return the files that the format needs.
+
+        Raises:
+            ConfigError: if one is not configured, or does not exist.
+        """
+        files = super().annotation_files(at)
+        if self.annotation_format == "csv" and "annotations" not in files:
+            raise ConfigError(f"{self.key('annotations')}: name a CSV of events, as format csv has")
+        if self.annotation_format != "csv" and not files.keys() - {"annotations"}:
+            raise ConfigError(
+                f"{self.key('splits')}: name a table for each split, as format "
+                f"{self.annotation_format} has"
+            )
+        return files
 
     def require_trainable(self, network: str) -> None:
         """Check that the network is trained on audio, and that there are labelled events."""

@@ -80,7 +80,7 @@ class StudyFiles:
 
     @property
     def gpus(self) -> int:
-        """GPUs that a job of a network asks for."""
+        """GPUs that a job of a network needs."""
         if self.config.device == "auto":
             return int(Path("/proc/driver/nvidia/gpus").exists())
         return int(self.config.device == "cuda")

@@ -70,7 +70,7 @@ class ParsingFiles(SegmentFiles):
         return self.kind_folder(wildcards, self.teacher_kind(wildcards))
 
     def captions(self, wildcards: Wildcards) -> list[str] | None:
-        """Return what the job's teacher is told of the classes; None for the published texts.
+        """Return the captions of the job's teacher, one a class; None for the published ones.
 
         Raises:
             ConfigError: if CLIP's tokenizer is needed and not given.
@@ -133,7 +133,7 @@ class ParsingFiles(SegmentFiles):
         return changes
 
     def given_stamps(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return what tells the files of the given folders from others, of all or of a variant."""
+        """Return the fingerprints of the given folders, of all or of those of a variant."""
         given = self.given_folders(wildcards)
         features, labels = given["features"], given["pseudo_labels"]
         if variant := getattr(wildcards, "variant", None):
@@ -151,7 +151,7 @@ class ParsingFiles(SegmentFiles):
     def folder_stamp(self, wildcards: Wildcards, path: str) -> str:
         """Return a digest of names, sizes and times of a folder's files.
 
-        The jobs of a cluster find what the main process has noted.
+        The jobs of a cluster read what the main process has written.
         """
         name = hashlib.sha256(path.encode()).hexdigest()[:16]
         note = self.files.folder(wildcards) / ".cache" / "given" / f"{name}.json"
@@ -212,7 +212,7 @@ class ParsingFiles(SegmentFiles):
         return self.networks.checked(wildcards, f"parser/{wildcards.variant}")
 
     def parser_networks(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return the weights behind the answers of a variant, but for its own, by network."""
+        """Return the weights behind the predictions of a variant, but for its own, by network."""
         kinds = PARSER_RECIPES[wildcards.variant].kinds.values()
         used = [kind for kind in kinds if not self.is_given(wildcards, kind)]
         if not self.networks.is_given(wildcards, f"parser/{wildcards.variant}"):

@@ -77,7 +77,7 @@ def test_the_metrics_are_those_of_the_predictions(finished):
     assert np.allclose(np.stack(joint["probs"].to_list()).sum(axis=1), 1)
 
 
-def test_the_pictures_of_the_report_are_there(finished):
+def test_the_figures_of_the_report_are_there(finished):
     folder = finished.folder / "results/ave"
     for name in ("report/confusion.svg", "report/timelines.svg", "model/tim/audio/curves.svg"):
         assert (folder / name).read_text().startswith("<?xml")

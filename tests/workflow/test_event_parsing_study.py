@@ -91,7 +91,7 @@ def test_a_second_run_does_nothing(llp):
     assert "Nothing to be done" in llp.run().stderr
 
 
-def test_a_changed_threshold_asks_no_teacher(llp):
+def test_a_changed_threshold_runs_no_teacher(llp):
     changed = THRESHOLD.format([-100.0] + [100.0] * 24)
     assert llp.jobs(changed) == {
         "make_pseudo_labels": 1,

@@ -60,7 +60,7 @@ def test_every_video_with_sound_has_features(finished):
         assert features.any()
 
 
-def test_the_manifest_tells_of_the_rest(finished):
+def test_the_manifest_names_the_rest(finished):
     manifest = pd.read_parquet(finished.folder / "results/custom/manifest.parquet")
     left_out = manifest[manifest["status"] != "ok"].set_index("video_id")["status"].to_dict()
     assert left_out == {"silent": "no_audio", "short": "too_short", "cut": "truncated"}

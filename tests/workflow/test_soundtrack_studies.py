@@ -41,7 +41,7 @@ def read_metrics(checkout, study):
     return json.loads((checkout.folder / f"results/{study}/test_metrics.json").read_text())
 
 
-def test_the_metrics_compare_sound_picture_and_both_on_the_same_videos(kinetics):
+def test_the_metrics_compare_audio_video_and_both_on_the_same_videos(kinetics):
     content = read_metrics(kinetics, "k600")
     metrics, counts = content["metrics"], content["counts"]
     for name in ("top1", "top5"):
@@ -68,7 +68,7 @@ def test_the_figures_of_the_report_are_there(kinetics):
         assert (folder / f"{name}.svg").read_text().startswith("<?xml")
 
 
-def test_given_scores_of_the_pictures_take_the_place_of_a_network(kinetics, tmp_path):
+def test_given_scores_of_the_videos_take_the_place_of_a_network(kinetics, tmp_path):
     labels = pd.read_parquet(kinetics.folder / "results/k600/labels.parquet")
     tested = labels[labels["split"] == "test"].sort_values("video_id", ascending=False)
     np.save(tmp_path / "video.npy", np.eye(2, dtype=np.float32)[tested["class_id"]][:, None])
@@ -107,7 +107,7 @@ def sounds(tmp_path_factory):
     return checkout
 
 
-def test_each_fold_is_left_out_once_and_tones_are_told_from_hisses(sounds):
+def test_each_fold_is_left_out_once_and_tones_and_hisses_are_recognised(sounds):
     metrics = read_metrics(sounds, "sounds")["metrics"]
     assert metrics["accuracy_by_fold"].keys() == {"1", "2"}
     assert metrics["accuracy"] == np.mean(list(metrics["accuracy_by_fold"].values()))
