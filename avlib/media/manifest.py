@@ -45,6 +45,8 @@ def gather_manifest(
     bad = rows[rows["status"] != "ok"]
     for row in bad.itertuples():
         logger.info("left out: %s (%s): %s: %s", row.video_id, row.path, row.status, row.message)
+    for row in rows[(rows["status"] == "ok") & (rows["message"] != "")].itertuples():
+        logger.warning("used: %s (%s): %s", row.video_id, row.path, row.message)
     found = check_bad_fraction(rows, f"videos of {target.parent.name}", max_bad_fraction)
     logger.log(logging.WARNING if len(bad) else logging.INFO, "%s: %s", found, target)
     others = json.loads(passed_over.read_text("utf-8")) if passed_over.exists() else {}

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from avlib.errors import DataError
 from avlib.io.tables import write_table
 from avlib.media.files import check_regular, open_media
+from avlib.media.resample import LOWEST_RATE_HZ
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
 from avlib.media.tables import MANIFEST
 from avlib.media.truncation import missing_bytes
@@ -119,6 +120,8 @@ def _describe(row: VideoInfo, container: InputContainer) -> VideoInfo:
     if isinstance(sound, AudioStream) and has_audio:
         rate, channels = sound.rate or None, sound.channels or None
         row = replace(row, audio_rate_hz=rate, audio_channels=channels)
+        if rate is not None and rate < LOWEST_RATE_HZ:
+            return row.left_out("unreadable", f"the audio has a sample rate of {rate} Hz")
     streams = video_streams(container)
     if streams:
         video = streams[0]

@@ -7,6 +7,26 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from avlib.errors import DataError
+
+LARGEST_BLOCK = 1 << 20  # samples
+LOWEST_RATE_HZ = 100
+
+
+def check_rate(sample_rate: int) -> None:
+    """Check that a sample rate is one of audio.
+
+    Raises:
+        DataError: if it is so low that a small file becomes gigabytes when it is resampled.
+    """
+    if sample_rate < LOWEST_RATE_HZ:
+        raise DataError(f"a sample rate of {sample_rate} Hz is no rate of audio")
+
+
+def block_size(from_rate: int, to_rate: int) -> int:
+    """Return how many samples to resample at once, so that memory is bounded at any ratio."""
+    return min(LARGEST_BLOCK, LARGEST_BLOCK * 16 * from_rate // to_rate)
+
 
 def resample_mono(
     blocks: Iterable[NDArray[np.float32]], from_rate: int, to_rate: int

@@ -118,7 +118,9 @@ class _Shard:
             return "unreadable", f"{error}; replace the file", None
         if n_samples == 0:
             return "no_audio", "the audio stream holds no samples", None
-        return "ok", "", n_samples / self.settings.sample_rate
+        n_replaced = self.pack[row.video_id].attrs.get("replaced_samples", 0)
+        message = f"{n_replaced} samples were NaN or infinite; they are replaced by 0"
+        return "ok", message if n_replaced else "", n_samples / self.settings.sample_rate
 
     def _pack_or_reuse(
         self, source: ScannedVideo, content_hash: str, decoded: DecodedSound | None
@@ -133,6 +135,8 @@ class _Shard:
         if self.old is not None and self._has_old(video_id, key):
             n_samples = len(self.old[video_id])
             copy_waveform(self.pack, video_id, self.old[video_id])
+            if n_replaced := self.old[video_id].attrs.get("replaced_samples"):
+                self.pack[video_id].attrs["replaced_samples"] = n_replaced
         else:
             n_samples = pack_sound(
                 self.pack,

@@ -23,6 +23,6 @@ MANIFEST = TableSchema(
         Column("audio_channels", pa.int64(), "channels of the audio stream", nullable=True),
         Column("audio_duration_s", pa.float64(), "length of the decoded audio", nullable=True),
         Column("status", pa.string(), "ok, or why the video is left out"),
-        Column("message", pa.string(), "what was found and what to do; empty when ok"),
+        Column("message", pa.string(), "what was found and what to do; empty when nothing"),
     ),
 )

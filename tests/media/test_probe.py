@@ -182,3 +182,11 @@ def test_pipes_and_links_to_themselves_are_unreadable(tmp_path):
     scan(videos, shards=1, folder=tmp_path / "lists")
     rows = probe_videos(read_scan(shard_list(tmp_path / "lists", 0)))
     assert [row.status for row in rows] == ["unreadable", "unreadable"]
+
+
+@pytest.mark.parametrize("rate", [1, 50])
+def test_a_sample_rate_that_is_none_of_audio_is_left_out(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", np.zeros(3000), rate)
+    info = probe(tmp_path / "a.wav")
+    assert info.status == "unreadable"
+    assert info.message == f"the audio has a sample rate of {rate} Hz"
