@@ -180,3 +180,13 @@ def test_a_changed_array_fails(tmp_path):
 
     (line,) = failures(changed("asf/npyfiles.json", tmp_path, change))
     assert "out/P01_01" in line and "2.50e-01" in line
+
+
+@pytest.mark.parametrize("stem", ["metrics", "train_steps", "windows"])
+def test_examples_of_the_format_pass(stem):
+    assert failures(GOLDEN / "format_examples" / f"{stem}.json") == []
+
+
+@pytest.mark.slow
+def test_the_example_of_a_whole_network_passes():
+    assert failures(GOLDEN / "format_examples" / "forward.json") == []

@@ -13,7 +13,9 @@ import numpy as np
 
 NUMBER = r"(\d+(?:\.\d+)?(?:e[+-]?\d+)?)"
 CLAUSE_NAMES = re.compile(r"^\s*([\w/, ]+):")
-SENTENCES = {"about", "what", "note", "notes", "description", "comment"}
+# Keys that any entry may have: its name, sentences for people, versions of what it was made with.
+ALWAYS_KNOWN = {"id", "name", "about", "what", "note", "notes", "description", "comment"}
+ALWAYS_KNOWN |= {"torch", "numpy", "pillow", "librosa", "scipy", "transformers"}
 # No computed number is compared more closely than that, relative to its size.
 CLOSEST = {"float64": 1e-12, "float32": 1e-6}
 
@@ -97,9 +99,9 @@ def require_known(what: str, entry: Mapping[str, Any], known: Iterable[str]) -> 
     """Refuse an entry that says more than is understood.
 
     Raises:
-        Refused: if it has other keys; sentences for people may always be there.
+        Refused: if it has other keys, beside those that any may have.
     """
-    if unknown := entry.keys() - set(known) - SENTENCES:
+    if unknown := entry.keys() - set(known) - ALWAYS_KNOWN:
         raise Refused(f"{what}: unknown keys {sorted(unknown)}")
 
 
