@@ -1,12 +1,8 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from avlib.errors import CheckpointError
 from avlib.valor.network import BaselineParser, EventParser, ParsedEvents
 from avlib.valor.objective import (
     EpochOrders,
@@ -19,8 +15,7 @@ from avlib.valor.objective import (
     video_loss,
 )
 from avlib.valor.recipes import PARSER_RECIPES as RECIPES
-from avlib.valor.task import write_checkpoint
-from avlib.valor.weights import load_parser, network_sizes, new_parser
+from avlib.valor.weights import new_parser
 
 SIZES = {
     "audio_dim": 6,
@@ -124,108 +119,3 @@ def test_orders_are_those_of_a_data_loader_over_a_training_on_a_gpu():
     for epoch in range(3):
         assert torch.equal(torch.cat(list(training)), orders(epoch))
         list(validation)
-
-
-def test_new_weights_leave_the_random_state_alone():
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    new_parser(5, **SIZES)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
-    model, _ = new_parser(1, **SIZES)
-    for name in ("a.pt", "checkpoint_best.pt"):
-        write_checkpoint(tmp_path / name, model.state_dict())
-    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "checkpoint_best.pt").read_bytes()
-    found = load_parser(tmp_path / "checkpoint_best.pt", **SIZES)
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, found.state_dict()[name])
-    plain = torch.load(tmp_path / "a.pt", weights_only=True)
-    assert list(plain) == list(model.state_dict())
-
-
-def test_a_checkpoint_that_does_not_fit_is_refused_with_all_differences(tmp_path):
-    state = new_parser(1, **SIZES)[0].state_dict()
-    state["extra"] = state.pop("fc_a.bias")
-    state["fc_v.weight"] = torch.zeros(16, 9)
-    torch.save(state, tmp_path / "checkpoint_best.pt")
-    with pytest.raises(CheckpointError) as error:
-        load_parser(tmp_path / "checkpoint_best.pt", **SIZES)
-    message = str(error.value)
-    assert "missing fc_a.bias; unexpected extra; of another shape fc_v.weight [16, 9]" in message
-    assert "for [16, 8]" in message and "\n" not in message
-
-
-def test_nothing_of_a_checkpoint_is_run(tmp_path):
-    class Harmful:
-        def __reduce__(self):
-            return (print, ("run",))
-
-    torch.save({"fc_a.bias": Harmful()}, tmp_path / "checkpoint_best.pt")
-    with pytest.raises(CheckpointError, match="refused, nothing of it was run"):
-        load_parser(tmp_path / "checkpoint_best.pt", **SIZES)
-
-
-def test_the_weights_of_one_variant_are_not_those_of_another(tmp_path):
-    plus, plusplus = (network_sizes(RECIPES[name]) for name in ("valor+", "valor++"))
-    write_checkpoint(tmp_path / "best.pt", new_parser(0, **plus)[0].state_dict())
-    with pytest.raises(CheckpointError, match=r"fc_a\.weight \[256, 128\] for \[256, 768\]"):
-        load_parser(tmp_path / "best.pt", **plusplus)
-
-
-def test_recipes_are_the_published_ones():
-    rows = {
-        name: (
-            r.seed,
-            r.lr,
-            r.lr_min,
-            r.hidden_dim,
-            r.num_layers,
-            r.nhead,
-            r.ff_dim,
-            r.audio,
-            r.visual,
-            r.epochs,
-            r.batch_size,
-            r.optimizer,
-            r.scheduler,
-            r.weight_decay,
-            r.betas,
-            r.grad_norm,
-        )
-        for name, r in RECIPES.items()
-    }
-    common = (60, 64, "adamw", "warm_up_cos_anneal", 1e-3, (0.5, 0.999), 1.0)
-    assert rows == {
-        "han": (
-            1,
-            3e-4,
-            0,
-            512,
-            1,
-            1,
-            512,
-            "vggish",
-            "res152",
-            40,
-            16,
-            "adam",
-            "steplr",
-            0,
-            (0.9, 0.999),
-            None,
-        ),
-        "valor": (1000, 1e-4, 1e-6, 512, 1, 8, 1024, "vggish", "res152", *common),
-        "valor+": (64, 3e-4, 3e-6, 256, 4, 8, 1024, "vggish", "res152", *common),
-        "valor++": (87, 3e-4, 3e-6, 256, 4, 8, 1024, "clap", "clip", *common),
-    }
-    for recipe in RECIPES.values():
-        segment, event = recipe.published_scores[:5], recipe.published_scores[5:]
-        for scores in (segment, event):
-            assert scores[3] == pytest.approx(sum(scores[:3]) / 3, abs=0.1)
-
-
-def test_the_workflow_reads_the_recipes_without_torch():
-    code = "import sys, avlib.valor.recipes; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
