@@ -36,12 +36,12 @@ from avlib.valor.metrics import (
 )
 from avlib.valor.network import EventParser
 from avlib.valor.objective import run_parser
-from avlib.valor.recipes import MODALITIES, PARSER_RECIPES
+from avlib.valor.recipes import FEATURE_MODALITIES, PARSER_RECIPES
 from avlib.valor.videos import ParserVideos
 from avlib.valor.weights import network_sizes, new_parser
 
 RECIPE = PARSER_RECIPES["valor"]
-KINDS = dict(zip(MODALITIES, (RECIPE.audio, RECIPE.visual, RECIPE.motion), strict=True))
+KINDS = dict(zip(FEATURE_MODALITIES, (RECIPE.audio, RECIPE.visual, RECIPE.motion), strict=True))
 BATCH, DISTINCT, ROUNDS, NETWORK_ROUNDS = 64, 100, 4, 3
 
 Masks = NDArray[np.integer]

@@ -5,7 +5,7 @@ from pathlib import Path
 from avlib.datasets.llp import read_videos
 from avlib.datasets.splits import SPLITS
 from avlib.joblog import job_log
-from avlib.valor.feature_folders import open_features
+from avlib.valor.feature_folders import open_feature_folder
 from avlib.valor.teachers import Teacher, score_captions
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
@@ -19,7 +19,7 @@ with job_log(Path(smk.log[0])):
             tokenizer=next((Path(path).parent for path in smk.input.tokenizer), None),
             backend=smk.params.backend,
         ),
-        open_features(
+        open_feature_folder(
             smk.params.kind,
             Path(smk.params.folder),
             [v.video_id for split in SPLITS for v in read_videos(Path(smk.input[split]))],

@@ -15,7 +15,7 @@ from avlib.media.videos import Video, named_videos
 from avlib.origins import Weights, configured_weights
 from avlib.sections import Positive, PowerOfTwo, Section, StudyName, UserPath
 from avlib.studies.base import Place, Source, Study
-from avlib.valor.recipes import ParserEvaluation, ParserTraining, Variant
+from avlib.valor.recipes import ParserEvaluation, ParserTraining, ParserVariant
 
 N_CLASSES = len(CLASSES)
 Texts = Annotated[tuple[str, ...], Field(min_length=N_CLASSES, max_length=N_CLASSES)]
@@ -41,7 +41,7 @@ class LlpCheckpoints(Section):
     r2plus1d_18: UserPath | None = Field(None, description="R(2+1)D-18 of torchvision")
     clip: UserPath | None = Field(None, description="CLIP ViT-L/14 of transformers or open_clip")
     clap: UserPath | None = Field(None, description="630k-fusion-best.pt")
-    parsers: Mapping[Variant, UserPath] = Field(
+    parsers: Mapping[ParserVariant, UserPath] = Field(
         {}, description="Weights of a variant (checkpoint_best.pt), which is then not trained"
     )
 
@@ -126,7 +126,7 @@ class Llp(Study):
     pseudo_labels: PseudoLabels = PseudoLabels()
     checkpoints: LlpCheckpoints = LlpCheckpoints()
     teachers: Teachers = Teachers()
-    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = Field(
+    variants: Annotated[tuple[ParserVariant, ...], Field(min_length=1)] = Field(
         ("han", "valor", "valor+", "valor++"), description="Those compared in summary.json"
     )
     training: ParserTraining = ParserTraining()

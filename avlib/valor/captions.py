@@ -18,7 +18,7 @@ from avlib.io.text_tokens import TOKENIZER_FILES, tokenise
 POSITIONS = 77  # of both text towers
 START, END = 49_406, 49_407  # tokens of CLIP
 A_PHOTO_OF, A, PEOPLE, FULL_STOP = (320, 1125, 539), 320, 1047, 269
-PADDING = 1  # token of RoBERTa, CLAP's tokenizer
+PADDING_TOKEN = 1  # token of RoBERTa, CLAP's tokenizer
 
 # By class: the end of the caption after `A photo of`, and its tokens.
 _CLIP_ENDINGS: tuple[tuple[str, tuple[int, ...]], ...] = (
@@ -126,7 +126,7 @@ def clap_tokens(
         DataError: if the tokenizer cannot be read, or a caption is too long.
     """
     rows = tokenise(captions, tokenizer, "RoBERTa", POSITIONS)
-    tokens = np.full((len(rows), POSITIONS), PADDING, np.int64)
+    tokens = np.full((len(rows), POSITIONS), PADDING_TOKEN, np.int64)
     for row, found in zip(tokens, rows, strict=True):
         row[: len(found)] = found
     lengths = np.array([len(row) for row in rows])

@@ -48,10 +48,10 @@ def check_llp(
     everything = [video_id for ids in video_ids.values() for video_id in ids]
     folders: dict[str, Any] = {}
     for kind, folder in features.items():
-        there, folders[f"features.{kind}"] = count_files(folder, everything)
+        there, folders[f"features.{kind}"] = count_folder(folder, everything)
         FeatureFolder(folder, kind, there if skips_missing else everything)
     for modality, folder in pseudo_labels.items():
-        there, folders[f"pseudo_labels.{modality}"] = count_files(folder, video_ids["train"])
+        there, folders[f"pseudo_labels.{modality}"] = count_folder(folder, video_ids["train"])
         read_pseudo_labels(folder, there if skips_missing else video_ids["train"])
     for name, counts in folders.items():
         logger.info("%s: %s", name, counts)
@@ -59,7 +59,7 @@ def check_llp(
     write_json(target, found | {"train": {"videos": len(splits["train"])}, "folders": folders})
 
 
-def count_files(folder: Path, video_ids: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+def count_folder(folder: Path, video_ids: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     """Return the videos that have a file in a folder, and how many files there are.
 
     Args:

@@ -39,7 +39,7 @@ TITLES = {
     "clap": "CLAP",
 }
 MISSING = "no file in a given folder of features; see llp.missing"
-SMALL = (
+SMALL_NETWORK_NOTE = (
     "{} is a narrow network that was trained here on rendered examples, in place of published "
     "weights; the numbers are not to be compared with those of the paper."
 )
@@ -161,7 +161,7 @@ def _notes(origins: Mapping[str, Origin]) -> list[str]:
     """Return the notes on networks whose weights are not the published ones."""
     notes = origin_notes(origins, TITLES)
     for name in notes.keys() - {"parser"}:
-        notes[name] = SMALL.format(TITLES[name])
+        notes[name] = SMALL_NETWORK_NOTE.format(TITLES[name])
     return list(notes.values())
 
 

@@ -50,7 +50,7 @@ FEATURE_KINDS = {
 PSEUDO_LABELS = {"audio": "CLAP/segment_pseudo_labels", "visual": "CLIP/segment_pseudo_labels"}
 
 
-def open_features(
+def open_feature_folder(
     kind: str, folder: Path, video_ids: Sequence[str], tables: Sequence[Path]
 ) -> "FeatureFolder":
     """Return the features of the videos that have any.

@@ -45,7 +45,7 @@ class ParsedEvents(NamedTuple):
     frame_logits: Tensor
 
 
-def frame_map() -> Tensor:
+def frame_pooling() -> Tensor:
     """Return the matrix that averages each eight of 80 frames: (SEGMENTS, 80)."""
     return torch.eye(SEGMENTS).repeat_interleave(8, dim=1) / 8
 
@@ -61,13 +61,13 @@ def clap_time_map() -> Tensor:
     return functional.adaptive_avg_pool2d(columns, (1, SEGMENTS))[0, :, 0].T.float().contiguous()
 
 
-def clap_map() -> Tensor:
+def clap_pooling() -> Tensor:
     """Return the matrix from an audio map of two frequency bins to segments: (SEGMENTS, 64)."""
     return torch.cat([clap_time_map()] * 2, dim=1) / 2
 
 
 # By number of rows of a feature; SEGMENTS rows need no pooling.
-TIME_MAPS = {80: frame_map, 64: clap_map}
+TIME_MAPS = {80: frame_pooling, 64: clap_pooling}
 
 
 def pool_to_segments(x: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def pool_to_segments(x: Tensor) -> Tensor:
     return TIME_MAPS[rows]().to(x) @ x
 
 
-class Attention(nn.Module):
+class SegmentAttention(nn.Module):
     """Multi-head attention over few segments, with the parameters of `nn.MultiheadAttention`.
 
     Shape:
@@ -138,8 +138,8 @@ class HybridLayer(nn.Module):
     def __init__(self, width: int, nhead: int, hidden: int, norm_where: str) -> None:
         super().__init__()
         self.is_pre_norm = norm_where == "pre_norm"
-        self.self_attn = Attention(width, nhead)
-        self.cm_attn = Attention(width, nhead)
+        self.self_attn = SegmentAttention(width, nhead)
+        self.cm_attn = SegmentAttention(width, nhead)
         self.linear1 = nn.Linear(width, hidden)
         self.linear2 = nn.Linear(hidden, width)
         self.norm1 = nn.LayerNorm(width)

@@ -10,7 +10,7 @@ from avlib.errors import DataError
 from avlib.io.arrays import write_arrays
 from avlib.valor.recipes import PARSER_RECIPES
 from avlib.valor.sources import ParserSources, complete_videos, load_videos
-from avlib.valor.task import predict
+from avlib.valor.task import predict_videos
 from avlib.valor.weights import load_parser, network_sizes
 
 
@@ -38,6 +38,6 @@ def parse_events(
     data = load_videos(sources, videos)
     sizes = network_sizes(recipe, data.widths, num_classes=data.num_classes)
     model = load_parser(weights, recipe.network, **sizes).to(resolve_device(device))
-    whole, segments, _ = predict(model, data, recipe.batch_size, lambda: None)
+    whole, segments, _ = predict_videos(model, data, recipe.batch_size, lambda: None)
     arrays = {"video_probs": whole, "segment_probs": segments}
     write_arrays({"video_ids": np.array(data.video_ids), **arrays}, target)

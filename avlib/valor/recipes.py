@@ -13,8 +13,8 @@ from pydantic import Field
 
 from avlib.sections import Section, Training
 
-MODALITIES = ("audio", "visual", "motion")  # of the features: visual is 2-D, motion is 3-D
-Variant = Literal["han", "valor", "valor+", "valor++"]
+FEATURE_MODALITIES = ("audio", "visual", "motion")  # of the features: visual is 2-D, motion is 3-D
+ParserVariant = Literal["han", "valor", "valor+", "valor++"]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -85,7 +85,7 @@ class ParserRecipe:
     @property
     def kinds(self) -> dict[str, str]:
         """Kind of the features of each modality."""
-        return {modality: getattr(self, modality) for modality in MODALITIES}
+        return {modality: getattr(self, modality) for modality in FEATURE_MODALITIES}
 
 
 VALOR = ParserRecipe(

@@ -27,7 +27,7 @@ from avlib.media.resample import resample_mono
 
 MOST_THINGS = 3  # in a scene
 SHOWN_SHARE = 0.75  # probability of a thing of a scene in one of its seconds
-CLIP_FRAMES = 4  # half a second, at half the cost; the network averages over time
+FRAMES_PER_CLIP = 4  # half a second, at half the cost; the network averages over time
 SCENE_SECONDS = 2  # of audio
 JPEG_QUALITY = (30, 90)
 
@@ -132,7 +132,7 @@ _DRAWERS: dict[str, Drawer] = {
     "vggish": lambda classes, count, rng: _draw_audio(classes, count, rng, _patches),
     "res152": lambda classes, count, rng: _draw_images(classes, count, rng, res152_input),
     "r2plus1d_18": lambda classes, count, rng: _draw_images(
-        classes, count, rng, r2plus1d_input, frames=CLIP_FRAMES
+        classes, count, rng, r2plus1d_input, frames=FRAMES_PER_CLIP
     ),
     "clip": lambda classes, count, rng: _draw_images(classes, count, rng, clip_input),
     "clap": lambda classes, count, rng: _draw_audio(classes, count, rng, _log_mels),

@@ -19,7 +19,7 @@ from avlib.valor.captions import CLAP_CAPTIONS, clap_tokens, clip_tokens
 from avlib.valor.pseudo_labels import CLAP_THRESHOLDS, CLIP_THRESHOLDS
 
 ONE_EACH = (1, 1, 1, 1)
-WIDTH = 8
+SMALL_WIDTH = 8
 SMALL_CLIP = ClipSizes(
     vision=TowerSizes(width=64, depth=2, feedforward=256),
     text=TowerSizes(width=64, depth=1, feedforward=64),
@@ -92,9 +92,12 @@ def build_classifier(
 
 
 _POOLED: dict[str, tuple[Callable[[], nn.Module], int]] = {  # and the width of the features
-    "vggish": (lambda: VGGish(width=WIDTH // 2, hidden=64), EMBEDDING),
-    "res152": (lambda: ResNet(blocks=ONE_EACH, width=WIDTH), 32 * WIDTH),
-    "r2plus1d_18": (lambda: R2Plus1d(blocks=ONE_EACH, width=WIDTH, middle=WIDTH), 8 * WIDTH),
+    "vggish": (lambda: VGGish(width=SMALL_WIDTH // 2, hidden=64), EMBEDDING),
+    "res152": (lambda: ResNet(blocks=ONE_EACH, width=SMALL_WIDTH), 32 * SMALL_WIDTH),
+    "r2plus1d_18": (
+        lambda: R2Plus1d(blocks=ONE_EACH, width=SMALL_WIDTH, middle=SMALL_WIDTH),
+        8 * SMALL_WIDTH,
+    ),
 }
 
 

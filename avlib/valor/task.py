@@ -29,7 +29,7 @@ from avlib.valor.videos import ParserVideos
 
 # From probabilities of videos (N, K) and of segments (N, T, 2, K) to the score that selects the
 # best epoch (published: Type@AV of segments of `val`) and what is logged.
-Criterion = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[float, dict[str, Any]]]
+ParserCriterion = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[float, dict[str, Any]]]
 
 EPOCH_FILE = "checkpoint_epoch_{}.pt"
 LATER = 1e-10  # per epoch; far below any difference between two scores in percent
@@ -61,7 +61,7 @@ class ParserTask:
         orders: EpochOrders,
         training: ParserVideos,
         validation: ParserVideos,
-        criterion: Criterion,
+        criterion: ParserCriterion,
         epochs_folder: Path | None = None,
     ) -> None:
         self.model, self.recipe, self.orders = model, recipe, orders
@@ -106,13 +106,13 @@ class ParserTask:
                 self.epochs_folder / EPOCH_FILE.format(epoch + 1), self.model.state_dict()
             )
         size = self.recipe.batch_size
-        global_prob, frame_prob, losses = predict(self.model, self.validation, size, check)
+        global_prob, frame_prob, losses = predict_videos(self.model, self.validation, size, check)
         score, values = self.criterion(global_prob, frame_prob)
         return score + (LATER * epoch if self.recipe.keeps_later else 0.0), values | losses
 
 
 @torch.inference_mode()
-def predict(
+def predict_videos(
     model: EventParser, videos: ParserVideos, batch_size: int, check: Callable[[], None]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, float]]:
     """Return probabilities of videos (N, K) and segments (N, T, 2, K), and mean losses.

@@ -29,7 +29,7 @@ from avlib.valor.sources import (
     load_validation_labels,
     load_videos,
 )
-from avlib.valor.task import Criterion, ParserTask, remove_later_epochs, write_checkpoint
+from avlib.valor.task import ParserCriterion, ParserTask, remove_later_epochs, write_checkpoint
 from avlib.valor.videos import ParserVideos
 from avlib.valor.weights import network_sizes, new_parser
 
@@ -105,7 +105,7 @@ def fit_parser(
     validation: ParserVideos,
     *,
     recipe: ParserRecipe,
-    criterion: Criterion,
+    criterion: ParserCriterion,
     criterion_key: bytes,
     device: torch.device,
     outputs: ParserOutputs,
@@ -157,7 +157,7 @@ def fit_parser(
     remove_states(outputs.state_directory)
 
 
-def _criterion(truth: Events, threshold: float) -> Criterion:
+def _criterion(truth: Events, threshold: float) -> ParserCriterion:
     def score(
         whole: NDArray[np.float32], segments: NDArray[np.float32]
     ) -> tuple[float, dict[str, Any]]:

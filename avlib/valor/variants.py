@@ -20,7 +20,7 @@ PUBLISHED = (
     "with print."
 )
 
-ScoreTable = Mapping[str, float | None]  # by name, in the order of TABLE
+VariantScores = Mapping[str, float | None]  # by name, in the order of TABLE
 
 
 def summarise_variants(metrics: Mapping[str, Path], target: Path) -> None:
@@ -40,7 +40,7 @@ def summarise_variants(metrics: Mapping[str, Path], target: Path) -> None:
     """
     found = {variant: _read(path) for variant, path in metrics.items()}
     study = {name: _common(name, found, metrics) for name in ("study", "config_hash")}
-    scores: dict[str, ScoreTable] = {
+    scores: dict[str, VariantScores] = {
         variant: {name: content["metrics"][SPLIT][name] for name in TABLE}
         for variant, content in found.items()
     }
@@ -94,12 +94,12 @@ def _common(name: str, found: Mapping[str, Any], metrics: Mapping[str, Path]) ->
     return value
 
 
-def _published(variant: str) -> ScoreTable | None:
+def _published(variant: str) -> VariantScores | None:
     scores = PARSER_RECIPES[variant].published_scores
     return None if scores is None else dict(zip(TABLE, scores, strict=True))
 
 
-def _gain(scores: ScoreTable, baseline: ScoreTable | None) -> ScoreTable | None:
+def _gain(scores: VariantScores, baseline: VariantScores | None) -> VariantScores | None:
     """Return the differences of both Type scores from the baseline; None without a score."""
     if baseline is None:
         return None

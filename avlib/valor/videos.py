@@ -10,7 +10,7 @@ from avlib.errors import DataError
 from avlib.valor.feature_folders import FeatureFolder
 from avlib.valor.network import SEGMENTS, pool_to_segments
 from avlib.valor.objective import ParserBatch
-from avlib.valor.recipes import MODALITIES
+from avlib.valor.recipes import FEATURE_MODALITIES
 
 
 class ParserVideos:
@@ -34,7 +34,7 @@ class ParserVideos:
         labels: NDArray[np.uint8],
         segment_labels: Mapping[str, NDArray[np.uint8]] | None = None,
     ) -> None:
-        self.features = {name: features[name] for name in MODALITIES}
+        self.features = {name: features[name] for name in FEATURE_MODALITIES}
         self.video_ids = self.features["audio"].video_ids
         self.labels, self.segment_labels = labels, segment_labels
         for name, folder in self.features.items():

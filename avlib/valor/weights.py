@@ -11,7 +11,7 @@ from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash, fit_state_dict, load_state_dict
 from avlib.valor.feature_folders import FEATURE_KINDS
 from avlib.valor.network import BaselineParser, EventParser
-from avlib.valor.recipes import MODALITIES, PARSER_RECIPES, ParserRecipe
+from avlib.valor.recipes import FEATURE_MODALITIES, PARSER_RECIPES, ParserRecipe
 
 PARSERS = {"valor": EventParser, "han": BaselineParser}
 WIDTHS_OF_WEIGHTS = {"audio": "fc_a.weight", "visual": "fc_v.weight", "motion": "fc_st.weight"}
@@ -91,6 +91,6 @@ def feature_widths(checkpoint: Path, variant: str) -> dict[str, int]:
     """
     recipe, state = PARSER_RECIPES[variant], load_state_dict(checkpoint)
     widths = {m: state[name].shape[-1] for m, name in WIDTHS_OF_WEIGHTS.items() if name in state}
-    sizes = network_sizes(recipe, widths if len(widths) == len(MODALITIES) else None)
+    sizes = network_sizes(recipe, widths if len(widths) == len(FEATURE_MODALITIES) else None)
     load_parser(checkpoint, recipe.network, **sizes)
     return widths

@@ -24,7 +24,7 @@ from avlib.io.tables import read_table, write_table
 from avlib.media.probe import VideoInfo, manifest_rows
 from avlib.media.scan import ScannedVideo
 from avlib.media.tables import MANIFEST
-from avlib.valor.feature_folders import FEATURE_KINDS, open_features
+from avlib.valor.feature_folders import FEATURE_KINDS, open_feature_folder
 
 SETTINGS = {"seed": 0, "device": "cpu"}
 ONE = (1, 1, 1, 1)
@@ -81,7 +81,7 @@ def test_a_video_has_a_file_in_the_published_layout_and_a_broken_one_a_reason(
     index = read_table(files.index, FEATURE_TABLE).set_index("video_id")
     assert index["status"].to_dict() == {"-whole": "ok", "broken": "unreadable"}
     assert "broken.mp4" in index["message"]["broken"]
-    found = open_features(kind, files.folder, ["broken", "-whole"], [files.index])
+    found = open_feature_folder(kind, files.folder, ["broken", "-whole"], [files.index])
     assert found.video_ids == ["-whole"]
     assert found[0].shape == (FEATURE_KINDS[kind].rows, index["channels"]["-whole"])
     assert np.isfinite(found[0]).all()
@@ -145,6 +145,6 @@ def test_weights_that_fit_are_noted(tmp_path, videos):
 def test_folders_from_outside_have_to_hold_all_videos(tmp_path, videos):
     files = shard(tmp_path, {"-whole": videos["-whole"]}, "vggish")
     extract_vggish(files)
-    assert len(open_features("vggish", files.folder, ["-whole"], [])) == 1
+    assert len(open_feature_folder("vggish", files.folder, ["-whole"], [])) == 1
     with pytest.raises(DataError, match="1 of 2 videos have no vggish feature"):
-        open_features("vggish", files.folder, ["-whole", "other"], [])
+        open_feature_folder("vggish", files.folder, ["-whole", "other"], [])

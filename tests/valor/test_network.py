@@ -6,10 +6,10 @@ from torch import nn
 from torch.nn import functional
 
 from avlib.valor.network import (
-    Attention,
     BaselineParser,
     EventParser,
     HybridLayer,
+    SegmentAttention,
     clap_time_map,
     pool_to_segments,
 )
@@ -43,7 +43,7 @@ def parser(kind=EventParser, **changes):
 
 
 def test_attention_is_that_of_torch():
-    attention, theirs = Attention(16, 4).eval(), nn.MultiheadAttention(16, 4)
+    attention, theirs = SegmentAttention(16, 4).eval(), nn.MultiheadAttention(16, 4)
     theirs.load_state_dict(attention.state_dict())
     x, other = drawn(10, 3, 16), drawn(10, 3, 16, seed=1)
     for source in (x, other):
@@ -53,7 +53,7 @@ def test_attention_is_that_of_torch():
 
 
 def test_attention_drops_a_tenth_of_its_weights_in_training():
-    attention = Attention(8, 2).train()
+    attention = SegmentAttention(8, 2).train()
     x = drawn(40, 8)
     torch.manual_seed(0)
     a, b = attention(x, x, 10), attention(x, x, 10)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from resumed_training import contents, interrupt
-from tiny_event_parsing import CLASSES, hits, make_videos, run_parsing, tiny
+from tiny_parser import CLASSES, hits, make_videos, run_training, tiny
 
 from avlib.errors import ConfigError, DataError
 from avlib.valor.objective import EpochOrders
-from avlib.valor.task import ParserTask, predict
+from avlib.valor.task import ParserTask, predict_videos
 from avlib.valor.videos import ParserVideos
 from avlib.valor.weights import load_parser, network_sizes, new_parser
 
@@ -23,7 +23,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, videos):
-    return run_parsing(tmp_path_factory.mktemp("undisturbed"), videos)
+    return run_training(tmp_path_factory.mktemp("undisturbed"), videos)
 
 
 def log_entries(outputs):
@@ -31,7 +31,7 @@ def log_entries(outputs):
 
 
 def test_a_second_training_gives_the_same_bytes(undisturbed, videos, tmp_path):
-    assert contents(run_parsing(tmp_path, videos)) == contents(undisturbed)
+    assert contents(run_training(tmp_path, videos)) == contents(undisturbed)
     assert not (tmp_path / "state").exists()
 
 
@@ -50,19 +50,19 @@ def test_stopped_anywhere_and_resumed_it_ends_in_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(ParserTask, "train_step", step_and_stop)
         with pytest.raises(SystemExit) as exit_:
-            run_parsing(tmp_path, videos)
+            run_training(tmp_path, videos)
     assert exit_.value.code == 143
     assert not (tmp_path / "model").exists()
-    assert contents(run_parsing(tmp_path, videos)) == contents(undisturbed)
+    assert contents(run_training(tmp_path, videos)) == contents(undisturbed)
 
 
 @pytest.mark.slow
 def test_after_killed_processes_it_ends_in_the_same_bytes(undisturbed, tmp_path):
-    script = Path(__file__).parents[1] / "tiny_event_parsing.py"
+    script = Path(__file__).parents[1] / "tiny_parser.py"
     for states in (1, 2):
         assert interrupt(script, tmp_path, states, signal.SIGKILL) == -signal.SIGKILL
         assert not (tmp_path / "model").exists()
-    assert contents(run_parsing(tmp_path)) == contents(undisturbed)
+    assert contents(run_training(tmp_path)) == contents(undisturbed)
 
 
 def test_a_state_of_another_recipe_or_of_other_labels_is_not_resumed(videos, tmp_path):
@@ -70,20 +70,20 @@ def test_a_state_of_another_recipe_or_of_other_labels_is_not_resumed(videos, tmp
         signal.raise_signal(signal.SIGTERM)
         return hits(global_prob, frame_prob)
 
-    expected = contents(run_parsing(tmp_path / "a", videos))
+    expected = contents(run_training(tmp_path / "a", videos))
     other = tiny(lr_min=1e-5)
     with pytest.raises(SystemExit):
-        run_parsing(tmp_path / "b", videos, recipe=other, criterion=stop)
-    assert contents(run_parsing(tmp_path / "b", videos)) == expected
+        run_training(tmp_path / "b", videos, recipe=other, criterion=stop)
+    assert contents(run_training(tmp_path / "b", videos)) == expected
     training = ParserVideos(videos[0].features, 1 - videos[0].labels, videos[0].segment_labels)
     with pytest.raises(SystemExit):
-        run_parsing(tmp_path / "c", [training, videos[1]], criterion=stop)
-    assert contents(run_parsing(tmp_path / "c", videos)) == expected
+        run_training(tmp_path / "c", [training, videos[1]], criterion=stop)
+    assert contents(run_training(tmp_path / "c", videos)) == expected
 
 
 @pytest.mark.parametrize("name", ["han", "valor", "valor+", "valor++"])
 def test_every_variant_learns_which_class_a_video_has(tmp_path, name):
-    outputs = run_parsing(tmp_path, recipe=tiny(name, epochs=10, lr_min=1e-3))
+    outputs = run_training(tmp_path, recipe=tiny(name, epochs=10, lr_min=1e-3))
     found = json.loads(outputs["metrics"].read_text())
     assert found["metrics"]["val"]["Seg-type"] == 100
     assert found["counts"] == {"videos": {"train": 12, "val": 6}}
@@ -105,7 +105,7 @@ def test_every_epoch_has_a_line_with_rate_losses_and_scores(undisturbed):
 def test_the_first_of_equally_good_epochs_is_best_but_for_the_baseline(tmp_path, name, best):
     scores = iter([1.0, 2.0, 2.0, 1.5])
     recipe = tiny(name)
-    outputs = run_parsing(
+    outputs = run_training(
         tmp_path, recipe=recipe, criterion=lambda *_: (next(scores), {}), keeps_all=True
     )
     assert json.loads(outputs["metrics"].read_text())["best_epoch"] == best
@@ -118,7 +118,7 @@ def test_the_first_of_equally_good_epochs_is_best_but_for_the_baseline(tmp_path,
 
 
 def test_a_score_of_zero_still_leaves_a_best_checkpoint(videos, tmp_path):
-    outputs = run_parsing(tmp_path, videos, criterion=lambda *_: (0.0, {"Seg-type": 0.0}))
+    outputs = run_training(tmp_path, videos, criterion=lambda *_: (0.0, {"Seg-type": 0.0}))
     assert json.loads(outputs["metrics"].read_text())["best_epoch"] == 1
 
 
@@ -151,8 +151,8 @@ def new_model(recipe, training):
 
 def test_answers_do_not_depend_on_the_batch(videos):
     model = new_model(tiny(), videos[0])
-    together = predict(model, videos[1], 5, lambda: None)
-    singly = predict(model, videos[1], 1, lambda: None)
+    together = predict_videos(model, videos[1], 5, lambda: None)
+    singly = predict_videos(model, videos[1], 1, lambda: None)
     for a, b in zip(together[:2], singly[:2], strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert together[2] == pytest.approx(singly[2], rel=1e-5)
@@ -161,17 +161,17 @@ def test_answers_do_not_depend_on_the_batch(videos):
 def test_videos_without_labels_of_teachers_can_be_validated_but_not_learned(tmp_path):
     training = make_videos(tmp_path, tiny(), "train")
     bare = make_videos(tmp_path, tiny(), "val", 6, has_segment_labels=False)
-    outputs = run_parsing(tmp_path / "a", [training, bare])
+    outputs = run_training(tmp_path / "a", [training, bare])
     assert "loss" not in log_entries(outputs)[0]["val"]
     with pytest.raises(ConfigError, match="trained on pseudo labels"):
-        run_parsing(tmp_path / "b", [bare, bare])
-    run_parsing(tmp_path / "c", [bare, bare], recipe=tiny("han"))
+        run_training(tmp_path / "b", [bare, bare])
+    run_training(tmp_path / "c", [bare, bare], recipe=tiny("han"))
 
 
 def test_splits_that_do_not_go_together_are_refused(videos, tmp_path):
     none = make_videos(tmp_path, tiny(), "none", 0)
     with pytest.raises(DataError, match="split val has no videos"):
-        run_parsing(tmp_path, [videos[0], none])
+        run_training(tmp_path, [videos[0], none])
     fewer = ParserVideos(videos[1].features, videos[1].labels[:, :2])
     with pytest.raises(DataError, match="num_classes: 4 in split train, 2 in split val"):
-        run_parsing(tmp_path, [videos[0], fewer])
+        run_training(tmp_path, [videos[0], fewer])

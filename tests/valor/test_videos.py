@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from tiny_event_parsing import make_videos, tiny
+from tiny_parser import make_videos, tiny
 
 from avlib.errors import DataError
 from avlib.valor.feature_folders import FeatureFolder

@@ -10,7 +10,7 @@ import torch
 
 from avlib.seeds import generator
 from avlib.valor.feature_folders import FEATURE_KINDS, FeatureFolder
-from avlib.valor.recipes import MODALITIES, PARSER_RECIPES
+from avlib.valor.recipes import FEATURE_MODALITIES, PARSER_RECIPES
 from avlib.valor.training import ParserOutputs, fit_parser
 from avlib.valor.videos import ParserVideos
 
@@ -27,7 +27,7 @@ def tiny(name="valor", **changes):
 
 def write_features(folder, recipe, video_ids, labels):
     """Write features in which each class of a video shows in its own column, with noise."""
-    for modality in MODALITIES:
+    for modality in FEATURE_MODALITIES:
         kind = FEATURE_KINDS[getattr(recipe, modality)]
         (folder / kind.folder).mkdir(parents=True, exist_ok=True)
         for video_id, classes in zip(video_ids, labels, strict=True):
@@ -47,7 +47,7 @@ def make_videos(folder, recipe, split="train", n_videos=12, has_segment_labels=T
     write_features(folder, recipe, video_ids, labels)
     features = {
         m: FeatureFolder(folder / FEATURE_KINDS[k].folder, k, video_ids)
-        for m, k in ((m, getattr(recipe, m)) for m in MODALITIES)
+        for m, k in ((m, getattr(recipe, m)) for m in FEATURE_MODALITIES)
     }
     segments = np.repeat(labels[:, None], 10, axis=1)
     of_teachers = {"audio": segments, "visual": segments} if has_segment_labels else None
@@ -61,7 +61,7 @@ def hits(global_prob, frame_prob):
     return 100 * share, {"Seg-type": 100 * share, "segments": frame_prob.shape[1]}
 
 
-def run_parsing(folder, videos=None, recipe=None, criterion=hits, keeps_all=False):
+def run_training(folder, videos=None, recipe=None, criterion=hits, keeps_all=False):
     """Train in `folder`; return the output files."""
     torch.set_num_threads(1)
     recipe = recipe or tiny()
@@ -95,4 +95,4 @@ def slow_hits(global_prob, frame_prob):
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     given = [make_videos(target / "data", tiny(), n, c) for n, c in (("train", 12), ("val", 6))]
-    run_parsing(target, given, criterion=slow_hits)
+    run_training(target, given, criterion=slow_hits)
