@@ -169,7 +169,7 @@ class Packing(Arguments):
 
 @operation(SYSTEM, "packing")
 def packing(arguments: Packing, inputs: Inputs) -> Results:
-    """Return the frames of both pathways, told by their numbers."""
+    """Return the frames of both pathways, as their numbers."""
     x = torch.arange(arguments.frames, dtype=torch.float32)[None, None, :, None]
     slow, fast = pack_pathways(x, arguments.alpha)
     indices = slow_frame_indices(arguments.frames, arguments.alpha)
@@ -185,7 +185,7 @@ def state_dict(arguments: Size, inputs: Inputs) -> Results:
 
 
 class ScriptedDraws:
-    """Integers that stand for random draws, in order; it notes the ranges they are drawn from."""
+    """Integers that stand for random draws, in order; it keeps the ranges they are drawn from."""
 
     def __init__(self, draws: Sequence[int]) -> None:
         self.remaining = list(draws)
@@ -196,7 +196,7 @@ class ScriptedDraws:
         return self.remaining.pop(0)
 
     def results(self) -> dict[str, Any]:
-        """Return the ranges, and draws that nobody needed."""
+        """Return the ranges, and draws that were not needed."""
         return {"draw_ranges": self.ranges, "draws_left": self.remaining}
 
 
