@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from avlib.errors import CheckpointError
+from avlib.io.file_kinds import is_safetensors, wrong_kind
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Foreign:
 
 
 def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Tensor]:
-    """Return the tensors of a `.safetensors` file or a torch file, without `module.` prefixes.
+    """Return the tensors of a safetensors or torch file, without the prefixes of wrappers.
 
     Args:
         path: the file.
@@ -62,7 +63,7 @@ def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Te
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
     state = {
-        str(name).removeprefix("module."): value
+        str(name).removeprefix("module.").removeprefix("_orig_mod."): value
         for name, value in content.items()
         if isinstance(value, Tensor)
     }
@@ -85,14 +86,16 @@ def load_checkpoint(path: Path, *, allows_foreign: bool = False) -> object:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint")
-    if path.suffix == ".safetensors":
+    if is_safetensors(path):
         return _load_safetensors(path)
+    if kind := wrong_kind(path):
+        raise CheckpointError(f"{path}: not a readable checkpoint, but {kind}")
     return _load_torch(path, foreign_names(path) if allows_foreign else [])
 
 
 def load_metadata(path: Path) -> dict[str, str]:
     """Return the text fields of a safetensors file; none for other files."""
-    if path.suffix != ".safetensors":
+    if not path.is_file() or not is_safetensors(path):
         return {}
     try:
         with safe_open(path, "pt") as file:
@@ -182,8 +185,9 @@ def _load_torch(path: Path, foreign: list[str]) -> object:
         raise CheckpointError(
             f"{path}: refused, nothing of it was run: it holds more than weights: {_some(names)}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error
+    except Exception as error:  # a damaged or wrong file can fail in any operation
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]})") from error
 
 
 def foreign_names(path: Path) -> list[str]:
@@ -197,7 +201,7 @@ def foreign_names(path: Path) -> list[str]:
                 return sorted(get_unsafe_globals_in_checkpoint(path))
         with path.open("rb") as file:
             return sorted(set(_global_names(file)))
-    except (pickle.UnpicklingError, RuntimeError, ValueError):
+    except Exception:  # a damaged or wrong file can fail in any operation
         return []
 
 

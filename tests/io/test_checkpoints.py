@@ -158,3 +158,42 @@ def test_a_skipped_head_keeps_its_values(tmp_path):
     fit_state_dict(model, state, tmp_path / "a.pyth", skip="head.")
     assert model["body"].weight.item() == 1
     assert torch.equal(model["head"].weight, before)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"video_id,start_s\na,1\n", "a text file"),
+        (b'{"a": 1}', "JSON text"),
+        (b'{"metadata": {}, "weight_map": {}}', "the index of weights in several files"),
+        (b"<!DOCTYPE html><html>404</html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer"),
+        (b"\x1f\x8b\x08\x00rest", "a gzip archive"),
+        (b"", "an empty file"),
+        (bytes(4000), "filled with zeros"),
+        (b"\x00\x00\x00\x20ftypisom", "a video"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pt", ".pyth", ".safetensors"])
+def test_a_wrong_file_is_named_for_what_it_is(tmp_path, content, kind, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"not a readable checkpoint, but {kind}"):
+        load_state_dict(tmp_path / f"a{suffix}")
+
+
+def test_random_files_never_end_in_another_error(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(300):
+        size = int(rng.integers(1, 400))
+        content = rng.bytes(size)
+        start = [b"", b"\x80\x02", b"PK\x03\x04", b"\x80\x04\x95"][number % 4]
+        (tmp_path / "a.pt").write_bytes(start + content)
+        with pytest.raises(CheckpointError):
+            load_state_dict(tmp_path / "a.pt")
+
+
+def test_files_are_known_by_content_not_by_name(tmp_path):
+    save_file({"a": torch.ones(2)}, tmp_path / "a.pt")
+    torch.save({"_orig_mod.a": torch.ones(2)}, tmp_path / "b.safetensors")
+    for name in ("a.pt", "b.safetensors"):
+        assert list(load_state_dict(tmp_path / name)) == ["a"]
