@@ -168,9 +168,7 @@ class TimTraining(Training):
     processes: Positive = Field(
         1, description="Processes that share the parts; each has a GPU where there are GPUs"
     )
-    tensorboard: bool = Field(
-        False, description="Also log for TensorBoard (pip extra); a change trains again"
-    )
+    tensorboard: bool = Field(False, description="Also log for TensorBoard; a change trains again")
     checkpoint: UserPath | None = Field(
         None,
         description="TIM weights (.pth.tar or .safetensors) that the audio-visual model starts "

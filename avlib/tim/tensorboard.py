@@ -25,8 +25,8 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise ConfigError(
-                "tim.tensorboard: true, but the package is missing; pip install tensorboard, or "
-                "set it to false"
+                "tim.tensorboard: true, but the package is missing; run make env, or set it to "
+                "false"
             ) from error
         self._folder, self._open = folder, SummaryWriter
         self._writer: SummaryWriter | None = None
