@@ -73,6 +73,11 @@ class StudyFiles:
         seed = self.config.seed
         return [t for s in studies for t in s.targets(Place(self.results / s.name, seed))]
 
+    def finished(self) -> list[str]:
+        """Return the final results that exist, of all studies: what a report can show."""
+        begun = [s for s in self.config.studies.values() if (self.results / s.name).is_dir()]
+        return [target for target in self.targets(*begun) if Path(target).exists()]
+
     def summary(self, wildcards: Wildcards) -> dict[str, str]:
         """Return what the summaries say of the study's configuration."""
         digest = config_hash(self.config, wildcards.study)
