@@ -29,6 +29,8 @@ class SoundtrackRecognition(EventRecognition):
     soundtracks, by the mean of the logits of their clips, and of single `clips`.
     """
 
+    title = "soundtrack network"
+
     training: SoundtrackEvents
 
     def __init__(

@@ -76,6 +76,7 @@ class TimTask:
         precision: torch.dtype = torch.float32,
         eval_precision: torch.dtype = torch.float32,
     ) -> None:
+        self.title = f"TIM ({recipe.model_modality.replace('_', '-')})"
         self.model, self.recipe, self.select_by, self.seed = model, recipe, select_by, seed
         self.training, self.validation = training, validation
         self.parts, self.team = parts, team

@@ -41,6 +41,8 @@ class EventRecognition(ABC):
         seed: of all draws.
     """
 
+    title: str
+
     def __init__(
         self,
         model: nn.Module,

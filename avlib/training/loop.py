@@ -27,6 +27,7 @@ Batch = TypeVar("Batch")
 class Task(Protocol[Batch]):
     """What is trained, as the loop sees it."""
 
+    title: str  # names the network in bars and logs
     device: torch.device
     epochs: int
     steps: int  # an epoch
@@ -117,9 +118,8 @@ def _train_epoch(task: Task[Any], state: Progress, seed: int, check: Callable[[]
     """Take the steps of an epoch that are still missing."""
     epoch = state.epoch
     batches = prefetched(task.batches(epoch, state.step))
-    for batch in progress(
-        batches, f"epoch {epoch + 1}", "steps", total=task.steps, done=state.step
-    ):
+    title = f"{task.title}, epoch {epoch + 1} of {task.epochs}"
+    for batch in progress(batches, title, "steps", total=task.steps, done=state.step):
         rate = task.learning_rate(epoch + state.step / task.steps)
         for group in task.optimizer.param_groups:
             group["lr"] = rate

@@ -91,6 +91,8 @@ class SoundEvents(LabelledEvents):
 class SoundRecognition(EventRecognition):
     """What `avlib.training.loop.fit` trains: the network, on the events of two splits."""
 
+    title = "Auditory SlowFast"
+
     def __init__(
         self,
         model: nn.Module,

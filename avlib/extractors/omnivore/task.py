@@ -93,6 +93,7 @@ class VisualRecognition(EventRecognition):
     """What `avlib.training.loop.fit` trains: the network, on the events of two splits."""
 
     model: Omnivore
+    title = "Omnivore"
 
     def __init__(
         self,
