@@ -8,6 +8,7 @@ from typing import Any
 from avlib.evaluation.headline import headline
 
 METRICS_FILES = ("*/test_metrics.json", "*/summary.json", "*/features/*/summary.json")
+NAMES_SHOWN = 3  # of the videos that are left out, by status
 NEXT = "figures and all results in one file: .venv/bin/snakemake --report report.html"
 
 
@@ -20,7 +21,8 @@ def closing_lines(targets: Iterable[Path]) -> list[str]:
     """
     lines = []
     for path, content in _summaries(targets).items():
-        lines += [f"{content['study']}: {path}", *(f"  {line}" for line in _lines(content))]
+        found = [*_lines(content), *_files(path)]
+        lines += [f"{content['study']}: {path}", *(f"  {line}" for line in found)]
     return [*lines, NEXT] if lines else []
 
 
@@ -36,7 +38,7 @@ def front_page(results: Path) -> dict[str, list[str]]:
     page: dict[str, list[str]] = {}
     for path, content in _summaries(files).items():
         title = " ".join(str(content[key]) for key in ("study", "variant") if key in content)
-        for line in [*_lines(content), *_origins(content), f"in {path}"]:
+        for line in [*_lines(content), *_files(path), *_origins(content), f"in {path}"]:
             page[f"{title} | {line}"] = []
     return page or {"No study has come to its metrics yet.": []}
 
@@ -57,12 +59,26 @@ def _lines(content: Mapping[str, Any]) -> list[str]:
     if "extraction" not in content:
         return headline(content)
     counts = content["counts"]
-    left_out = {name: n for name, n in counts["videos"].items() if name != "ok"}
-    lines = [f"features of {counts['feature_files']} of {sum(counts['videos'].values())} videos"]
-    if left_out:
-        reasons = ", ".join(f"{n} {status}" for status, n in left_out.items())
-        lines.append(f"left out: {reasons}; manifest.parquet says why")
-    return lines
+    return [f"features of {counts['feature_files']} of {sum(counts['videos'].values())} videos"]
+
+
+def _files(path: Path) -> list[str]:
+    """Return what became of the files of a result's study, from `media.manifest.count_files`."""
+    folder = next((p for p in path.parents if (p / "files.json").is_file()), None)
+    if folder is None:
+        return []
+    files = json.loads((folder / "files.json").read_text("utf-8"))
+    line = f"files: {files['found']} found, {files['used']} used"
+    left_out = [
+        f"{entry['count']} {status} ({', '.join(entry['names'][:NAMES_SHOWN])}"
+        f"{', ...' if entry['count'] > NAMES_SHOWN else ''})"
+        for status, entry in files["left_out"].items()
+    ]
+    line += f"; left out: {', '.join(left_out)}" if left_out else ", none left out"
+    if files["passed_over"]:
+        kinds = ", ".join(f"{n} {suffix}" for suffix, n in files["passed_over"].items())
+        line += f"; passed over: {kinds}"
+    return [f"{line}; {folder / 'manifest.parquet'}"]
 
 
 def _origins(content: Mapping[str, Any]) -> list[str]:

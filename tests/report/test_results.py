@@ -24,15 +24,27 @@ SUMMARY = {
 }
 
 
+FILES = {
+    "found": 12,
+    "used": 3,
+    "left_out": {
+        "no_audio": {"count": 4, "names": ["a", "b", "c", "d"]},
+        "unreadable": {"count": 1, "names": ["e"]},
+    },
+    "passed_over": {".txt": 3, ".wav": 1},
+}
+
+
 @pytest.fixture
 def results(tmp_path):
     for name, content in {
         "ave/test_metrics.json": METRICS,
         "custom/features/asf/summary.json": SUMMARY,
+        "custom/files.json": FILES,
         "ave/model/tim/audio/metrics.json": {"accuracy": 0.5},
     }.items():
         path = tmp_path / name
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
     return tmp_path
 
@@ -51,7 +63,14 @@ def test_a_run_ends_with_its_numbers_what_was_left_out_and_where_the_file_is(res
 def test_features_are_counted_by_the_summary_beside_their_index(results):
     lines = closing_lines([results / "custom/features/asf/index.parquet"])
     assert "  features of 3 of 5 videos" in lines
-    assert "  left out: 2 unreadable; manifest.parquet says why" in lines
+
+
+def test_a_run_says_what_became_of_every_file(results):
+    lines = closing_lines([results / "custom/features/asf/index.parquet"])
+    assert lines[2] == (
+        "  files: 12 found, 3 used; left out: 4 no_audio (a, b, c, ...), 1 unreadable (e); "
+        f"passed over: 3 .txt, 1 .wav; {results / 'custom/manifest.parquet'}"
+    )
 
 
 def test_a_run_without_metrics_says_nothing():
