@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.media.frame_packs import FrameSettings, pack_frames
+from avlib.media.frame_packs import FramePackSettings, pack_frames
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
@@ -11,7 +11,7 @@ with job_log(Path(smk.log[0])):
     pack_frames(
         videos=Path(smk.params.videos),
         manifest=Path(smk.input[0]),
-        settings=FrameSettings(**smk.params.frames),
+        settings=FramePackSettings(**smk.params.frames),
         previous=Path(smk.params.previous),
         pack_target=Path(smk.output[0]),
     )

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FrameSettings:
+class FramePackSettings:
     """How frames enter the packs.
 
     Attributes:
@@ -41,7 +41,7 @@ class FrameSettings:
 
 
 def pack_frames(
-    *, videos: Path, manifest: Path, settings: FrameSettings, previous: Path, pack_target: Path
+    *, videos: Path, manifest: Path, settings: FramePackSettings, previous: Path, pack_target: Path
 ) -> None:
     """Pack small frames of a shard's usable videos, each as one data set (N, H, W, 3).
 
@@ -75,7 +75,7 @@ def _pack_or_reuse(
     old: h5py.File | None,
     video: Any,
     paths: Mapping[tuple[str, str], Path],
-    settings: FrameSettings,
+    settings: FramePackSettings,
 ) -> None:
     """Add the frames of a video, a row of the manifest, to the pack if they can be read."""
     name, key = video.video_id, _key(video.content_hash, settings)
@@ -93,13 +93,13 @@ def _pack_or_reuse(
         pack[name].attrs["key"] = key
 
 
-def _key(content_hash: str, settings: FrameSettings) -> str:
+def _key(content_hash: str, settings: FramePackSettings) -> str:
     """Return a fingerprint of everything that a video's small frames depend on."""
     made_by = (code_fingerprint("avlib.media.frame_packs"), av.__version__, cv2.__version__)
     return hashlib.sha256(repr((astuple(settings), content_hash, made_by)).encode()).hexdigest()
 
 
-def _sample(path: Path, fps: float, settings: FrameSettings) -> Iterator[Frame]:
+def _sample(path: Path, fps: float, settings: FramePackSettings) -> Iterator[Frame]:
     """Yield the small frames of a video: number k is made of frame floor(k * fps / rate).
 
     Raises:

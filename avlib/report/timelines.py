@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from avlib.datasets.ave import BACKGROUND
 from avlib.errors import DataError
 from avlib.io.tables import read_table
 from avlib.media.frames import read_frames
@@ -24,7 +25,6 @@ from avlib.report.svg import SMALLEST_TYPE, svg_figure
 from avlib.tim.ave_metrics import DECISIVE
 from avlib.tim.tables import PREDICTIONS
 
-BACKGROUND = "background"
 LETTERS = ascii_uppercase + ascii_lowercase
 ROWS = {"audio_visual": "audio-visual", "audio": "audio", "visual": "visual"}
 COLUMNS = 2  # of videos
@@ -33,7 +33,7 @@ LIGHTNESSES = (0.40, 0.62, 0.78)  # of successive classes
 
 
 @dataclass(frozen=True)
-class Look:
+class ClassLook:
     """How a class is drawn.
 
     Attributes:
@@ -47,7 +47,7 @@ class Look:
     ink: str
 
 
-Looks = Mapping[str, Look]
+Looks = Mapping[str, ClassLook]
 
 
 def draw_timelines(
@@ -107,7 +107,7 @@ def _classes(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(pairs.sort_values("class_id", kind="stable")["label"]))
 
 
-def class_looks(labels: Sequence[str]) -> dict[str, Look]:
+def class_looks(labels: Sequence[str]) -> dict[str, ClassLook]:
     """Return how classes are drawn, each with a letter and a hue of its own; background is grey."""
     things = [label for label in labels if label != BACKGROUND]
     looks = {}
@@ -117,8 +117,8 @@ def class_looks(labels: Sequence[str]) -> dict[str, Look]:
         color = hls_to_rgb(hue, lightness, 0.65)
         luminance = float(np.dot(color, (0.299, 0.587, 0.114)))
         ink = "white" if luminance < 0.5 else "black"
-        looks[label] = Look(LETTERS[number % len(LETTERS)], color, ink)
-    return looks | {BACKGROUND: Look("", (0.9, 0.9, 0.9), "black")}
+        looks[label] = ClassLook(LETTERS[number % len(LETTERS)], color, ink)
+    return looks | {BACKGROUND: ClassLook("", (0.9, 0.9, 0.9), "black")}
 
 
 def _draw_event(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
@@ -147,7 +147,7 @@ def _draw_event(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
 
 
 def _draw_second(
-    axes: Axes, row: int, span: tuple[float, float], look: Look, *, is_wrong: bool
+    axes: Axes, row: int, span: tuple[float, float], look: ClassLook, *, is_wrong: bool
 ) -> None:
     """Draw a second with the letter of its class; a wrong one is hatched."""
     start_s, stop_s = span

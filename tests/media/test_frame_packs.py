@@ -7,13 +7,13 @@ import pytest
 from media_files import cut_off, make_video
 
 from avlib.io.packs import FrameStore
-from avlib.media.frame_packs import FrameSettings, pack_frames
+from avlib.media.frame_packs import FramePackSettings, pack_frames
 from avlib.media.frames import read_frames
 from avlib.media.probe import probe_shard
 from avlib.media.scan import scan
 from avlib.media.videos import folder_videos
 
-SETTINGS = FrameSettings(rate_fps=8, short_side=24)
+SETTINGS = FramePackSettings(rate_fps=8, short_side=24)
 
 
 def pack(folder, settings=SETTINGS):
@@ -51,7 +51,7 @@ def test_good_videos_are_packed_at_the_rate_and_size(folder):
 
 def test_a_packed_frame_is_the_one_of_its_time(folder):
     frames = [frame() for frame in read_frames(folder / "videos" / "-good.mp4", "decoded")]
-    with FrameStore([pack(folder, FrameSettings(8, 48))], rate_fps=8) as store:
+    with FrameStore([pack(folder, FramePackSettings(8, 48))], rate_fps=8) as store:
         packed = store.read("-good", range(16))
     expected = [frames[int(k * 25 / 8)] for k in range(16)]
     np.testing.assert_array_equal(packed, expected)
@@ -113,5 +113,5 @@ def test_only_changed_videos_are_decoded_again(folder, monkeypatch):
     pack(folder)
     assert decoded == ["-good"]
     decoded.clear()
-    pack(folder, FrameSettings(4, 24))
+    pack(folder, FramePackSettings(4, 24))
     assert decoded == ["-good", "slow"]
