@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,9 @@ def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     found = {}
     for path in beside:
         if path.name in {"test_metrics.json", "summary.json"} and path.is_file():
-            found[path] = json.loads(path.read_text("utf-8"))
+            # A run that has ended well must not fail for want of last words.
+            with suppress(ValueError):
+                found[path] = json.loads(path.read_text("utf-8"))
     return {path: content for path, content in found.items() if "study" in content}
 
 

@@ -211,7 +211,7 @@ def test_intervals_without_frame_numbers_are_left_out(tmp_path, video):
     intervals["start_frame"] = intervals["start_frame"].mask(intervals["start_frame"] > 10)
     write_table(intervals, files.intervals[0], INTERVALS)
     assert extract(files) == {}
-    assert "no picture" in read_table(files.index, FEATURES)["message"].item()
+    assert "no image" in read_table(files.index, FEATURES)["message"].item()
 
 
 def test_only_what_is_missing_is_done_again(tmp_path, video, monkeypatch):

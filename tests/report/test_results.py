@@ -73,6 +73,11 @@ def test_a_run_says_what_became_of_every_file(results):
     )
 
 
+def test_a_metrics_file_that_is_not_readable_fails_no_run(tmp_path):
+    (tmp_path / "test_metrics.json").write_text("")
+    assert closing_lines([tmp_path / "test_metrics.json"]) == []
+
+
 def test_a_run_without_metrics_says_nothing():
     assert closing_lines([Path("results/ave/manifest.parquet")]) == []
 

@@ -117,7 +117,7 @@ def test_broken_videos_in_the_official_layout_are_left_out_and_counted(finished,
     left_out = {v["video_id"]: v for v in counts["videos_left_out"]}
     assert left_out.keys() == {missing, cut, blind}
     assert left_out[blind]["left_out_by"] == "Omnivore"
-    assert "no picture" in left_out[blind]["message"]
+    assert "no image" in left_out[blind]["message"]
     assert counts["segments_evaluated"] == 30
     assert counts["segments_without_features"] == 30
 

@@ -166,7 +166,7 @@ def test_events_without_sound_are_left_out_and_counted(tmp_path):
 
 def test_without_validation_events_the_training_set_decides(tmp_path, caplog):
     run(tmp_path, events_table(n_val=0, n_test=0))
-    assert "train itself is validated" in caplog.text
+    assert "train is also the validation split" in caplog.text
     result = json.loads((tmp_path / "metrics.json").read_text())
     assert result["validated_on"] == "train"
     assert set(result["metrics"]) == {"train"}

@@ -15,7 +15,7 @@ from avlib.__main__ import main
 from avlib.errors import AvlibError, CheckpointError, ConfigError
 from avlib.extractors.clap.embeddings import clap_logits, open_clap, text_embeddings
 from avlib.extractors.clap.laion import LaionClap
-from avlib.extractors.clap.laion_worker import Answers
+from avlib.extractors.clap.laion_worker import Requests
 from avlib.verify import verify
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "valor"
@@ -166,7 +166,7 @@ def test_a_package_that_cannot_be_set_up_is_told_in_a_line(tmp_path, monkeypatch
     (tmp_path / "laion_clap.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     given = {"kind": "load", "checkpoint": "a.pt", "device": "cpu", "dtype": "float32"}
-    answer = Answers().answer(
+    answer = Requests().reply(
         {name: np.array(text) for name, text in given.items()}
         | {"threads": np.array(torch.get_num_threads())}
     )
