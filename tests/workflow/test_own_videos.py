@@ -150,7 +150,7 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, s
 @pytest.mark.parametrize(
     ("name", "n_features", "left_out"),
     [
-        ("real_clips", 25, {"bikes_000001": "no_audio"}),
+        ("real_clips", 27, {"bikes_000001": "no_audio"}),
         (
             "clips",
             3,
@@ -171,7 +171,10 @@ def test_real_recordings_have_features_or_a_reason(
     checkout.jobs(f"custom={{'videos': '{shared_data / name}'}}")
     manifest = pd.read_parquet(tmp_path / "results/custom/manifest.parquet")
     bad = manifest[manifest["status"] != "ok"]
-    assert dict(zip(bad["video_id"], bad["status"], strict=True)) == left_out
+    # Sound files are inputs like videos; nearly all spoken digits are shorter than an interval.
+    is_digit = bad["path"].str.endswith(".flac")
+    assert set(bad["status"][is_digit]) <= {"too_short"}
+    assert dict(zip(bad["video_id"][~is_digit], bad["status"][~is_digit], strict=True)) == left_out
     index = pd.read_parquet(tmp_path / INDEX)
     assert len(index) == n_features
     assert set(index["video_id"]) == set(manifest[manifest["status"] == "ok"]["video_id"])
