@@ -2,7 +2,6 @@
 
 PYTHON ?= python3
 CORES  ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
-# Relative, so that a space in the path of the checkout breaks nothing.
 BIN    := .venv/bin
 STAMP  := .venv/.synced
 TESTED := .venv/.test-synced
@@ -20,6 +19,9 @@ env: $(STAMP)
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "$(PYTHON) is no Python 3.11 to 3.13; name one: make env PYTHON=python3.11" >&2; exit 1; }
+	@case "$(CURDIR)" in *" "*) \
+	  echo "$(CURDIR): Snakemake runs no script below a path with a space; move the checkout" >&2; \
+	  exit 1;; esac
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	$(UV) pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock

@@ -48,6 +48,17 @@ def test_tools_of_tests_are_in_a_lock_of_their_own():
     assert test_tools <= locked_releases("requirements-test.lock").keys()
 
 
+def test_a_path_with_a_space_is_refused_with_the_remedy(tmp_path):
+    checkout = tmp_path / "a folder"
+    checkout.mkdir()
+    for name in ("Makefile", "pyproject.toml", *LOCKS, "requirements-uv.lock"):
+        (checkout / name).write_bytes((ROOT / name).read_bytes())
+    run = subprocess.run(["make", "env"], cwd=checkout, capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert "below a path with a space; move the checkout" in run.stderr
+    assert not (checkout / ".venv").exists()
+
+
 def test_another_python_is_refused_with_the_remedy(tmp_path):
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
