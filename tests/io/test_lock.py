@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from avlib.errors import LockedError
+from avlib.io import lock
 from avlib.io.lock import lock_folder
 
 HOLD = """
@@ -16,6 +17,16 @@ lock_folder(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
 """
+
+
+@pytest.fixture(autouse=True)
+def _released(monkeypatch):
+    """Release what a test has locked, which otherwise stays until the process ends."""
+    held = []
+    monkeypatch.setattr(lock, "_held", held)
+    yield
+    for file in held:
+        file.close()
 
 
 @pytest.fixture
