@@ -1,5 +1,6 @@
 """What a study is: a section of the configuration with its videos, weights, files, targets."""
 
+from abc import abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -88,6 +89,7 @@ class Study(Section):
         """Whether the workflow renders the videos itself."""
         return False
 
+    @abstractmethod
     def list_videos(self, at: Place) -> list[Video]:
         """Return the videos, each with its split, its file and what stands in for its audio.
 
@@ -95,7 +97,6 @@ class Study(Section):
             ConfigError: if the study names no videos, or what it names is missing.
             DataError: if an annotation file is wrong.
         """
-        raise NotImplementedError
 
     def media(self) -> MediaNeeds:
         """Return what the packs of the study hold.
@@ -105,13 +106,13 @@ class Study(Section):
         """
         raise ConfigError(f"{self.name} has no such results; it packs no waveforms or frames")
 
+    @abstractmethod
     def weights(self) -> dict[str, Weights]:
         """Return the networks that the study uses, with the origin of their weights."""
-        raise NotImplementedError
 
+    @abstractmethod
     def files(self) -> dict[str, Path | None]:
         """Return what must exist, beside weights, by key."""
-        raise NotImplementedError
 
     def media_folders(self) -> list[Path]:
         """Return the folders in which media files are searched; other files in them are counted."""
@@ -120,9 +121,9 @@ class Study(Section):
         paths = (self.files().get(key) for key in ("videos", "sound", "folder"))
         return [path for path in paths if path is not None and path.is_dir()]
 
+    @abstractmethod
     def targets(self, at: Place) -> list[str]:
         """Return the final results: metrics and figures."""
-        raise NotImplementedError
 
     def rendered_files(self, at: Place) -> list[Path]:
         """Return what must be rendered before the videos exist."""

@@ -1,5 +1,6 @@
 """What studies that recognise labelled soundtracks by audio images have in common."""
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,25 +44,25 @@ class SoundtrackStudy(Study):
         return self.training.recipe or self.default_recipe
 
     @property
+    @abstractmethod
     def default_recipe(self) -> str:
         """Name of the recipe where none is configured."""
-        raise NotImplementedError
 
+    @abstractmethod
     def label_lists(self) -> list[Path]:
         """Return the user's lists of classes or of labels, if there are any.
 
         Raises:
             ConfigError: if one does not exist.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def label_source(self, at: Place) -> dict[str, Any]:
         """Return where the labels come from, as `read_labelled_files` takes it.
 
         Raises:
             ConfigError: if no folder is configured, or it does not exist.
         """
-        raise NotImplementedError
 
     def list_videos(self, at: Place) -> list[Video]:
         """Return the labelled files with their splits."""

@@ -1,5 +1,6 @@
 """What studies of features of intervals have in common, and those that train TIM on them."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -112,9 +113,9 @@ class FeatureStudy(Study):
     # Annotations and videos
 
     @property
+    @abstractmethod
     def dataset(self) -> str:
         """Name of the format of the annotations, as `read_events` takes it."""
-        raise NotImplementedError
 
     @property
     def has_annotations(self) -> bool:
