@@ -122,7 +122,6 @@ rule score_soundtracks:
         gpu=files.gpus,
     params:
         space=soundtracks.pooling,
-        batch_size=64,
         device=settings.device,
         code=code_fingerprint("avlib.soundtracks.scoring"),
     script:

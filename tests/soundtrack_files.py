@@ -8,6 +8,8 @@ import pandas as pd
 
 from avlib.io.tables import write_table
 from avlib.media.tables import MANIFEST
+from avlib.soundtracks.clips import ImageFiles
+from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.tables import AUDIO_IMAGES, LABELLED_FILES
 
 CLASSES = ["low", "high"]
@@ -30,11 +32,11 @@ def labelled_files(n=8, *, n_val=2, n_test=2, folds=None):
 
 
 def write_labels(folder, files, classes=CLASSES):
-    """Write the table of labelled files and the names of the classes; return their paths."""
+    """Write the table of labelled files and the names of the classes."""
     folder.mkdir(parents=True, exist_ok=True)
     write_table(files, folder / "labels.parquet", LABELLED_FILES)
     (folder / "classes.json").write_text(json.dumps({"class_id": classes}))
-    return {"labelled_files": folder / "labels.parquet", "classes": folder / "classes.json"}
+    return Labels(folder / "labels.parquet", folder / "classes.json")
 
 
 def write_images(folder, files, clips=3, **of_videos):
@@ -71,7 +73,7 @@ def write_images(folder, files, clips=3, **of_videos):
                     }
                 )
         write_table(pd.DataFrame(rows), path.with_suffix(".parquet"), AUDIO_IMAGES)
-    return {"packs": packs, "indices": [path.with_suffix(".parquet") for path in packs]}
+    return ImageFiles(packs, [path.with_suffix(".parquet") for path in packs])
 
 
 def write_manifest(path, files, **statuses):

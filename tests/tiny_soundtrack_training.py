@@ -18,7 +18,7 @@ from avlib.training.event_recognition import Outputs
 CLASSES = {"class_id": ["low", "high"]}
 CHOICE = NetworkChoice("resnet18", width=4)
 SMALL = SOUNDTRACK_RECIPES["small"]
-TINY = replace(SMALL, schedule=replace(SMALL.schedule, epochs=3), batch_size=5)
+TINY = replace(SMALL, schedule=replace(SMALL.schedule, epochs=3), batch_size=5, choice=CHOICE)
 
 
 class Images(dict):
@@ -82,11 +82,9 @@ def run_soundtrack(folder, soundtracks=None, images=None, **changes):
         "metrics_path": folder / "metrics.json",
     }
     arguments = {
-        "choice": CHOICE,
         "recipe": TINY,
         "classes": CLASSES,
         "seed": 1,
-        "initial_weights": None,
         "device": "cpu",
         "outputs": Outputs(folder / "state", **outputs),
     }

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
+from avlib.soundtracks.score_files import ScoreFiles
 from avlib.soundtracks.video_scores import score_videos
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
@@ -15,6 +16,5 @@ with job_log(Path(smk.log[0])):
         rate_fps=smk.params.rate_fps,
         weights=Path(smk.input.model),
         device=smk.params.device,
-        scores_target=Path(smk.output.scores),
-        table_target=Path(smk.output.table),
+        targets=ScoreFiles(Path(smk.output.scores), Path(smk.output.table)),
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
+from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.network_choice import Network
 from avlib.soundtracks.recipes import SoundtrackTraining, training_recipe
 from avlib.soundtracks.training import train_soundtrack
@@ -12,10 +13,8 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 
 with job_log(Path(smk.log[0])):
     train_soundtrack(
-        labelled_files=Path(smk.input.labels),
-        classes=Path(smk.input.classes),
-        packs=[Path(path) for path in smk.input.packs],
-        fold=smk.wildcards.fold,
+        Labels(Path(smk.input.labels), Path(smk.input.classes), smk.wildcards.fold),
+        [Path(path) for path in smk.input.packs],
         recipe=training_recipe(SoundtrackTraining(**smk.params.training)),
         network=Network(**smk.params.network),
         seed=smk.params.seed,

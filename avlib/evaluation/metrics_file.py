@@ -1,6 +1,7 @@
 """What the metrics files of all studies share: weights, notes, videos left out."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,23 @@ NOTES = {
     "are not to be compared with those of the paper.",
     "untrained": "{} has random weights; the numbers say nothing about the method.",
 }
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a metrics file says about how its numbers were made.
+
+    Attributes:
+        study: fields that begin the file: `study`, `config_hash` and others.
+        models: weights by network, or by fold of the one network; None for none.
+        origins: how the weights of each network were made.
+        inputs: further files whose hashes are written, by name.
+    """
+
+    study: Mapping[str, str]
+    models: Mapping[str, Path | None]
+    origins: Mapping[str, Origin]
+    inputs: Mapping[str, Path]
 
 
 def write_metrics(

@@ -4,6 +4,8 @@ Source: the published training on Kinetics-600, where each clip of 0.96 s has it
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
@@ -20,6 +22,19 @@ from avlib.training.spec_augment import mask_batch_with_mean
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The audio images of a study.
+
+    Attributes:
+        packs: HDF5 files of images.
+        indices: tables of kind AUDIO_IMAGES, of the same soundtracks.
+    """
+
+    packs: Sequence[Path]
+    indices: Sequence[Path]
 
 
 class AudioImages(Protocol):

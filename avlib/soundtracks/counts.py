@@ -14,7 +14,7 @@ from avlib.soundtracks.tables import AUDIO_IMAGES
 
 
 def file_counts(
-    manifests: Sequence[Path],
+    manifest: Path,
     indices: Sequence[Path],
     test_ids: Collection[str],
     without_scores: Collection[str] = (),
@@ -22,7 +22,7 @@ def file_counts(
     """Return the counts of a study's files for its metrics file.
 
     Args:
-        manifests: tables of kind MANIFEST.
+        manifest: table of kind MANIFEST.
         indices: tables of kind AUDIO_IMAGES.
         test_ids: names of the files that are evaluated in some fold, or would be.
         without_scores: those of them that have sound, but no visual scores.
@@ -31,18 +31,18 @@ def file_counts(
         `videos` and `test_videos` by the status of the manifest; `audio_images` by that of the
         images; and `videos_left_out`, each file once, by the first stage that leaves it out.
     """
-    manifest = pd.concat([read_table(path, MANIFEST) for path in manifests], ignore_index=True)
+    videos = read_table(manifest, MANIFEST)
     index = pd.concat([read_table(path, AUDIO_IMAGES) for path in indices], ignore_index=True)
     # The table of images repeats the status that the manifest has for a file.
-    probed = set(manifest["video_id"][manifest["status"] != "ok"])
-    tables = {"probe": manifest, "audio images": index[~index["video_id"].isin(probed)]}
+    probed = set(videos["video_id"][videos["status"] != "ok"])
+    tables = {"probe": videos, "audio images": index[~index["video_id"].isin(probed)]}
     if without_scores:
         tables["pictures"] = pd.DataFrame({"video_id": sorted(without_scores)}).assign(
             split="test", status="no_scores", message="the video has no visual scores"
         )
     return {
-        "videos": count_statuses(manifest),
-        "test_videos": count_statuses(manifest[manifest["video_id"].isin(test_ids)]),
+        "videos": count_statuses(videos),
+        "test_videos": count_statuses(videos[videos["video_id"].isin(test_ids)]),
         "audio_images": count_statuses(index),
         "videos_left_out": videos_left_out(tables),
     }

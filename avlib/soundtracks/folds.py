@@ -1,14 +1,41 @@
 """Cross-validation: the splits of labelled files for each fold."""
 
 import re
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.io.tables import read_table
+from avlib.soundtracks.tables import LABELLED_FILES
 
 ALL = "all"  # stands for a single training, where there are no folds
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 SCORED_SPLITS = ("val", "test")  # which no network is trained on
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labelled files of a study, as one fold of the cross-validation splits them.
+
+    Attributes:
+        labelled_files: table of kind LABELLED_FILES.
+        classes: JSON with the names of the classes, as `class_id`.
+        fold: as in `splits_of_fold`.
+    """
+
+    labelled_files: Path
+    classes: Path
+    fold: str = ALL
+
+    def read(self) -> pd.DataFrame:
+        """Return the labelled files with the splits of the fold.
+
+        Raises:
+            DataError: as `splits_of_fold`, or if the table cannot be read.
+        """
+        return splits_of_fold(read_table(self.labelled_files, LABELLED_FILES), self.fold)
 
 
 def fold_names(files: pd.DataFrame) -> list[str]:

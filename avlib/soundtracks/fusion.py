@@ -20,7 +20,13 @@ from avlib.io.tables import write_table
 from avlib.soundtracks.fusion_metrics import Fused, fuse_pairs, fusion_metrics, reference_metrics
 from avlib.soundtracks.matching import MatchedScores, pair_split
 from avlib.soundtracks.metrics import in_space
-from avlib.soundtracks.score_files import ScoreTable, read_soundtracks, read_video_scores
+from avlib.soundtracks.score_files import (
+    FusionFiles,
+    ScoreFiles,
+    ScoreTable,
+    read_soundtracks,
+    read_video_scores,
+)
 from avlib.soundtracks.sweep import Fusion, Paired, Space, sweep
 from avlib.soundtracks.tables import FUSED_ANSWERS
 
@@ -28,16 +34,7 @@ SWEEP_COLUMNS = ("weight", "top1", "top5", "mean")
 
 
 def fuse_scores(
-    *,
-    soundtrack_scores: Path,
-    soundtracks: Path,
-    classes: Path,
-    video_scores: Path,
-    videos: Path,
-    fusion: Fusion,
-    report_target: Path,
-    sweep_target: Path,
-    predictions_target: Path,
+    audio: ScoreFiles, video: ScoreFiles, classes: Path, *, fusion: Fusion, targets: FusionFiles
 ) -> None:
     """Write the metrics of audio, video and their fusion on split `test`, and the whole sweep.
 
@@ -45,36 +42,26 @@ def fuse_scores(
     of the evaluated ones for the other half; or on all evaluated ones, as published.
 
     Args:
-        soundtrack_scores: `.npy` file of `score_soundtracks`.
-        soundtracks: its table, of kind SOUNDTRACKS.
+        audio: scores of `score_soundtracks`, rows of kind SOUNDTRACKS.
+        video: scores (N, K), (N, 1, K) or (K, N, 1), of `score_videos` or given; rows of kind
+            SCORED_VIDEOS, or the list of videos that a given file is in the order of, as
+            `Kinetics_600_vallist.txt`, whose names are matched by `match_key`.
         classes: JSON with the names of the classes, as `class_id`.
-        video_scores: `.npy` file (N, K), (N, 1, K) or (K, N, 1), of `score_videos` or given.
-        videos: its table, of kind SCORED_VIDEOS; or the list of videos that a given file is in
-            the order of, as `Kinetics_600_vallist.txt`, whose names are matched by `match_key`.
         fusion: how.
-        report_target: as in `fuse`.
-        sweep_target: as in `fuse`.
-        predictions_target: as in `fuse`.
+        targets: files to write.
 
     Raises:
         DataError: if scores, names and classes do not match, no name is in both, or the
             videos are too few to choose a weight.
     """
     num_classes = len(read_classes(classes))
-    audio = read_soundtracks(soundtrack_scores, soundtracks, num_classes)
-    video = read_video_scores(video_scores, videos, num_classes)
-    key = str if "split" in video.rows else match_key
+    heard, seen = read_soundtracks(audio, num_classes), read_video_scores(video, num_classes)
+    key = str if "split" in seen.rows else match_key
     validation = None
-    if fusion.weight_from == "validation" and _have_both(audio, video, "val", key):
-        validation = pair_split(audio, video, "val", key)
-    fuse(
-        pair_split(audio, video, "test", key),
-        fusion=fusion,
-        validation=validation,
-        report_target=report_target,
-        sweep_target=sweep_target,
-        predictions_target=predictions_target,
-    )
+    if fusion.weight_from == "validation" and _have_both(heard, seen, "val", key):
+        validation = pair_split(heard, seen, "val", key)
+    evaluated = pair_split(heard, seen, "test", key)
+    fuse(evaluated, fusion=fusion, validation=validation, targets=targets)
 
 
 def _have_both(audio: ScoreTable, video: ScoreTable, split: str, key: Callable[[str], str]) -> bool:
@@ -88,9 +75,7 @@ def fuse(
     *,
     fusion: Fusion,
     validation: MatchedScores | None,
-    report_target: Path,
-    sweep_target: Path,
-    predictions_target: Path,
+    targets: FusionFiles,
 ) -> None:
     """Write the metrics of audio, video and their fusion, and the sweep over evaluated videos.
 
@@ -101,11 +86,7 @@ def fuse(
         fusion: how.
         validation: other videos to choose the weight on; None chooses it on each half of the
             evaluated ones, by a hash of their names, for the other half.
-        report_target: JSON file with `scores` and `probabilities`, each as `fusion_metrics`,
-            `reference` as `reference_metrics`, the `counts` of videos, and the names of those
-            that were left out.
-        sweep_target: CSV file with weight, top1, top5 and mean of the scores.
-        predictions_target: table of kind FUSED_ANSWERS, of the scores.
+        targets: files to write.
 
     Raises:
         DataError: if no video is left, or there are too few for two halves.
@@ -138,11 +119,12 @@ def fuse(
         "probabilities": fusion_metrics(*fused_in("softmax")),
         "reference": reference_metrics(evaluated.all_pairs, fusion.weights),
     }
-    write_table(_predictions(evaluated.video_ids, pairs, fused), predictions_target, FUSED_ANSWERS)
+    predictions = _predictions(evaluated.video_ids, pairs, fused)
+    write_table(predictions, targets.predictions, FUSED_ANSWERS)
     rows = sweep(pairs, fusion.weights).rows()
-    with atomic_path(sweep_target) as partial:
+    with atomic_path(targets.sweep) as partial:
         pd.DataFrame(rows, columns=SWEEP_COLUMNS).to_csv(partial, index=False)
-    write_json(report_target, report)
+    write_json(targets.report, report)
 
 
 def _as_space(pairs: Paired, space: Space) -> Paired:

@@ -14,13 +14,19 @@ import pandas as pd
 
 from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
-from avlib.evaluation.metrics_file import origin_notes, weights_entry, write_metrics
+from avlib.evaluation.metrics_file import (
+    Provenance,
+    origin_notes,
+    weights_entry,
+    write_metrics,
+)
 from avlib.io.tables import read_table
 from avlib.origins import Origin
 from avlib.soundtracks.counts import file_counts
+from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.metrics import prediction_metrics, soundtrack_metrics
-from avlib.soundtracks.score_files import read_soundtracks
-from avlib.soundtracks.tables import FUSED_ANSWERS, LABELLED_FILES
+from avlib.soundtracks.score_files import FusionFiles, ScoreFiles, read_soundtracks
+from avlib.soundtracks.tables import FUSED_ANSWERS
 
 SPLIT = "test"
 MODALITIES = ("audio", "video", "fusion")
@@ -40,20 +46,13 @@ WEIGHT_NOTES = {
 
 
 def evaluate_k600(
+    labels: Labels,
     *,
-    study: Mapping[str, str],
-    labelled_files: Path,
-    classes: Path,
-    manifests: Sequence[Path],
+    manifest: Path,
     indices: Sequence[Path],
-    soundtrack_scores: Path,
-    soundtracks: Path,
-    fusion: Path,
-    predictions: Path,
-    sweep: Path,
-    models: Mapping[str, Path | None],
-    origins: Mapping[str, Origin],
-    inputs: Mapping[str, Path],
+    audio: ScoreFiles,
+    fusion: FusionFiles,
+    provenance: Provenance,
     target: Path,
 ) -> None:
     """Write the metrics file of the study.
@@ -62,63 +61,58 @@ def evaluate_k600(
     all soundtracks.
 
     Args:
-        study: fields that begin the file: `study` and `config_hash`.
-        labelled_files: table of kind LABELLED_FILES.
-        classes: JSON with the names of the classes, as `class_id`.
-        manifests: tables of kind MANIFEST.
+        labels: of the study's files.
+        manifest: table of kind MANIFEST.
         indices: tables of kind AUDIO_IMAGES.
-        soundtrack_scores: `.npy` file of the soundtracks.
-        soundtracks: its table, of kind SOUNDTRACKS.
-        fusion: report of `fuse_scores`.
-        predictions: its table, of kind FUSED_ANSWERS.
-        sweep: its CSV file, whose path is reported.
-        models: weights of `soundtrack` and `video`; None where the visual scores were given.
-        origins: how each of them was made.
-        inputs: further files whose hashes are reported, by name.
+        audio: scores of the soundtracks, rows of kind SOUNDTRACKS.
+        fusion: files of `fuse_scores`; the path of the sweep is reported.
+        provenance: its models are `soundtrack` and `video`, None where visual scores were given.
         target: JSON file to write.
 
     Raises:
         DataError: if a table cannot be read, or scores and classes do not match.
     """
-    names, report = read_classes(classes), json.loads(fusion.read_text("ascii"))
-    files = read_table(labelled_files, LABELLED_FILES)
-    fused = read_table(predictions, FUSED_ANSWERS)
+    names, report = read_classes(labels.classes), json.loads(fusion.report.read_text("ascii"))
+    files, origins = labels.read(), provenance.origins
+    fused = read_table(fusion.predictions, FUSED_ANSWERS)
     test_ids = set(files["video_id"][files["split"] == SPLIT])
     counts = {
         "files": len(test_ids),
         "fusion": report["counts"],
-        **file_counts(manifests, indices, test_ids, report["without_video"]),
+        **file_counts(manifest, indices, test_ids, report["without_video"]),
     }
     write_metrics(
         target,
-        {**study, "split": SPLIT},
+        {**provenance.study, "split": SPLIT},
         metrics={
             **_shares(report["scores"]),
             **_by_class(fused, names),
-            "audio": _all_soundtracks(soundtrack_scores, soundtracks, len(names)),
-            "fusion": _fusion(report) | {"sweep": str(sweep)},
+            "audio": _all_soundtracks(audio, len(names)),
+            "fusion": _fusion(report) | {"sweep": str(fusion.sweep)},
         },
         counts=counts,
-        models={name: weights_entry(path, origins[name]) for name, path in models.items()},
+        models={
+            name: weights_entry(path, origins[name]) for name, path in provenance.models.items()
+        },
         notes=[
             *_notes(origins, report["scores"]["fused"]["weight_from"]),
             *single_class_notes({name: fused[name] for name in MODALITIES}, names, "test videos"),
         ],
         inputs={
-            "labels": labelled_files,
-            "classes": classes,
-            "soundtrack_scores": soundtrack_scores,
-            "fusion": fusion,
-            "answers": predictions,
-            "sweep": sweep,
-            **inputs,
+            "labels": labels.labelled_files,
+            "classes": labels.classes,
+            "soundtrack_scores": audio.scores,
+            "fusion": fusion.report,
+            "answers": fusion.predictions,
+            "sweep": fusion.sweep,
+            **provenance.inputs,
         },
     )
 
 
-def _all_soundtracks(scores: Path, table: Path, num_classes: int) -> dict[str, Any]:
+def _all_soundtracks(audio: ScoreFiles, num_classes: int) -> dict[str, Any]:
     """Return the metrics of all soundtracks of the test split, as `soundtrack_metrics`."""
-    found = read_soundtracks(scores, table, num_classes)
+    found = read_soundtracks(audio, num_classes)
     tested = found.part((found.rows["split"] == SPLIT).to_numpy())
     clips = tested.rows["clips"].to_numpy()
     return soundtrack_metrics(tested.scores.scores, tested.rows["class_id"], clips)

@@ -21,6 +21,35 @@ from avlib.soundtracks.tables import SCORED_VIDEOS, SOUNDTRACKS
 
 
 @dataclass(frozen=True)
+class ScoreFiles:
+    """An array of scores, and what names its rows.
+
+    Attributes:
+        scores: `.npy` file.
+        rows: table of the rows; of published scores the list of videos that they are in order of.
+    """
+
+    scores: Path
+    rows: Path
+
+
+@dataclass(frozen=True)
+class FusionFiles:
+    """Fused scores.
+
+    Attributes:
+        report: JSON file with `scores` and `probabilities`, each as `fusion_metrics`, `reference`
+            as `reference_metrics`, the `counts` of videos, and the names of those left out.
+        sweep: CSV file with weight, top1, top5 and mean of the scores.
+        predictions: table of kind FUSED_ANSWERS, of the scores.
+    """
+
+    report: Path
+    sweep: Path
+    predictions: Path
+
+
+@dataclass(frozen=True)
 class NamedScores:
     """One row of scores a video.
 
@@ -79,33 +108,33 @@ def read_scores(path: Path, video_ids: Sequence[str], num_classes: int) -> Named
     return NamedScores(video_ids, _as_rows(array, len(video_ids), num_classes, path), str(path))
 
 
-def read_soundtracks(scores: Path, table: Path, num_classes: int) -> ScoreTable:
+def read_soundtracks(files: ScoreFiles, num_classes: int) -> ScoreTable:
     """Return scores of soundtracks and their table of kind SOUNDTRACKS.
 
     Raises:
         DataError: as `read_scores`, or if the table cannot be read.
     """
-    rows = read_table(table, SOUNDTRACKS)
-    return ScoreTable(rows, read_scores(scores, rows["video_id"].tolist(), num_classes))
+    rows = read_table(files.rows, SOUNDTRACKS)
+    return ScoreTable(rows, read_scores(files.scores, rows["video_id"].tolist(), num_classes))
 
 
-def read_video_scores(scores: Path, names: Path, num_classes: int) -> ScoreTable:
+def read_video_scores(files: ScoreFiles, num_classes: int) -> ScoreTable:
     """Return scores of videos and the table or list of their rows.
 
     Args:
-        scores: `.npy` file in any layout of `read_scores`.
-        names: table of kind SCORED_VIDEOS, whose name ends in `.parquet`; or a list of the videos
-            as `read_video_list` reads it, without splits and possibly without classes.
+        files: scores in any layout of `read_scores`; and a table of kind SCORED_VIDEOS, whose
+            name ends in `.parquet`, or a list of the videos as `read_video_list` reads it, without
+            splits and possibly without classes.
         num_classes: classes K.
 
     Raises:
         DataError: as `read_scores`, or if the names cannot be read.
     """
-    if names.suffix == ".parquet":
-        rows = read_table(names, SCORED_VIDEOS)
+    if files.rows.suffix == ".parquet":
+        rows = read_table(files.rows, SCORED_VIDEOS)
     else:
-        rows = read_video_list(names).rename(columns={"name": "video_id"})
-    return ScoreTable(rows, read_scores(scores, rows["video_id"].tolist(), num_classes))
+        rows = read_video_list(files.rows).rename(columns={"name": "video_id"})
+    return ScoreTable(rows, read_scores(files.scores, rows["video_id"].tolist(), num_classes))
 
 
 def _as_rows(

@@ -4,7 +4,7 @@ Source: the published soundtrack classification of Kinetics-600.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,14 @@ from avlib.io.packs import ImageStore
 from avlib.io.tables import read_table, write_table
 from avlib.prefetch import prefetched
 from avlib.progress import progress
-from avlib.soundtracks.clips import AudioImages, cut_frames, window_starts
-from avlib.soundtracks.folds import SCORED_SPLITS, splits_of_fold
+from avlib.soundtracks.clips import AudioImages, ImageFiles, cut_frames, window_starts
+from avlib.soundtracks.folds import SCORED_SPLITS, Labels
 from avlib.soundtracks.mel import CLIP_S, N_FRAMES, SAMPLE_RATE
 from avlib.soundtracks.metrics import pool_clips, soundtrack_metrics
 from avlib.soundtracks.network import SoundtrackNetwork
-from avlib.soundtracks.score_files import save_array
+from avlib.soundtracks.score_files import ScoreFiles, save_array
 from avlib.soundtracks.sweep import Space
-from avlib.soundtracks.tables import AUDIO_IMAGES, CLIPS, LABELLED_FILES, SOUNDTRACKS
+from avlib.soundtracks.tables import AUDIO_IMAGES, CLIPS, SOUNDTRACKS
 from avlib.soundtracks.weights import (
     Windows,
     load_soundtrack_network,
@@ -39,24 +39,19 @@ from avlib.soundtracks.weights import (
 
 logger = logging.getLogger(__name__)
 
+SCORED_AT_ONCE = 64  # clips
 POOLED_AT_ONCE = 1024  # soundtracks
 
 
 def score_soundtracks(
+    labels: Labels,
+    images: ImageFiles,
     *,
-    labelled_files: Path,
-    classes: Path,
-    packs: Sequence[Path],
-    indices: Sequence[Path],
     weights: Path,
-    fold: str,
     space: Space,
-    batch_size: int,
     device: str,
-    clip_scores_target: Path,
-    clip_index_target: Path,
-    scores_target: Path,
-    table_target: Path,
+    clip_targets: ScoreFiles,
+    targets: ScoreFiles,
 ) -> None:
     """Write the scores of the soundtracks of splits `val` and `test`, and of their clips.
 
@@ -64,19 +59,13 @@ def score_soundtracks(
     and 0 clips.
 
     Args:
-        labelled_files: table of kind LABELLED_FILES.
-        classes: JSON with the names of the classes, as `class_id`.
-        packs: audio images of the files.
-        indices: tables of kind AUDIO_IMAGES, of the same files.
+        labels: of the files, and the fold that is scored.
+        images: audio images of the files.
         weights: of a soundtrack network, trained without the files that are scored.
-        fold: as in `splits_of_fold`.
         space: what is averaged over the clips; the logits, as published.
-        batch_size: clips at once.
         device: cpu, cuda, or auto for cuda where there is one.
-        clip_scores_target: `.npy` file of the clips' logits, float32 (clips, K).
-        clip_index_target: table of kind CLIPS.
-        scores_target: `.npy` file of the soundtracks, float64 (N, K).
-        table_target: table of kind SOUNDTRACKS.
+        clip_targets: files to write, of the clips' logits: float32 (clips, K), table CLIPS.
+        targets: files to write, of the soundtracks: float64 (N, K), table SOUNDTRACKS.
 
     Raises:
         CheckpointError: if the weights are not of a soundtrack network with these classes.
@@ -84,31 +73,26 @@ def score_soundtracks(
             split `test` has sound.
     """
     torch.set_num_threads(1)  # another number gives other last bits
-    files = splits_of_fold(read_table(labelled_files, LABELLED_FILES), fold)
+    files = labels.read()
     network = load_soundtrack_network(weights)
-    check_classifier(weights, number_of_classes(network), read_classes(classes))
-    index = pd.concat([read_table(path, AUDIO_IMAGES) for path in indices], ignore_index=True)
-    with ImageStore(packs, sample_rate=SAMPLE_RATE) as images:
-        soundtracks = _with_sound(files[files["split"].isin(SCORED_SPLITS)], images, index)
+    check_classifier(weights, number_of_classes(network), read_classes(labels.classes))
+    indices = [read_table(path, AUDIO_IMAGES) for path in images.indices]
+    index = pd.concat(indices, ignore_index=True)
+    with ImageStore(images.packs, sample_rate=SAMPLE_RATE) as store:
+        soundtracks = _with_sound(files[files["split"].isin(SCORED_SPLITS)], store, index)
         if not (soundtracks["split"] == "test").any():
-            raise DataError(f"{labelled_files}: no file of split test has sound (fold {fold})")
+            raise DataError(
+                f"{labels.labelled_files}: no file of split test has sound (fold {labels.fold})"
+            )
         score_clips(
             network.to(resolve_device(device)),
-            images,
+            store,
             soundtracks,
             windows=load_windows(weights),
-            batch_size=batch_size,
-            scores_target=clip_scores_target,
-            index_target=clip_index_target,
+            batch_size=SCORED_AT_ONCE,
+            targets=clip_targets,
         )
-    pool_soundtracks(
-        clip_scores=clip_scores_target,
-        clip_index=clip_index_target,
-        soundtracks=soundtracks,
-        space=space,
-        scores_target=scores_target,
-        table_target=table_target,
-    )
+    pool_soundtracks(clip_targets, soundtracks, space=space, targets=targets)
 
 
 def _with_sound(files: pd.DataFrame, images: AudioImages, index: pd.DataFrame) -> pd.DataFrame:
@@ -136,8 +120,7 @@ def score_clips(
     *,
     windows: Windows,
     batch_size: int,
-    scores_target: Path,
-    index_target: Path,
+    targets: ScoreFiles,
 ) -> None:
     """Write the logits of every window, and a table that names the rows.
 
@@ -147,8 +130,7 @@ def score_clips(
         soundtracks: columns video_id and class_id, one row a soundtrack.
         windows: which windows are scored.
         batch_size: clips at once.
-        scores_target: `.npy` file, float32 (clips, K).
-        index_target: table of kind CLIPS.
+        targets: files to write: scores float32 (clips, K), rows of kind CLIPS.
     """
     starts = {
         video_id: window_starts(images[video_id], **windows._asdict())
@@ -156,7 +138,7 @@ def score_clips(
         if video_id in images
     }
     shape = (sum(map(len, starts.values())), number_of_classes(network))
-    with atomic_path(scores_target) as partial, partial.open("wb") as file:
+    with atomic_path(targets.scores) as partial, partial.open("wb") as file:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         batches = prefetched(_image_batches(images, starts, batch_size))
@@ -164,7 +146,7 @@ def score_clips(
         for batch in progress(batches, "scoring clips", "batches", total=total):
             file.write(_logits(network, batch).tobytes())
     class_ids = soundtracks.set_index("video_id")["class_id"].reindex(list(starts)).to_numpy()
-    write_table(_clip_index(starts, class_ids), index_target, CLIPS)
+    write_table(_clip_index(starts, class_ids), targets.rows, CLIPS)
 
 
 def _clip_index(
@@ -200,24 +182,16 @@ def _logits(network: SoundtrackNetwork, images: NDArray[np.float32]) -> NDArray[
 
 
 def pool_soundtracks(
-    *,
-    clip_scores: Path,
-    clip_index: Path,
-    soundtracks: pd.DataFrame,
-    space: Space,
-    scores_target: Path,
-    table_target: Path,
+    clips: ScoreFiles, soundtracks: pd.DataFrame, *, space: Space, targets: ScoreFiles
 ) -> dict[str, Any]:
     """Write the scores of whole soundtracks, and a table that names the rows.
 
     Args:
-        clip_scores: `.npy` file from `score_clips`.
-        clip_index: its table.
+        clips: files of `score_clips`.
         soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
             clip has scores of 0.
         space: what is averaged; the logits, as published.
-        scores_target: `.npy` file, float64 (N, K).
-        table_target: table of kind SOUNDTRACKS.
+        targets: files to write: scores float64 (N, K), rows of kind SOUNDTRACKS.
 
     Returns:
         those of `soundtrack_metrics`.
@@ -225,14 +199,14 @@ def pool_soundtracks(
     Raises:
         DataError: if scores, table and soundtracks do not match.
     """
-    logits = np.load(clip_scores, mmap_mode="r", allow_pickle=False)
-    index = read_table(clip_index, CLIPS)
+    logits = np.load(clips.scores, mmap_mode="r", allow_pickle=False)
+    index = read_table(clips.rows, CLIPS)
     by_video = index.groupby("video_id", sort=False).size()
     counts = by_video.reindex(soundtracks["video_id"], fill_value=0).to_numpy()
     scored = soundtracks["video_id"][counts > 0].tolist()
     if len(logits) != len(index) or scored != by_video.index.tolist():
         raise DataError(
-            f"{clip_scores}: {len(logits)} rows, {clip_index}: {len(index)} clips of "
+            f"{clips.scores}: {len(logits)} rows, {clips.rows}: {len(index)} clips of "
             f"{len(by_video)} soundtracks, {len(scored)} of them listed; score the clips again"
         )
     pooled = np.zeros((len(counts), logits.shape[1]))
@@ -241,7 +215,7 @@ def pool_soundtracks(
         part = slice(first, first + POOLED_AT_ONCE)
         rows = slice(int(ends[first] - counts[first]), int(ends[part][-1]))
         pooled[part] = pool_clips(logits[rows], counts[part], space=space)
-    save_array(pooled, scores_target)
+    save_array(pooled, targets.scores)
     table = soundtracks[["video_id", "split", "class_id"]].assign(clips=counts)
-    write_table(table, table_target, SOUNDTRACKS)
+    write_table(table, targets.rows, SOUNDTRACKS)
     return soundtrack_metrics(pooled, table["class_id"], counts)

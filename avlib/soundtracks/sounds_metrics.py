@@ -10,32 +10,26 @@ import pandas as pd
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
-from avlib.evaluation.metrics_file import weights_entry, write_metrics
+from avlib.evaluation.metrics_file import Provenance, weights_entry, write_metrics
 from avlib.io.tables import read_table
-from avlib.origins import Origin
 from avlib.soundtracks.counts import file_counts
-from avlib.soundtracks.folds import ALL, fold_names, splits_of_fold
+from avlib.soundtracks.folds import ALL, Labels, fold_names, splits_of_fold
 from avlib.soundtracks.image_packs import PADDED
 from avlib.soundtracks.metrics import over_folds, sound_metrics
-from avlib.soundtracks.score_files import ScoreTable, read_soundtracks
-from avlib.soundtracks.tables import AUDIO_IMAGES, LABELLED_FILES
+from avlib.soundtracks.score_files import ScoreFiles, ScoreTable, read_soundtracks
+from avlib.soundtracks.tables import AUDIO_IMAGES
 
 SPLIT = "test"
 TRAINED = "The soundtrack network was trained here, on files that are not evaluated."
 
 
 def evaluate_sounds(
+    labels: Labels,
     *,
-    study: Mapping[str, str],
-    labelled_files: Path,
-    classes: Path,
-    manifests: Sequence[Path],
+    manifest: Path,
     indices: Sequence[Path],
-    scores: Mapping[str, Path],
-    tables: Mapping[str, Path],
-    models: Mapping[str, Path],
-    origins: Mapping[str, Origin],
-    inputs: Mapping[str, Path],
+    scores: Mapping[str, ScoreFiles],
+    provenance: Provenance,
     target: Path,
 ) -> None:
     """Write the metrics file of a study of labelled sounds.
@@ -43,30 +37,26 @@ def evaluate_sounds(
     A file without sound has no prediction and is not counted in any accuracy, but is listed.
 
     Args:
-        study: fields that begin the file: `study` and `config_hash`.
-        labelled_files: table of kind LABELLED_FILES.
-        classes: JSON with the names of the classes, as `class_id`.
-        manifests: tables of kind MANIFEST.
+        labels: of the study's files.
+        manifest: table of kind MANIFEST.
         indices: tables of kind AUDIO_IMAGES.
-        scores: `.npy` file of the soundtracks of each fold; of ALL where there are none.
-        tables: their tables, of kind SOUNDTRACKS.
-        models: weights that made them, by fold.
-        origins: how the weights of `soundtrack` were made.
-        inputs: further files whose hashes are reported, by name.
+        scores: of the soundtracks of each fold, rows of kind SOUNDTRACKS; of ALL where there are
+            no folds.
+        provenance: its models are the weights that made the scores, by fold.
         target: JSON file to write. With folds, `accuracy` is the mean of the accuracies of the
             folds; other figures are those of all files together.
 
     Raises:
         DataError: if the folds are not those of the files, or a fold has no scores.
     """
-    names, files = read_classes(classes), read_table(labelled_files, LABELLED_FILES)
+    names, files = read_classes(labels.classes), labels.read()
     folds = fold_names(files)
     if set(folds) != set(scores):
         raise DataError(
-            f"{labelled_files}: has the folds {', '.join(folds)}, but there are scores of "
+            f"{labels.labelled_files}: has the folds {', '.join(folds)}, but there are scores of "
             f"{', '.join(sorted(scores)) or 'none'}; score every fold"
         )
-    parts = {fold: _tested(scores[fold], tables[fold], len(names)) for fold in folds}
+    parts = {fold: _tested(scores[fold], len(names)) for fold in folds}
     test_ids = {v for fold in folds for v in _test_ids(splits_of_fold(files, fold))}
     found = {fold: _metrics([part]) for fold, part in parts.items()}
     metrics = _report(_metrics(list(parts.values())), names)
@@ -78,18 +68,24 @@ def evaluate_sounds(
         "soundtracks_padded": sum(_padded(path, test_ids) for path in indices),
     }
     counts["files_without_sound"] = counts["files"] - counts["soundtracks_evaluated"]
-    entries = {fold: weights_entry(path, origins["soundtrack"]) for fold, path in models.items()}
+    origin = provenance.origins["soundtrack"]
+    models = {fold: weights_entry(path, origin) for fold, path in provenance.models.items()}
     write_metrics(
         target,
-        {**study, "split": SPLIT},
+        {**provenance.study, "split": SPLIT},
         metrics=metrics,
-        counts=counts | file_counts(manifests, indices, test_ids),
-        models={"soundtrack": entries},
+        counts=counts | file_counts(manifest, indices, test_ids),
+        models={"soundtrack": models},
         notes=[
-            *([TRAINED] if origins["soundtrack"] == "trained" else []),
+            *([TRAINED] if origin == "trained" else []),
             *single_class_notes(_predicted(parts), names, "test files"),
         ],
-        inputs={"labels": labelled_files, "classes": classes, **_by_fold(scores), **inputs},
+        inputs={
+            "labels": labels.labelled_files,
+            "classes": labels.classes,
+            **{f"scores_{fold}": files.scores for fold, files in scores.items()},
+            **provenance.inputs,
+        },
     )
 
 
@@ -99,10 +95,6 @@ def _predicted(parts: Mapping[str, ScoreTable]) -> dict[str, Any]:
         "audio" if fold == ALL else f"audio, fold {fold}": part.scores.scores.argmax(axis=1)
         for fold, part in parts.items()
     }
-
-
-def _by_fold(scores: Mapping[str, Path]) -> dict[str, Path]:
-    return {f"scores_{fold}": path for fold, path in scores.items()}
 
 
 def _test_ids(files: pd.DataFrame) -> list[str]:
@@ -115,12 +107,12 @@ def _padded(index: Path, test_ids: set[str]) -> int:
     return int((rows["video_id"].isin(test_ids) & (rows["message"] == PADDED)).sum())
 
 
-def _tested(scores: Path, table: Path, num_classes: int) -> ScoreTable:
+def _tested(scores: ScoreFiles, num_classes: int) -> ScoreTable:
     """Return the scores of the test split of a fold."""
-    found = read_soundtracks(scores, table, num_classes)
+    found = read_soundtracks(scores, num_classes)
     tested = found.part((found.rows["split"] == SPLIT).to_numpy())
     if not len(tested.rows):
-        raise DataError(f"{table}: no soundtrack of split {SPLIT}")
+        raise DataError(f"{scores.rows}: no soundtrack of split {SPLIT}")
     return tested
 
 

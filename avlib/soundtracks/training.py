@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,25 +11,21 @@ import torch
 
 from avlib.device import resolve_device
 from avlib.errors import ConfigError, DataError
-from avlib.io.checkpoints import fit_state_dict, load_state_dict
 from avlib.io.packs import ImageStore
 from avlib.io.provenance import code_fingerprint
-from avlib.io.tables import read_table
 from avlib.soundtracks.clips import AudioImages, SoundtrackEvents
-from avlib.soundtracks.folds import splits_of_fold
+from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.mel import N_FRAMES, N_MELS, SAMPLE_RATE
 from avlib.soundtracks.network import (
     NETWORKS,
     BandScale,
     ResNet,
     SoundtrackNetwork,
-    published_name,
     soundtrack_network,
 )
 from avlib.soundtracks.network_choice import Network, NetworkChoice
 from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
-from avlib.soundtracks.tables import LABELLED_FILES
 from avlib.soundtracks.task import HEADS, SoundtrackRecognition
 from avlib.training.event_recognition import Outputs, train_on_events
 from avlib.training.events import check_classes, split_events, validation_split
@@ -41,11 +37,9 @@ LEAST_DEVIATION_DB = 10.0  # added to a band's, so that a silent band is not sca
 
 
 def train_soundtrack(
-    *,
-    labelled_files: Path,
-    classes: Path,
+    labels: Labels,
     packs: Sequence[Path],
-    fold: str,
+    *,
     recipe: SoundtrackRecipe,
     network: Network,
     seed: int,
@@ -55,11 +49,9 @@ def train_soundtrack(
     """Train on a study's labelled files and audio images.
 
     Args:
-        labelled_files: table of kind LABELLED_FILES.
-        classes: JSON with the names of the classes, as `class_id`.
+        labels: of the files, and the fold that is not trained on. With folds there is no split
+            `val`, so that a recipe that keeps the best weights chooses them on `train`.
         packs: audio images of the files; one without a clip is left out and counted.
-        fold: as in `splits_of_fold`. With folds there is no split `val`, so that a recipe that
-            keeps the best weights chooses them on `train`.
         recipe: how, from `training_recipe`.
         network: which network, where it is not the recipe's.
         seed: of all draws.
@@ -73,13 +65,11 @@ def train_soundtrack(
     torch.set_num_threads(1)  # another number gives other last bits
     with ImageStore(packs, sample_rate=SAMPLE_RATE) as images:
         train_network(
-            splits_of_fold(read_table(labelled_files, LABELLED_FILES), fold),
+            labels.read(),
             images,
-            choice=network.choice(recipe.choice),
-            recipe=recipe,
-            classes=json.loads(classes.read_text("ascii")),
+            recipe=replace(recipe, choice=network.choice(recipe.choice)),
+            classes=json.loads(labels.classes.read_text("ascii")),
             seed=seed,
-            initial_weights=None,
             device=resolve_device(device),
             outputs=outputs,
         )
@@ -89,11 +79,9 @@ def train_network(
     soundtracks: "pd.DataFrame",
     images: AudioImages,
     *,
-    choice: NetworkChoice,
     recipe: SoundtrackRecipe,
     classes: Mapping[str, Sequence[str]],
     seed: int,
-    initial_weights: Path | None,
     device: torch.device,
     outputs: Outputs,
 ) -> None:
@@ -108,21 +96,17 @@ def train_network(
         soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
             clip is left out and counted.
         images: audio images of the videos.
-        choice: the network.
-        recipe: how it is trained.
+        recipe: which network is trained, and how.
         classes: names of the classes, by column `class_id`; position = class number.
         seed: of first weights, orders, augmentations, mixing and dropout.
-        initial_weights: checkpoint of the same network to start from, with any classes; None
-            starts from random weights.
         device: torch device.
         outputs: files to write. The weights have the published names, and as metadata the classes,
-            the choice, the recipe's name and which windows are scored.
+            the network, the recipe's name and which windows are scored.
 
     Raises:
         ConfigError: if network, recipe and classes do not match, or the loss is no longer finite.
         DataError: if a class number is out of range, no soundtrack of `train` has a clip, or one is
             listed twice.
-        CheckpointError: if the initial weights do not fit.
     """
     twice = soundtracks["video_id"][soundtracks["video_id"].duplicated()]
     if len(twice):
@@ -137,7 +121,7 @@ def train_network(
         drops_silence=recipe.drops_silence,
     )
     splits = split_events(events, choose, needed="clip of sound")
-    model = _build_model(choice, len(classes[HEADS[0]]), seed, splits["train"], initial_weights)
+    model = _build_model(recipe.choice, len(classes[HEADS[0]]), seed, splits["train"])
     chooses_nothing = recipe.keeps == "last" and not len(splits["val"])
     task = SoundtrackRecognition(
         _placed(model, torch.device(device)),
@@ -151,24 +135,20 @@ def train_network(
         task,
         splits,
         outputs,
-        settings=(choice, recipe, code_fingerprint("avlib.soundtracks.training")),
+        settings=(recipe, code_fingerprint("avlib.soundtracks.training")),
         classes=classes,
-        description=_description(choice, recipe),
+        description=_description(recipe),
     )
 
 
-def _description(choice: NetworkChoice, recipe: SoundtrackRecipe) -> dict[str, Any]:
+def _description(recipe: SoundtrackRecipe) -> dict[str, Any]:
     """Return the metadata of the weights, which scoring reads."""
     windows = {"drops_silence": recipe.drops_silence, "half_steps": recipe.half_steps}
-    return asdict(choice) | windows | {"recipe": recipe.name}
+    return asdict(recipe.choice) | windows | {"recipe": recipe.name}
 
 
 def _build_model(
-    choice: NetworkChoice,
-    num_classes: int,
-    seed: int,
-    training: SoundtrackEvents,
-    initial_weights: Path | None,
+    choice: NetworkChoice, num_classes: int, seed: int, training: SoundtrackEvents
 ) -> SoundtrackNetwork:
     """Return the network with its first weights."""
     model = _build_network(choice, num_classes)
@@ -176,10 +156,6 @@ def _build_model(
     if isinstance(model, ResNet) and isinstance(model.bands, BandScale):
         mean, deviation = training.band_statistics()
         model.bands.set_statistics(mean, deviation + LEAST_DEVIATION_DB)
-    if initial_weights is not None:
-        weights = load_state_dict(initial_weights)
-        skipped = model.classifier_name
-        fit_state_dict(model, weights, initial_weights, skip=skipped, names=published_name)
     return model
 
 

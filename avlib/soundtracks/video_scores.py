@@ -28,7 +28,7 @@ from avlib.io.tables import read_table, write_table
 from avlib.prefetch import prefetched
 from avlib.progress import progress
 from avlib.soundtracks.folds import SCORED_SPLITS
-from avlib.soundtracks.score_files import save_array
+from avlib.soundtracks.score_files import ScoreFiles, save_array
 from avlib.soundtracks.tables import SCORED_VIDEOS
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,7 @@ def score_videos(
     rate_fps: int,
     weights: Path,
     device: str,
-    scores_target: Path,
-    table_target: Path,
+    targets: ScoreFiles,
 ) -> None:
     """Write the log-probabilities of the videos of splits `val` and `test`.
 
@@ -55,8 +54,7 @@ def score_videos(
         weights: from `train_visual`; their metadata name the recipe, whose views and batches are
             used.
         device: cpu, cuda, or auto for cuda where there is one.
-        scores_target: `.npy` file, float64 (N, K).
-        table_target: table of kind SCORED_VIDEOS.
+        targets: files to write: scores float64 (N, K), rows of kind SCORED_VIDEOS.
 
     Raises:
         CheckpointError: if the weights are of another network or for other classes.
@@ -86,8 +84,8 @@ def score_videos(
             raise DataError(f"{events}: no video of split test has frames in the packs")
         _log_left_out(rows["video_id"].tolist(), clips)
         scores = _log_probs(network.to(resolve_device(device)), clips, recipe)
-    save_array(scores, scores_target)
-    write_table(table[["video_id", "split", "class_id"]], table_target, SCORED_VIDEOS)
+    save_array(scores, targets.scores)
+    write_table(table[["video_id", "split", "class_id"]], targets.rows, SCORED_VIDEOS)
 
 
 def load_trained_omnivore(path: Path) -> tuple[Omnivore, ClipSize, OmnivoreRecipe]:

@@ -10,6 +10,7 @@ import pytest
 from avlib.errors import DataError
 from avlib.io.tables import read_table, write_table
 from avlib.soundtracks.fusion import fuse_scores
+from avlib.soundtracks.score_files import FusionFiles, ScoreFiles
 from avlib.soundtracks.sweep import Fusion, Paired, sweep, weight_grid
 from avlib.soundtracks.tables import FUSED_ANSWERS, SCORED_VIDEOS, SOUNDTRACKS
 
@@ -50,7 +51,7 @@ def write_video(folder):
     }
     write_table(pd.DataFrame(rows), folder / "videos.parquet", SCORED_VIDEOS)
     np.save(folder / "video.npy", PAIRS.video[order])
-    return {"video_scores": folder / "video.npy", "videos": folder / "videos.parquet"}
+    return ScoreFiles(folder / "video.npy", folder / "videos.parquet")
 
 
 def write_given(folder, rows, *, layout=lambda scores: scores, line="{path} 300 {number}"):
@@ -61,20 +62,19 @@ def write_given(folder, rows, *, layout=lambda scores: scores, line="{path} 300 
     ]
     (folder / "list.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode() + b"\n"))
     np.save(folder / "given.npy", layout(PAIRS.video[rows]))
-    return {"video_scores": folder / "given.npy", "videos": folder / "list.txt.gz"}
+    return ScoreFiles(folder / "given.npy", folder / "list.txt.gz")
 
 
 def run(folder, video, *, classes=CLASSES, **settings):
     (folder / "classes.json").write_text(json.dumps({"class_id": classes}))
     fuse_scores(
-        soundtrack_scores=folder / "audio.npy",
-        soundtracks=folder / "soundtracks.parquet",
-        classes=folder / "classes.json",
-        **video,
+        ScoreFiles(folder / "audio.npy", folder / "soundtracks.parquet"),
+        video,
+        folder / "classes.json",
         fusion=Fusion(**settings),
-        report_target=folder / "fusion.json",
-        sweep_target=folder / "sweep.csv",
-        predictions_target=folder / "answers.parquet",
+        targets=FusionFiles(
+            folder / "fusion.json", folder / "sweep.csv", folder / "answers.parquet"
+        ),
     )
     return json.loads((folder / "fusion.json").read_text())
 
@@ -156,7 +156,7 @@ def test_a_list_that_names_other_videos_is_refused(tmp_path):
     write_audio(tmp_path)
     given = write_given(tmp_path, np.arange(N_VAL, N))
     names = "\n".join(f"/data/val/class_a/w_{i:011d}_{i:06d}" for i in range(N - N_VAL))
-    given["videos"].write_bytes(gzip.compress(names.encode()))
+    given.rows.write_bytes(gzip.compress(names.encode()))
     with pytest.raises(DataError, match=r"no name of .*audio.npy is one of .*given.npy: 40 "):
         run(tmp_path, given)
 
@@ -168,7 +168,7 @@ def test_a_list_that_numbers_the_classes_otherwise_is_refused(tmp_path):
         f"/data/val/{CLASSES[PAIRS.labels[i]]}/{IDS[i]} 300 {7 - PAIRS.labels[i]}"
         for i in range(N_VAL, N)
     ]
-    given["videos"].write_bytes(gzip.compress("\n".join(lines).encode()))
+    given.rows.write_bytes(gzip.compress("\n".join(lines).encode()))
     with pytest.raises(DataError, match=r"is of class \d in the study, but of \d in the list of"):
         run(tmp_path, given)
 
@@ -176,6 +176,6 @@ def test_a_list_that_numbers_the_classes_otherwise_is_refused(tmp_path):
 def test_a_list_of_another_length_is_refused(tmp_path):
     write_audio(tmp_path)
     given = write_given(tmp_path, np.arange(N_VAL, N))
-    np.save(given["video_scores"], PAIRS.video)
+    np.save(given.scores, PAIRS.video)
     with pytest.raises(DataError, match="but the list names 40 videos"):
         run(tmp_path, given)

@@ -8,11 +8,13 @@ import pytest
 from soundtrack_files import CLASSES, labelled_files, write_images, write_labels, write_manifest
 
 from avlib.errors import DataError
+from avlib.evaluation.metrics_file import Provenance
 from avlib.io.checkpoints import file_hash
 from avlib.io.tables import write_table
 from avlib.report.confusion import draw_study_confusion
 from avlib.soundtracks.fusion import fuse_scores
 from avlib.soundtracks.k600_metrics import evaluate_k600
+from avlib.soundtracks.score_files import FusionFiles, ScoreFiles
 from avlib.soundtracks.sounds_metrics import evaluate_sounds
 from avlib.soundtracks.sweep import Fusion
 from avlib.soundtracks.tables import SCORED_VIDEOS, SOUNDTRACKS
@@ -26,7 +28,7 @@ def write_scores(folder, rows, scores):
     folder.mkdir(parents=True, exist_ok=True)
     write_table(rows[["video_id", "split", "clips", "class_id"]], folder / "s.parquet", SOUNDTRACKS)
     np.save(folder / "s.npy", scores)
-    return folder / "s.npy", folder / "s.parquet"
+    return ScoreFiles(folder / "s.npy", folder / "s.parquet")
 
 
 def drawn(class_ids, strength, seed):
@@ -42,48 +44,39 @@ def weights(path):
 def fused(folder, classes, rows, *, without_scores, fusion):
     """Write audio and visual scores of `rows` and fuse them; return all but the visual files."""
     audio = drawn(rows["class_id"], 1.0, 0) * (rows["clips"].to_numpy()[:, None] > 0)
-    scores, table = write_scores(folder, rows, audio)
+    heard = write_scores(folder, rows, audio)
     has_scores = ~rows["video_id"].isin(list(without_scores)).to_numpy()
     columns = ["video_id", "split", "class_id"]
     write_table(rows[has_scores][columns], folder / "videos.parquet", SCORED_VIDEOS)
     np.save(folder / "video.npy", drawn(rows["class_id"], 1.5, 1)[has_scores])
-    files = {"soundtrack_scores": scores, "soundtracks": table}
-    names = {"fusion": "fusion.json", "sweep": "sweep.csv", "predictions": "answers.parquet"}
-    reports = {kind: folder / name for kind, name in names.items()}
-    fuse_scores(
-        **files,
-        classes=classes,
-        video_scores=folder / "video.npy",
-        videos=folder / "videos.parquet",
-        fusion=fusion,
-        report_target=reports["fusion"],
-        sweep_target=reports["sweep"],
-        predictions_target=reports["predictions"],
-    )
-    return files | reports
+    reports = [folder / name for name in ("fusion.json", "sweep.csv", "answers.parquet")]
+    seen = ScoreFiles(folder / "video.npy", folder / "videos.parquet")
+    fuse_scores(heard, seen, classes, fusion=fusion, targets=FusionFiles(*reports))
+    return {"audio": heard, "fusion": FusionFiles(*reports)}
 
 
 def k600(folder, *, bad=None, clips=None, without_scores=(), fusion=None, **changes):
     """Evaluate a study in which some files are bad and some videos have no visual scores."""
     bad, clips = bad or {}, clips or {}
     files = labelled_files(N, n_val=10, n_test=N_TEST)
-    paths = write_labels(folder, files)
+    labels = write_labels(folder, files)
     probed = {name: status for name, status in bad.items() if status != "wrong_rate"}
     rows = files[(files["split"] != "train") & ~files["video_id"].isin(list(bad))]
     rows = rows.assign(clips=[clips.get(v, 10) for v in rows["video_id"]])
     fusion = fusion or Fusion()
     arguments = {
+        "manifest": write_manifest(folder / "manifest.parquet", files, **probed),
+        "indices": write_images(folder / "mel", files, 1, **bad | clips).indices,
+        **fused(folder, labels.classes, rows, without_scores=without_scores, fusion=fusion),
+        "target": folder / "test_metrics.json",
+    }
+    provenance = {
         "study": STUDY,
-        **paths,
-        "manifests": [write_manifest(folder / "manifest.parquet", files, **probed)],
-        "indices": write_images(folder / "mel", files, 1, **bad | clips)["indices"],
-        **fused(folder, paths["classes"], rows, without_scores=without_scores, fusion=fusion),
         "models": {name: weights(folder / name) for name in ("soundtrack", "video")},
         "origins": {"soundtrack": "trained", "video": "trained"},
         "inputs": {"video_scores": folder / "video.npy"},
-        "target": folder / "test_metrics.json",
     }
-    evaluate_k600(**arguments | changes)
+    evaluate_k600(labels, **arguments, provenance=Provenance(**provenance | changes))
     return json.loads((folder / "test_metrics.json").read_text())
 
 
@@ -182,26 +175,27 @@ def sounds(folder, files, *, bad=None, drop=(), **changes):
     """Evaluate a study of sounds; scores of the folds in `drop` are missing."""
     bad = bad or {}
     folds = sorted(set(files["fold"].dropna())) or ["all"]
-    scores, tables = {}, {}
+    scores = {}
     for number, fold in enumerate(folds):
         is_test = files["fold"] == fold if fold != "all" else files["split"] == "test"
         rows = files[is_test & ~files["video_id"].isin(list(bad))].assign(split="test", clips=10)
         values = drawn(rows["class_id"], 1.0, number)
         if fold not in drop:
-            scores[fold], tables[fold] = write_scores(folder / fold, rows, values)
+            scores[fold] = write_scores(folder / fold, rows, values)
     arguments = {
-        "study": STUDY | {"study": "sounds"},
-        **write_labels(folder, files),
-        "manifests": [write_manifest(folder / "manifest.parquet", files, **bad)],
-        "indices": write_images(folder / "mel", files, 1, **bad)["indices"],
+        "manifest": write_manifest(folder / "manifest.parquet", files, **bad),
+        "indices": write_images(folder / "mel", files, 1, **bad).indices,
         "scores": scores,
-        "tables": tables,
+        "target": folder / "test_metrics.json",
+    }
+    provenance = {
+        "study": STUDY | {"study": "sounds"},
         "models": {fold: weights(folder / f"model_{fold}") for fold in scores},
         "origins": {"soundtrack": "trained"},
         "inputs": {},
-        "target": folder / "test_metrics.json",
     }
-    evaluate_sounds(**arguments | changes)
+    labels = write_labels(folder, files)
+    evaluate_sounds(labels, **arguments, provenance=Provenance(**provenance | changes))
     return json.loads((folder / "test_metrics.json").read_text())
 
 

@@ -1,5 +1,7 @@
 """The stage that scores soundtracks, from a study's files to scores."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -12,15 +14,11 @@ from avlib.io.checkpoints import load_state_dict
 from avlib.io.tables import read_table
 from avlib.io.weights import save_weights
 from avlib.soundtracks.network import ResNet, network_weights
+from avlib.soundtracks.score_files import ScoreFiles
 from avlib.soundtracks.scoring import score_soundtracks
 from avlib.soundtracks.tables import CLIPS, SOUNDTRACKS
 
-TARGETS = {
-    "clip_scores_target": "clip_scores.npy",
-    "clip_index_target": "clip_index.parquet",
-    "scores_target": "soundtrack_scores.npy",
-    "table_target": "soundtracks.parquet",
-}
+TARGETS = ("clip_scores.npy", "clip_index.parquet", "soundtrack_scores.npy", "soundtracks.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -34,19 +32,17 @@ def weights(tmp_path_factory):
 
 
 def score(folder, files, weights, *, fold="all", classes=CLASSES, clips=None, **changes):
+    targets = [folder / name for name in TARGETS]
     score_soundtracks(
-        **write_labels(folder, files, classes),
-        **write_images(folder / "mel", files, **(clips or {})) | changes,
+        replace(write_labels(folder, files, classes), fold=fold),
+        replace(write_images(folder / "mel", files, **(clips or {})), **changes),
         weights=weights,
-        fold=fold,
         space="logit",
-        batch_size=4,
         device="cpu",
-        **{name: folder / target for name, target in TARGETS.items()},
+        clip_targets=ScoreFiles(*targets[:2]),
+        targets=ScoreFiles(*targets[2:]),
     )
-    return np.load(folder / TARGETS["scores_target"]), read_table(
-        folder / TARGETS["table_target"], SOUNDTRACKS
-    )
+    return np.load(targets[2]), read_table(targets[3], SOUNDTRACKS)
 
 
 def test_the_held_out_splits_are_scored_in_the_order_of_the_labels(tmp_path, weights):
@@ -84,13 +80,13 @@ def test_a_soundtrack_without_a_clip_has_a_row_and_a_file_without_sound_has_none
 def test_the_same_files_give_the_same_bytes(tmp_path, weights):
     for name in ("a", "b"):
         score(tmp_path / name, labelled_files(), weights)
-    for target in TARGETS.values():
+    for target in TARGETS:
         assert (tmp_path / "a" / target).read_bytes() == (tmp_path / "b" / target).read_bytes()
 
 
 def test_silent_clips_are_not_scored_if_the_network_was_not_trained_on_them(tmp_path, weights):
     files = labelled_files()
-    with h5py.File(write_images(tmp_path / "mel", files)["packs"][0], "r+") as pack:
+    with h5py.File(write_images(tmp_path / "mel", files).packs[0], "r+") as pack:
         pack["video6"][1] = -80
     packs = {"packs": [tmp_path / "mel/0.h5", tmp_path / "mel/1.h5"]}
     noted = tmp_path / "noted.safetensors"
@@ -119,6 +115,6 @@ def test_a_split_without_sound_is_refused(tmp_path, weights):
 
 def test_images_that_are_missing_without_a_reason_are_not_overlooked(tmp_path, weights):
     files = labelled_files()
-    packs = write_images(tmp_path / "mel", files)["packs"]
+    packs = write_images(tmp_path / "mel", files).packs
     with pytest.raises(DataError, match=r"video5: one of 2 labelled .* pack the images"):
         score(tmp_path, files, weights, packs=packs[:1])

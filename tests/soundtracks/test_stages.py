@@ -13,7 +13,7 @@ from avlib.io.weights import save_weights
 from avlib.soundtracks.fusion import fuse, name_half
 from avlib.soundtracks.matching import pair_scores
 from avlib.soundtracks.network import ResNet, network_weights
-from avlib.soundtracks.score_files import NamedScores
+from avlib.soundtracks.score_files import FusionFiles, NamedScores, ScoreFiles
 from avlib.soundtracks.scoring import pool_soundtracks, score_clips
 from avlib.soundtracks.sweep import Fusion, Paired, sweep, weight_grid
 from avlib.soundtracks.tables import CLIPS, FUSED_ANSWERS, SOUNDTRACKS
@@ -55,20 +55,18 @@ def soundtracks():
 
 
 def score(folder, network, images, soundtracks, batch_size=3, windows=PUBLISHED):
-    targets = {"scores_target": folder / "clips.npy", "index_target": folder / "clips.parquet"}
+    targets = ScoreFiles(folder / "clips.npy", folder / "clips.parquet")
     options = {"batch_size": batch_size, "windows": windows}
-    score_clips(network, images, soundtracks, **options, **targets)
-    return np.load(targets["scores_target"]), read_table(targets["index_target"], CLIPS)
+    score_clips(network, images, soundtracks, **options, targets=targets)
+    return np.load(targets.scores), read_table(targets.rows, CLIPS)
 
 
 def pool(folder, soundtracks, space="logit"):
     return pool_soundtracks(
-        clip_scores=folder / "clips.npy",
-        clip_index=folder / "clips.parquet",
-        soundtracks=soundtracks,
+        ScoreFiles(folder / "clips.npy", folder / "clips.parquet"),
+        soundtracks,
         space=space,
-        scores_target=folder / "scores.npy",
-        table_target=folder / "soundtracks.parquet",
+        targets=ScoreFiles(folder / "scores.npy", folder / "soundtracks.parquet"),
     )
 
 
@@ -199,9 +197,9 @@ def run_fusion(folder, matched, fusion=None, validation=None):
         matched,
         fusion=fusion or Fusion(),
         validation=validation,
-        report_target=folder / "fusion.json",
-        sweep_target=folder / "sweep.csv",
-        predictions_target=folder / "answers.parquet",
+        targets=FusionFiles(
+            folder / "fusion.json", folder / "sweep.csv", folder / "answers.parquet"
+        ),
     )
     return json.loads((folder / "fusion.json").read_text()), pd.read_csv(folder / "sweep.csv")
 

@@ -25,7 +25,7 @@ from tiny_soundtrack_training import (
 )
 from torch import nn
 
-from avlib.errors import CheckpointError, ConfigError, DataError
+from avlib.errors import ConfigError, DataError
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.checkpoints import load_state_dict
 from avlib.soundtracks.network import VGG, ResNet, soundtrack_network
@@ -87,7 +87,7 @@ def test_after_killed_processes_it_ends_in_the_same_bytes(undisturbed, tmp_path)
     assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
 
 
-@pytest.mark.parametrize("change", ["recipe", "choice", "images"])
+@pytest.mark.parametrize("change", ["recipe", "network", "images"])
 def test_a_state_of_other_settings_or_images_is_not_resumed(undisturbed, tmp_path, change):
     def stop(probs, labels):
         signal.raise_signal(signal.SIGTERM)
@@ -96,12 +96,12 @@ def test_a_state_of_other_settings_or_images_is_not_resumed(undisturbed, tmp_pat
     images = draw_images()
     images["video1"] = images["video1"] - 1
     others = {
-        "recipe": replace(TINY, mixup=0.5),
-        "choice": replace(CHOICE, pool="full"),
-        "images": images,
+        "recipe": {"recipe": replace(TINY, mixup=0.5)},
+        "network": {"recipe": replace(TINY, choice=replace(CHOICE, pool="full"))},
+        "images": {"images": images},
     }
     with scored_by(stop), pytest.raises(SystemExit):
-        run_soundtrack(tmp_path, **{change: others[change]})
+        run_soundtrack(tmp_path, **others[change])
     assert contents(run_soundtrack(tmp_path)) == contents(undisturbed)
 
 
@@ -189,7 +189,7 @@ def test_bad_tables_are_refused(tmp_path):
     with pytest.raises(DataError, match="video3: class_id is 2, expected 0 to 1"):
         run_soundtrack(tmp_path, soundtracks_table().replace({"class_id": {1: 2}}).iloc[3:])
     with pytest.raises(ConfigError, match=r"network\.name: 'resnet20' is unknown"):
-        run_soundtrack(tmp_path, choice=replace(CHOICE, network="resnet20"))
+        run_soundtrack(tmp_path, recipe=replace(TINY, choice=replace(CHOICE, network="resnet20")))
 
 
 def test_bands_are_standardised_by_the_clips_that_are_learned(tmp_path):
@@ -197,32 +197,14 @@ def test_bands_are_standardised_by_the_clips_that_are_learned(tmp_path):
     images = draw_images()
     silent = np.full((3, 64, 96), -80, dtype=np.float32)
     images["video0"] = np.concatenate([images["video0"], silent])
-    choice = replace(CHOICE, standardises=True)
-    model = run_soundtrack(tmp_path / "a", images=images, choice=choice)["model_path"]
+    recipe = replace(TINY, choice=replace(CHOICE, standardises=True))
+    model = run_soundtrack(tmp_path, images=images, recipe=recipe)["model_path"]
     weights = load_state_dict(model)
     learned = np.concatenate([draw_images()[f"video{i}"] for i in range(4)])
     expected = torch.from_numpy(learned).double()
     torch.testing.assert_close(weights["bands.mean"][:, 0].double(), expected.mean((0, 2)))
     deviation = expected.transpose(0, 1).flatten(1).std(dim=1, correction=0)
     torch.testing.assert_close(weights["bands.deviation"][:, 0].double(), deviation + 10)
-    slow = replace(TINY, schedule=Schedule(1e-9, epochs=1))
-    again = run_soundtrack(tmp_path / "b", choice=choice, recipe=slow, initial_weights=model)
-    kept = load_state_dict(again["model_path"])
-    assert torch.equal(kept["bands.mean"], weights["bands.mean"])
-
-
-def test_training_continues_from_given_weights_with_a_new_classifier(undisturbed, tmp_path):
-    three = {"class_id": ["low", "high", "none"]}
-    slow = replace(TINY, schedule=Schedule(1e-9, epochs=1))
-    initial = undisturbed["model_path"]
-    outputs = run_soundtrack(tmp_path, classes=three, recipe=slow, initial_weights=initial)
-    before, after = load_state_dict(initial), load_state_dict(outputs["model_path"])
-    assert after["group2.fc.weight"].shape == (3, 32)
-    name = "layer4.1.group1.conv2.weight"
-    torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
-    wide = replace(CHOICE, width=8)
-    with pytest.raises(CheckpointError, match="does not fit"):
-        run_soundtrack(tmp_path, choice=wide, initial_weights=initial)
 
 
 @pytest.mark.parametrize(("batch_size", "together", "items"), [(4, 1, 11), (5, 2, 12), (1, 4, 12)])

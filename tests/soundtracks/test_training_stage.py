@@ -1,6 +1,7 @@
 """The stage that trains a soundtrack network, from a study's files to weights."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from soundtrack_files import labelled_files, write_images, write_labels
@@ -25,9 +26,8 @@ def train(folder, files, fold="all", clips=None, **changes):
         "metrics_path": folder / "metrics.json",
     }
     train_soundtrack(
-        **write_labels(folder, files),
-        packs=write_images(folder / "mel", files, **(clips or {}))["packs"],
-        fold=fold,
+        replace(write_labels(folder, files), fold=fold),
+        write_images(folder / "mel", files, **(clips or {})).packs,
         recipe=training_recipe(TRAINING.model_copy(update=changes)),
         network=NETWORK,
         seed=1,

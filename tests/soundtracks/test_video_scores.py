@@ -18,6 +18,7 @@ from avlib.extractors.omnivore.task import VisualEvents
 from avlib.io.packs import FrameStore
 from avlib.io.tables import read_table, write_table
 from avlib.io.weights import save_weights
+from avlib.soundtracks.score_files import ScoreFiles
 from avlib.soundtracks.tables import SCORED_VIDEOS
 from avlib.soundtracks.video_scores import load_trained_omnivore, score_videos
 
@@ -84,8 +85,7 @@ def score(folder, pack, weights, rows=None, classes=CLASSES):
         rate_fps=FPS,
         weights=weights,
         device="cpu",
-        scores_target=folder / "scores.npy",
-        table_target=folder / "videos.parquet",
+        targets=ScoreFiles(folder / "scores.npy", folder / "videos.parquet"),
     )
     return np.load(folder / "scores.npy"), read_table(folder / "videos.parquet", SCORED_VIDEOS)
 
