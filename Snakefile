@@ -1,14 +1,16 @@
 """Raw videos and published annotations to audio-visual models, metrics and a report."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.path_modifier import PathModifier
 from snakemake.utils import min_version
 
-from avlib.errors import LockedError
 from avlib.io.lock import lock_folder
 from avlib.report.results import closing_lines
+from avlib.workflow.planning import shorten_unknown_target
 
 min_version("9.27")
 
@@ -32,11 +34,13 @@ include: "rules/valor.smk"
 include: "rules/download.smk"
 
 
+if workflow.modifier.is_main_snakefile():
+    logger.addFilter(partial(shorten_unknown_target, targets=settings.sections))
+
+
 onstart:
-    try:
+    with one_line():
         lock_folder(files.results)
-    except LockedError as error:
-        sys.exit(f"error: {error}")
 
 
 onsuccess:
@@ -61,3 +65,8 @@ for section, study in settings.sections.items():
             section
         input:
             lambda wildcards, study=study: files.targets(study),
+
+
+# What the library answers holds a prefix already.
+for imported in workflow.modifier.rules:
+    imported.input_modifier = PathModifier(None, None, workflow)

@@ -13,12 +13,28 @@ from avlib.studies.soundtrack_study import SoundtrackStudy
 from avlib.studies.tim_study import MODALITIES, FeatureStudy
 from avlib.valor.recipes import PARSER_RECIPES
 from avlib.workflow import Workflow
+from avlib.workflow.planning import guarded, one_line
 
-settings = load_config(config)
-_workflow = Workflow(settings, results=Path("results"), rescan=workflow.is_main_process)
-files, weights, media = _workflow.files, _workflow.weights, _workflow.media
-extractors, tim = _workflow.extractors, _workflow.tim
-soundtracks, valor = _workflow.soundtracks, _workflow.valor
+with one_line():
+    settings = load_config(config)
+
+# Where a workflow imports this one with a prefix, Snakemake adds it to the paths in rules; the
+# library is told it, for what it looks up, and for the caches, which are no outputs.
+RESULTS = workflow.modifier.path_modifier.replace_prefix("results")
+
+_workflow = Workflow(settings, results=Path(RESULTS), rescan=workflow.is_main_process)
+files, weights, media, extractors, tim, soundtracks, valor = (
+    guarded(part, settings.studies)
+    for part in (
+        _workflow.files,
+        _workflow.weights,
+        _workflow.media,
+        _workflow.extractors,
+        _workflow.tim,
+        _workflow.soundtracks,
+        _workflow.valor,
+    )
+)
 
 FOLD = "[A-Za-z0-9_.-]+"
 MODALITY = "|".join(MODALITIES)

@@ -52,7 +52,7 @@ rule train_asf:
         gpu=files.gpus,
     params:
         training=extractors.asf_training,
-        state="results/{study}/.cache/train_asf",
+        state=f"{RESULTS}/{{study}}/.cache/train_asf",
         code=code_fingerprint("avlib.extractors.auditory_slowfast.training"),
     script:
         "../workflow_scripts/train_asf.py"
@@ -84,7 +84,7 @@ rule train_omnivore:
         gpu=files.gpus,
     params:
         training=extractors.omnivore_training,
-        state="results/{study}/.cache/train_omnivore",
+        state=f"{RESULTS}/{{study}}/.cache/train_omnivore",
         code=code_fingerprint("avlib.extractors.omnivore.training"),
     script:
         "../workflow_scripts/train_omnivore.py"
@@ -146,7 +146,7 @@ rule extract_features:
         extraction=extractors.extraction,
         videos=extractors.video_lists,
         journal=extractors.journal,
-        folder="results/{study}/features/{extractor}",
+        folder=f"{RESULTS}/{{study}}/features/{{extractor}}",
         code=extractors.code,
     script:
         "../workflow_scripts/extract_features.py"

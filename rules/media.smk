@@ -46,7 +46,7 @@ rule pack_waveforms:
         videos=media.video_list,
         fingerprint=media.fingerprint,
         sound=media.audio,
-        previous="results/{study}/.cache/audio/{shard}.h5",
+        previous=f"{RESULTS}/{{study}}/.cache/audio/{{shard}}.h5",
         code=code_fingerprint("avlib.media.sound_packs"),
     script:
         "../workflow_scripts/pack_waveforms.py"
@@ -71,7 +71,7 @@ rule pack_frames:
     params:
         videos=media.video_list,
         frames=media.frames,
-        previous="results/{study}/.cache/frames/{shard}.h5",
+        previous=f"{RESULTS}/{{study}}/.cache/frames/{{shard}}.h5",
         code=code_fingerprint("avlib.media.frame_packs"),
     script:
         "../workflow_scripts/pack_frames.py"
@@ -143,7 +143,7 @@ rule gather_manifest:
         runtime=30,
     params:
         max_bad_fraction=settings.max_bad_fraction,
-        passed_over="results/{study}/.cache/videos/passed_over.json",
+        passed_over=f"{RESULTS}/{{study}}/.cache/videos/passed_over.json",
         code=code_fingerprint("avlib.media.manifest"),
     script:
         "../workflow_scripts/gather_manifest.py"

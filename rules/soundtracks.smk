@@ -51,7 +51,7 @@ rule pack_audio_images:
     params:
         mel=soundtracks.mel,
         pads_short=soundtracks.pads_short,
-        previous="results/{study}/.cache/mel/{shard}.h5",
+        previous=f"{RESULTS}/{{study}}/.cache/mel/{{shard}}.h5",
         code=code_fingerprint("avlib.soundtracks.image_packs"),
     script:
         "../workflow_scripts/pack_audio_images.py"
@@ -86,7 +86,7 @@ rule train_soundtrack:
         network=soundtracks.network,
         seed=settings.seed,
         device=settings.device,
-        state="results/{study}/.cache/train_soundtrack/{fold}",
+        state=f"{RESULTS}/{{study}}/.cache/train_soundtrack/{{fold}}",
         code=code_fingerprint("avlib.soundtracks.training"),
     script:
         "../workflow_scripts/train_soundtrack.py"

@@ -25,8 +25,8 @@ rule convert_vgg:
         runtime=120,
     params:
         splits=list(SPLITS),
-        visual="results/{study}/published/vgg19",
-        audio="results/{study}/published/vggish",
+        visual=f"{RESULTS}/{{study}}/published/vgg19",
+        audio=f"{RESULTS}/{{study}}/published/vggish",
         code=code_fingerprint("avlib.extractors.ave_features"),
     script:
         "../workflow_scripts/convert_vgg.py"
@@ -113,7 +113,7 @@ rule train_tim:
         splits=tim.training_splits,
         visual=tim.visual_folder,
         audio=tim.audio_folder,
-        state="results/{study}/.cache/train_tim/{modality}",
+        state=f"{RESULTS}/{{study}}/.cache/train_tim/{{modality}}",
         code=code_fingerprint("avlib.tim.training"),
     script:
         "../workflow_scripts/train_tim.py"

@@ -110,8 +110,8 @@ rule extract_frame_segments:
         extraction=valor.frame_extraction,
         videos=media.video_list,
         journals=valor.frame_journals,
-        folder="results/{study}/features",
-        frames="results/{study}/.cache/frames/{shard}",
+        folder=f"{RESULTS}/{{study}}/features",
+        frames=f"{RESULTS}/{{study}}/.cache/frames/{{shard}}",
         code=valor.frame_code,
     script:
         "../workflow_scripts/extract_frame_segments.py"
@@ -145,7 +145,7 @@ rule extract_segments:
         extraction=valor.segment_extraction,
         videos=media.video_list,
         journal=valor.segment_journal,
-        folder="results/{study}/features/{kind}",
+        folder=f"{RESULTS}/{{study}}/features/{{kind}}",
         code=valor.code,
     script:
         "../workflow_scripts/extract_segments.py"
@@ -242,8 +242,8 @@ rule train_parser:
         skips_missing=valor.skips_missing,
         threshold=valor.threshold,
         device=settings.device,
-        state="results/{study}/.cache/train_parser/{variant}",
-        epochs="results/{study}/model/parser/{variant}/epochs",
+        state=f"{RESULTS}/{{study}}/.cache/train_parser/{{variant}}",
+        epochs=f"{RESULTS}/{{study}}/model/parser/{{variant}}/epochs",
         code=code_fingerprint("avlib.valor.training"),
     script:
         "../workflow_scripts/train_parser.py"

@@ -56,6 +56,11 @@ def _module(network: str) -> str:
     return EXTRACTORS[name].module if name in EXTRACTORS else PAPERS[name]
 
 
+def weights_key(network: str) -> str:
+    """Return the key that names the weights of a network, within the section of a study."""
+    return f"checkpoints.{network.replace('parser/', 'parsers.')}"
+
+
 class WeightsFiles:
     """The weights of the networks of a study; `wildcards.network` names one."""
 
@@ -86,8 +91,7 @@ class WeightsFiles:
             ConfigError: if there are none, or there is no such file.
         """
         weights, study = self.of(wildcards, network), self.files.any_study(wildcards)
-        key = f"checkpoints.{network.replace('parser/', 'parsers.')}"
-        return study.existing_file(key, weights.path)
+        return study.existing_file(weights_key(network), weights.path)
 
     def paths(self, wildcards: Wildcards, network: str) -> list[str]:
         """Return the weights of a network: given, trained here, or none where they are random.
