@@ -28,7 +28,7 @@ from torch.nn import functional
 from avlib.extractors.intervals import interval_rows
 from avlib.tim.batches import WindowDataset
 from avlib.tim.checkpoint import new_tim
-from avlib.tim.objective import build_optimizer, draw_step, train_step
+from avlib.tim.objective import Step, build_optimizer, draw_step, train_step
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.scores import QueryScores
 from avlib.tim.windows import build_windows
@@ -277,10 +277,8 @@ class OurWay:
         train_step(
             self.model,
             self.optimizer,
-            batch,
-            draws,
+            Step(batch, draws, self.rng.integers(2**63, size=1).tolist()),
             RECIPE,
-            dropout_seeds=self.rng.integers(2**63, size=1).tolist(),
             precision=self.precision,
         )
 

@@ -47,7 +47,7 @@ class ImageAugmentation:
     shift_bands: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SoundtrackRecipe(BaseRecipe):
     """How a soundtrack network is trained, in epochs of as many items as there are clips.
 

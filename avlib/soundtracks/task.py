@@ -19,8 +19,6 @@ from avlib.soundtracks.steps import build_optimizer, top_k_share, train_step
 from avlib.training.event_recognition import EventRecognition
 from avlib.training.events import LabelledEvents
 
-HEADS = ("class_id",)
-
 
 class SoundtrackRecognition(EventRecognition):
     """What `avlib.training.loop.fit` trains: the network, on the clips of two splits.
@@ -41,19 +39,13 @@ class SoundtrackRecognition(EventRecognition):
         training: SoundtrackEvents,
         validation: LabelledEvents,
         seed: int,
-        validate_every: int = 1,
     ) -> None:
         super().__init__(
             model,
             build_optimizer(model, recipe),
-            recipe.schedule,
-            heads=HEADS,
+            recipe,
             training=training,
             validation=validation,
-            batch_size=recipe.batch_size,
-            epoch_items=0,
-            views=1,
-            validate_every=validate_every,
             seed=seed,
         )
         self.recipe, together = recipe, recipe.clips_together

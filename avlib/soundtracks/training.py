@@ -26,7 +26,7 @@ from avlib.soundtracks.network import (
 from avlib.soundtracks.network_choice import Network, NetworkChoice
 from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
-from avlib.soundtracks.task import HEADS, SoundtrackRecognition
+from avlib.soundtracks.task import SoundtrackRecognition
 from avlib.training.event_recognition import Outputs, train_on_events
 from avlib.training.events import check_classes, split_events, validation_split
 
@@ -112,24 +112,23 @@ def train_network(
     if len(twice):
         raise DataError(f"{twice.iloc[0]}: listed twice; a soundtrack has one class and one split")
     events = soundtracks.assign(event_id=soundtracks["video_id"])
-    check_classes(events, HEADS, classes, recipe.name)
+    check_classes(events, recipe.heads, classes, recipe.name)
     choose = partial(
         SoundtrackEvents,
         images=images,
-        heads=HEADS,
+        heads=recipe.heads,
         augmentation=recipe.augmentation,
         drops_silence=recipe.drops_silence,
     )
     splits = split_events(events, choose, needed="clip of sound")
-    model = _build_model(recipe.choice, len(classes[HEADS[0]]), seed, splits["train"])
+    model = _build_model(recipe.choice, len(classes[recipe.heads[0]]), seed, splits["train"])
     chooses_nothing = recipe.keeps == "last" and not len(splits["val"])
     task = SoundtrackRecognition(
         _placed(model, torch.device(device)),
-        recipe,
+        replace(recipe, validate_every=recipe.schedule.epochs) if chooses_nothing else recipe,
         training=splits["train"],
         validation=splits[validation_split(splits)],
         seed=seed,
-        validate_every=recipe.schedule.epochs if chooses_nothing else 1,
     )
     train_on_events(
         task,

@@ -193,46 +193,57 @@ def build_optimizer(model: TIM, *, rate: float, weight_decay: float) -> AdamW:
     return AdamW(model.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
 
 
+class Step(NamedTuple):
+    """All that a step needs: the windows, and its random numbers.
+
+    Attributes:
+        batch: windows of the whole step.
+        draws: mixup and pairs of positions.
+        dropout_seeds: one for each part of the batch.
+    """
+
+    batch: WindowBatch
+    draws: StepDraws
+    dropout_seeds: Sequence[int]
+
+
 def train_step(
     model: TIM,
     optimizer: Optimizer,
-    batch: WindowBatch,
-    draws: StepDraws,
+    step: Step,
     recipe: TimRecipe,
     *,
-    dropout_seeds: Sequence[int],
     scaler: GradScaler | None = None,
     precision: torch.dtype = torch.float32,
     team: Team = ALONE,
 ) -> Tensor:
     """Take one step; return the losses before it: (6,), as in Losses, 0 for those that are None.
 
-    The batch is computed in as many parts as there are seeds, which bounds the memory. The
+    The batch is computed in as many parts as it has dropout seeds, which bounds the memory. The
     processes of a team share the parts.
 
     Args:
         model: in training mode.
         optimizer: its learning rate is that of the step.
-        batch: on the device of the model.
-        draws: of this step.
+        step: its batch is on the device of the model.
         recipe: weights and smoothing of the losses, and the largest norm of the gradient.
-        dropout_seeds: one for each part.
         scaler: of the loss, for float16; a scale that was too high skips the step.
         precision: in which to compute where that is safe.
         team: the processes that train together.
     """
+    batch, seeds = step.batch, step.dropout_seeds
     scaler = scaler or GradScaler(batch.times.device.type, enabled=False)
     optimizer.zero_grad()
-    n_items, n_parts = len(batch.times), len(dropout_seeds)
+    n_items, n_parts = len(batch.times), len(seeds)
     sums = batch.times.new_zeros(len(Losses._fields))
     for number in range(team.rank, n_parts, team.size):
         part = slice(number * n_items // n_parts, (number + 1) * n_items // n_parts)
         if part.start == part.stop:
             continue
-        torch.manual_seed(dropout_seeds[number])
+        torch.manual_seed(seeds[number])
         is_mixed = precision != torch.float32
         with torch.autocast(sums.device.type, precision, enabled=is_mixed):
-            losses = objective(model, batch, draws, recipe, part=part)
+            losses = objective(model, batch, step.draws, recipe, part=part)
         scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
         sums += torch.stack([_value(loss, sums) for loss in losses])
     sums = team.add_up(model.parameters(), sums)

@@ -1,7 +1,8 @@
 """TIM on the windows of a split, as the training loop sees it."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,12 +11,11 @@ from torch.optim import Optimizer
 
 from avlib.errors import DataError
 from avlib.seeds import generator
-from avlib.tim.batches import WindowBatch
 from avlib.tim.inference import classes_of, on_device, predict
 from avlib.tim.network import TIM
 from avlib.tim.objective import (
     Losses,
-    StepDraws,
+    Step,
     build_optimizer,
     draw_step,
     train_step,
@@ -26,26 +26,29 @@ from avlib.training.schedules import warm_cosine_rate
 from avlib.training.team import ALONE, Team
 
 
-class Step(NamedTuple):
-    """All that a step needs: the windows, and its random numbers.
+@dataclass(frozen=True)
+class Computation:
+    """How steps and predictions are computed, which changes the results by rounding alone.
 
     Attributes:
-        batch: windows of the whole step.
-        draws: mixup and pairs of positions.
-        dropout_seeds: one for each part of the batch.
+        parts: of a batch, each with dropout of its own; a multiple of the size of the team.
+        team: the processes that train together.
+        precision: of steps, where that is safe; float16 behind a loss scale.
+        eval_precision: of predictions, where that is safe.
     """
 
-    batch: WindowBatch
-    draws: StepDraws
-    dropout_seeds: list[int]
+    parts: int = 1
+    team: Team = ALONE
+    precision: torch.dtype = torch.float32
+    eval_precision: torch.dtype = torch.float32
 
 
 class TimTask:
     """What `avlib.training.loop.fit` trains.
 
-    A batch is computed in `parts`, each with dropout of its own. The processes of a team share the
-    parts; each of them reads the whole batch, since mixup mixes windows of different parts. So
-    the result does not depend on how many they are, but for rounding.
+    The processes of a team share the parts of a batch; each of them reads the whole batch, since
+    mixup mixes windows of different parts. So the result does not depend on how many they are,
+    but for rounding.
 
     Args:
         model: the network.
@@ -54,10 +57,7 @@ class TimTask:
         validation: windows that decide which epoch is best.
         select_by: the head whose top-1 accuracy decides, or `verb_noun` or `combined`.
         seed: of all draws.
-        parts: of a batch; a multiple of the size of the team.
-        team: the processes that train together.
-        precision: in which steps compute where that is safe; float16 behind a loss scale.
-        eval_precision: in which predictions are computed where that is safe.
+        computation: parts of a batch, processes, precision.
     """
 
     validate_every = 1
@@ -71,19 +71,16 @@ class TimTask:
         validation: SplitWindows,
         select_by: str,
         seed: int,
-        parts: int = 1,
-        team: Team = ALONE,
-        precision: torch.dtype = torch.float32,
-        eval_precision: torch.dtype = torch.float32,
+        computation: Computation = Computation(),
     ) -> None:
         self.title = f"TIM ({recipe.model_modality.replace('_', '-')})"
         self.model, self.recipe, self.select_by, self.seed = model, recipe, select_by, seed
         self.training, self.validation = training, validation
-        self.parts, self.team = parts, team
+        self.computation = computation
         self.device = next(model.parameters()).device
         self.optimizer = build_optimizer(model, rate=recipe.lr, weight_decay=recipe.weight_decay)
-        self.precision, self.eval_precision = precision, eval_precision
-        self.scaler = GradScaler(self.device.type, enabled=precision == torch.float16)
+        is_scaled = computation.precision == torch.float16
+        self.scaler = GradScaler(self.device.type, enabled=is_scaled)
         keep_scale(self.optimizer, self.scaler)
         self.epochs = recipe.epochs
         self.steps = -(-len(training.items) // recipe.batch_size)  # the last may be smaller
@@ -113,7 +110,7 @@ class TimTask:
                 m_drloc=self.recipe.m_drloc,
                 num_feats=self.recipe.num_feats,
             )
-            yield Step(batch, draws, rng.integers(2**63, size=self.parts).tolist())
+            yield Step(batch, draws, rng.integers(2**63, size=self.computation.parts).tolist())
 
     def train_step(self, step: Step) -> dict[str, float]:
         """Update the network once and return the losses."""
@@ -121,13 +118,11 @@ class TimTask:
         sums = train_step(
             self.model,
             self.optimizer,
-            on_device(step.batch, self.model),
-            step.draws,
+            step._replace(batch=on_device(step.batch, self.model)),
             self.recipe,
-            dropout_seeds=step.dropout_seeds,
             scaler=self.scaler,
-            precision=self.precision,
-            team=self.team,
+            precision=self.computation.precision,
+            team=self.computation.team,
         )
         return self._named(sums)
 
@@ -155,8 +150,8 @@ class TimTask:
             split,
             batch_size=self.recipe.batch_size,
             label_smoothing=self.recipe.label_smoothing,
-            precision=self.eval_precision,
-            team=self.team,
+            precision=self.computation.eval_precision,
+            team=self.computation.team,
             check=check,
         )
         return predictions.metrics()

@@ -19,7 +19,7 @@ from avlib.tim.network import TIM
 from avlib.tim.recipes import Modality, TimRecipe, TimTraining
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
 from avlib.tim.tables import read_head_classes
-from avlib.tim.task import TimTask
+from avlib.tim.task import Computation, TimTask
 from avlib.tim.tensorboard import TensorBoard
 from avlib.tim.weights import build_model, save_model
 from avlib.training.launch import report, run_module
@@ -115,10 +115,12 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
         validation=splits[validated_on],
         select_by=_select_by(settings.select_by, splits[validated_on], recipe),
         seed=run.seed,
-        parts=settings.parts,
-        team=team,
-        precision=precision(device, is_mixed=settings.mixed_precision is not None),
-        eval_precision=precision(device, is_mixed=settings.mixed_precision == "always"),
+        computation=Computation(
+            settings.parts,
+            team,
+            precision=precision(device, is_mixed=settings.mixed_precision is not None),
+            eval_precision=precision(device, is_mixed=settings.mixed_precision == "always"),
+        ),
     )
     progress = fit(
         task,

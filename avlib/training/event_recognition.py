@@ -20,7 +20,8 @@ from avlib.io.weights import save_weights
 from avlib.prefetch import prefetched
 from avlib.training.events import LabelledEvents, validation_split
 from avlib.training.loop import fit
-from avlib.training.schedules import Schedule, learning_rate
+from avlib.training.recipes import BaseRecipe
+from avlib.training.schedules import learning_rate
 from avlib.training.state import remove_states, state_key
 
 
@@ -30,14 +31,9 @@ class EventRecognition(ABC):
     Args:
         model: maps inputs (B, ...) to logits (B, K), or to a tuple of them, one a head.
         optimizer: what updates it.
-        schedule: learning rates; also the number of epochs.
-        heads: columns with the class numbers, one a classifier.
+        recipe: how it is trained.
         training: events to train on.
         validation: events by which the best weights are selected.
-        batch_size: items a step; all of them where a set is smaller.
-        epoch_items: least items an epoch; a smaller set is gone through more than once.
-        views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
-        validate_every: epochs from one validation to the next.
         seed: of all draws.
     """
 
@@ -47,25 +43,20 @@ class EventRecognition(ABC):
         self,
         model: nn.Module,
         optimizer: Optimizer,
-        schedule: Schedule,
+        recipe: BaseRecipe,
         *,
-        heads: Sequence[str],
         training: LabelledEvents,
         validation: LabelledEvents,
-        batch_size: int,
-        epoch_items: int,
-        views: int,
-        validate_every: int,
         seed: int,
     ) -> None:
-        self.model, self.optimizer, self.schedule = model, optimizer, schedule
-        self.heads, self.views, self.seed = heads, views, seed
+        self.model, self.optimizer, self.schedule = model, optimizer, recipe.schedule
+        self.heads, self.views, self.seed = recipe.heads, recipe.views, seed
         self.training, self.validation = training, validation
         self.device = next(model.parameters()).device
-        self.epochs, self.validate_every = schedule.epochs, validate_every
-        turns = math.ceil(epoch_items / len(training)) or 1
-        self.eval_batch_size = batch_size
-        self.batch_size = min(batch_size, turns * len(training))
+        self.epochs, self.validate_every = recipe.schedule.epochs, recipe.validate_every
+        turns = math.ceil(recipe.epoch_items / len(training)) or 1
+        self.eval_batch_size = recipe.batch_size
+        self.batch_size = min(recipe.batch_size, turns * len(training))
         self.steps = turns * len(training) // self.batch_size  # an incomplete batch is dropped
 
     def learning_rate(self, epoch: float) -> float:

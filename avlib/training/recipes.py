@@ -6,19 +6,27 @@ from typing import TypeVar
 from avlib.training.schedules import Schedule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseRecipe:
-    """Schedule and batch size, which every recipe has.
+    """How a network is trained on labelled events.
 
-    Args:
+    Attributes:
         name: key of the recipe.
         schedule: learning rates; also the number of epochs.
         batch_size: items a step; all of them where a set is smaller.
+        epoch_items: least items an epoch; a smaller set is gone through more than once.
+        heads: columns with the class numbers, one a classifier.
+        views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
+        validate_every: epochs from one validation to the next.
     """
 
     name: str
     schedule: Schedule
     batch_size: int
+    epoch_items: int = 0
+    heads: tuple[str, ...] = ("class_id",)
+    views: int = 1
+    validate_every: int = 1
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=BaseRecipe)

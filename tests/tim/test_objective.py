@@ -9,6 +9,7 @@ from golden.fill import fill_by_rule, rule_input
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
 from avlib.tim.objective import (
+    Step,
     StepDraws,
     build_optimizer,
     draw_step,
@@ -203,10 +204,8 @@ def test_a_gradient_is_clipped_to_the_norm():
         train_step(
             model,
             optimizer,
-            small_batch(),
-            draws(),
+            Step(small_batch(), draws(), [0]),
             replace(RECIPE, clip_norm=clip_norm),
-            dropout_seeds=[0],
         )
         sizes.append(torch.stack([p.grad.norm() for p in model.parameters()]).norm().item())
     assert sizes[0] > 0.2 and sizes[1] == pytest.approx(0.1, rel=1e-3)
@@ -217,9 +216,7 @@ def test_steps_learn_a_batch(seeds):
     model = small_model()
     optimizer = build_optimizer(model, rate=0.01, weight_decay=0.0)
     losses = [
-        train_step(model, optimizer, small_batch(), draws(1.0), RECIPE, dropout_seeds=seeds)[
-            0
-        ].item()
+        train_step(model, optimizer, Step(small_batch(), draws(1.0), seeds), RECIPE)[0].item()
         for _ in range(60)
     ]
     assert losses[-1] < 0.7 * losses[0]

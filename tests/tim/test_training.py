@@ -26,6 +26,7 @@ from avlib.tim.network import TIM
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.splits import InputFiles, read_split
 from avlib.tim.tables import QUERIES, read_head_classes
+from avlib.tim.task import Computation
 from avlib.tim.weights import build_model
 from avlib.tim.windows import build_windows
 from avlib.training.state import Progress, load_state, save_state
@@ -351,7 +352,8 @@ def mixed_task(study):
     classes = read_head_classes(files.classes)
     split = read_split("train", files, recipe, classes)
     model, _ = build_model(recipe, classes, split, seed=0, initial_weights=None)
-    options = {"select_by": "combined", "seed": 0, "precision": torch.float16}
+    computation = Computation(precision=torch.float16)
+    options = {"select_by": "combined", "seed": 0, "computation": computation}
     return training.TimTask(model, recipe, training=split, validation=split, **options)
 
 

@@ -16,39 +16,32 @@ from avlib.training.schedules import Schedule
 AsfRecipeName = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AsfRecipe(BaseRecipe):
     """How Auditory SlowFast is trained.
 
-    Args:
+    Attributes:
         width: channels of the slow stem, a multiple of 8; 64 in the published models.
-        views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
         sample_rate: Hz of the audio that the published weights expect; None for any.
         clip_s: length of one input in seconds.
         n_frames: frames of one input.
-        heads: columns with the class numbers, one a classifier.
         fine_tunes: whether it begins with given weights, whose batch norms are frozen except
             the first three.
         dropout: rate before the classifiers.
-        validate_every: epochs from one validation to the next.
         specaug: augmentation of the training items, a mode of `spec_augment.augment`.
         precise_batches: most batches for the precise statistics of the batch norms.
-        epoch_items: least items an epoch; a smaller set is gone through more than once.
         truncates_samples: whether seconds become samples by cutting rather than by rounding.
     """
 
-    views: int
     sample_rate: int | None
     width: int = 64
     clip_s: float = 0.999
     n_frames: int = 200
-    heads: tuple[str, ...] = ("class_id",)
     fine_tunes: bool = False
     dropout: float = 0.5
     validate_every: int = 2
     specaug: Literal["reference", "standard"] = "reference"
     precise_batches: int = 200
-    epoch_items: int = 0
     truncates_samples: bool = False
 
 

@@ -25,18 +25,15 @@ class ClipAugmentation:
     covered: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OmnivoreRecipe(BaseRecipe):
     """What is trained, and how.
 
-    Args:
+    Attributes:
         sizes: of the network.
         num_frames: frames of one input.
         crop: their width and height in pixels.
         clip_s: length of one input in seconds, that of TIM's features.
-        epoch_items: least items an epoch; a smaller set is gone through more than once.
-        views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
-        validate_every: epochs from one validation to the next.
         weight_decay: of AdamW, for weights that are matrices or kernels.
         dropout: rate before the classifier.
         stochastic_depth: rate at which the last block is skipped.
@@ -44,23 +41,18 @@ class OmnivoreRecipe(BaseRecipe):
         pasting: chance of a batch whose clips get a rectangle of another clip, and its share of
             the label (Yun et al., "CutMix", ICCV 2019).
         augmentation: of the single clips.
-        heads: columns with the class numbers, one a classifier.
     """
 
     sizes: TrunkSizes
     num_frames: int
     crop: int
     clip_s: float
-    epoch_items: int
-    views: int
-    validate_every: int
     weight_decay: float
     dropout: float
     stochastic_depth: float
     label_smoothing: float
     pasting: float
     augmentation: ClipAugmentation
-    heads: tuple[str, ...] = ("class_id",)
 
 
 OMNIVORE_RECIPES = {

@@ -107,14 +107,9 @@ class VisualRecognition(EventRecognition):
         super().__init__(
             model,
             build_optimizer(model, recipe.schedule.base_rate, recipe.weight_decay),
-            recipe.schedule,
-            heads=recipe.heads,
+            recipe,
             training=training,
             validation=validation,
-            batch_size=recipe.batch_size,
-            epoch_items=recipe.epoch_items,
-            views=recipe.views,
-            validate_every=recipe.validate_every,
             seed=seed,
         )
         self.recipe = recipe

@@ -9,6 +9,7 @@ from torch import Tensor
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
 from avlib.tim.objective import (
+    Step,
     StepDraws,
     build_optimizer,
     localisation_errors,
@@ -79,10 +80,8 @@ def train_steps(arguments: TimStepArguments, inputs: Inputs) -> Results:
         found = train_step(
             model,
             optimizer,
-            batch,
-            drawn,
+            Step(batch, drawn, [arguments.torch_seed]),
             _recipe(arguments),
-            dropout_seeds=[arguments.torch_seed],
         )
         losses.append(_loss_row(found.tolist(), batch, model))
         gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
