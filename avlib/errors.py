@@ -64,7 +64,7 @@ def no_room(error: BaseException) -> int | None:
 
 def out_of_room(target: Path | str, number: int) -> StorageError:
     """Return the error of a file that finds no room, given `no_room` of what happened."""
-    return StorageError(f"{target}: {NO_ROOM[number]} and run the same command again")
+    return StorageError(f"{target}: {NO_ROOM[number]}, then run the same command again")
 
 
 def describe(error: BaseException) -> str:

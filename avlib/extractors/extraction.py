@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.extractors.tables import FEATURES, INTERVALS
-from avlib.io.atomic import atomic_path
+from avlib.io.atomic import atomic_path, naming_full_disk
 from avlib.io.checkpoints import file_hash
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
@@ -50,7 +50,7 @@ class Journal:
         """Record a file that is on disk, or why there is none."""
         self.entries[entry["path"]] = entry
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="ascii") as file:
+        with naming_full_disk(self.path), self.path.open("a", encoding="ascii") as file:
             file.write(f"\n{json.dumps(entry)}\n")  # the first line end closes a torn line
 
     def keep_only(self, paths: set[str], folder: Path) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from avlib.errors import StorageError, no_room, out_of_room
+
+PROBE_BYTES = 1 << 16  # more than a disk without room can take
 LEFTOVER_AGE_S = 3600.0  # of partial files of other machines, whose processes cannot be looked up
 
 
@@ -21,6 +24,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     On any error the temporary file is removed and `target` is left as it was. What a killed
     process left behind is removed by the next one that writes the same target.
+
+    Raises:
+        StorageError: if the disk has no room for the file.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     # A digest, because the name with an addition could be too long for a file name.
@@ -31,26 +37,71 @@ def atomic_path(target: Path) -> Iterator[Path]:
     writer = f"{os.getpid()}-{platform.node()[:40]}"
     partial = target.parent / f"{prefix}.{uuid4().hex}.{writer}.part"
     try:
-        yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(target)
+        with naming_full_disk(target, partial):
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
+def naming_full_disk(target: Path, written: Path | None = None) -> Iterator[None]:
+    """Turn whatever a library raises for want of room into one error that names the file.
+
+    Some libraries give no reason; then a file of no worth is given some more bytes, which tells.
+
+    Args:
+        target: the file that is to be.
+        written: such a file, or a folder of such files; None: none is touched.
+
+    Raises:
+        StorageError: if its disk is full, its quota used up, or the file larger than is allowed.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception as error:
+        number = no_room(error)
+        if number is None and written is not None:
+            number = _no_room_for_more(written)
+        if number is None:
+            raise
+        raise out_of_room(target, number) from error
+
+
+def _no_room_for_more(written: Path) -> int | None:
+    members = [path for path in written.glob("*") if path.is_file()]
+    try:
+        largest = max(members, key=lambda path: path.stat().st_size, default=written)
+        with largest.open("ab") as more:
+            more.write(bytes(PROBE_BYTES))
+            more.flush()
+            os.fsync(more.fileno())
+    except OSError as error:
+        return no_room(error)
+    return None
+
+
+@contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside `target` that takes its place on success, and is removed if not."""
+    """Yield a new folder beside `target` that takes its place on success, and is removed if not.
+
+    Raises:
+        StorageError: if the disk has no room for it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.parent / f".{target.name}.part"  # a fixed name: a killed job leaves one
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
-        yield partial
-        os.sync()  # one by one, thousands of small files take minutes
-        shutil.rmtree(target, ignore_errors=True)
-        partial.replace(target)
+        with naming_full_disk(target, partial):
+            yield partial
+            os.sync()  # one by one, thousands of small files take minutes
+            shutil.rmtree(target, ignore_errors=True)
+            partial.replace(target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -84,10 +135,11 @@ def keep_copy(source: Path, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     partial = copy.parent / f".{uuid4().hex}.part"
     try:
-        try:
-            partial.hardlink_to(source)
-        except OSError:
-            shutil.copyfile(source, partial)
-        partial.replace(copy)
+        with naming_full_disk(copy, partial):
+            try:
+                partial.hardlink_to(source)
+            except OSError:
+                shutil.copyfile(source, partial)
+            partial.replace(copy)
     finally:
         partial.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ Videos disappear from their sites, and sites limit the rate of requests. So a fa
 does not stop the others, and a ledger beside the clips has the status of each.
 """
 
-import errno
 import logging
 import re
 import shutil
@@ -18,7 +17,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
-from avlib.errors import ConfigError, DataError
+from avlib.errors import ConfigError, DataError, no_room, out_of_room
 from avlib.io.atomic import atomic_path
 from avlib.media.download_ledger import LedgerRow, Status, read_ledger, write_ledger
 from avlib.media.videos import is_safe_id
@@ -250,9 +249,9 @@ def _fetch(
             _cut(site.fetch(video_id), target, *span)
             return LedgerRow(video_id, "downloaded", "", earlier + attempt), False
         except Exception as error:  # no error of one video may stop the others
-            for cause in _chain(error):
-                if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
-                    raise cause from None
+            for number in map(no_room, _chain(error)):
+                if number is not None:
+                    raise out_of_room(target.parent, number) from None
             message = _message(error)
             status: Status = "gone" if is_gone(message) else "failed"
             logger.info("%s, attempt %d: %s", video_id, attempt, message)

@@ -4,6 +4,7 @@ import errno
 import functools
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from avlib.errors import DataError
+from avlib.errors import DataError, no_room, out_of_room
 from avlib.media.videos import readable
 
 PIPE_SAMPLES = 1 << 20
@@ -137,7 +138,7 @@ def write_jpeg_frames(
 
     Raises:
         DataError: if it writes no frame; the message is its last line.
-        OSError: if the disk of `folder` is full.
+        StorageError: if the disk of `folder` is full.
     """
     arguments = (
         _input(path.absolute())
@@ -147,12 +148,10 @@ def write_jpeg_frames(
     )
     # Run in the folder, whose own name might hold what the command takes for a pattern. Complaints
     # stay in memory, as a full disk would not take them either.
-    complaints = subprocess.run(
-        arguments, cwd=folder, stderr=subprocess.PIPE, check=False
-    ).stderr.decode(errors="replace")
-    if "No space left on device" in complaints:
-        # The frames before it look like those of a shorter video.
-        raise OSError(errno.ENOSPC, "the disk is full of frames; set TMPDIR to another", folder)
+    done = subprocess.run(arguments, cwd=folder, stderr=subprocess.PIPE, check=False)
+    # The frames before it look like those of a shorter video.
+    _check_room(done, f"{folder} (set TMPDIR to have it elsewhere)")
+    complaints = done.stderr.decode(errors="replace")
     if not any(folder.iterdir()):
         raise DataError(f"{path}: ffmpeg wrote no frame: {_last_line(complaints)}")
 
@@ -171,7 +170,7 @@ def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> 
 
     Raises:
         DataError: if the command fails; the message is its last line.
-        OSError: if the disk of `target` is full.
+        StorageError: if the disk of `target` is full.
     """
     arguments = (
         _input(path, ss=start_s)
@@ -183,11 +182,23 @@ def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> 
         .compile(cmd=binary())
     )
     done = subprocess.run(arguments, stderr=subprocess.PIPE, check=False)
+    _check_room(done, target)
     complaints = done.stderr.decode(errors="replace")
-    if "No space left on device" in complaints:
-        raise OSError(errno.ENOSPC, "the disk is full", str(target.parent))
     if done.returncode != 0:
         raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
+
+
+def _check_room(done: subprocess.CompletedProcess[bytes], target: Path | str) -> None:
+    """Check that a command found room for what it writes.
+
+    Raises:
+        StorageError: if it did not.
+    """
+    number = no_room(RuntimeError(done.stderr.decode(errors="replace")))
+    if done.returncode == -signal.SIGXFSZ:
+        number = errno.EFBIG
+    if number is not None:
+        raise out_of_room(target, number)
 
 
 def _input(path: Path, **options: float) -> Any:
