@@ -25,6 +25,13 @@ def test_links_to_files_of_the_project_lead_somewhere(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_that_a_page_names_exist(page):
+    modules = {path.name for path in ROOT.rglob("*.py") if ".venv" not in path.parts}
+    named = re.findall(r"`(?:[\w.]+/)*(\w+\.py)`", page.read_text("utf-8"))
+    assert page.name == "CHANGELOG.md" or not set(named) - modules
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_installs_the_project_by_a_name_that_is_a_strangers(page):
     assert not re.search(r"pip install ['\"]?avlib", page.read_text("utf-8"))
 

@@ -10,7 +10,7 @@ from avlib.io.atomic import atomic_path
 from avlib.valor.metrics import TABLE
 
 GROUPS = {"Seg": "F of segments", "Event": "F of events"}
-COLUMNS = {"a": "sound", "v": "picture", "av": "both", "type": "Type", "event": "Event"}
+COLUMNS = {"a": "audio", "v": "visual", "av": "both", "type": "Type", "event": "Event"}
 STYLE = """\
 body { font: 15px/1.4 sans-serif; color: #222; background: white; margin: 1.5em; }
 table { border-collapse: collapse; }
@@ -71,7 +71,7 @@ def _caption(content: Mapping[str, Any]) -> str:
     split, study = escape(content["split"]), escape(content["study"])
     text = (
         f"Event parsing in the {split} videos of the study {study}, in percent. Type is the mean "
-        "of sound, picture and both; Event counts sound and picture together. The best of each "
+        "of audio, visual and both; Event counts audio and visual together. The best of each "
         "column are bold."
     )
     if any(entry["published"] for entry in content["variants"].values()):

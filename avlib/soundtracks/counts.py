@@ -37,7 +37,7 @@ def file_counts(
     probed = set(videos["video_id"][videos["status"] != "ok"])
     tables = {"probe": videos, "audio images": index[~index["video_id"].isin(probed)]}
     if without_scores:
-        tables["pictures"] = pd.DataFrame({"video_id": sorted(without_scores)}).assign(
+        tables["visual scores"] = pd.DataFrame({"video_id": sorted(without_scores)}).assign(
             split="test", status="no_scores", message="the video has no visual scores"
         )
     return {

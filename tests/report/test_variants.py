@@ -81,7 +81,7 @@ def test_columns_are_in_the_published_order(tmp_path):
         ("F of segments", "5"),
         ("F of events", "5"),
     ]
-    assert [cell.text for cell in names] == ["sound", "picture", "both", "Type", "Event"] * 2
+    assert [cell.text for cell in names] == ["audio", "visual", "both", "Type", "Event"] * 2
 
 
 @pytest.mark.parametrize("outside", ["<script", "http:", "src=", "href=", "url("])

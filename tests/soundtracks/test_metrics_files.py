@@ -150,7 +150,7 @@ def test_each_file_that_is_left_out_is_named_once_with_the_reason(tmp_path):
         "video2": ("probe", "unreadable"),
         "video3": ("audio images", "wrong_rate"),
         "video21": ("probe", "no_audio"),
-        "video25": ("pictures", "no_scores"),
+        "video25": ("visual scores", "no_scores"),
         "video30": ("audio images", "too_short"),
     }
     assert len(counts["videos_left_out"]) == len(named)
