@@ -45,16 +45,24 @@ STANDARD = Limits()
 
 @dataclass
 class Counts:
-    """Number of files by outcome, and the files that are neither read nor refused."""
+    """Number of files by outcome, and the files that are neither read nor refused.
+
+    Attributes:
+        reasons: of refusals, where the reader gives them.
+    """
 
     name: str
     number: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         total = sum(self.number.values())
         faults = [f"{name} {self.number[name]}" for name in OUTCOMES[2:]]
         parts = [f"{self.number[name]} {name}" for name in OUTCOMES[:2]]
+        if self.reasons:
+            reasons = (f"{reason} {count}" for reason, count in self.reasons.most_common())
+            parts[1] += f" ({', '.join(reasons)})"
         return f"{self.name}: {total} files, {', '.join([*parts, *faults])}"
 
 
@@ -64,8 +72,8 @@ def read_all(name: str, files: Sequence[Path], reader: str, limits: Limits = STA
     Args:
         name: of the kind of files, for the line of counts.
         files: their order is that of the numbers that children print.
-        reader: `module:function`; it takes a path. An error of `avlib.errors`, or False as its
-            result, is a refusal; any other error is unclassified.
+        reader: `module:function`; it takes a path. An error of `avlib.errors`, or False or a reason
+            as its result, is a refusal; any other error is unclassified.
         limits: of each child.
     """
     counts, start = Counts(name), 0
@@ -82,7 +90,9 @@ def read_all(name: str, files: Sequence[Path], reader: str, limits: Limits = STA
             elif word in OUTCOMES:
                 counts.number[word] += 1
                 start = int(number) + 1
-                if reason:
+                if reason and word == "refused":
+                    counts.reasons[reason[0]] += 1
+                elif reason:
                     counts.faults.append(f"{files[int(number)]}: {reason[0]}")
         if child.returncode == 0:
             break
@@ -131,14 +141,17 @@ def _outcome(reader: Callable[[Path], object], path: Path) -> tuple[str, ...]:
     from avlib.errors import AvlibError
 
     try:
-        return ("refused",) if reader(path) is False else ("read",)
+        result = reader(path)
+        if isinstance(result, str):
+            return "refused", result
+        return ("refused",) if result is False else ("read",)
     except AvlibError as error:
         return ("refused",) if str(error) and "\n" not in str(error) else ("unclassified", "lines")
     except BaseException as error:
         return ("unclassified", " ".join(f"{type(error).__name__}: {error}".split())[:300])
 
 
-def read_word(path: Path) -> bool:
+def read_word(path: Path) -> bool | str:
     """Do what a file says; a reader to test the runner with."""
     from avlib.errors import DataError
 
@@ -153,7 +166,7 @@ def read_word(path: Path) -> bool:
         raise KeyError(word)
     if word == "memory":
         bytearray(2**31)
-    return word != "refused"
+    return "for a reason" if word == "reason" else word != "refused"
 
 
 if __name__ == "__main__":
