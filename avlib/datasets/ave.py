@@ -15,9 +15,11 @@ import h5py
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.io.text_tables import DELIMITERS, fields_of, find_delimiter, key_of, read_lines
 
 VIDEO_SECONDS = 10  # length of every video
 BACKGROUND = "background"
+DELIMITER = "&"
 _FORM = "class&video_id&quality&start&end"
 
 Splits = Mapping[str, Sequence["Annotation"]]
@@ -145,22 +147,27 @@ def _table(
 
 def _lines(path: Path) -> Iterator[tuple[int, tuple[str, str, int, int]]]:
     """Yield the number of each line of a file, from 1, and its label, video and seconds."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        fields = [normalize("NFC", field.strip()) for field in line.split("&")]
-        is_header = number == 1 and len(fields) == 5 and fields[1].lower() == "videoid"
+    lines = read_lines(path)
+    delimiter = find_delimiter(lines[0] if lines else "", (), (DELIMITER, *DELIMITERS))
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}: line {number}"
+        fields = _split(line, delimiter, where)
+        is_header = number == 1 and len(fields) == 5 and key_of(fields[1]) == "videoid"
         if line.strip() and not is_header:
-            yield number, _fields(fields, f"{path}: line {number}")
+            yield number, _fields(fields, where)
+
+
+def _split(line: str, delimiter: str, where: str) -> list[str]:
+    if delimiter != DELIMITER:
+        return fields_of(line, delimiter, where)
+    return [normalize("NFC", field.strip()) for field in line.split(DELIMITER)]  # quotes are text
 
 
 def _fields(fields: list[str], where: str) -> tuple[str, str, int, int]:
-    found = "&".join(fields)
+    found = "&".join(fields)[:200]
     try:
         label, video_id, _quality, start, stop = fields
-        start_s, stop_s = int(start), int(stop)
+        start_s, stop_s = _second(start), _second(stop)
     except ValueError:
         raise DataError(f"{where}: found {found!r}, expected {_FORM} with whole seconds") from None
     if not (label and video_id):
@@ -171,6 +178,12 @@ def _fields(fields: list[str], where: str) -> tuple[str, str, int, int]:
             f"0 <= start <= end <= {VIDEO_SECONDS}"
         )
     return label, video_id, start_s, stop_s
+
+
+def _second(text: str) -> int:
+    if not text.isascii() or "_" in text:  # which Python takes for numbers, too
+        raise ValueError(text)
+    return int(text)
 
 
 def _list_rows(path: Path, annotations: Sequence[Annotation]) -> Iterator[tuple[str, Annotation]]:
@@ -190,8 +203,8 @@ def _list_rows(path: Path, annotations: Sequence[Annotation]) -> Iterator[tuple[
 def _order_rows(path: Path, annotations: Sequence[Annotation]) -> Iterator[tuple[str, Annotation]]:
     try:
         with h5py.File(path) as file:
-            order = file["order"][:].tolist()
-    except (OSError, KeyError) as error:
+            order = _row_numbers(file["order"], len(annotations))
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise DataError(f"{path}: no HDF5 file with a data set 'order' ({error})") from error
     for row, number in enumerate(order):
         if number not in range(len(annotations)):
@@ -199,3 +212,13 @@ def _order_rows(path: Path, annotations: Sequence[Annotation]) -> Iterator[tuple
                 f"{path}: row {row} is {number}, expected a line number below {len(annotations)}"
             )
         yield f"row {row}", annotations[int(number)]
+
+
+def _row_numbers(order: h5py.Dataset, n_annotations: int) -> list[int]:
+    """Return the numbers of a list; a list of more than there are annotations is none."""
+    if not isinstance(order, h5py.Dataset) or order.ndim != 1 or order.dtype.kind not in "iuf":
+        raise ValueError("'order' is no row of numbers")
+    if len(order) > n_annotations:
+        raise ValueError(f"{len(order)} numbers for {n_annotations} annotations")
+    numbers: list[int] = order[:].tolist()
+    return numbers

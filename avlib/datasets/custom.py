@@ -1,17 +1,14 @@
 """The user's own events, from a CSV file."""
 
-import csv
-import difflib
-import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from unicodedata import normalize
 
 import pandas as pd
 
 from avlib.datasets.splits import SPLITS, short_hash, split_of
 from avlib.errors import DataError
+from avlib.io.text_tables import key_of, match_columns, nearest, number_of, read_text_table
 
 REQUIRED = ("video_id", "start_s", "stop_s", "label")
 CHOICES = {
@@ -23,6 +20,7 @@ CHOICES = {
 def read_events(path: Path) -> pd.DataFrame:
     """Return the events of a CSV file as a table of kind EVENTS, in the file's order.
 
+    Values are between commas, semicolons or tabs; blanks and case of the header do not count.
     The header names `video_id`, `start_s`, `stop_s`, `label` and, if wanted, `split` and
     `modality`, in any order. Classes are numbered in the order of their sorted names. The default
     modality is `audio_visual`. Without a column `split`, a hash of the video id puts a video into
@@ -61,49 +59,40 @@ def _table(rows: list[tuple[str | float, ...]]) -> pd.DataFrame:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the line number and the fields of each row, with defaults filled in."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    _check_header(header, path)
-    for fields in reader:
-        if not fields:
-            continue
-        where = f"{path}: line {reader.line_num}"
-        if len(fields) != len(header):
-            raise DataError(f"{where} has {len(fields)} fields, the header has {len(header)}")
-        row = dict(zip(header, (normalize("NFC", f.strip()) for f in fields), strict=True))
+    """Yield the line number and the values of each row, with defaults filled in."""
+    table = read_text_table(path, (*REQUIRED, *CHOICES))
+    places = _columns(table.columns, path)
+    for line, values in zip(table.lines, table.rows, strict=True):
+        row = {name: values[place] for name, place in places.items()}
         row.setdefault("split", split_of(row["video_id"]))
         row.setdefault("modality", "audio_visual")
         for name, choices in CHOICES.items():
             if row[name] not in choices:
-                raise DataError(f"{where}: {name} is {row[name]!r}, expected one of {choices}")
-        yield reader.line_num, row
+                found = f"{name} is {row[name][:80]!r}"
+                raise DataError(f"{path}: line {line}: {found}, expected one of {choices}")
+        yield line, row
 
 
-def _check_header(header: list[str], path: Path) -> None:
-    valid = (*REQUIRED, *CHOICES)
-    for name in header:
-        if name not in valid:
-            nearest = difflib.get_close_matches(name, valid, n=1)
-            hint = f", did you mean {nearest[0]!r}?" if nearest else f"; there are {valid}"
-            raise DataError(f"{path}: unknown column {name!r}{hint}")
-        if header.count(name) > 1:
-            raise DataError(f"{path}: column {name!r} occurs twice")
-    for name in REQUIRED:
-        if name not in header:
-            raise DataError(f"{path}: no column {name!r}; the columns are {header}")
+def _columns(header: Sequence[str], path: Path) -> dict[str, int]:
+    """Return the places of the columns after checking that there are no others."""
+    valid: dict[str, tuple[str, ...]] = {name: () for name in (*REQUIRED, *CHOICES)}
+    keys = {key_of(name) for name in valid}
+    if any(key_of(name) in keys for name in header):  # else it is no header
+        for name in (name for name in header if key_of(name) not in keys):
+            near = nearest([name], tuple(valid), 0.6)
+            hint = f", did you mean {near[1]!r}?" if near else f"; there are {tuple(valid)}"
+            raise DataError(f"{path}: unknown column {name[:80]!r}{hint}")
+    return match_columns(header, valid, path, required=REQUIRED)
 
 
 def _span(row: dict[str, str], where: str) -> tuple[float, float]:
     try:
-        start_s, stop_s = float(row["start_s"]), float(row["stop_s"])
-    except ValueError:
-        found = f"{row['start_s']!r} to {row['stop_s']!r}"
-        raise DataError(f"{where}: the event lasts from {found}, expected seconds") from None
+        start_s, stop_s = (number_of(row[name], name) for name in ("start_s", "stop_s"))
+    except DataError as error:
+        found = f"{row['start_s'][:80]!r} to {row['stop_s'][:80]!r}"
+        raise DataError(
+            f"{where}: the event lasts from {found}, expected seconds ({error})"
+        ) from None
     if not 0 <= start_s < stop_s < math.inf:
         raise DataError(f"{where}: the event lasts from {start_s} to {stop_s} s")
     if not (row["video_id"] and row["label"]):

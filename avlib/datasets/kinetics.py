@@ -4,7 +4,6 @@ Videos are called `v_<id>_<start>_<stop>` with ids of 11 characters and seconds 
 published soundtracks lost trailing 4s of their names, and follow the order of a Windows folder.
 """
 
-import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
@@ -16,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
+from avlib.io.text_tables import read_lines
 
 KEY = re.compile(r"v_.{11}_\d{6}")  # of the names of a video and of its soundtrack
 VIDEO_LINE = re.compile(r"(?P<path>.*?)(?: (?P<frames>\d+) (?P<class_id>\d+))?")
@@ -37,17 +37,20 @@ class Match(NamedTuple):
 
 
 def read_class_names(path: Path) -> list[str]:
-    """Return the names of the classes in a list of lines `<number><tab><name>`, by their numbers.
+    """Return the names of the classes in a list of lines `<number><tab><name>`, by number.
 
     Raises:
         DataError: naming the line, if the numbers are not 0, 1, ... or a name occurs twice.
     """
     names: list[str] = []
-    for line, text in enumerate(_lines(path), start=1):
-        number, _, name = normalize("NFC", text).partition("\t")
+    lines = read_lines(path)
+    found = re.match(r"\s*\d+\s*([\t,;])", lines[0]) if lines else None
+    delimiter = found[1] if found else "\t"
+    for line, text in enumerate(lines, start=1):
+        number, _, name = (part.strip() for part in normalize("NFC", text).partition(delimiter))
         if number != str(len(names)) or not name or name in names:
             raise DataError(
-                f"{path}: line {line} is {text!r}, expected {len(names)}, a tab and a new name"
+                f"{path}: line {line} is {text[:80]!r}, expected {len(names)}, a tab and a new name"
             )
         names.append(name)
     return names
@@ -67,7 +70,7 @@ def read_video_list(path: Path) -> pd.DataFrame:
         DataError: naming the line, if a path has no class folder.
     """
     rows = []
-    for line, text in enumerate(_lines(path), start=1):
+    for line, text in enumerate(read_lines(path), start=1):
         found = VIDEO_LINE.fullmatch(text)
         assert found is not None  # it fits any text
         label, name = _class_and_name(found["path"], path, line)
@@ -88,22 +91,16 @@ def read_soundtrack_list(path: Path) -> pd.DataFrame:
     Raises:
         DataError: naming the line, if a path has no class folder.
     """
-    rows = [_class_and_name(text, path, line) for line, text in enumerate(_lines(path), start=1)]
+    rows = [
+        _class_and_name(text, path, line) for line, text in enumerate(read_lines(path), start=1)
+    ]
     return pd.DataFrame(rows, columns=["label", "name"])
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return raw.decode("utf-8-sig").splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable list ({error})") from error
 
 
 def _class_and_name(text: str, path: Path, line: int) -> tuple[str, str]:
     parts = PureWindowsPath(text).parts  # which knows both kinds of slashes
     if len(parts) < 2 or parts[-2].endswith(("\\", "/")):
-        raise DataError(f"{path}: line {line} is {text!r}, expected a path <class>/<name>")
+        raise DataError(f"{path}: line {line} is {text[:80]!r}, expected a path <class>/<name>")
     return parts[-2], parts[-1]
 
 

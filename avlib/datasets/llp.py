@@ -8,7 +8,6 @@ are in no split, or of classes that the weak labels lack. None of that is correc
 scores use the files unchanged; `avlib.valor.check` counts and lists it.
 """
 
-import csv
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
+from avlib.io.text_tables import match_columns, read_text_table
 
 CLASSES = (
     "Speech",
@@ -120,7 +120,7 @@ def class_id_of(name: str) -> int:
     if name not in _NUMBERS:
         nearest = difflib.get_close_matches(name, CLASSES, n=1)
         hint = f", did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"{name!r} is none of the {len(CLASSES)} classes of LLP{hint}")
+        raise ValueError(f"{name[:80]!r} is none of the {len(CLASSES)} classes of LLP{hint}")
     return _NUMBERS[name]
 
 
@@ -138,7 +138,7 @@ def read_videos(path: Path) -> list[WeakVideo]:
 
     Raises:
         DataError: if the file cannot be read, has other columns, or lists nothing; or naming the
-            row (from 1, without the header), if a name is not that of a clip of ten seconds, an id
+            line, if a name is not that of a clip of ten seconds, an id
             occurs twice, or a class is unknown.
     """
     videos: dict[str, WeakVideo] = {}
@@ -146,8 +146,8 @@ def read_videos(path: Path) -> list[WeakVideo]:
         found = FILENAME.fullmatch(filename)
         if found is None or abs(float(found[3]) - float(found[2]) - SECONDS) > 1e-6:
             raise DataError(
-                f"{where}: filename is {filename!r}, expected an id of {ID_LENGTH} characters, "
-                f"'_', and the seconds <start>_<start + {SECONDS}>"
+                f"{where}: filename is {filename[:80]!r}, expected an id of {ID_LENGTH} "
+                f"characters, '_', and the seconds <start>_<start + {SECONDS}>"
             )
         if found[1] in videos:
             raise DataError(f"{where}: second video {found[1]!r}; remove one of them")
@@ -187,15 +187,15 @@ def read_dense(path: Path) -> list[DenseRow]:
     """Return the rows of the dense annotation of one modality, including damaged ones.
 
     Raises:
-        DataError: if the file cannot be read or has other columns; or naming the row (from 1,
-            without the header), if seconds are not integers from 0 to 10, or the class is unknown.
+        DataError: if the file cannot be read or has other columns; or naming the line,
+            if seconds are not integers from 0 to 10, or the class is unknown.
     """
     rows = []
     for where, (filename, onset, offset, label) in _rows(path, DENSE_COLUMNS):
         for name, text in (("onset", onset), ("offset", offset)):
             if not (text.isascii() and text.isdigit() and int(text) <= SECONDS):
                 raise DataError(
-                    f"{where}: {name} is {text!r}, expected a whole second from 0 to {SECONDS}"
+                    f"{where}: {name} is {text[:80]!r}, expected a whole second from 0 to {SECONDS}"
                 )
         try:
             rows.append(DenseRow(filename, int(onset), int(offset), class_id_of(label)))
@@ -248,21 +248,7 @@ def read_dense_labels(
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """Yield the location of each row of a table, for messages, and its values."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = list(csv.reader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable table ({error})") from error
-    if not table or table[0] != list(columns):
-        found = "\t".join(table[0]) if table else ""
-        raise DataError(
-            f"{path}: the header is {found!r}, expected the columns {', '.join(columns)} "
-            "with tabs between them"
-        )
-    for number, values in enumerate(table[1:], start=1):
-        where = f"{path}: row {number}"
-        if not values:  # an empty line
-            continue
-        if len(values) != len(columns):
-            raise DataError(f"{where}: {len(values)} values, expected {', '.join(columns)}")
-        yield where, values
+    table = read_text_table(path, columns)
+    places = match_columns(table.columns, {name: () for name in columns}, path, required=columns)
+    for line, values in zip(table.lines, table.rows, strict=True):
+        yield f"{path}: line {line}", [values[places[name]] for name in columns]

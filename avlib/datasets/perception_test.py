@@ -6,6 +6,8 @@ the labels have gaps, so they are numbered anew: see `default_label_map`.
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.io.text_tables import read_text
 
 # The annotations that become events: their key in the file, and that of their label map.
 TRACKS = {
@@ -21,6 +24,7 @@ TRACKS = {
     "audio": ("sound_localisation", "class_id"),
 }
 US_PER_S = 1_000_000
+_LARGEST = 2**53  # of whole numbers in JSON
 
 LabelMap = Mapping[str, Mapping[int, int]]  # action_class or class_id -> label id -> class
 
@@ -54,10 +58,7 @@ def read_annotations(
         DataError: if the file is no such file, or lacks a video; the message names the video and
             the segment.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error})") from error
+    content = _read_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected an object of videos")
     missing = sorted(set(video_ids or ()) - content.keys())
@@ -75,12 +76,33 @@ def read_annotations(
     return PerceptionTest(events, durations)
 
 
+def _read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        DataError: if it is no JSON, or an object has a name twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice[:80]!r} occurs twice")
+        return found
+
+    try:
+        return json.loads(read_text(path), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error})") from error
+
+
 def _duration(video: Any, where: str) -> float:
     try:
         duration_s = float(video["metadata"]["num_frames"] / video["metadata"]["frame_rate"])
-    except (KeyError, TypeError, ZeroDivisionError):
+    except (KeyError, TypeError, ZeroDivisionError, OverflowError):
         duration_s = 0.0
-    if not duration_s > 0:
+    if not 0 < duration_s < math.inf:
         raise DataError(f"{where}: no positive metadata num_frames and frame_rate")
     return duration_s
 
@@ -88,37 +110,47 @@ def _duration(video: Any, where: str) -> float:
 def _segments(
     video: Mapping[str, Any], video_id: str, key: str, path: Path
 ) -> Iterator[tuple[str, str, float, float, str, int]]:
-    for segment in video.get(key) or []:
+    segments = video.get(key) or []
+    for segment in segments if isinstance(segments, list) else [segments]:
         try:
-            start, stop = (_seconds(time) for time in segment["timestamps"])
-            label_id = int(segment["label_id"])
+            start, stop = (_seconds(_whole(time)) for time in segment["timestamps"])
+            label_id = _whole(segment["label_id"])
             label = str(segment.get("label", label_id))
             yield f"{video_id}_{segment['id']}", video_id, start, stop, label, label_id
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise DataError(
                 f"{path}: {video_id}: {key} {str(segment)[:80]}, expected id, label_id and two "
                 "timestamps in microseconds"
             ) from None
 
 
+def _whole(value: Any) -> int:
+    """Return a whole number of moderate size.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    number = int(value) if isinstance(value, str) and len(value) < 20 else value
+    is_whole = isinstance(number, int | float) and -_LARGEST < number < _LARGEST
+    if not is_whole or number % 1:
+        raise ValueError(value)
+    return int(number)
+
+
 def _seconds(microseconds: int) -> float:
     """Return what the published tables give for a time, which they write as HH:MM:SS.ffffff."""
-    hours, rest = divmod(int(microseconds), 3600 * US_PER_S)
+    hours, rest = divmod(microseconds, 3600 * US_PER_S)
     minutes, rest = divmod(rest, 60 * US_PER_S)
     return 3600.0 * hours + 60.0 * minutes + rest / US_PER_S
 
 
 def read_video_ids(path: Path) -> list[str]:
-    """Return the ids of a challenge list: separated by commas or line ends.
+    """Return the ids of a challenge list: separated by commas, semicolons, tabs or line ends.
 
     Raises:
         DataError: if the file cannot be read or is empty.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    ids = [name.strip() for name in text.replace("\n", ",").split(",") if name.strip()]
+    ids = [name.strip() for name in re.split(r"[,;\t\r\n]", read_text(path)) if name.strip()]
     if not ids:
         raise DataError(f"{path}: holds no ids of videos")
     return ids
@@ -142,12 +174,12 @@ def read_label_map(path: Path) -> LabelMap:
         DataError: if the file has another form, or two labels of one column the same class.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = _read_json(path)
         label_map = {
             column: {int(label_id): int(number) for label_id, number in content[column].items()}
             for _, column in TRACKS.values()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(
             f"{path}: no label map, expected action_class and class_id, each with classes by "
             f"label id ({type(error).__name__}: {error})"

@@ -1,6 +1,6 @@
-"""Published annotation tables, pickled or as CSV, column by column and with checked values."""
+"""Published annotation tables, pickled or as text, column by column and with checked values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.io.pickles import read_table_pickle
+from avlib.io.text_tables import key_of, match_columns, number_of, read_text_table
 
+_LARGEST = 2.0**1000  # of numbers; a pickle may have whole numbers that are no floats
 PICKLE_SUFFIXES = {".pkl", ".pickle"}
 
 
@@ -24,10 +26,12 @@ def read_published(
     """Return columns of a published table, `texts` as str and the others as float64.
 
     A pickle's index counts as a column, under its name, or under the first of `texts` if it has
-    none. An absent optional column is NaN.
+    none. An absent optional column is NaN. Blanks, case and underscores of the names of columns are
+    of no account, and other columns are not read.
 
     Args:
-        path: `.pkl` or `.pickle`; every other file is read as CSV with a header.
+        path: `.pkl` or `.pickle`; every other file is read as text with a header, and with
+            commas, semicolons or tabs.
         texts: names of text columns.
         numbers: names of columns of numbers.
         optional: names of columns of numbers that may be absent.
@@ -36,48 +40,96 @@ def read_published(
     Raises:
         UnsafePickleError: if a pickle would execute code.
         DataError: if the file cannot be read, a column is missing, or a value is empty or not a
-            number; the message names the row, counted from 1 and without the header.
+            number; the message names the row, counted from 1 and without the header, and of a
+            text its line.
     """
-    table = _read(path)
-    if texts and texts[0] not in table.columns:
-        if not isinstance(table.index, pd.RangeIndex):
-            table = table.rename_axis(index=table.index.name or texts[0]).reset_index()
-        table = table.rename(columns=dict.fromkeys(aliases, texts[0]))
-    missing = [name for name in (*texts, *numbers) if name not in table.columns]
-    if missing:
-        raise DataError(f"{path}: no column {missing[0]!r}; the columns are {list(table.columns)}")
-    columns: dict[str, Any] = {name: _text(table[name], path) for name in texts}
-    for name in (*numbers, *optional):
-        columns[name] = _number(table[name], path) if name in table.columns else np.nan
+    wanted: dict[str, Sequence[str]] = {name: () for name in (*texts, *numbers, *optional)}
+    if texts:
+        wanted[texts[0]] = aliases
+    table, lines = _read(path, wanted)
+    places = match_columns(list(table.columns), wanted, path, required=(*texts, *numbers))
+    columns: dict[str, Any] = {}
+    for name in wanted:
+        if name not in places:
+            columns[name] = np.nan
+            continue
+        read = _text if name in texts else _number
+        columns[name] = read(table.iloc[:, places[name]].rename(name), lines, path)
     return pd.DataFrame(columns, index=range(len(table)))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix.lower() in PICKLE_SUFFIXES:
-        return read_table_pickle(path)
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: not a readable CSV table ({error})") from error
+def _read(path: Path, wanted: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return a table whose index is no column, and the line of each row, none of a pickle."""
+    if path.suffix.lower() not in PICKLE_SUFFIXES:
+        known = [n for name, others in wanted.items() for n in (name, *others)]
+        text = read_text_table(path, known)
+        table = pd.DataFrame(list(text.rows), columns=range(len(text.columns)), dtype=object)
+        table.columns = pd.Index(text.columns, dtype=object)
+        return table, text.lines
+    table = read_table_pickle(path)
+    columns = [(str(name), table.iloc[:, i]) for i, name in enumerate(table.columns)]
+    if not isinstance(table.index, pd.RangeIndex):
+        default = next(iter(wanted), "")
+        names = {key_of(name) for name, _ in columns}
+        for level in range(table.index.nlevels):
+            values = table.index.get_level_values(level)
+            name = str(values.name if values.name is not None else default)
+            if key_of(name) not in names:
+                columns.append((name, values.to_series(index=table.index)))
+    plain = pd.DataFrame({i: values.array for i, (_, values) in enumerate(columns)})
+    plain.columns = pd.Index([name for name, _ in columns], dtype=object)
+    return plain, ()
 
 
-def _text(column: "pd.Series[Any]", path: Path) -> Any:
+def _where(path: Path, row: int, lines: Sequence[int]) -> str:
+    """Return the place of a row, which is counted from 0."""
+    return f"{path}: line {lines[row]}, row {row + 1}" if lines else f"{path}: row {row + 1}"
+
+
+def _text(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
     """Return the texts as an array of objects."""
     values = column.to_numpy(dtype=object)
-    for row, value in enumerate(values, start=1):
-        if not isinstance(value, str) or not value:
-            raise DataError(f"{path}: row {row}: {column.name} is {value!r}, expected a text")
+    for row, value in enumerate(values):
+        if not isinstance(value, str) or not value or not _is_unicode(value):
+            where = f"{_where(path, row, lines)}: {column.name}"
+            raise DataError(f"{where} is {_shown(value)}, expected a text")
     return values
 
 
-def _number(column: "pd.Series[Any]", path: Path) -> Any:
+def _is_unicode(text: str) -> bool:
+    """Say whether a text can be written; halves of characters in pickles cannot."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _shown(value: Any) -> str:
+    """Return a short text for any value, of lists in lists their outside only."""
+    return repr(value)[:80] if not isinstance(value, list | tuple | dict) else "a list of values"
+
+
+def _number(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
     """Return the numbers as float64."""
+    if lines or column.dtype == object:
+        found = np.empty(len(column))
+        for row, value in enumerate(column):
+            where = f"{_where(path, row, lines)}: {column.name}"
+            if isinstance(value, str):
+                found[row] = number_of(value, where)
+            elif _is_number(value):
+                found[row] = value
+            else:
+                raise DataError(f"{where} is {_shown(value)}, expected a number")
+        return found
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
-        row, value = wrong[0] + 1, column.iloc[wrong[0]]
-        raise DataError(f"{path}: row {row}: {column.name} is {value!r}, expected a number")
+        where = f"{_where(path, int(wrong[0]), lines)}: {column.name}"
+        raise DataError(f"{where} is {_shown(column.iloc[wrong[0]])}, expected a number")
     return values
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    return is_number and bool(abs(value) < _LARGEST)  # of NaN it is false
 
 
 def seconds(timestamps: "pd.Series[str]", path: Path) -> Any:
@@ -89,13 +141,11 @@ def seconds(timestamps: "pd.Series[str]", path: Path) -> Any:
     values = np.empty(len(timestamps))
     for row, text in enumerate(timestamps):
         try:
-            hours, minutes, rest = text.split(":")
-            values[row] = 3600 * float(hours) + 60 * float(minutes) + float(rest)
-            if not np.isfinite(values[row]):
-                raise ValueError(text)
-        except ValueError:
+            hours, minutes, rest = (number_of(part, "") for part in text.split(":"))
+            values[row] = 3600 * hours + 60 * minutes + rest
+        except (ValueError, DataError):
             raise DataError(
-                f"{path}: row {row + 1}: {timestamps.name} is {text!r}, expected HH:MM:SS.sss"
+                f"{path}: row {row + 1}: {timestamps.name} is {text[:80]!r}, expected HH:MM:SS.sss"
             ) from None
     return values
 

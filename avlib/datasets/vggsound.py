@@ -1,12 +1,17 @@
 """VGG-Sound (Chen et al., ICASSP 2020): published lists of labelled clips to events."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
-from avlib.datasets.published import check_spans, read_published
+from avlib.datasets.published import PICKLE_SUFFIXES, check_spans, read_published
+from avlib.errors import DataError
+from avlib.io.text_tables import read_text
 
 CLIP_LENGTH_S = 10.0  # length of the clips
+# First line of the official list, which has no header: id, second, class, split.
+_OFFICIAL = re.compile(r'"?[\w-]{11}"?[,;\t] *\d+ *[,;\t][^\r\n]+[,;\t] *"?(train|test)"?\s')
 
 
 def read_events(path: Path, split: str) -> pd.DataFrame:
@@ -18,7 +23,16 @@ def read_events(path: Path, split: str) -> pd.DataFrame:
     Raises:
         UnsafePickleError, DataError: if the file is not such a list; the message names the row.
     """
-    table = read_published(path, texts=("video",), numbers=("class_id",))
+    try:
+        table = read_published(path, texts=("video",), numbers=("class_id",))
+    except DataError:
+        if path.suffix.lower() not in PICKLE_SUFFIXES and _OFFICIAL.match(read_text(path)):
+            raise DataError(
+                f"{path}: is VGG-Sound's own list of videos, seconds, classes and splits, which "
+                "has no numbers of classes; give the lists of Auditory SlowFast, one for each "
+                "split, with the columns video and class_id"
+            ) from None
+        raise
     video_ids = [Path(name).stem for name in table["video"]]
     class_ids = table["class_id"].astype("int64")
     events = pd.DataFrame(

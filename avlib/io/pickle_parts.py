@@ -2,9 +2,10 @@
 
 A pickle is a program that calls what it names. Here each permitted name leads to a small class
 that only keeps what it is given, so nothing of numpy's, pandas' or pyarrow's own unpickling code
-runs. `resolve` builds the real arrays and tables afterwards, with every length checked.
+runs. A `Builder` builds the real arrays and tables afterwards, with every length checked.
 """
 
+import math
 import re
 from pickle import UnpicklingError
 from typing import Any
@@ -13,26 +14,59 @@ import numpy as np
 
 from avlib.errors import UnsafePickleError
 
-Done = dict[int, Any]  # id of a stand-in or container -> what was built from it
-
-_DTYPE_CODE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|O8?|[SU]\d+")
-
-
-def resolve(value: Any, done: Done) -> Any:
-    """Return `value` with every stand-in replaced by the real object, inside containers too."""
-    if not isinstance(value, PickledPart | list | tuple | dict):
-        return value
-    if id(value) not in done:
-        done[id(value)] = _build(value, done)
-    return done[id(value)]
+_DTYPE_CODE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|O8?|[SU]\d{1,9}|[mM]8")
+_POINTER = np.dtype("O").itemsize
+_LAST_CHARACTER = 0x10FFFF
+# Bytes built for each byte of a file: a text of one letter has 50, as an object of Python.
+_GROWTH = 64
+_SPARE = 2**20
 
 
-def _build(value: Any, done: Done) -> Any:
-    if isinstance(value, PickledPart):
-        return value.build(done)
-    if isinstance(value, dict):
-        return {key: resolve(item, done) for key, item in value.items()}
-    return type(value)(resolve(item, done) for item in value)
+class Builder:
+    """Builds the objects that stand-ins stand for, each once.
+
+    What is built is bounded by the size of the file, since a pickle can refer to one text or
+    array as often as it likes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._left = _GROWTH * size + _SPARE
+        self._done: dict[int, Any] = {}  # by id of a stand-in or container
+
+    def build(self, value: Any) -> Any:
+        """Return `value` with every stand-in replaced by the real object, in containers too."""
+        if not isinstance(value, PickledPart | list | tuple | dict):
+            return value
+        if id(value) not in self._done:
+            self._done[id(value)] = self._built(value)
+        return self._done[id(value)]
+
+    def _built(self, value: Any) -> Any:
+        if isinstance(value, PickledPart):
+            return value.build(self)
+        if isinstance(value, dict):
+            return {key: self.build(item) for key, item in value.items()}
+        return type(value)(self.build(item) for item in value)
+
+    def take(self, size: int) -> None:
+        """Count bytes that are about to be built.
+
+        Raises:
+            UnpicklingError: if the file has already grown more than table pickles do.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise UnpicklingError("holds more than its size accounts for")
+
+
+class NotRead:
+    """A value of a type that is passed over, such as a date; an error where it is needed."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}, which is not read>"
 
 
 class PickledPart:
@@ -45,13 +79,35 @@ class PickledPart:
     def __setstate__(self, state: Any) -> None:
         raise UnpicklingError(f"{type(self).__name__} with a state")
 
-    def build(self, done: Done) -> Any:
+    def build(self, builder: Builder) -> Any:
         """Return the real object."""
         raise UnpicklingError(f"{type(self).__name__} as a value")
 
 
 class PickledTypeName(PickledPart):
     """A class that is only named, as an argument (`numpy.ndarray`, `pandas.Index`)."""
+
+
+class PickledNotRead(PickledPart):
+    """An object of a type that is passed over; what it is made of is never used."""
+
+    kind = ""
+
+    def __new__(cls, *_arguments: Any, **_named: Any) -> "PickledNotRead":
+        """Return an object that keeps nothing."""
+        return super().__new__(cls)
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep nothing."""
+
+    def build(self, builder: Builder) -> Any:
+        """Return a value that only names its type."""
+        return NotRead(self.kind)
+
+
+def not_read(kind: str) -> type[PickledNotRead]:
+    """Return a class of stand-ins for a type that is passed over."""
+    return type("PickledNotRead", (PickledNotRead,), {"kind": kind})
 
 
 class PickledSlice(PickledPart):
@@ -64,18 +120,26 @@ class PickledSlice(PickledPart):
 class PickledLatin1(PickledPart):
     """`_codecs.encode(text, "latin1")`: bytes in pickles of protocol 2."""
 
-    def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]
-        """Return the bytes themselves."""
-        if encoding != "latin1":
-            raise UnsafePickleError(f"asks for the codec {encoding!r}")
-        return text.encode("latin1")
+    def __init__(self, text: str, encoding: str) -> None:
+        if encoding not in ("latin1", "latin-1"):
+            raise UnsafePickleError(f"asks for the codec {str(encoding)[:40]!r}")
+        self.text = text
+
+    def build(self, builder: Builder) -> Any:
+        """Return the bytes."""
+        builder.take(len(self.text))
+        return self.text.encode("latin1")
 
 
 class PickledBuffer(PickledPart):
-    """`bytearray(content)`: buffers in pickles of protocol 4."""
+    """`bytearray(content)`: buffers in pickles of protocol 4, `bytearray(text, codec)` of 2."""
 
-    def __new__(cls, content: bytes = b"") -> bytes:  # type: ignore[misc]
-        """Return the bytes themselves."""
+    def __init__(self, content: Any = b"", encoding: str = "latin-1") -> None:
+        self.content = PickledLatin1(content, encoding) if isinstance(content, str) else content
+
+    def build(self, builder: Builder) -> Any:
+        """Return the bytes."""
+        content = builder.build(self.content)
         if not isinstance(content, bytes):
             raise UnpicklingError("a bytearray that is not made of bytes")
         return content
@@ -97,25 +161,52 @@ class PickledDtype(PickledPart):
 
     def __init__(self, code: str, _align: bool = False, _copy: bool = False) -> None:
         if not _DTYPE_CODE.fullmatch(code):
-            raise UnsafePickleError(f"asks for the array type {code!r}")
-        self.dtype = np.dtype("O" if code == "O8" else code)
+            raise UnsafePickleError(f"asks for the array type {code[:40]!r}")
+        self.dtype = np.dtype("O" if code == "O8" else f"{code}[ns]" if code[0] in "mM" else code)
 
     def __setstate__(self, state: Any) -> None:
         _version, byte_order, *structure = state[:5]
         if any(item is not None for item in structure):
             raise UnsafePickleError("asks for a structured array type")
+        if byte_order not in ("<", ">", "=", "|"):
+            raise UnpicklingError(f"an array type of the byte order {str(byte_order)[:40]!r}")
         self.dtype = self.dtype.newbyteorder(byte_order)
 
     def read(self, shape: tuple[int, ...], data: Any, order: Any = "C") -> Any:
         """Return an array of this type, in the machine's byte order, from the bytes `data`.
 
+        Dates and times become values that are not read.
+
         Raises:
             UnsafePickleError: if the type is that of objects: their bytes are memory addresses.
+            UnpicklingError: if the bytes are not as many as the shape needs.
         """
         if self.dtype.hasobject:
             raise UnsafePickleError("asks for objects made of raw bytes")
         raw = data.encode("latin1") if isinstance(data, str) else data
-        return np.ndarray(shape, self.dtype, raw, order=order).astype(self.dtype.newbyteorder("="))
+        count, width = _count(shape), self.dtype.itemsize
+        if len(raw) != count * width or (count > 1 and width == 0):
+            raise UnpicklingError(f"an array of {len(raw)} bytes, expected {count} of {width}")
+        values = np.ndarray(shape, self.dtype, bytes(raw), order=order)
+        if self.dtype.kind in "mM":
+            return np.full(shape, NotRead(self.dtype.name), object)
+        native = values.astype(self.dtype.newbyteorder("="))
+        if self.dtype.kind == "U" and native.size and width:
+            codes = np.ascontiguousarray(native).reshape(-1).view(np.uint32)
+            if codes.max() > _LAST_CHARACTER:
+                raise UnpicklingError("a text with numbers that are no characters")
+        return native
+
+
+def _count(shape: Any) -> int:
+    """Return the number of values of an array.
+
+    Raises:
+        UnpicklingError: if it is no shape.
+    """
+    if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
+        raise UnpicklingError(f"an array of the shape {type(shape).__name__}")
+    return math.prod(shape)
 
 
 class PickledArray(PickledPart):
@@ -128,11 +219,18 @@ class PickledArray(PickledPart):
         _version, self.shape, self.dtype, is_fortran, self.data = state
         self.order: Any = "F" if is_fortran else "C"
 
-    def build(self, done: Done) -> Any:
+    def build(self, builder: Builder) -> Any:
         """Return the array."""
+        if not isinstance(self.dtype, PickledDtype) or self.order not in ("C", "F"):
+            raise UnpicklingError("an array without a type or an order")
         if not self.dtype.dtype.hasobject:
-            return self.dtype.read(self.shape, self.data, self.order)
-        items = (resolve(item, done) for item in self.data)
+            data = builder.build(self.data)
+            builder.take(len(data))
+            return self.dtype.read(self.shape, data, self.order)
+        if not isinstance(self.data, list) or len(self.data) != _count(self.shape):
+            raise UnpicklingError("an array of objects with fewer or more than its shape has")
+        builder.take(_POINTER * len(self.data))
+        items = (builder.build(item) for item in self.data)
         flat = np.fromiter(items, dtype=object, count=len(self.data))
         return flat.reshape(self.shape, order=self.order)
 
@@ -150,9 +248,14 @@ class PickledScalar(PickledPart):
     def __init__(self, dtype: PickledDtype, data: Any) -> None:
         self.dtype, self.data = dtype, data
 
-    def build(self, done: Done) -> Any:
+    def build(self, builder: Builder) -> Any:
         """Return the number as numpy has it."""
-        return self.dtype.read((), self.data)[()]
+        if not isinstance(self.dtype, PickledDtype):
+            raise UnpicklingError("a number without a type")
+        data = builder.build(self.data)
+        if not self.dtype.dtype.hasobject:
+            builder.take(len(data))
+        return self.dtype.read((), data)[()]
 
 
 BUILTIN_AND_NUMPY: dict[tuple[str, str], type[PickledPart]] = {

@@ -1,36 +1,71 @@
 """Stand-ins for the pandas and pyarrow names that table pickles use, see `pickle_parts`."""
 
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from avlib.errors import UnsafePickleError
+from avlib.io.pickle_arrays import COLUMNS, PickledMissing
 from avlib.io.pickle_parts import (
     BUILTIN_AND_NUMPY,
-    Done,
+    Builder,
+    NotRead,
     PickledPart,
     PickledSlice,
     PickledTypeName,
-    resolve,
 )
 
-_ARROW_TEXT = {"string": pa.string(), "large_string": pa.large_string()}
+_POINTER = 8  # bytes of a place in an array of objects
 
 
 class PickledIndex(PickledPart):
-    """`pandas.core.indexes.base._new_Index`: a plain or a range index."""
+    """`pandas.core.indexes.base._new_Index`: an index of values, a range, or one of levels."""
 
     def __init__(self, _type: Any, state: dict[str, Any]) -> None:
         self.state = state
 
-    def build(self, done: Done) -> Any:
+    def build(self, builder: Builder) -> Any:
         """Return the index."""
-        state = resolve(self.state, done)
-        if "data" in state:
-            return pd.Index(state["data"], dtype=state["data"].dtype, name=state["name"])
-        return pd.RangeIndex(state["start"], state["stop"], state["step"], name=state["name"])
+        state = builder.build(self.state)
+        if "levels" in state:
+            return self._of_levels(state)
+        name = _checked_name(state["name"])
+        if "data" not in state:
+            ends = (state["start"], state["stop"], state["step"])
+            if not all(type(end) is int for end in ends):
+                raise UnpicklingError("a range that is not of whole numbers")
+            return pd.RangeIndex(*ends, name=name)
+        data = state["data"]
+        if isinstance(data, NotRead):
+            return data
+        values = np.asarray(data)
+        if values.ndim != 1:
+            raise UnpicklingError("an index that is no row of values")
+        return pd.Index(values, dtype=values.dtype, name=name)
+
+    def _of_levels(self, state: dict[str, Any]) -> Any:
+        levels, names = state["levels"], [_checked_name(name) for name in state["names"]]
+        if any(isinstance(level, NotRead) for level in levels):
+            return NotRead("an index of other values")
+        codes = [np.asarray(numbers) for numbers in state["codes"]]
+        columns = [
+            pd.api.extensions.take(np.asarray(level), row.astype(np.intp), allow_fill=True)
+            for level, row in zip(levels, codes, strict=True)
+        ]
+        return pd.MultiIndex.from_arrays(columns, names=names)
+
+
+def _checked_name(name: Any) -> Any:
+    """Return a name of a row or column.
+
+    Raises:
+        UnpicklingError: if it is neither text nor a number nor None.
+    """
+    if not isinstance(name, str | int | float | np.generic | None):
+        raise UnpicklingError(f"a name that is a {type(name).__name__}")
+    return name
 
 
 class PickledBlock(PickledPart):
@@ -39,14 +74,20 @@ class PickledBlock(PickledPart):
     def __init__(self, values: PickledPart, placement: PickledPart, _ndim: int = 2) -> None:
         self.values, self.placement = values, placement
 
-    def columns(self, done: Done) -> dict[int, Any]:
-        """Return the columns by their place."""
+    def columns(self, builder: Builder, n_columns: int) -> dict[int, Any]:
+        """Return the columns of a table of so many by their place."""
         if isinstance(self.placement, PickledSlice):
             places = self.placement.positions
         else:
-            places = resolve(self.placement, done).tolist()
-        columns = np.atleast_2d(resolve(self.values, done))
-        return dict(zip(places, columns, strict=True))
+            places = builder.build(self.placement).tolist()
+        if len(places) > n_columns:
+            raise UnpicklingError(f"{len(places)} places in a table of {n_columns} columns")
+        values = builder.build(self.values)
+        if isinstance(values, NotRead):
+            return dict.fromkeys(places, values)
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            return dict(zip(places, values, strict=True))
+        return dict(zip(places, [values], strict=True))
 
 
 class PickledBlockMaker(PickledPart):
@@ -82,108 +123,80 @@ class PickledFrame(PickledPart):
     def __setstate__(self, state: Any) -> None:
         self.manager = state["_mgr"] if "_mgr" in state else state["_data"]
 
-    def build(self, done: Done) -> Any:
-        """Return the table; text columns have type object, as the published tables have."""
-        names, index = (resolve(axis, done) for axis in self.manager.axes)
+    def build(self, builder: Builder) -> Any:
+        """Return the table with columns of type object, as the published tables have."""
+        if not isinstance(self.manager, PickledBlockManager):
+            raise UnpicklingError("a table without columns")
+        names, index = (builder.build(axis) for axis in self.manager.axes)
+        if not isinstance(names, pd.Index):
+            raise UnpicklingError("a table without names of columns")
+        builder.take(_POINTER * len(names))
         columns: dict[int, Any] = {}
         for block in self.manager.blocks:
-            columns.update(block.columns(done))
-        if sorted(columns) != list(range(len(names))):
-            raise ValueError(f"{len(names)} column names for the columns {sorted(columns)}")
-        series = {
-            i: pd.Series(columns[i], index, dtype=columns[i].dtype) for i in range(len(names))
-        }
-        frame = pd.DataFrame(series, index=index)
-        frame.columns = names
-        return frame
+            columns.update(block.columns(builder, len(names)))
+        if columns.keys() != set(range(len(names))):
+            raise UnpicklingError(f"{len(names)} column names for other columns")
+        if not isinstance(index, pd.Index):
+            lengths = [len(c) for c in columns.values() if not isinstance(c, NotRead)]
+            index = pd.RangeIndex(max(lengths, default=0))
+        builder.take(_POINTER * len(index) * max(len(names), 1))
+        return _frame(names, index, columns)
 
 
-class PickledArrowType(PickledPart):
-    """`pyarrow.lib.type_for_alias(name)`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-class PickledArrowBuffer(PickledPart):
-    """`pyarrow.lib.py_buffer(content)`."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-
-class PickledArrowArray(PickledPart):
-    """`pyarrow.lib._restore_array` of a text array."""
-
-    def __init__(self, content: tuple[Any, ...]) -> None:
-        self.content = content
-
-    def build(self, done: Done) -> Any:
-        """Return an array of objects; missing text is NaN, as in pandas."""
-        kind, length, _nulls, offset, buffers, _children, _dictionary = self.content
-        memory = [None if b is None else pa.py_buffer(b.content) for b in buffers]
-        array = pa.Array.from_buffers(_ARROW_TEXT[kind.name], length, memory, offset=offset)
-        array.validate(full=True)
-        texts = array.to_pylist()
-        return np.array([np.nan if text is None else text for text in texts], dtype=object)
+def _frame(names: pd.Index, index: pd.Index, columns: dict[int, Any]) -> pd.DataFrame:
+    """Return a table of columns by place; those that are not read repeat what they are."""
+    for name in names:
+        _checked_name(name)
+    series = {}
+    for place in range(len(names)):
+        values = columns[place]
+        if isinstance(values, NotRead):
+            values = np.full(len(index), values, object)
+        series[place] = pd.Series(values, index, dtype=values.dtype)
+    frame = pd.DataFrame(series, index=index)
+    frame.columns = names
+    return frame
 
 
-class PickledArrowChunks(PickledPart):
-    """`pyarrow.lib.chunked_array(chunks, type)`."""
-
-    def __init__(self, chunks: list[PickledPart], _type: PickledPart) -> None:
-        self.chunks = chunks
-
-    def build(self, done: Done) -> Any:
-        """Return the chunks as one array of objects."""
-        empty = np.empty(0, dtype=object)
-        return np.concatenate([empty, *(resolve(chunk, done) for chunk in self.chunks)])
-
-
-class PickledArrowText(PickledPart):
-    """`pandas.arrays.ArrowStringArray`: the text columns of pandas 3."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.values = state["_pa_array"]
-
-    def build(self, done: Done) -> Any:
-        """Return an array of objects."""
-        return resolve(self.values, done)
-
-
-class PickledTextDtype(PickledPart):
-    """`pandas.StringDtype(storage, na_value)`; only named, text becomes objects."""
-
-    def __init__(self, *_arguments: Any) -> None:
-        pass
-
-
-ALLOWED: dict[tuple[str, str], type[PickledPart]] = BUILTIN_AND_NUMPY | {
-    ("functools", "partial"): PickledBlockMaker,
-    ("pandas", "DataFrame"): PickledFrame,
-    ("pandas.core.frame", "DataFrame"): PickledFrame,
-    ("pandas.core.internals", "BlockManager"): PickledBlockManager,
-    ("pandas.core.internals.managers", "BlockManager"): PickledBlockManager,
-    ("pandas.core.internals.blocks", "new_block"): PickledBlock,
-    ("pandas._libs.internals", "_unpickle_block"): PickledBlock,
-    ("pandas.core.indexes.base", "_new_Index"): PickledIndex,
-    ("pandas.indexes.base", "_new_Index"): PickledIndex,
-    ("pandas", "Index"): PickledTypeName,
-    ("pandas", "RangeIndex"): PickledTypeName,
-    ("pandas.core.indexes.base", "Index"): PickledTypeName,
-    ("pandas.core.indexes.range", "RangeIndex"): PickledTypeName,
-    ("pandas.core.indexes.numeric", "Int64Index"): PickledTypeName,
-    ("pandas.core.indexes.numeric", "UInt64Index"): PickledTypeName,
-    ("pandas.core.indexes.numeric", "Float64Index"): PickledTypeName,
-    ("pandas.indexes.base", "Index"): PickledTypeName,
-    ("pandas.indexes.range", "RangeIndex"): PickledTypeName,
-    ("pandas.indexes.numeric", "Int64Index"): PickledTypeName,
-    ("pandas.arrays", "ArrowStringArray"): PickledArrowText,
-    ("pandas.core.arrays.string_arrow", "ArrowStringArray"): PickledArrowText,
-    ("pandas", "StringDtype"): PickledTextDtype,
-    ("pandas.core.arrays.string_", "StringDtype"): PickledTextDtype,
-    ("pyarrow.lib", "_restore_array"): PickledArrowArray,
-    ("pyarrow.lib", "chunked_array"): PickledArrowChunks,
-    ("pyarrow.lib", "type_for_alias"): PickledArrowType,
-    ("pyarrow.lib", "py_buffer"): PickledArrowBuffer,
+ALLOWED: dict[tuple[str, str], type[PickledPart]] = (
+    BUILTIN_AND_NUMPY
+    | COLUMNS
+    | {
+        ("functools", "partial"): PickledBlockMaker,
+        ("pandas", "DataFrame"): PickledFrame,
+        ("pandas.core.frame", "DataFrame"): PickledFrame,
+        ("pandas.core.internals", "BlockManager"): PickledBlockManager,
+        ("pandas.core.internals.managers", "BlockManager"): PickledBlockManager,
+        ("pandas.core.internals.blocks", "new_block"): PickledBlock,
+        ("pandas._libs.internals", "_unpickle_block"): PickledBlock,
+        ("pandas.core.indexes.base", "_new_Index"): PickledIndex,
+        ("pandas.indexes.base", "_new_Index"): PickledIndex,
+        ("pandas", "Index"): PickledTypeName,
+        ("pandas", "RangeIndex"): PickledTypeName,
+        ("pandas.core.indexes.base", "Index"): PickledTypeName,
+        ("pandas.core.indexes.range", "RangeIndex"): PickledTypeName,
+        ("pandas.core.indexes.numeric", "Int64Index"): PickledTypeName,
+        ("pandas.core.indexes.numeric", "UInt64Index"): PickledTypeName,
+        ("pandas.core.indexes.numeric", "Float64Index"): PickledTypeName,
+        ("pandas.indexes.base", "Index"): PickledTypeName,
+        ("pandas.indexes.range", "RangeIndex"): PickledTypeName,
+        ("pandas.indexes.numeric", "Int64Index"): PickledTypeName,
+        ("pandas", "MultiIndex"): PickledTypeName,
+        ("pandas", "CategoricalIndex"): PickledTypeName,
+        ("pandas", "DatetimeIndex"): PickledTypeName,
+        ("pandas", "TimedeltaIndex"): PickledTypeName,
+        ("pandas", "PeriodIndex"): PickledTypeName,
+        ("pandas", "IntervalIndex"): PickledTypeName,
+        ("pandas.core.indexes.multi", "MultiIndex"): PickledTypeName,
+        ("pandas.core.indexes.category", "CategoricalIndex"): PickledTypeName,
+        ("pandas.core.indexes.datetimes", "DatetimeIndex"): PickledTypeName,
+        ("pandas.core.indexes.timedeltas", "TimedeltaIndex"): PickledTypeName,
+        ("pandas.core.indexes.period", "PeriodIndex"): PickledTypeName,
+        ("pandas.core.indexes.interval", "IntervalIndex"): PickledTypeName,
+    }
+)
+# Values that are named, not made.
+ALLOWED_VALUES: dict[tuple[str, str], PickledPart] = {
+    ("pandas", "NA"): PickledMissing(),
+    ("pandas._libs.missing", "NA"): PickledMissing(),
 }

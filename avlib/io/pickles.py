@@ -12,29 +12,40 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.atomic import atomic_path
-from avlib.io.pickle_parts import PickledPart, resolve
-from avlib.io.pickle_tables import ALLOWED
+from avlib.io.pickle_parts import Builder
+from avlib.io.pickle_tables import ALLOWED, ALLOWED_VALUES
 
 
-class _TableUnpickler(pickle.Unpickler):
-    """Finds stand-ins for the names that tables contain; imports nothing."""
+class _TableUnpickler(pickle._Unpickler):
+    """Finds stand-ins for the names that tables contain; imports nothing.
 
-    def find_class(self, module: str, name: str) -> type[PickledPart]:
-        if (module, name) not in ALLOWED:
-            raise UnsafePickleError(f"asks for {module}.{name}")
-        return ALLOWED[module, name]
+    It is Python's own unpickler in Python: that in C sets aside memory for as many objects as a
+    few bytes of the file announce.
+    """
+
+    _name_before = ""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = ALLOWED.get((module, name)) or ALLOWED_VALUES.get((module, name))
+        before, self._name_before = self._name_before, f"{module}.{name}"
+        if before.endswith(".getattr") and self._name_before != "zoneinfo.ZoneInfo":
+            raise UnsafePickleError(f"asks for {before}")
+        if known is None:
+            raise UnsafePickleError(f"asks for {self._name_before[:80]}")
+        return known
 
 
 def _load(content: bytes, source: Path) -> Any:
     try:
-        return resolve(_TableUnpickler(io.BytesIO(content), encoding="latin1").load(), {})
+        builder = Builder(len(content))
+        return builder.build(_TableUnpickler(io.BytesIO(content), encoding="latin1").load())
     except UnsafePickleError as error:
         raise UnsafePickleError(
             f"{source}: the pickle {error}, which a table of numbers and text does not contain; "
             "nothing was executed. If you trust the file, convert it to CSV"
         ) from None
     except Exception as error:  # a damaged pickle can fail in any operation
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:200]
         raise DataError(
             f"{source}: not a readable table pickle ({type(error).__name__}: {reason})"
         ) from error
@@ -43,7 +54,8 @@ def _load(content: bytes, source: Path) -> Any:
 def read_table_pickle(path: Path) -> pd.DataFrame:
     """Return the table of a pandas pickle of any pandas version since 0.14.1.
 
-    Columns hold numbers, text or lists of them; text columns have type object.
+    Columns hold numbers, text or lists of them; text columns have type object. A value of another
+    type, such as a date, is kept as a mark that says what it is.
 
     Raises:
         UnsafePickleError: if the pickle names anything that such tables do not contain.

@@ -10,9 +10,9 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from avlib.datasets.published import read_published
 from avlib.datasets.splits import SPLITS, split_of
 from avlib.errors import DataError
+from avlib.io.text_tables import match_columns, read_text_table
 from avlib.media.videos import is_safe_id
 from avlib.soundtracks.folds import ALL
 from avlib.soundtracks.labelled_files import (
@@ -26,12 +26,12 @@ from avlib.soundtracks.labelled_files import (
 
 logger = logging.getLogger(__name__)
 
-# Columns of a list, under our names and those of ESC-50.
-COLUMNS = {
-    "file": ("file", "filename"),
-    "label": ("label", "category"),
-    "split": ("split",),
-    "fold": ("fold",),
+# Columns of a list, and the names that ESC-50 and UrbanSound8K have for them.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "file": ("filename", "slice_file_name"),
+    "label": ("category", "class"),
+    "split": (),
+    "fold": (),
 }
 FOLD = re.compile(r"[A-Za-z0-9_.-]+")  # which paths and wildcards may hold
 
@@ -39,6 +39,7 @@ FOLD = re.compile(r"[A-Za-z0-9_.-]+")  # which paths and wildcards may hold
 class _Row(NamedTuple):
     """A row of a list; None stands for a column that it does not have."""
 
+    line: int
     file: str
     label: str | None
     split: str | None
@@ -51,10 +52,11 @@ def labelled_sounds(folder: Path, table: Path | None) -> pd.DataFrame:
     Without a list they are `<folder>/<class>/<file>`, or, where all files lie in folders called
     train, val or test, `<folder>/<split>/<class>/<file>`.
 
-    A list is CSV. Its column `file` (or `filename`) is a path below the folder, or a name that
-    one file there has. `label` (or `category`) is by default the name of the file's folder, and
-    `split` and `fold` are optional; other columns are not read. Files that are not
-    listed are not used, and rows without a file are left out.
+    A list is CSV. Its column `file` (or `filename`, `slice_file_name`) is a path below the folder,
+    or a name that one file there has. `label` (or `category`, `class`) is by default the name of
+    the file's folder, and `split` and `fold` are optional; other columns are not read. Blanks, case
+    and underscores of the names of columns are of no account. Files that are not listed are not
+    used, and rows without a file are left out.
 
     Where there are no splits, a hash of the file's name without its suffix chooses them, as for
     the user's own events.
@@ -64,9 +66,10 @@ def labelled_sounds(folder: Path, table: Path | None) -> pd.DataFrame:
         table: the list; None: the files lie in class folders.
 
     Raises:
-        DataError: if there are no files, two of them would have one video id, or, naming the row,
-            if a column is missing, a value is empty, a split is unknown, a fold cannot name a
-            folder, or a path is listed twice, leaves the folder or has no label.
+        DataError: if there are no files, two of them would have one video id, or, naming the line,
+            if a column is missing or has nearly the name of a known one, a value is empty, a split
+            is unknown, a fold cannot name a folder, or a path is listed twice, leaves the folder or
+            has no label.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; correct the path of the sounds")
@@ -87,16 +90,16 @@ def _listed(folder: Path, found: Sequence[FoundFile], table: Path) -> pd.DataFra
     finder = _Finder(folder, found)
     files: list[LabelledFile] = []
     missing: list[str] = []
-    row_of: dict[str, int] = {}
+    line_of: dict[str, int] = {}
     rows = _rows(table)
-    for number, row in enumerate(rows, start=1):
-        where = f"{table}: row {number}"
+    for row in rows:
+        where = f"{table}: line {row.line}"
         file = finder.find(row.file, where)
         if file is None:
             missing.append(f"{where}: no file {row.file!r}")
             continue
-        if row_of.setdefault(file.path, number) != number:
-            first = f"repeats row {row_of[file.path]}"
+        if line_of.setdefault(file.path, row.line) != row.line:
+            first = f"repeats line {line_of[file.path]}"
             raise DataError(f"{where}: file {row.file!r} {first}; remove one of them")
         files.append(_label(file, row, where))
     if missing:
@@ -104,29 +107,55 @@ def _listed(folder: Path, found: Sequence[FoundFile], table: Path) -> pd.DataFra
         if not files:
             raise DataError(f"{few}; correct the folder or the names")
         logger.warning("%s and left out", few)
-    unused = [file.path for file in found if file.path not in row_of]
+    unused = [file.path for file in found if file.path not in line_of]
     if unused:
         few = f"{len(unused)} files of {folder} are not listed and not used"
         logger.warning("%s: %s, %s the first", table, few, unused[0])
+    if rows[0].label is None:
+        _check_folders(table, files)
     return number_files(files, sorted({file.label for file in files}))
+
+
+def _check_folders(table: Path, files: Sequence[LabelledFile]) -> None:
+    """Check that folders, taken for labels, are not the parts of the data set.
+
+    Raises:
+        DataError: if each lies in one fold, or in one split of a table with splits: no class could
+            be tested that was trained on.
+    """
+    parts: dict[str, set[str]] = {}
+    for file in files:
+        parts.setdefault(file.label, set()).add(file.fold or file.split)
+    is_part = all(len(found) == 1 for found in parts.values())
+    if is_part and len(set().union(*parts.values())) > 1:
+        raise DataError(
+            f"{table}: no column 'label', and the folders of the files are no labels: each lies in "
+            f"one fold or split, {next(iter(parts))!r} the first; name the column of labels 'label'"
+        )
 
 
 def _rows(table: Path) -> list[_Row]:
     """Return the rows of a list; None stands for columns that it does not have."""
-    read_published(table)  # raises if the table cannot be read
-    header = list(pd.read_csv(table, nrows=0, encoding="utf-8-sig").columns)
-    given = {name: [c for c in known if c in header] for name, known in COLUMNS.items()}
-    columns = {found[0]: name for name, found in given.items() if found}
-    if not given["file"]:
-        raise DataError(f"{table}: no column 'file'; the columns are {header}")
-    if not given["label"]:
-        logger.info("%s: no column label; the folders of the files are their labels", table)
-    rows = read_published(table, texts=list(columns)).rename(columns=columns)
-    if rows.empty:
+    known = [n for name, others in COLUMNS.items() for n in (name, *others)]
+    text = read_text_table(table, known)
+    # A slip in the name of the labels is the worst, since folders would take their place.
+    cutoffs = {"label": 0.7}
+    places = match_columns(text.columns, COLUMNS, table, required=("file",), cutoffs=cutoffs)
+    unread = [name for i, name in enumerate(text.columns) if i not in places.values()]
+    if unread:
+        logger.info("%s: columns that are not read: %s", table, ", ".join(map(repr, unread)))
+    if "label" not in places:
+        logger.warning("%s: no column label; the folders of the files are their labels", table)
+    if not text.rows:
         raise DataError(f"{table}: holds no rows")
-    absent = [None] * len(rows)
-    values = [rows[name].to_list() if name in rows else absent for name in _Row._fields]
-    return [_Row._make(row) for row in zip(*values, strict=True)]
+    rows = []
+    for line, values in zip(text.lines, text.rows, strict=True):
+        row = {name: values[place] for name, place in places.items()}
+        empty = next((name for name, value in row.items() if not value), None)
+        if empty:
+            raise DataError(f"{table}: line {line}: {empty} is '', expected a text")
+        rows.append(_Row(line, **{name: row.get(name) for name in COLUMNS}))  # type: ignore[arg-type]
+    return rows
 
 
 class _Finder:

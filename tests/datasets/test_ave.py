@@ -117,6 +117,22 @@ def test_a_header_and_the_line_endings_do_not_matter(tmp_path, header, ending, a
     assert ave.read_splits({"val": path}, annotations) == {"val": annotations}
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_spreadsheet_may_have_saved_the_lines(tmp_path, annotations, delimiter):
+    rows = ["Category&Video ID&Quality&StartTime&EndTime", *LINES]
+    text = "\n".join(row.replace("&", delimiter) for row in rows)
+    (tmp_path / "t.csv").write_bytes(text.encode("utf-16"))
+    assert ave.read_annotations(tmp_path / "t.csv") == annotations
+
+
+@pytest.mark.parametrize("order", [np.zeros((2, 2)), np.arange(2**20), np.array([b"a"])])
+def test_an_order_that_is_no_row_of_numbers_is_refused(tmp_path, annotations, order):
+    with h5py.File(tmp_path / "o.h5", "w") as file:
+        file["order"] = order
+    with pytest.raises(DataError, match=r"o\.h5: no HDF5 file with a data set 'order'"):
+        ave.read_splits({"train": tmp_path / "o.h5"}, annotations)
+
+
 def test_order_files_number_the_lines_without_the_header(tmp_path, annotations):
     with h5py.File(tmp_path / "train_order.h5", "w") as file:
         file["order"] = np.array([2, 0])

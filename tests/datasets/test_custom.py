@@ -37,6 +37,23 @@ def test_columns_in_any_order_with_a_mark_and_blank_lines_are_the_same(tmp_path)
     assert read_events(other).equals(expected)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("delimiter", [";", "\t", ","])
+def test_delimiter_and_encoding_are_found(tmp_path, delimiter, encoding):
+    path = tmp_path / "events.csv"
+    rows = [
+        ("Video_ID", " START_S", "stop_s", "Label"),
+        ("007", "0", "1", "NA"),
+        ("1e5", 1, 2, "ü"),
+    ]
+    text = "\r\n".join(delimiter.join(map(str, row)) for row in rows)
+    path.write_bytes(text.encode(encoding))
+    events = read_events(path)
+    assert events["video_id"].to_list() == ["007", "1e5"]
+    assert events["label"].to_list() == ["NA", "ü"]
+    assert events["stop_s"].to_list() == [1.0, 2.0]
+
+
 def test_ids_are_the_same_text_however_their_letters_are_composed(tmp_path):
     decomposed = csv(tmp_path, "video_id,start_s,stop_s,label", "u\u0308,0,1,tap")
     assert read_events(decomposed)["video_id"].to_list() == ["\u00fc"]
@@ -81,6 +98,9 @@ def test_without_a_split_one_video_in_five_is_held_out(tmp_path):
         ([HEADER, "ü,0,1,door,dev,visual"], "line 2: split is 'dev', expected one of"),
         ([HEADER, "ü,0,1,door,val,sound"], "line 2: modality is 'sound'"),
         ([HEADER, "ü,0,1,door"], "line 2 has 4 fields, the header has 6"),
+        ([HEADER, ROWS[0], 'ü,0,1,"door,val,audio', ROWS[1]], "line 3: a quote is not closed"),
+        (["video_id;start_s;stop_s;label", "a;0,5;1,5;tap"], "line 2: .*decimal comma"),
+        (["v1,0,1,dog", "v2,0,1,cat"], "no column 'video_id'; .*is the header missing"),
         ([HEADER, ",0,1,door,val,audio"], "line 2: video_id and label must not be empty"),
     ],
 )

@@ -175,8 +175,14 @@ def test_classes_are_numbered_from_0_and_named_once(tmp_path, text):
         read_class_names(tmp_path / "a.txt")
 
 
+@pytest.mark.parametrize("text", ["0\ta, b\n1\tc\n\n", "0,a, b\r\n1,c", "0;a, b\r1;c\r"])
+def test_numbers_and_names_of_classes_may_have_any_delimiter(tmp_path, text):
+    (tmp_path / "a.txt").write_bytes(text.encode("utf-16"))
+    assert read_class_names(tmp_path / "a.txt") == ["a, b", "c"]
+
+
 @pytest.mark.parametrize("content", [b"\x1f\x8b\x08 torn", b"no gzip"])
 def test_a_damaged_list_is_one_line(tmp_path, content):
     (tmp_path / "a.txt.gz").write_bytes(content)
-    with pytest.raises(DataError, match=r"a\.txt\.gz: not a readable list"):
+    with pytest.raises(DataError, match=r"a\.txt\.gz: cannot be read"):
         read_video_list(tmp_path / "a.txt.gz")

@@ -115,22 +115,29 @@ def test_weak_lists_are_read_in_order(tmp_path):
     assert labels[0, [3, 24]].all() and labels[1, 0]
 
 
+def test_a_spreadsheet_may_have_saved_the_list(tmp_path):
+    text = f'Filename;Event labels\r\n{B};"Dog,Clapping"\r\n{A};Speech\r\n'
+    (tmp_path / "list.csv").write_bytes(text.encode("utf-16"))
+    assert [v.class_ids for v in read_videos(tmp_path / "list.csv")] == [(3, 24), (0,)]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{WEAK}{A}\tSpeech\n{B}\tdog\n", "row 2: event_labels: 'dog' .* mean 'Dog'"),
-        (f"{WEAK}{A}\tSpeech, Dog\n", "row 1: event_labels: ' Dog'"),
-        (f"{WEAK}{A}\t\n", "row 1: event_labels: '' is none"),
-        (f"{WEAK}{A}\n", "row 1: 1 values"),
-        (f"{WEAK}\n{A}\tDog\tCat\n", "row 2: 3 values"),
-        (f"{WEAK}CSWQ_HzQ_10_20\tDog\n", "row 1: filename is 'CSWQ_HzQ_10_20', expected an id"),
-        (f"{WEAK}../../abcde_10_20\tDog\n", "row 1: filename"),
-        (f"{WEAK}{A[:11]}_20_50\tDog\n", "row 1: filename"),
-        (f"{WEAK}{A}\tDog\n{A[:11]}_0_10\tDog\n", "row 2: second video"),
+        (f"{WEAK}{A}\tSpeech\n{B}\tdog\n", "line 3: event_labels: 'dog' .* mean 'Dog'"),
+        (f"{WEAK}{A}\tSpeech, Dog\n", "line 2: event_labels: ' Dog'"),
+        (f"{WEAK}{A}\t\n", "line 2: event_labels: '' is none"),
+        (f'{WEAK}{A}\t"Speech\n{B}\tDog\n', "line 2: a quote is not closed"),
+        (f"{WEAK}{A}\n", "line 2 has 1 fields"),
+        (f"{WEAK}\n{A}\tDog\tCat\n", "line 3 has 3 fields"),
+        (f"{WEAK}CSWQ_HzQ_10_20\tDog\n", "line 2: filename is 'CSWQ_HzQ_10_20', expected an id"),
+        (f"{WEAK}../../abcde_10_20\tDog\n", "line 2: filename"),
+        (f"{WEAK}{A[:11]}_20_50\tDog\n", "line 2: filename"),
+        (f"{WEAK}{A}\tDog\n{A[:11]}_0_10\tDog\n", "line 3: second video"),
         (WEAK, "lists no videos"),
-        ("", "the header is ''"),
-        (f"filename,event_labels\n{A},Dog\n", "with tabs between"),
-        (f"{A}\tDog\n", "header"),
+        ("", "no column 'filename'; the file is empty"),
+        (f"filename,event_labels\n{A},Dog,Cat\n", "line 2 has 3 fields"),
+        (f"{A}\tDog\n", "no column 'filename'; the columns are"),
     ],
 )
 def test_wrong_weak_lists_are_refused(tmp_path, text, message):
@@ -140,10 +147,10 @@ def test_wrong_weak_lists_are_refused(tmp_path, text, message):
 
 
 def test_unreadable_lists_are_refused(tmp_path):
-    with pytest.raises(DataError, match="not a readable table"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_videos(tmp_path / "absent.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="not a readable table"):
+    with pytest.raises(DataError, match="cannot be read"):
         read_dense(tmp_path / "bytes.csv")
 
 
@@ -165,12 +172,12 @@ def test_a_video_of_two_splits_is_refused(tmp_path):
         ("\t3\tDog", "onset is ''"),
         ("0\t3\tDgo", "'Dgo' is none of the 25 classes of LLP, did you mean 'Dog'"),
         ("0\t3\tDog,Cat", "'Dog,Cat' is none"),
-        ("0\t3", "3 values, expected filename, onset, offset, event_labels"),
+        ("0\t3", "3 fields, the header has 4"),
     ],
 )
 def test_wrong_dense_rows_are_refused(tmp_path, row, message):
     path = save(tmp_path / "dense.csv", f"{DENSE}damaged_0_10\t0\t1\tCat\n{A}\t{row}\n")
-    with pytest.raises(DataError, match=f"^{path}: row 2: .*{message}"):
+    with pytest.raises(DataError, match=f"^{path}: line 3.*{message}"):
         read_dense(path)
 
 

@@ -98,6 +98,17 @@ def test_a_label_map_is_read(tmp_path):
             lambda c: c["video_9"]["action_localisation"][1].update(timestamps=[1]),
             "video_9: action_localisation .* expected id",
         ),
+        (lambda c: c["video_1"]["metadata"].update(num_frames=10**400), "video_1: no positive"),
+        (
+            lambda c: c["video_9"]["action_localisation"][0].update(label_id=10**30),
+            "video_9: action_localisation .* expected id",
+        ),
+        (
+            lambda c: c["video_9"]["action_localisation"][0].update(timestamps=[0, float("inf")]),
+            "video_9: action_localisation .* expected id",
+        ),
+        (lambda c: c["video_9"].update(action_localisation={"id": 3}), "video_9: action_local"),
+        (lambda c: c["video_9"].update(action_localisation=[3]), "video_9: action_localisation 3"),
     ],
 )
 def test_a_wrong_entry_is_named(tmp_path, change, message):
@@ -108,7 +119,13 @@ def test_a_wrong_entry_is_named(tmp_path, change, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+def test_a_mark_and_other_encodings_are_read(tmp_path):
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "t.json").write_text(json.dumps(content()), encoding=encoding)
+        assert len(perception_test.read_annotations(tmp_path / "t.json", "val").durations) == 2
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff", '{"a": 1, "a": 2}', "[" * 100_000])
 def test_another_file_is_named(tmp_path, text):
     (tmp_path / "t.json").write_bytes(text.encode("latin1"))
     with pytest.raises(DataError, match=r"t\.json"):

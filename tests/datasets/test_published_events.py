@@ -106,3 +106,48 @@ def test_a_pickle_that_calls_is_refused(tmp_path):
     (tmp_path / "t.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(UnsafePickleError, match=r"os\.system"):
         epic_sounds.read_events(tmp_path / "t.pkl", "train")
+
+
+def test_delimiters_and_case_of_published_tables_are_forgiven(tmp_path):
+    table = pd.DataFrame(SOUND).rename(columns=str.upper)
+    for name, delimiter in (("a.csv", ";"), ("b.csv", "\t"), ("c.csv", ",")):
+        table.to_csv(tmp_path / name, sep=delimiter, index=False, encoding="utf-8-sig")
+        events = epic_sounds.read_events(tmp_path / name, "train")
+        assert events["event_id"].to_list() == SOUND["annotation_id"]
+        assert events["label"].to_list() == SOUND["class"]
+
+
+def test_ids_that_look_like_numbers_or_nothing_stay_text(tmp_path):
+    text = "video,class_id\nNA.mp4,1\n007,2\nnull,3\n1e5,4\n"
+    (tmp_path / "t.csv").write_text(text)
+    events = vggsound.read_events(tmp_path / "t.csv", "train")
+    assert events["video_id"].to_list() == ["NA", "007", "null", "1e5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,class_id\na,1\nb\n", "line 3 has 1 fields"),
+        ("video,class_id\n\na,1\nb,1.5.2\n", r"line 4, row 2: class_id is '1\.5\.2'"),
+        ("video;class_id\na;1,5\n", "line 2, row 1: class_id is '1,5', .*decimal comma"),
+        ('video,class_id\na,"1\nb,2\n', "line 2: a quote is not closed"),
+        ("video,classid\na,1\n", ""),
+        ("video,class_ids\na,1\n", "is 'class_ids' meant. Rename it to 'class_id'"),
+        ("video,class_id,Class ID\na,1,1\n", "'class_id' occurs twice"),
+    ],
+)
+def test_a_wrong_table_of_clips_is_refused_with_its_line(tmp_path, text, message):
+    (tmp_path / "t.csv").write_text(text)
+    if not message:
+        assert len(vggsound.read_events(tmp_path / "t.csv", "train")) == 1
+        return
+    with pytest.raises(DataError, match=message) as error:
+        vggsound.read_events(tmp_path / "t.csv", "train")
+    assert "\n" not in str(error.value)
+
+
+def test_the_official_list_of_vggsound_is_known_and_what_is_meant_is_said(tmp_path):
+    text = '---g-f_I2yQ,1,people marching,test\n--0PQM4-hqg,30,"waterfall, burbling",train\n'
+    (tmp_path / "vggsound.csv").write_text(text)
+    with pytest.raises(DataError, match=r"VGG-Sound's own list .*columns video and class_id"):
+        vggsound.read_events(tmp_path / "vggsound.csv", "train")

@@ -184,6 +184,47 @@ def test_the_table_of_esc_50_is_read_as_it_is(tmp_path):
     assert files["path"][0] == str(tmp_path / "audio/1-100032-A-0.wav")
 
 
+@pytest.fixture
+def in_folds(tmp_path):
+    return touch(tmp_path / "urban", *(f"fold{n % 2 + 1}/{n}.wav" for n in range(4)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file, label, fold\n0.wav, dog, 1\n1.wav, cat, 2\n2.wav, cat, 1\n3.wav, dog, 2\n",
+        "FILE;Label ;Fold\n0.wav;dog;1\n1.wav;cat;2\n2.wav;cat;1\n3.wav;dog;2\n",
+        "\ufefffile name\tclass\tFOLD\n0.wav\tdog\t1\n"
+        "1.wav\tcat\t2\n2.wav\tcat\t1\n3.wav\tdog\t2\n",
+        "slice_file_name,fsID,start,end,salience,fold,classID,class\n0.wav,1,0,4,1,1,0,dog\n"
+        "1.wav,1,0,4,1,2,1,cat\n2.wav,1,0,4,1,1,1,cat\n3.wav,1,0,4,1,2,0,dog\n",
+    ],
+)
+def test_columns_that_are_named_a_little_otherwise_are_understood(tmp_path, in_folds, text):
+    files = labelled_sounds(in_folds, table(tmp_path, text))
+    assert files["label"].to_list() == ["dog", "cat", "cat", "dog"]
+    assert files["fold"].to_list() == ["1", "2", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("filename,folds,category", "unknown column 'folds', did you mean 'fold'"),
+        ("filename,fold,lable", "unknown column 'lable', did you mean 'label'"),
+        ("filename,fold,classes", "unknown column 'classes', did you mean 'class'"),
+        ("filename,fold,species", "no column 'label', and .*no labels: .*'fold1' the first"),
+        ("files,fold,label", "no column 'file'; .*'files' meant"),
+        ("file,fold,label,splits", "unknown column 'splits', did you mean 'split'"),
+    ],
+)
+def test_columns_are_not_dropped_without_a_word(tmp_path, in_folds, header, message):
+    rows = "0.wav,1,dog\n1.wav,2,cat\n2.wav,1,cat\n3.wav,2,dog\n"
+    if header.endswith("splits"):
+        rows = rows.replace("\n", ",train\n")
+    with pytest.raises(DataError, match=message):
+        labelled_sounds(in_folds, table(tmp_path, f"{header}\n{rows}"))
+
+
 def test_a_split_may_be_given_and_is_drawn_otherwise(tmp_path, sounds):
     text = "file,label,split\na.wav,dog,val\nb.flac,cat,test\n"
     files = labelled_sounds(sounds, table(tmp_path, text))
@@ -210,31 +251,31 @@ def test_rows_without_a_file_and_files_without_a_row_are_left_out(tmp_path, soun
     files = labelled_sounds(sounds, path)
     assert files["video_id"].to_list() == ["a"]
     assert files["label"].to_list() == ["dog"]
-    rows = f"{path}: row 1: no file 'gone.wav' in {sounds}; 2 of 3 rows are without a file"
+    rows = f"{path}: line 2: no file 'gone.wav' in {sounds}; 2 of 3 rows are without a file"
     unused = f"{path}: 4 files of {sounds} are not listed and not used, {sounds}/b.flac the first"
     assert caplog.messages == [f"{rows} and left out", unused]
-    with pytest.raises(DataError, match=r"row 1: no file 'gone\.wav' in .*; 1 of 1 rows"):
+    with pytest.raises(DataError, match=r"line 2: no file 'gone\.wav' in .*; 1 of 1 rows"):
         labelled_sounds(sounds, table(tmp_path, "file,label\ngone.wav,x\n"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a readable CSV table"),
+        ("", "no column 'file'; the file is empty"),
         ("file,label\n", "holds no rows"),
         ("path,label\na.wav,dog\n", "no column 'file'; the columns are"),
-        ("file,name\na.wav,dog\n", r"row 1: .*a\.wav is in no folder of a class; add a column"),
-        ("file,label\n../labels.csv,dog\n", r"row 1: file '\.\./labels\.csv' is not below"),
-        ("file,label\na.wav,dog\n./a.wav,cat\n", r"row 2: file '\./a\.wav' repeats row 1"),
-        ("file,label\ne.mp4,dog\ndeep/e.mp4,cat\n", r"row 2: file 'deep/e\.mp4' repeats row 1"),
-        ("file,label\na.wav,\n", "row 1: label is '', expected a text"),
-        ("file,label,fold\na.wav,dog,\n", "row 1: fold is '', expected a text"),
-        ("file,label,split\na.wav,dog,dev\n", "row 1: split is 'dev', expected"),
-        ("file,label,fold\na.wav,dog,1\nb.flac,dog,all\n", "row 2: fold is 'all', expected"),
-        ("file,label,fold\na.wav,dog,..\n", r"row 1: fold is '\.\.', expected"),
-        ("file,label,fold\na.wav,dog,a b\n", "row 1: fold is 'a b', expected"),
-        ("file,label,fold\na.wav,dog,a/b\n", "row 1: fold is 'a/b', expected"),
-        ("file,label,fold\na.wav,dog,é\n", "row 1: fold is 'é', expected"),
+        ("file,name\na.wav,dog\n", r"line 2: .*a\.wav is in no folder of a class; add a column"),
+        ("file,label\n../labels.csv,dog\n", r"line 2: file '\.\./labels\.csv' is not below"),
+        ("file,label\na.wav,dog\n./a.wav,cat\n", r"line 3: file '\./a\.wav' repeats line 2"),
+        ("file,label\ne.mp4,dog\ndeep/e.mp4,cat\n", r"line 3: file 'deep/e\.mp4' repeats line 2"),
+        ("file,label\na.wav,\n", "line 2: label is '', expected a text"),
+        ("file,label,fold\na.wav,dog,\n", "line 2: fold is '', expected a text"),
+        ("file,label,split\na.wav,dog,dev\n", "line 2: split is 'dev', expected"),
+        ("file,label,fold\na.wav,dog,1\nb.flac,dog,all\n", "line 3: fold is 'all', expected"),
+        ("file,label,fold\na.wav,dog,..\n", r"line 2: fold is '\.\.', expected"),
+        ("file,label,fold\na.wav,dog,a b\n", "line 2: fold is 'a b', expected"),
+        ("file,label,fold\na.wav,dog,a/b\n", "line 2: fold is 'a/b', expected"),
+        ("file,label,fold\na.wav,dog,é\n", "line 2: fold is 'é', expected"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path, sounds, text, message):
