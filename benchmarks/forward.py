@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from avlib.extractors.auditory_slowfast.extraction import BATCH_SIZE
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast, fold_batch_norm
-from avlib.verify.rule import fill_by_rule
+from avlib.verify.rule import Fill, fill_by_rule
 from avlib.verify.sources import rule_array
 
 ROUNDS = 10
@@ -23,7 +23,7 @@ def main() -> None:
     describe(__doc__)
     torch.set_num_threads(1)
     model = AuditorySlowFast(num_classes=[28], width=64).eval()
-    fill_by_rule(model, 0)
+    fill_by_rule(model, Fill(0))
     folded = fold_batch_norm(model)
     x = torch.from_numpy(rule_array("asf/x_ave", (BATCH_SIZE, 1, 200, 128), 0, 2.0) - 5.0)
     plain_features, features = model.features(x), folded.features(x)

@@ -1,12 +1,10 @@
 """Operations of Auditory SlowFast: from the recording to features, and the training of weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor
 
 from avlib.evaluation.recognition import recognition_metrics
@@ -14,10 +12,10 @@ from avlib.extractors.arrange import arrange as arrange_features
 from avlib.extractors.arrange import rows_by_video
 from avlib.extractors.auditory_slowfast.batch_norm import (
     batch_norms,
-    freeze_batch_norm,
     train_mode,
     update_precise_statistics,
 )
+from avlib.extractors.auditory_slowfast.batch_norm import freeze_batch_norm as freeze_norms
 from avlib.extractors.auditory_slowfast.log_mel import interval_log_mels, log_mel, pad_frames
 from avlib.extractors.auditory_slowfast.network import (
     AuditorySlowFast,
@@ -32,17 +30,14 @@ from avlib.media.resample import resample_mono
 from avlib.training.schedules import learning_rate, schedule_from_solver
 from avlib.training.spec_augment import frequency_mask, time_mask, time_warp, warp_flow
 from avlib.verify.networks import (
-    OptimizationArguments,
-    clip_gradients,
+    Clipping,
+    OptimizerSettings,
+    ParameterGroup,
     configure,
-    group_sizes,
-    optimizer_recipe,
-    state_entries,
+    weight_list,
 )
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
+from avlib.verify.operations import Array, Numerics, Results, Settings, Weights, operation
 
-SYSTEM = "auditory_slowfast"
-PATHWAYS = ("slow", "fast")
 BLOCK_SAMPLES = 1 << 14  # of the parts in which a recording is resampled
 # Columns of the published interval tables, and what we call them.
 COLUMNS = {
@@ -56,60 +51,56 @@ COLUMNS = {
 }
 
 
-class Size(NetworkArguments):
-    """Classes of each head, one or two, and width of the network."""
-
-    num_classes: list[int]
-    width: int = 64
+def network(*, num_classes: list[int], width: int = 64) -> AuditorySlowFast:
+    """Return the network, of one head or two, without dropout."""
+    return AuditorySlowFast(num_classes=num_classes, width=width, dropout=0.0)
 
 
-@operation(SYSTEM, "forward")
-def forward(arguments: Size, inputs: Inputs) -> Results:
+operation("auditory_slowfast", "state_dict", build=network)(weight_list())
+
+
+@operation("auditory_slowfast", "forward", build=network)
+def forward(build: Callable[[], AuditorySlowFast], log_mel: Tensor, weights: Weights) -> Results:
     """Return features, scores and inner stages, and those of the copy with folded batch norms."""
-    return _forward(arguments, inputs, inputs.tensor("log_mel"))
+    return _forward(weights.fill(build().eval()), log_mel)
 
 
-class SoundFeatures(Size):
-    """Intervals [start, stop] of a recording in seconds, and the view of each that is seen."""
-
-    sound_rate: int
-    sample_rate: int
-    intervals: list[list[float]]
-    views: int = 1
-    view: int = 0
-
-
-@operation(SYSTEM, "sound_features")
-def sound_features(arguments: SoundFeatures, inputs: Inputs) -> Results:
-    """Return what `forward` does, of the intervals of a recording."""
-    a = arguments
-    waveform = stored_recording(inputs["waveform"], a.sound_rate, a.sample_rate)
-    slices = [
-        view_slices(start_s, stop_s, sample_rate=a.sample_rate, views=a.views)[a.view]
-        for start_s, stop_s in a.intervals
-    ]
-    log_mels = interval_log_mels(waveform, slices, sample_rate=a.sample_rate)[:, None]
-    return _forward(a, inputs, log_mels.to(inputs.numerics.device, inputs.numerics.dtype))
+@operation("auditory_slowfast", "sound_features", build=network)
+def sound_features(
+    build: Callable[[], AuditorySlowFast],
+    numerics: Numerics,
+    waveform: Array,
+    weights: Weights,
+    *,
+    sound_rate: int,
+    sample_rate: int,
+    intervals: list[list[float]],
+    views: int = 1,
+    view: int = 0,
+) -> Results:
+    """Return what `forward` does, of a view of intervals [start, stop] of a recording."""
+    stored = stored_recording(waveform, sound_rate, sample_rate)
+    slices = [view_slices(*s, sample_rate=sample_rate, views=views)[view] for s in intervals]
+    log_mels = interval_log_mels(stored, slices, sample_rate=sample_rate)[:, None]
+    return _forward(weights.fill(build().eval()), numerics.tensor(log_mels))
 
 
 @torch.inference_mode()
-def _forward(size: Size, inputs: Inputs, x: Tensor) -> dict[str, Any]:
-    model = AuditorySlowFast(num_classes=size.num_classes, width=size.width).eval()
-    model = inputs.filled(model)
-    stages: dict[str, tuple[Tensor, Tensor]] = {}
+def _forward(model: AuditorySlowFast, x: Tensor) -> Results:
+    stages: dict[str, Tensor] = {}
     for name, module in model.named_children():
         if name != "head":
             module.register_forward_hook(
-                lambda _module, _inputs, outputs, name=name: stages.update({name: outputs})
+                lambda _module, _inputs, outputs, name=name: stages.update(
+                    {f"{name}/slow": outputs[0], f"{name}/fast": outputs[1]}
+                )
             )
-    results = _outputs(model, x, "")
-    for name, outputs in stages.items():
-        pathways = zip(PATHWAYS, outputs, strict=True)
-        results |= {f"{name}/{pathway}": output for pathway, output in pathways}
-    return results | _outputs(fold_batch_norm(model), x, "folded/")
+    results = _outputs(model, x)
+    folded = _outputs(fold_batch_norm(model), x)
+    return {**stages, **results, **{f"folded/{name}": result for name, result in folded.items()}}
 
 
-def _outputs(model: AuditorySlowFast, x: Tensor, prefix: str) -> dict[str, Any]:
+def _outputs(model: AuditorySlowFast, x: Tensor) -> dict[str, Any]:
     """Return features, and scores of all heads side by side and of each of two heads."""
     features = model.features(x)
     logits = dict(zip(model.head.names, model.head(features), strict=True))
@@ -118,70 +109,59 @@ def _outputs(model: AuditorySlowFast, x: Tensor, prefix: str) -> dict[str, Any]:
     for name, scores in logits.items() if len(logits) > 1 else ():
         head = name.removeprefix("projection_")
         results |= {f"logits/{head}": scores, f"probs/{head}": scores.softmax(dim=-1)}
-    return {f"{prefix}{name}": result for name, result in results.items()}
+    return results
 
 
-def stored_recording(
-    waveform: NDArray[np.float32], rate: int, sample_rate: int
-) -> NDArray[np.float32]:
+def stored_recording(waveform: Array, rate: int, sample_rate: int) -> Array:
     """Return a sound, (n,) or (channels, n), as it is stored for extraction."""
     channels = np.atleast_2d(waveform).T
     blocks = (channels[i : i + BLOCK_SAMPLES] for i in range(0, len(channels), BLOCK_SAMPLES))
     return np.concatenate(list(resample_mono(blocks, rate, sample_rate)))
 
 
-class LogMel(Arguments):
-    """One view of an interval of a recording."""
-
-    sound_rate: int
-    sample_rate: int
-    start_s: float
-    stop_s: float
-    views: int = 1
-    view: int = 0
-
-
-@operation(SYSTEM, "log_mel")
-def interval_log_mel(arguments: LogMel, inputs: Inputs) -> Results:
+@operation("auditory_slowfast", "log_mel")
+def interval_log_mel(
+    numerics: Numerics,
+    waveform: Array,
+    *,
+    sound_rate: int,
+    sample_rate: int,
+    start_s: float,
+    stop_s: float,
+    views: int = 1,
+    view: int = 0,
+) -> Results:
     """Return where an interval is cut, and its spectrogram by both ways to compute it."""
-    a, rate = arguments, arguments.sample_rate
-    waveform = stored_recording(inputs["waveform"], a.sound_rate, rate)
-    interval = (a.start_s, a.stop_s)
-    first, last = view_slices(*interval, sample_rate=rate, views=a.views)[a.view]
-    device = inputs.numerics.device
-    fast = interval_log_mels(waveform, [(first, last)], sample_rate=rate, device=device)[0]
-    plain = log_mel(torch.from_numpy(waveform[first:last]), sample_rate=rate)
+    stored = stored_recording(waveform, sound_rate, sample_rate)
+    cut = view_slices(start_s, stop_s, sample_rate=sample_rate, views=views)[view]
+    device = numerics.device
+    plain = log_mel(torch.from_numpy(stored[slice(*cut)]), sample_rate=sample_rate)
     return {
-        "waveform": waveform,
-        "samples": interval_samples(*interval, sample_rate=rate),
-        "slice": [first, last],
-        "log_mel": fast,
+        "waveform": stored,
+        "samples": interval_samples(start_s, stop_s, sample_rate=sample_rate),
+        "slice": list(cut),
+        "log_mel": interval_log_mels(stored, [cut], sample_rate=sample_rate, device=device)[0],
         "log_mel_of_slice": pad_frames(plain),
     }
 
 
-class Packing(Arguments):
-    """Number of frames, and how many of the fast pathway are one of the slow one."""
-
-    frames: int
-    alpha: int
-
-
-@operation(SYSTEM, "packing")
-def packing(arguments: Packing, inputs: Inputs) -> Results:
-    """Return the frames of both pathways, as their numbers."""
-    x = torch.arange(arguments.frames, dtype=torch.float32)[None, None, :, None]
-    slow, fast = pack_pathways(x, arguments.alpha)
-    indices = slow_frame_indices(arguments.frames, arguments.alpha)
+@operation("auditory_slowfast", "packing")
+def packing(*, frames: int, alpha: int) -> Results:
+    """Return the frames of both pathways, as their numbers; a slow one is `alpha` fast ones."""
+    x = torch.arange(frames, dtype=torch.float32)[None, None, :, None]
+    slow, fast = pack_pathways(x, alpha)
+    indices = slow_frame_indices(frames, alpha)
     return {"slow_indices": indices, "slow": slow.flatten(), "fast": fast.flatten()}
 
 
-@operation(SYSTEM, "state_dict")
-def state_dict(arguments: Size, inputs: Inputs) -> Results:
-    """Return name, shape and type of all weights, and how many numbers are trained."""
-    with torch.device("meta"):
-        model = AuditorySlowFast(num_classes=arguments.num_classes, width=arguments.width)
-    return state_entries(model)
+@operation("auditory_slowfast", "time_warp")
+def warp(log_mel: Array, matrix: Any, *, column: int, distance: int) -> Results:
+    """Return a warped spectrogram (F, T), the flow, and the value at the control point."""
+    matrix = np.asarray(matrix)
+    value = float(log_mel[len(log_mel) // 2, column])
+    flow = warp_flow(log_mel.shape, value, distance, matrix)
+    warped = time_warp(log_mel, column, distance, matrix)
+    return {"value": value, "flow": flow, "max_abs_flow": np.abs(flow).max(), "out": warped}
 
 
 class ScriptedDraws:
@@ -195,29 +175,8 @@ class ScriptedDraws:
         self.ranges.append([low, high])
         return self.remaining.pop(0)
 
-    def results(self) -> dict[str, Any]:
-        """Return the ranges, and draws that were not needed."""
-        return {"draw_ranges": self.ranges, "draws_left": self.remaining}
 
-
-class Warp(Arguments):
-    """Frame of the control point, and its shift in frames."""
-
-    column: int
-    distance: int
-
-
-@operation(SYSTEM, "time_warp")
-def warp(arguments: Warp, inputs: Inputs) -> Results:
-    """Return a warped spectrogram (F, T), the flow, and the value at the control point."""
-    x, matrix = inputs["log_mel"], np.asarray(inputs["matrix"])
-    value = float(x[len(x) // 2, arguments.column])
-    flow = warp_flow(x.shape, value, arguments.distance, matrix)
-    warped = time_warp(x, arguments.column, arguments.distance, matrix)
-    return {"value": value, "flow": flow, "max_abs_flow": np.abs(flow).max(), "out": warped}
-
-
-class Step(Arguments):
+class Step(Settings):
     """One step of an augmentation: a warp by up to `max_distance`, or masks up to `max_width`."""
 
     name: Literal["time_warp", "frequency_mask", "time_mask"]
@@ -226,79 +185,58 @@ class Step(Arguments):
     masks: int | None = None
 
 
-class SpecAugment(Arguments):
-    """Steps, in order."""
-
-    steps: list[Step]
-
-
-@operation(SYSTEM, "spec_augment")
-def spec_augment(arguments: SpecAugment, inputs: Inputs) -> Results:
+@operation("auditory_slowfast", "spec_augment")
+def spec_augment(
+    log_mel: Array, draws: Sequence[int], matrix: Any = None, *, steps: list[Step]
+) -> Results:
     """Return a spectrogram (F, T) after steps with given draws, and the rows each mask changed."""
-    x, draw = inputs["log_mel"], ScriptedDraws(inputs["draws"])
-    before = x
-    for step in arguments.steps:
+    x, draw = log_mel, ScriptedDraws(draws)
+    for step in steps:
         if step.name == "time_warp" and step.max_distance is not None:
             w = step.max_distance
             column, distance = draw(w, x.shape[1] - w), draw(-w, w)
-            x = time_warp(x, column, distance, np.asarray(inputs["matrix"]))
+            x = time_warp(x, column, distance, np.asarray(matrix))
         elif step.max_width is not None and step.masks is not None:
             mask = frequency_mask if step.name == "frequency_mask" else time_mask
             x = mask(x, draw, max_width=step.max_width, masks=step.masks)
-    is_changed = x != before
-    changed = {
+    is_changed = x != log_mel
+    return {
+        "out": x,
         "changed_bands": np.flatnonzero(is_changed.any(axis=1)),
         "changed_frames": np.flatnonzero(is_changed.any(axis=0)),
+        "draw_ranges": draw.ranges,
+        "draws_left": draw.remaining,
     }
-    return {"out": x, **changed, **draw.results()}
 
 
-class Intervals(Arguments):
-    """A video, and the length and distance of its intervals in seconds."""
-
-    video_id: str
-    num_frames: int
-    fps: float
-    window: float
-    hop: float
-
-
-@operation(SYSTEM, "intervals")
-def intervals(arguments: Intervals, inputs: Inputs) -> Results:
+@operation("auditory_slowfast", "intervals")
+def intervals(*, video_id: str, num_frames: int, fps: float, window: float, hop: float) -> Results:
     """Return the interval table of a video by columns, and its number of rows."""
-    a = arguments
-    table = interval_rows(a.video_id, a.num_frames, a.fps, interval_s=a.window, hop_s=a.hop)
+    table = interval_rows(video_id, num_frames, fps, interval_s=window, hop_s=hop)
     columns = {name: table[ours].to_list() for name, ours in COLUMNS.items()}
     return {"rows": len(table), **columns}
 
 
-@operation(SYSTEM, "arrange")
-def arrange(arguments: Arguments, inputs: Inputs) -> Results:
+@operation("auditory_slowfast", "arrange")
+def arrange(features: Array, ids: Any) -> Results:
     """Return the features of each video, and the rows they come from."""
-    ids = inputs["ids"]
-    arranged = arrange_features(inputs["features"], ids)
+    arranged = arrange_features(features, ids)
     rows = {video: of_video.tolist() for video, of_video in rows_by_video(ids).items()}
     results: dict[str, Any] = {"rows": rows, "videos": sorted(rows)}
-    return results | {f"out/{video}": features for video, features in arranged.items()}
+    return results | {f"out/{video}": values for video, values in arranged.items()}
 
 
-class LearningRate(Arguments):
-    """The `SOLVER` section of a published configuration."""
-
-    solver: dict[str, Any]
-
-
-@operation(SYSTEM, "learning_rate")
-def rates(arguments: LearningRate, inputs: Inputs) -> Results:
-    """Return the rate at fractional epochs."""
-    schedule = schedule_from_solver(arguments.solver)
-    return {"learning_rate": [learning_rate(epoch, schedule) for epoch in inputs["epochs"]]}
+@operation("auditory_slowfast", "learning_rate")
+def rates(epochs: Any, *, solver: dict[str, Any]) -> Results:
+    """Return the rate at fractional epochs, by the `SOLVER` section of a configuration."""
+    schedule = schedule_from_solver(solver)
+    return {"learning_rate": [learning_rate(epoch, schedule) for epoch in epochs]}
 
 
-@operation(SYSTEM, "recognition_metrics")
-def metrics(arguments: Arguments, inputs: Inputs) -> Results:
+@operation("auditory_slowfast", "recognition_metrics")
+def metrics(probs: Array, labels: Array) -> Results:
     """Return the metrics of given probabilities as published, partly in percent."""
-    result = recognition_metrics(inputs["probs"], inputs["labels"])
+    result = recognition_metrics(probs, labels)
     return {
         "top1_acc": 100 * result["top1"],
         "top5_acc": 100 * result["top5"],
@@ -311,7 +249,7 @@ def metrics(arguments: Arguments, inputs: Inputs) -> Results:
     }
 
 
-class PreciseBatch(Arguments):
+class PreciseBatch(Settings):
     """First items of the batch, in its order or reversed, times `scale`."""
 
     items: int
@@ -319,44 +257,39 @@ class PreciseBatch(Arguments):
     scale: float = 1.0
 
 
-class TrainSteps(Size, OptimizationArguments):
-    """Steps on one batch.
+@operation("auditory_slowfast", "train_steps", build=network)
+def train_steps(
+    build: Callable[[], AuditorySlowFast],
+    log_mel: Tensor,
+    labels: Tensor,
+    weights: Weights,
+    *,
+    optimizer: OptimizerSettings,
+    parameter_groups: list[ParameterGroup] | None = None,
+    gradient_clipping: Clipping = None,
+    steps: int,
+    freeze_batch_norm: bool = False,
+    dropout: None = None,
+    precise_batches: list[PreciseBatch] | None = None,
+) -> Results:
+    """Return losses, logits and gradients of the first step, and what the steps changed.
 
-    Attributes:
-        steps: how many.
-        freeze_batch_norm: whether all batch norms but the first three are left as they are.
-        dropout: rate before the heads, null for none.
-        precise_batches: batches whose statistics replace the running ones after the steps.
+    Statistics of `precise_batches` replace the running ones of batch norms after the steps.
     """
-
-    steps: int
-    freeze_batch_norm: bool = False
-    dropout: None = None
-    precise_batches: list[PreciseBatch] = Field(default_factory=list)
-
-
-@operation(SYSTEM, "train_steps")
-def train_steps(arguments: TrainSteps, inputs: Inputs) -> Results:
-    """Return losses, logits and gradients of the first step, and what the steps changed."""
-    a, x = arguments, inputs.tensor("log_mel")
-    model = inputs.filled(AuditorySlowFast(num_classes=a.num_classes, width=a.width, dropout=0.0))
-    if a.freeze_batch_norm:
-        freeze_batch_norm(model)
+    model = weights.fill(build())
+    if freeze_batch_norm:
+        freeze_norms(model)
     train_mode(model)
-    optimizer = build_optimizer(model, a.optimizer.lr)
-    results: dict[str, Any] = {"recipe": optimizer_recipe(optimizer)}
-    results["published_groups"] = group_sizes(optimizer)
-    configure(model, optimizer, a.optimizer, a.parameter_groups)
-    clip_gradients(optimizer, a.gradient_clipping)
-    results["groups"] = group_sizes(optimizer)
+    built = build_optimizer(model, optimizer.lr)
+    results = configure(model, built, optimizer, parameter_groups, gradient_clipping)
     results["batch_norms_in_training"] = sum(n.training for n in batch_norms(model).values())
     initial = {name: p.detach().clone() for name, p in model.named_parameters()}
-    labels = torch.as_tensor(inputs["labels"], device=x.device).reshape(len(x), -1)  # (B, heads)
+    targets = labels.reshape(len(log_mel), -1)  # (B, heads)
     logits: list[Tensor] = []
     hook = model.register_forward_hook(lambda _model, _inputs, outputs: logits.extend(outputs))
     losses = []
-    for step in range(a.steps):
-        losses.append(train_step(model, optimizer, x, labels))
+    for step in range(steps):
+        losses.append(train_step(model, built, log_mel, targets))
         if step == 0:
             hook.remove()
             results["logits"] = torch.cat(logits, dim=-1)
@@ -367,8 +300,8 @@ def train_steps(arguments: TrainSteps, inputs: Inputs) -> Results:
     for name, p in model.named_parameters():
         results[f"changes/{name}"] = p.detach() - initial[name]
     results |= {f"buffers/{name}": buffer.clone() for name, buffer in model.named_buffers()}
-    if a.precise_batches:
-        batches = ((x.flip(0) if b.reversed else x, b) for b in a.precise_batches)
-        update_precise_statistics(model, [batch[: b.items] * b.scale for batch, b in batches])
+    if precise_batches:
+        batches = [(log_mel.flip(0) if b.reversed else log_mel, b) for b in precise_batches]
+        update_precise_statistics(model, [x[: b.items] * b.scale for x, b in batches])
         results |= {f"precise_buffers/{name}": buffer for name, buffer in model.named_buffers()}
     return results

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import AvlibError
 from avlib.verify.comparison import STATISTICS
+from avlib.verify.rule import Fill
 from avlib.verify.sources import picture, rule_array, sound
 
 FILE_KEYS = {"format", "arrays", "cases"}
@@ -33,21 +34,6 @@ class CaseError(AvlibError):
 
 class MissingSourceError(Exception):
     """What an input comes from is not here; the case is skipped."""
-
-
-@dataclass(frozen=True)
-class Fill:
-    """Weights by rule.
-
-    Attributes:
-        seed: of the rule.
-        gain: factor of every tensor of two or more dimensions.
-        scale: further factors of tensors, by full name.
-    """
-
-    seed: int
-    gain: float
-    scale: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -101,7 +87,7 @@ class Case:
             "sound": sound,
             "picture": picture,
             "data": self._data_file,
-            "fill": _fill,
+            "fill": Fill,
             "package": _package,
         }
         try:
@@ -127,10 +113,6 @@ class Case:
             raise MissingSourceError(f"needs {path} of the folder of public data, not {self.data}")
         _check_hash(found, sha256)
         return found
-
-
-def _fill(seed: int, gain: float = 1.0, scale: Mapping[str, float] | None = None) -> Fill:
-    return Fill(seed, gain, scale or {})
 
 
 def _package(name: str, version: str, sha256: Mapping[str, str]) -> Package:

@@ -1,19 +1,21 @@
 """What operations on networks share: names of weights, settings of optimizers."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from avlib.verify.cases import CaseError
-from avlib.verify.operations import Arguments, NetworkArguments
+from avlib.verify.operations import Results, Settings, Weights
 
 Clipping = Annotated[float, Field(gt=0)] | None
 
 
-class OptimizerSettings(Arguments):
+class OptimizerSettings(Settings):
     """Settings of an optimizer; those that are left out are the library's."""
 
     name: Literal["SGD", "Adam", "AdamW"]
@@ -27,35 +29,65 @@ class OptimizerSettings(Arguments):
     amsgrad: bool | None = None
 
 
-class ParameterGroup(Arguments):
+class ParameterGroup(Settings):
     """Parameters whose name holds one of `name_contains`; all others where it is left out."""
 
     name_contains: list[str] | None = None
     weight_decay: float
 
 
-class OptimizationArguments(NetworkArguments):
-    """How parameters are updated.
+def refuse_low_precision(weights: Weights) -> None:
+    """Raise CaseError in a precision in which nobody trains."""
+    if weights.numerics.dtype not in (torch.float32, torch.float64):
+        raise CaseError("nobody trains in less than float32")
 
-    Attributes:
-        optimizer: its settings; those left out are the library's.
-        parameter_groups: weight decay by name; the library's where it is left out.
-        gradient_clipping: largest norm of the gradient; null for any.
+
+def configure(
+    model: nn.Module,
+    optimizer: Optimizer,
+    settings: OptimizerSettings,
+    groups: list[ParameterGroup] | None = None,
+    max_norm: float | None = None,
+) -> dict[str, Any]:
+    """Give an optimizer of the library the settings of a case; return those that it had.
+
+    Args:
+        model: what is trained.
+        optimizer: of the library.
+        settings: of the case.
+        groups: weight decay by name; the library's where there are none.
+        max_norm: to which gradients are clipped before each step, if they are.
+
+    Raises:
+        CaseError: if it is of another kind, has no such setting, or no group takes a parameter.
     """
-
-    optimizer: OptimizerSettings
-    parameter_groups: list[ParameterGroup] | None = None
-    gradient_clipping: Clipping = None
-
-
-def optimizer_recipe(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the settings that the library gives an optimizer of its own."""
+    if type(optimizer).__name__ != settings.name:
+        raise CaseError(f"the library trains with {type(optimizer).__name__}, not {settings.name}")
     names = OptimizerSettings.model_fields.keys() - {"name", "lr", "weight_decay"}
-    settings = {n: optimizer.param_groups[0][n] for n in names if n in optimizer.param_groups[0]}
-    return {"name": type(optimizer).__name__, **settings}
+    library = {n: optimizer.param_groups[0][n] for n in names if n in optimizer.param_groups[0]}
+    published_groups = _group_sizes(optimizer)
+    for name, value in settings.model_dump(exclude={"name"}, exclude_none=True).items():
+        if name not in optimizer.defaults:
+            raise CaseError(f"{settings.name} has no setting {name!r}")
+        for group in optimizer.param_groups:
+            group[name] = value
+    if groups is not None:
+        optimizer.param_groups[:] = _groups(model, optimizer, groups)
+    if max_norm is not None:
+        optimizer.register_step_pre_hook(partial(_clip, max_norm))
+    return {
+        "recipe": {"name": settings.name, **library},
+        "published_groups": published_groups,
+        "groups": _group_sizes(optimizer),
+    }
 
 
-def group_sizes(optimizer: Optimizer) -> list[dict[str, Any]]:
+def _clip(max_norm: float, optimizer: Optimizer, *_: Any) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    nn.utils.clip_grad_norm_(parameters, max_norm)
+
+
+def _group_sizes(optimizer: Optimizer) -> list[dict[str, Any]]:
     """Return the size and the weight decay of each group of parameters."""
     return [
         {
@@ -65,39 +97,6 @@ def group_sizes(optimizer: Optimizer) -> list[dict[str, Any]]:
         }
         for group in optimizer.param_groups
     ]
-
-
-def configure(
-    model: nn.Module,
-    optimizer: Optimizer,
-    settings: OptimizerSettings,
-    groups: list[ParameterGroup] | None,
-) -> None:
-    """Give an optimizer of the library the settings of a case.
-
-    Raises:
-        CaseError: if it is of another kind, has no such setting, or no group takes a parameter.
-    """
-    if type(optimizer).__name__ != settings.name:
-        raise CaseError(f"the library trains with {type(optimizer).__name__}, not {settings.name}")
-    for name, value in settings.model_dump(exclude={"name"}, exclude_none=True).items():
-        if name not in optimizer.defaults:
-            raise CaseError(f"{settings.name} has no setting {name!r}")
-        for group in optimizer.param_groups:
-            group[name] = value
-    if groups is not None:
-        optimizer.param_groups[:] = _groups(model, optimizer, groups)
-
-
-def clip_gradients(optimizer: Optimizer, max_norm: float | None) -> None:
-    """Let an optimizer clip the norm of the gradient before each step; None lets it be."""
-
-    def clip(optimizer: Optimizer, *_: Any) -> None:
-        if max_norm is not None:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, max_norm)
-
-    optimizer.register_step_pre_hook(clip)
 
 
 def _groups(
@@ -116,12 +115,27 @@ def _groups(
     return built
 
 
-def state_entries(model: nn.Module, state: dict[str, torch.Tensor] | None = None) -> dict[str, Any]:
-    """Return [name, shape, type] of all weights, their number, and that of trained numbers."""
+def state_entries(model: nn.Module, state: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+    """Return what there is to say of weights: names, shapes, types and numbers, in their order."""
     tensors = model.state_dict() if state is None else state
-    entries = [
-        [name, list(tensor.shape), str(tensor.dtype).removeprefix("torch.")]
-        for name, tensor in tensors.items()
-    ]
-    n_values = sum(p.numel() for p in model.parameters())
-    return {"entries": entries, "total_entries": len(entries), "parameters": n_values}
+    by_name = {name: [list(t.shape), str(t.dtype).split(".")[1]] for name, t in tensors.items()}
+    parameters = sum(p.numel() for p in model.parameters())
+    return {
+        "entries": [[name, *entry] for name, entry in by_name.items()],
+        "by_name": by_name,
+        "names": list(by_name),
+        "shapes": {name: shape for name, (shape, _) in by_name.items()},
+        **dict.fromkeys(("total_entries", "num_tensors", "n_tensors"), len(by_name)),
+        **dict.fromkeys(("parameters", "num_parameters", "n_parameters"), parameters),
+    }
+
+
+def weight_list(published_name: Callable[[str], str] = str) -> Callable[..., Results]:
+    """Return an operation that lists the weights of a network under their published names."""
+
+    def state_dict(build: Callable[[], nn.Module]) -> Results:
+        with torch.device("meta"):
+            model = build()
+        return state_entries(model, {published_name(n): t for n, t in model.state_dict().items()})
+
+    return state_dict

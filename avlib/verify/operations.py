@@ -1,37 +1,37 @@
-"""Registry of the operations that golden cases run against the installed library."""
+"""Registry of the operations that golden cases run against the installed library.
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from inspect import signature
-from typing import Any, Literal, TypeVar
+An operation is a function. Its parameters before the `*` are the inputs of a case, those after it
+the arguments; what has a default may be left out. See `docs/golden_cases.md`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from inspect import Parameter, signature
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from torch import Tensor, nn
 
 from avlib.extractors.clap.embeddings import Backend
-from avlib.verify.cases import CaseError, Fill
-from avlib.verify.rule import fill_by_rule, rule_values
+from avlib.io.renaming import Renaming
+from avlib.verify.cases import CaseError
+from avlib.verify.rule import OWN_NAMES, Fill, fill_by_rule
 
-Dtype = Literal["float32", "float64", "bfloat16"]
+Array = NDArray[Any]
 Network = TypeVar("Network", bound=nn.Module)
 Results = Mapping[str, Any]
+Function = TypeVar("Function", bound=Callable[..., Results])
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Arguments(BaseModel):
-    """Base of the arguments of an operation: unknown ones are errors, nothing is converted."""
+class Settings(BaseModel):
+    """Base of arguments that are objects: unknown keys are errors, nothing is converted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class NetworkArguments(Arguments):
-    """Base of the arguments of an operation that runs a network.
-
-    Attributes:
-        dtype: precision; null: that of the run, float32 unless another is given.
-    """
-
-    dtype: Dtype | None = None
+    model_config = STRICT
 
 
 @dataclass(frozen=True)
@@ -42,95 +42,51 @@ class Numerics:
     dtype: torch.dtype
     clap_backend: Backend = "transformers"
 
-
-class Inputs(Mapping[str, Any]):
-    """Inputs of an operation by name, and where its networks run.
-
-    Args:
-        values: the inputs.
-        numerics: device and precision.
-    """
-
-    def __init__(self, values: Mapping[str, Any], numerics: Numerics) -> None:
-        self._values, self.numerics = values, numerics
-        self.unused = set(values)
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._values:
-            raise CaseError(f"the case has no input {name!r}")
-        self.unused.discard(name)
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._values
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return an input that a case may lack."""
-        return self[name] if name in self._values else default
-
-    def tensor(self, name: str) -> Tensor:
-        """Return an input on the device, floats in the precision of networks."""
-        x = torch.as_tensor(self[name]).to(self.numerics.device)
-        return x.to(self.numerics.dtype) if x.is_floating_point() else x
-
-    def filled(
-        self, network: Network, names: Callable[[str], str] = str, weights: str = "weights"
-    ) -> Network:
-        """Return `network` with the case's weights by rule, on the device, in its precision.
-
-        Args:
-            network: is filled in place.
-            names: what the rule calls a tensor of the network.
-            weights: name of the input, a source `fill`.
-        """
-        fill = self._fill(weights)
-        fill_by_rule(network, fill.seed, names)
-        parameters = {names(name): p for name, p in network.named_parameters()}
-        if unknown := fill.scale.keys() - parameters.keys():
-            raise CaseError(f"the network has no parameter {sorted(unknown)}")
-        with torch.no_grad():
-            for name, p in parameters.items():
-                p.mul_((fill.gain if p.ndim > 1 else 1.0) * fill.scale.get(name, 1.0))
-        return network.to(self.numerics.device, self.numerics.dtype)
-
-    def rule_state(
-        self, state: Mapping[str, Tensor], weights: str = "weights"
-    ) -> dict[str, Tensor]:
-        """Return weights by rule for a network that is not in memory yet.
-
-        Args:
-            state: tensors of the right names and shapes, their values are not read.
-            weights: name of the input, a source `fill`.
-        """
-        fill, made = self._fill(weights), {}
-        for name, tensor in state.items():
-            factor = (fill.gain if tensor.ndim > 1 else 1.0) * fill.scale.get(name, 1.0)
-            values = factor * rule_values(name, tuple(tensor.shape), fill.seed)
-            made[name] = torch.from_numpy(values).to(self.numerics.dtype)
-        return made
-
-    def _fill(self, weights: str) -> Fill:
-        fill = self[weights]
-        if not isinstance(fill, Fill):
-            raise CaseError(f"input {weights!r}: expected weights by rule")
-        return fill
-
-
-Function = Callable[[Any, Inputs], Results]
+    def tensor(self, values: Any) -> Tensor:
+        """Return values on the device, floats in the precision of networks."""
+        x = torch.as_tensor(values).to(self.device)
+        return x.to(self.dtype) if x.is_floating_point() else x
 
 
 @dataclass(frozen=True)
-class Operation:
-    """A function of the library's that golden cases name."""
+class Weights:
+    """Weights by rule for a network that runs as `numerics` says."""
 
-    function: Function
-    arguments: type[Arguments]
+    rule: Fill
+    numerics: Numerics
+
+    def fill(self, network: Network, names: Renaming = OWN_NAMES) -> Network:
+        """Return `network`, filled in place by published names, on the device, in its precision."""
+        fill_by_rule(network, self.rule, names)
+        return network.to(self.numerics.device, self.numerics.dtype)
+
+
+class Operation:
+    """A function that golden cases name, and functions that prepare what it takes.
+
+    An input annotated as `Tensor` is on the device in the precision of networks, one as `Weights`
+    fills a network; the parameter `numerics` is what they know, `lambda_` stands for `lambda`.
+
+    Args:
+        function: the operation.
+        parts: further functions by the parameter that they are passed as, with the inputs and
+            arguments of the case that they take; these are the operation's, too.
+    """
+
+    def __init__(self, function: Callable[..., Results], parts: Mapping[str, Callable[..., Any]]):
+        self.function, self.parts = function, parts
+        taken = [p for f in (*parts.values(), function) for p in signature(f).parameters.values()]
+        own = [p for p in taken if p.name not in {*parts, "numerics"}]
+        self.inputs = {p.name.rstrip("_"): p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD}
+        fields: dict[str, Any] = {
+            p.name: (p.annotation, ... if p.default is p.empty else p.default)
+            for p in own
+            if p.kind is p.KEYWORD_ONLY
+        }
+        is_numeric = any({Tensor, Weights} & _kinds(p) for p in self.inputs.values())
+        if is_numeric or "build" in parts or "numerics" in (p.name for p in taken):
+            fields["dtype"] = (Literal["float32", "float64", "bfloat16"] | None, None)
+        self.arguments = create_model("Arguments", __config__=STRICT, **fields)
 
     def run(
         self, arguments: Mapping[str, Any], values: Mapping[str, Any], numerics: Numerics
@@ -138,23 +94,31 @@ class Operation:
         """Return the results of a case.
 
         Raises:
-            CaseError: if an argument is unknown, missing or of another type, or an input is not
-                one of the operation's.
+            CaseError: if an argument or input is unknown, missing or of another type.
         """
-        try:
-            checked = self.arguments.model_validate(dict(arguments))
+        given = self._checked(arguments)
+        if dtype := given.pop("dtype", None):
+            numerics = replace(numerics, dtype=getattr(torch, dtype))
+        if unknown := values.keys() - self.inputs.keys():
+            raise CaseError(f"the operation has no input {sorted(unknown)}")
+        for name, parameter in self.inputs.items():
+            if name in values:
+                given[parameter.name] = _prepared(parameter, values[name], numerics)
+            elif parameter.default is parameter.empty:
+                raise CaseError(f"the case has no input {name!r}")
+        given["numerics"] = numerics
+        given |= {name: _bound(part, given) for name, part in self.parts.items()}
+        results: Results = _bound(self.function, given)()
+        return results
+
+    def _checked(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        try:  # as JSON, in which a list may be a tuple
+            checked = self.arguments.model_validate_json(json.dumps(arguments))
         except ValidationError as error:
             places = [(".".join(map(str, e["loc"])), e["msg"]) for e in error.errors()]
             messages = [f"argument {place}: {message}" for place, message in places]
             raise CaseError("; ".join(messages)) from error
-        if isinstance(checked, NetworkArguments) and checked.dtype:
-            dtype = getattr(torch, checked.dtype)
-            numerics = Numerics(numerics.device, dtype, numerics.clap_backend)
-        inputs = Inputs(values, numerics)
-        results = self.function(checked, inputs)
-        if inputs.unused:
-            raise CaseError(f"the operation has no input {sorted(inputs.unused)}")
-        return results
+        return {name: getattr(checked, name) for name in self.arguments.model_fields}
 
     def __str__(self) -> str:
         fields = self.arguments.model_fields.items()
@@ -163,20 +127,37 @@ class Operation:
         )
 
 
+def _bound(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return `function` with those of its parameters that are given."""
+    taken = signature(function).parameters.keys() & given.keys()
+    return partial(function, **{name: given[name] for name in taken})
+
+
+def _kinds(parameter: Parameter) -> set[Any]:
+    """Return what an input may be: the members of a union, or its only annotation."""
+    return {parameter.annotation, *get_args(parameter.annotation)}
+
+
+def _prepared(parameter: Parameter, value: Any, numerics: Numerics) -> Any:
+    if Weights in _kinds(parameter):
+        if not isinstance(value, Fill):
+            raise CaseError(f"input {parameter.name!r}: expected weights by rule")
+        return Weights(value, numerics)
+    return numerics.tensor(value) if Tensor in _kinds(parameter) else value
+
+
 OPERATIONS: dict[tuple[str, str], Operation] = {}
 
 
-def operation(system: str, name: str) -> Callable[[Function], Function]:
-    """Register a function `(arguments, inputs) -> results` under a system and a name.
-
-    The annotation of `arguments` says which there are: a subclass of `Arguments`.
-    """
+def operation(
+    system: str, name: str, **parts: Callable[..., Any]
+) -> Callable[[Function], Function]:
+    """Register a function, with its parts, under a system and a name; see `Operation`."""
 
     def register(function: Function) -> Function:
         if (system, name) in OPERATIONS:
             raise ValueError(f"two operations {system} {name}")
-        arguments = signature(function).parameters["arguments"].annotation
-        OPERATIONS[system, name] = Operation(function, arguments)
+        OPERATIONS[system, name] = Operation(function, parts)
         return function
 
     return register

@@ -7,11 +7,33 @@ shapes get the same weights, and must then give the same outputs.
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
+
+from avlib.io.renaming import Renaming
+
+OWN_NAMES = Renaming({})
+STATISTICS = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Weights by rule.
+
+    Attributes:
+        seed: of the rule.
+        gain: factor of every parameter of two or more dimensions.
+        scale: further factors of parameters, by full published name.
+    """
+
+    seed: int
+    gain: float = 1.0
+    scale: Mapping[str, float] = field(default_factory=dict)
 
 
 def rule_values(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.float64]:
@@ -30,25 +52,33 @@ def rule_values(name: str, shape: tuple[int, ...], seed: int) -> NDArray[np.floa
 
 
 @torch.no_grad()
-def fill_by_rule(model: torch.nn.Module, seed: int, names: Callable[[str], str] = str) -> None:
+def fill_by_rule(model: nn.Module, fill: Fill, names: Renaming = OWN_NAMES) -> None:
     """Fill the trained parameters and the batch-norm statistics of `model` in place.
 
     Scalars, other buffers and parameters without gradient stay as they are.
 
-    Args:
-        model: network to fill.
-        seed: of the rule.
-        names: what the rule calls a tensor of the model.
+    Raises:
+        ValueError: if no parameter has the name of a factor.
     """
-    tensors: list[tuple[str, torch.Tensor]] = [
-        (name, p) for name, p in model.named_parameters() if p.requires_grad
-    ]
-    tensors += [
-        (name, b)
-        for name, b in model.named_buffers()
-        if name.endswith(("running_mean", "running_var"))
-    ]
-    for name, tensor in tensors:
-        if tensor.ndim and tensor.is_floating_point():
-            values = rule_values(names(name.removeprefix("module.")), tuple(tensor.shape), seed)
-            tensor.copy_(torch.from_numpy(values))
+    kept = {name for name, _ in model.named_buffers() if not name.endswith(STATISTICS)}
+    kept |= {name for name, p in model.named_parameters() if not p.requires_grad}
+    shapes = names.published({n: t.to("meta") for n, t in model.state_dict().items()})
+    drawn = {}
+    for name, tensor in shapes.items():
+        if (
+            tensor.ndim
+            and tensor.is_floating_point()
+            and kept.isdisjoint(names.own({name: tensor}))
+        ):
+            values = torch.from_numpy(rule_values(name, tuple(tensor.shape), fill.seed)).float()
+            if not name.endswith(STATISTICS):
+                values *= (fill.gain if values.ndim > 1 else 1.0) * fill.scale.get(name, 1.0)
+            drawn[name] = values
+    if unknown := [n for n in fill.scale if n not in drawn or n.endswith(STATISTICS)]:
+        raise ValueError(f"the network has no parameter {sorted(unknown)}")
+    model.load_state_dict(names.own(drawn), strict=False)
+
+
+def renaming(model: nn.Module, published_name: Callable[[str], str]) -> Renaming:
+    """Return the published names of the tensors of `model`."""
+    return Renaming({name: published_name(name) for name in model.state_dict()})

@@ -4,7 +4,7 @@ The parameters of VGGish's 8-bit form are the public ones
 of the repository tensorflow/models (Apache-2.0), in the file beside this module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,157 +12,126 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.Image import Resampling
 from torch import Tensor
 
+from avlib.extractors import rand_augment
 from avlib.extractors.frames import normalise
 from avlib.extractors.omnivore.clips import centre_crop, omnivore_frames, resize, short_side_scale
 from avlib.extractors.omnivore.network import omnivore_trunk, published_name
 from avlib.extractors.omnivore.sizes import SWIN_B
 from avlib.extractors.omnivore.window_attention import fuse_attention
-from avlib.extractors.rand_augment import (
-    ENHANCERS,
-    OMNIVORE,
-    PLAIN,
-    Operation,
-    augment,
-    operation,
-)
 from avlib.extractors.vgg19.maps import sampled_frames, second_maps
 from avlib.extractors.vgg19.network import PUBLISHED_WIDTH, VGG19
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
 from avlib.extractors.vggish.patches import embed, patches, quantise, read_pca, second_patches
 from avlib.extractors.videomae.clips import augmented_square, plain_square, videomae_frames
 from avlib.extractors.videomae.network import VIT_L, VideoMAE
+from avlib.io.renaming import without_weights
 from avlib.media.frames import Frame
-from avlib.verify import operations
-from avlib.verify.networks import state_entries
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results
+from avlib.verify.networks import weight_list
+from avlib.verify.operations import Array, Results, Weights, operation
+from avlib.verify.rule import renaming
 
 PCA = Path(__file__).with_name("vggish_pca_params.npz")
 BATCH_SIZE = 16
+ENDLESS = np.iinfo(np.int64).max  # frames of a video whose length does not matter
 # What the original calls an augmentation, where that is something else.
 ORIGINAL_NAMES = {
-    **{name: f"{name}Increasing" for name in ("Posterize", "Solarize", *ENHANCERS)},
-    **{name: f"{name}Rel" for name in ("TranslateX", "TranslateY")},
+    **{n: f"{n}Increasing" for n in ("Posterize", "Solarize", *rand_augment.ENHANCERS)},
+    **{n: f"{n}Rel" for n in ("TranslateX", "TranslateY")},
 }
 
 
-class Trunk(NetworkArguments):
-    """Sizes of Omnivore's trunk, as published where they are left out."""
-
-    width: int = SWIN_B.width
-    depths: list[int] | None = None
-    heads: list[int] | None = None
-    window: list[int] | None = None
-
-    def build(self) -> Any:
-        """Return the network in evaluation mode."""
-        depths, heads = tuple(self.depths or SWIN_B.depths), tuple(self.heads or SWIN_B.heads)
-        t, h, w = self.window or SWIN_B.window
-        sizes = replace(SWIN_B, width=self.width, depths=depths, heads=heads, window=(t, h, w))
-        return omnivore_trunk(sizes).eval()
+def trunk(
+    *,
+    width: int = SWIN_B.width,
+    depths: list[int] | None = None,
+    heads: list[int] | None = None,
+    window: list[int] | None = None,
+) -> Any:
+    """Return Omnivore's trunk, of the published sizes where they are left out."""
+    given = {"depths": depths, "heads": heads, "window": window}
+    sizes: dict[str, Any] = {name: tuple(size) for name, size in given.items() if size}
+    return omnivore_trunk(replace(SWIN_B, width=width, **sizes)).eval()
 
 
-@operations.operation("omnivore", "forward")
+operation("omnivore", "state_dict", build=trunk)(weight_list(published_name))
+
+
+@operation("omnivore", "forward", build=trunk)
 @torch.inference_mode()
-def omnivore_forward(arguments: Trunk, inputs: Inputs) -> Results:
+def omnivore_forward(build: Callable[[], Any], clips: Tensor, weights: Weights) -> Results:
     """Return the features of clips, of the copy for inference, too, and the stages' outputs."""
-    trunk, clips = inputs.filled(arguments.build(), published_name), inputs.tensor("clips")
+    model = build()
+    model = weights.fill(model, renaming(model, published_name))
     results: dict[str, Any] = {}
-    modules = {"norm": trunk.norm} | {
-        f"layers.{part // 2}": module for part, module in enumerate(trunk.features)
-    }  # the last part of a layer is the one that counts
+    # The last part of a layer is the one that counts.
+    modules = {f"layers.{part // 2}": module for part, module in enumerate(model.features)}
     hooks = [
         module.register_forward_hook(
             lambda _module, _inputs, output, name=name: results.update(
                 {name: output.movedim(-1, 1)}  # channels first
             )
         )
-        for name, module in modules.items()
+        for name, module in {**modules, "norm": model.norm}.items()
     ]
-    results["features"] = trunk(clips)
+    results["features"] = model(clips)
     for hook in hooks:
         hook.remove()
-    return results | {"fused/features": fuse_attention(trunk)(clips)}
+    return results | {"fused/features": fuse_attention(model)(clips)}
 
 
-@operations.operation("omnivore", "state_dict")
-def omnivore_weights(arguments: Trunk, inputs: Inputs) -> Results:
-    """Return shape and type of the trunk's weights by published name."""
-    with torch.device("meta"):
-        trunk = arguments.build()
-    return _by_name(trunk, {published_name(n): t for n, t in trunk.state_dict().items()})
+@operation("omnivore", "frames")
+def omnivore_frame_numbers(
+    *,
+    start_frame: int,
+    stop_frame: int,
+    frames_in_video: int | None = None,
+    num_frames: int = 32,
+) -> Results:
+    """Return the numbers, from 1, of the frames of a clip; later ones are the video's last."""
+    numbers = omnivore_frames([start_frame], [stop_frame], num_frames=num_frames)[0] + 1
+    return {"numbers": np.minimum(numbers, _last(frames_in_video))}
 
 
-def _by_name(network: Any, state: dict[str, Tensor]) -> dict[str, Any]:
-    found = state_entries(network, state)
-    return found | {"by_name": {name: rest for name, *rest in found["entries"]}}
+@operation("videomae", "frames")
+def videomae_frame_numbers(
+    *, start_frame: int, stop_frame: int, frames_in_video: int | None = None
+) -> Results:
+    """Return the numbers, from 1, of the frames of a clip; later ones are the video's last."""
+    numbers = videomae_frames([start_frame], [stop_frame])[0] + 1
+    return {"numbers": np.clip(numbers, 1, max(_last(frames_in_video), 1))}
 
 
-class Interval(Arguments):
-    """An interval in frames, from 0.
-
-    Attributes:
-        start_frame: its first frame.
-        stop_frame: its end.
-        frames_in_video: later frames are the last one; null where they are not.
-    """
-
-    start_frame: int
-    stop_frame: int
-    frames_in_video: int | None = None
+def _last(frames_in_video: int | None) -> int:
+    return ENDLESS if frames_in_video is None else frames_in_video
 
 
-class OmnivoreInterval(Interval):
-    """Number of frames of a clip."""
-
-    num_frames: int = 32
-
-
-@operations.operation("omnivore", "frames")
-def omnivore_frame_numbers(arguments: OmnivoreInterval, inputs: Inputs) -> Results:
-    """Return the numbers, from 1, of the frames of a clip."""
-    return {"numbers": np.minimum(_omnivore_numbers(arguments) + 1, _last(arguments))}
-
-
-@operations.operation("videomae", "frames")
-def videomae_frame_numbers(arguments: Interval, inputs: Inputs) -> Results:
-    """Return the numbers, from 1, of the frames of a clip."""
-    numbers = videomae_frames([arguments.start_frame], [arguments.stop_frame])[0] + 1
-    return {"numbers": np.clip(numbers, 1, max(_last(arguments), 1))}
-
-
-def _omnivore_numbers(a: OmnivoreInterval) -> NDArray[np.int64]:
-    return omnivore_frames([a.start_frame], [a.stop_frame], num_frames=a.num_frames)[0]
-
-
-def _last(a: Interval) -> int:
-    return np.iinfo(np.int64).max if a.frames_in_video is None else a.frames_in_video
-
-
-class OmnivoreClip(OmnivoreInterval):
-    """A clip, the size of its crop in pixels, and what is scaled to it."""
-
-    crop: int
-    scaled: Literal["short_side", "height"] = "short_side"
-
-
-@operations.operation("omnivore", "clip")
-def omnivore_clip(arguments: OmnivoreClip, inputs: Inputs) -> Results:
+@operation("omnivore", "clip")
+def omnivore_clip(
+    frames: Array,
+    draws: Sequence[Sequence[Mapping[str, Any]]] = (),
+    *,
+    start_frame: int,
+    stop_frame: int,
+    frames_in_video: int | None = None,
+    num_frames: int = 32,
+    crop: int,
+    scaled: Literal["short_side", "height"] = "short_side",
+) -> Results:
     """Return a clip (3, T, H, W) of BGR frames, augmented by the draws of each of its frames."""
-    a, frames = arguments, inputs["frames"]
-    pictures: list[Frame] = [frames[i] for i in np.minimum(_omnivore_numbers(a), len(frames) - 1)]
-    drawn = [[_drawn(draw) for draw in of_frame] for of_frame in inputs.get("draws", [])]
+    numbers = omnivore_frames([start_frame], [stop_frame], num_frames=num_frames)[0]
+    pictures: list[Frame] = [frames[i] for i in np.minimum(numbers, len(frames) - 1)]
+    drawn = [[_drawn(**draw) for draw in of_frame] for of_frame in draws]
     if drawn:
         images = zip((Image.fromarray(p) for p in pictures), drawn, strict=True)
-        pictures = [np.asarray(augment(image, of, OMNIVORE.fill)) for image, of in images]
-    scale = short_side_scale(pictures[0], a.crop)
-    if a.scaled == "height":
-        scale = a.crop / pictures[0].shape[0]
-    seen = np.stack([centre_crop(resize(p, scale), a.crop)[..., ::-1] for p in pictures])
+        fill = rand_augment.OMNIVORE.fill
+        pictures = [np.asarray(rand_augment.augment(image, of, fill)) for image, of in images]
+    height = pictures[0].shape[0]
+    scale = crop / height if scaled == "height" else short_side_scale(pictures[0], crop)
+    seen = np.stack([centre_crop(resize(p, scale), crop)[..., ::-1] for p in pictures])
     clip = normalise(torch.from_numpy(seen)[None])[0]
     # Published means are sums in single precision, in the order of a layout with channels last.
     values = np.moveaxis(np.ascontiguousarray(np.moveaxis(clip.numpy(), 0, -1)), -1, 0)
@@ -171,140 +140,115 @@ def omnivore_clip(arguments: OmnivoreClip, inputs: Inputs) -> Results:
     return {"clip": clip, "augmentation": names, **means}
 
 
-def _original(op: Operation) -> list[Any]:
+def _original(op: rand_augment.Operation) -> list[Any]:
     name = ORIGINAL_NAMES.get(op.name, op.name)
-    return [name] if op.name in PLAIN else [name, op.argument]
+    return [name] if op.name in rand_augment.PLAIN else [name, op.argument]
 
 
-def _drawn(given: Mapping[str, Any]) -> Operation:
-    """Return an operation of a draw: its name, level, resampling, and a sign if it has two."""
-    resampling, sign = Resampling[given["resampling"]], given.get("is_negative", False)
-    return operation(given["name"], given["level"], is_negative=sign, resampling=resampling)
+def _drawn(
+    name: str, level: float, resampling: str, is_negative: bool = False
+) -> rand_augment.Operation:
+    """Return an operation of a draw."""
+    how = Resampling[resampling]
+    return rand_augment.operation(name, level, is_negative=is_negative, resampling=how)
 
 
-@operations.operation("videomae", "clip")
-def videomae_clip(arguments: Interval, inputs: Inputs) -> Results:
+@operation("videomae", "clip")
+def videomae_clip(
+    frames: Array,
+    draws: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    start_frame: int,
+    stop_frame: int,
+    frames_in_video: int | None = None,
+) -> Results:
     """Return a clip (3, T, H, W) of BGR frames, augmented by the draws of the clip, if any."""
-    a, pictures = arguments, inputs["frames"][..., ::-1]
-    numbers = videomae_frames([a.start_frame], [a.stop_frame])[0]
-    chosen = [pictures[i] for i in np.clip(numbers, 0, len(pictures) - 1)]
-    if "draws" in inputs:
-        drawn = [_drawn(draw) for draw in inputs["draws"]]
-        squares = [augmented_square(picture.copy(), drawn) for picture in chosen]
-    else:
+    numbers = videomae_frames([start_frame], [stop_frame])[0]
+    chosen = [frames[i][..., ::-1] for i in np.clip(numbers, 0, len(frames) - 1)]
+    if draws is None:
         squares = [plain_square(picture) for picture in chosen]
+    else:
+        drawn = [_drawn(**draw) for draw in draws]
+        squares = [augmented_square(picture.copy(), drawn) for picture in chosen]
     return {"clip": normalise(torch.from_numpy(np.stack(squares))[None])[0]}
 
 
-class Transformer(NetworkArguments):
-    """Sizes of VideoMAE, as published where they are left out."""
-
-    width: int = VIT_L.width
-    depth: int = VIT_L.depth
-    feedforward: int = VIT_L.feedforward
-    classes: list[int] | None = None
-
-    def build(self) -> VideoMAE:
-        """Return the network without memory for its weights."""
-        sizes = {"width": self.width, "depth": self.depth, "feedforward": self.feedforward}
-        verbs, nouns = self.classes or VIT_L.classes
-        with torch.device("meta"):
-            return VideoMAE(replace(VIT_L, **sizes, classes=(verbs, nouns))).eval()
+def transformer(
+    *,
+    width: int = VIT_L.width,
+    depth: int = VIT_L.depth,
+    feedforward: int = VIT_L.feedforward,
+    classes: list[int] | None = None,
+) -> VideoMAE:
+    """Return VideoMAE, of the published sizes where they are left out."""
+    verbs, nouns = classes or VIT_L.classes
+    sizes = replace(VIT_L, width=width, depth=depth, feedforward=feedforward)
+    return VideoMAE(replace(sizes, classes=(verbs, nouns)))
 
 
-@operations.operation("videomae", "forward")
+operation("videomae", "state_dict", build=transformer)(weight_list())
+
+
+@operation("videomae", "forward", build=transformer)
 @torch.inference_mode()
-def videomae_forward(arguments: Transformer, inputs: Inputs) -> Results:
+def videomae_forward(build: Callable[[], VideoMAE], clips: Tensor, weights: Weights) -> Results:
     """Return features, and the logits of both heads."""
-    network = arguments.build()
-    network.load_state_dict(inputs.rule_state(network.state_dict()), assign=True)
-    features = network.to(inputs.numerics.device).features(inputs.tensor("clips"))
-    logits = dict(zip(("verb", "noun"), network.heads(features), strict=True))
-    return {"features": features, **logits}
+    model = weights.fill(without_weights(build))
+    features = model.features(clips)
+    return {"features": features, **dict(zip(("verb", "noun"), model.heads(features), strict=True))}
 
 
-@operations.operation("videomae", "state_dict")
-def videomae_weights(arguments: Transformer, inputs: Inputs) -> Results:
-    """Return shape and type of all weights by published name."""
-    network = arguments.build()
-    return _by_name(network, network.state_dict())
-
-
-class Sampling(Arguments):
-    """Number of frames, seconds, and frames that are sampled of each second."""
-
-    frames: int
-    seconds: int
-    per_second: int
-
-
-@operations.operation("vgg19", "sampled_frames")
-def vgg19_frames(arguments: Sampling, inputs: Inputs) -> Results:
+@operation("vgg19", "sampled_frames")
+def vgg19_frames(*, frames: int, seconds: int, per_second: int) -> Results:
     """Return the frames that are sampled, counted from 0."""
-    a = arguments
-    return {"indices": sampled_frames(a.frames, a.seconds, a.per_second).ravel()}
+    return {"indices": sampled_frames(frames, seconds, per_second).ravel()}
 
 
-class Maps(NetworkArguments):
-    """Frames that are sampled of each second, and the channels of the given ones."""
-
-    seconds: int
-    per_second: int
-    order: Literal["RGB", "BGR"] = "RGB"
-    width: int = PUBLISHED_WIDTH
-
-
-@operations.operation("vgg19", "forward")
-def vgg19_maps(arguments: Maps, inputs: Inputs) -> Results:
+@operation("vgg19", "forward")
+def vgg19_maps(
+    frames: Array,
+    weights: Weights,
+    *,
+    seconds: int,
+    per_second: int,
+    order: Literal["RGB", "BGR"] = "RGB",
+    width: int = PUBLISHED_WIDTH,
+) -> Results:
     """Return the mean maps of each second, and the frames that they are of."""
-    a, frames = arguments, inputs["frames"]
-    frames = frames if a.order == "RGB" else frames[..., ::-1]
-    indices = sampled_frames(len(frames), a.seconds, a.per_second)
-    network = inputs.filled(VGG19(width=a.width).eval())
-    maps = second_maps(network, [partial(_same, frame) for frame in frames], indices)
+    pictures = frames if order == "RGB" else frames[..., ::-1]
+    indices = sampled_frames(len(frames), seconds, per_second)
+    network = weights.fill(VGG19(width=width).eval())
+    maps = second_maps(network, [partial(np.asarray, picture) for picture in pictures], indices)
     return {"indices": indices.ravel(), "features": maps, "abs_max": np.abs(maps).max()}
 
 
-def _same(frame: Frame) -> Frame:
-    return frame
+def vggish(*, width: int = 64, hidden: int = 4096) -> VGGish:
+    """Return VGGish, of the published sizes where they are left out."""
+    return VGGish(width=width, hidden=hidden).eval()
 
 
-class Vggish(NetworkArguments):
-    """Sizes of the network, as published where they are left out."""
-
-    width: int = 64
-    hidden: int = 4096
+operation("vggish", "state_dict", build=vggish)(weight_list())
 
 
-class VggishSound(Vggish):
-    """Samples per second of a recording."""
-
-    sample_rate: int
-
-
-@operations.operation("vggish", "forward")
-def vggish_forward(arguments: VggishSound, inputs: Inputs) -> Results:
+@operation("vggish", "forward", build=vggish)
+def vggish_forward(
+    build: Callable[[], VGGish],
+    waveform: Array,
+    weights: Weights | None = None,
+    *,
+    sample_rate: int,
+) -> Results:
     """Return the patches of a recording, those of its seconds, and embeddings given weights."""
-    a, waveform = arguments, inputs["waveform"]
-    made = patches(waveform.astype(np.float64), a.sample_rate)
-    results = {"examples": made, "per_second": second_patches(waveform, a.sample_rate)}
-    if "weights" not in inputs:
+    made = patches(waveform.astype(np.float64), sample_rate)
+    results = {"examples": made, "per_second": second_patches(waveform, sample_rate)}
+    if weights is None:
         return results
-    network = inputs.filled(VGGish(width=a.width, hidden=a.hidden).eval())
-    parts = [np.empty((0, EMBEDDING), np.float32), *embed(network, made, BATCH_SIZE)]
-    embedding = np.concatenate(parts)
+    parts = embed(weights.fill(build()), made, BATCH_SIZE)
+    embedding = np.concatenate([np.empty((0, EMBEDDING), np.float32), *parts])
     return results | {"embedding": embedding, "abs_max": np.abs(embedding).max(initial=0.0)}
 
 
-@operations.operation("vggish", "quantise")
-def vggish_quantise(arguments: Arguments, inputs: Inputs) -> Results:
+@operation("vggish", "quantise")
+def vggish_quantise(embedding: Array) -> Results:
     """Return the 8-bit form of embeddings, by the public parameters."""
-    return {"pca_uint8": quantise(inputs["embedding"], read_pca(PCA))}
-
-
-@operations.operation("vggish", "state_dict")
-def vggish_weights(arguments: Vggish, inputs: Inputs) -> Results:
-    """Return shape and type of all weights by name."""
-    with torch.device("meta"):
-        network = VGGish(width=arguments.width, hidden=arguments.hidden)
-    return _by_name(network, network.state_dict())
+    return {"pca_uint8": quantise(embedding, read_pca(PCA))}

@@ -7,7 +7,7 @@ from golden.fill import fill_by_rule, rule_input
 from tiny_golden import GOLDEN, changed, copy_with, failures, run
 
 from avlib.tim.network import TIM
-from avlib.verify.tim.records import VALUES, BestRecords
+from avlib.verify.tim.scores import VALUES, BestRecords
 
 TIM_CASES = GOLDEN / "tim_recognition"
 SIZES = {

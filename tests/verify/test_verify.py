@@ -9,12 +9,7 @@ from tiny_golden import GOLDEN, changed, failures, run
 from avlib.__main__ import main
 from avlib.errors import ConfigError, DataError
 from avlib.verify import verify
-from avlib.verify.operations import OPERATIONS, Arguments, Inputs, operation
-
-
-class Factor(Arguments):
-    factor: float
-    gain: int = 1
+from avlib.verify.operations import OPERATIONS, Weights, operation
 
 
 @pytest.fixture
@@ -22,12 +17,12 @@ def toy():
     """An operation `toy scale`, for one test."""
 
     @operation("toy", "scale")
-    def scale(arguments: Factor, inputs: Inputs):
-        if arguments.factor < 0:
+    def scale(x, weights: Weights | None = None, *, factor: float, gain: int = 1):
+        if factor < 0:
             raise DataError("a negative factor")
-        if arguments.factor == 13:
+        if factor == 13:
             raise ZeroDivisionError("thirteen")
-        return {"out": arguments.factor * arguments.gain * np.asarray(inputs["x"])}
+        return {"out": factor * gain * np.asarray(x)}
 
     yield scale
     del OPERATIONS["toy", "scale"]
@@ -63,6 +58,8 @@ def test_what_is_expected_passes_or_says_by_how_much_it_differs(toy, tmp_path):
         ({"arguments": {"factor": -1.0}}, "a negative factor"),
         ({"inputs": {}}, "no input 'x'"),
         ({"inputs": {"x": {"value": [1.0]}, "y": {"value": 1}}}, "no input ['y']"),
+        ({"inputs": {"x": {"value": [1.0]}, "weights": {"value": 1}}}, "expected weights by rule"),
+        ({"inputs": {"x": {"fill": {"seed": 1, "colour": 1}}}}, "not a source of kind 'fill'"),
         ({"inputs": {"x": {"vlaue": 1}}}, "unknown kind of source 'vlaue'"),
         ({"inputs": {"x": {"rule": {"name": "n"}}}}, "not a source of kind 'rule'"),
         ({"expected": {"sum": {"value": 1}}}, "no result 'sum'"),
@@ -165,7 +162,9 @@ def test_a_folder_without_cases_is_no_success(tmp_path):
 def test_all_operations_are_listed_with_their_arguments(toy, capsys):
     assert main(["verify", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.split() == ["toy", "scale", "factor,", "gain=1"] for line in lines)
+    assert any(
+        line.split() == ["toy", "scale", "factor,", "gain=1,", "dtype=None"] for line in lines
+    )
     assert any(line.startswith("auditory_slowfast") and "forward" in line for line in lines)
 
 

@@ -1,6 +1,7 @@
 """Operations on public annotation files: classes, segments, feature intervals, windows."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,52 +17,47 @@ from avlib.tim.queries import (
     read_durations,
 )
 from avlib.tim.windows import WindowIndex, build_windows
-from avlib.verify.operations import Arguments, Inputs, Results, operation
-from avlib.verify.tim.windows import CutArguments, window_counts
-
-SPLITS = ("train", "val", "test")
+from avlib.verify.operations import Results, operation
+from avlib.verify.tim.windows import Files, cut, window_counts
 
 
-class IntervalArguments(Arguments):
-    """Length and distance of intervals in seconds."""
-
-    interval_s: float
-    hop_s: float
-
-
-def _intervals(durations: Mapping[str, float], arguments: IntervalArguments) -> pd.DataFrame:
+def _intervals(durations: Mapping[str, float], interval_s: float, hop_s: float) -> pd.DataFrame:
     videos = {"video_id": list(durations), "duration_s": list(durations.values())}
     table = pd.DataFrame(videos).assign(frames=np.nan, fps=np.nan)
-    return interval_table(table, interval_s=arguments.interval_s, hop_s=arguments.hop_s)
+    return interval_table(table, interval_s=interval_s, hop_s=hop_s)
 
 
 @operation("tim", "feature_intervals")
-def feature_intervals(arguments: IntervalArguments, inputs: Inputs) -> Results:
+def feature_intervals(
+    durations: Mapping[str, float], *, interval_s: float, hop_s: float
+) -> Results:
     """Return the number of rows, and the last start as text, of each video by its seconds."""
-    results = {}
-    for video_id, duration_s in inputs["durations"].items():
-        table = _intervals({video_id: duration_s}, arguments)
-        last = f"{table['start_s'].iloc[-1]:.2f}" if len(table) else None
-        results[video_id] = {"rows": len(table), "last_start": last}
-    return results
+    tables = {name: _intervals({name: s}, interval_s, hop_s) for name, s in durations.items()}
+    starts = {name: [f"{s:.2f}" for s in table["start_s"]] for name, table in tables.items()}
+    return {
+        name: {"rows": len(s), "last_start": s[-1] if s else None} for name, s in starts.items()
+    }
 
 
 @operation("tim", "ave_segments")
-def ave_segments(arguments: Arguments, inputs: Inputs) -> Results:
+def ave_segments(
+    annotations: Path, train: Files = None, val: Files = None, test: Files = None
+) -> Results:
     """Return the classes of AVE, and counts and lines of the queries of each split.
 
     A line is `id,video_id,start_s,stop_s,class_id`, in the order of the list of the split.
     """
-    annotations = ave.read_annotations(inputs["annotations"])
-    lists = {split: inputs[split] for split in SPLITS if split in inputs}
-    splits = ave.read_splits(lists, annotations)
-    classes = ave.class_names(annotations)
+    table = ave.read_annotations(annotations)
+    given = {"train": train, "val": val, "test": test}
+    lists = {split: path for split, path in given.items() if path is not None}
+    splits = ave.read_splits(lists, table)
+    classes = ave.class_names(table)
     results: dict[str, Any] = {"classes": classes}
     for split in lists:
         segments = ave.segments({split: splits[split]}, classes)
-        table = join_queries(queries_of_segments(segments))
+        queries = join_queries(queries_of_segments(segments))
         for modality, column in (("visual", "action_class"), ("audio", "class_id")):
-            rows = table[table["modality"] == modality]
+            rows = queries[queries["modality"] == modality]
             lines = [
                 f"{r.annotation_id},{r.video_id},{r.start_s:.0f},{r.stop_s:.0f},{c}"
                 for r, c in zip(rows.itertuples(), rows[column], strict=True)
@@ -80,18 +76,18 @@ def ave_segments(arguments: Arguments, inputs: Inputs) -> Results:
     return results
 
 
-def _text(lines: Sequence[str]) -> str:
+def _text(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
 @operation("tim", "epic_action_classes")
-def epic_action_classes(arguments: Arguments, inputs: Inputs) -> Results:
+def epic_action_classes(train: Path, validation: Path) -> Results:
     """Return the action classes of EPIC-KITCHENS-100, and those of the validation rows.
 
     `text` has a line `verb,noun` for each class.
     """
-    names = ("train", "validation")
-    tables = [epic_kitchens.read_events(inputs[name], name) for name in names]
+    named = (("train", train), ("validation", validation))
+    tables = [epic_kitchens.read_events(path, name) for name, path in named]
     pairs = action_pairs(tables).tolist()
     number = {tuple(pair): k for k, pair in enumerate(pairs)}
     rows = tables[1][["verb_class", "noun_class"]].to_numpy().tolist()
@@ -99,42 +95,46 @@ def epic_action_classes(arguments: Arguments, inputs: Inputs) -> Results:
     return {
         "count": len(pairs),
         "pairs": pairs,
-        "text": _text([f"{verb},{noun}" for verb, noun in pairs]),
+        "text": _text(f"{verb},{noun}" for verb, noun in pairs),
         "first_class_of_verb": [verbs.index(verb) for verb in sorted(set(verbs))],
         "classes_per_verb": np.bincount(verbs),
         "validation_rows": [[*pair, number[tuple(pair)]] for pair in rows],
     }
 
 
-class EpicWindowArguments(CutArguments, IntervalArguments):
-    """How intervals and windows are cut, and which videos have them; null for all."""
-
-    videos: list[str] | None = None
-
-
 @operation("tim", "epic_windows")
-def epic_windows(arguments: EpicWindowArguments, inputs: Inputs) -> Results:
+def epic_windows(
+    durations: Path,
+    actions: Files = None,
+    sounds: Files = None,
+    *,
+    interval_s: float,
+    hop_s: float,
+    num_feats: int,
+    feat_stride: int,
+    feat_gap: float,
+    window_stride: float = 1.0,
+    videos: list[str] | None = None,
+) -> Results:
     """Return counts of the windows of EPIC-KITCHENS-100 and EPIC-SOUNDS, and their lines.
 
     A line is video, start, stop (three decimals), feature rows, visual and audio queries. The
-    queries are those of `actions`, of `sounds`, or of both.
+    queries are those of `actions`, of `sounds`, or of both, of all videos or of some.
     """
     parts = []
-    if "actions" in inputs:
-        # Windows do not depend on classes.
-        actions = epic_kitchens.read_events(inputs["actions"], "val").assign(action_class=0)
-        parts.append(queries_of_events(actions, "visual"))
-    if "sounds" in inputs:
-        sounds = epic_sounds.read_events(inputs["sounds"], "val")
-        parts.append(queries_of_events(sounds, "audio"))
-    if arguments.videos is not None:
-        parts = [part[part["video_id"].isin(arguments.videos)] for part in parts]
+    if actions is not None:  # windows do not depend on classes
+        events = epic_kitchens.read_events(actions, "val").assign(action_class=0)
+        parts.append(queries_of_events(events, "visual"))
+    if sounds is not None:
+        parts.append(queries_of_events(epic_sounds.read_events(sounds, "val"), "audio"))
+    if videos is not None:
+        parts = [part[part["video_id"].isin(videos)] for part in parts]
     queries = join_queries(parts)
     used = set(queries["video_id"])
-    durations = {v: s for v, s in read_durations(inputs["durations"]).items() if v in used}
-    intervals = _intervals(durations, arguments)
-    index = build_windows(queries, intervals, durations, arguments.recipe())
-    return window_counts(index) | {"text": _text(list(_lines(index)))}
+    seconds = {v: s for v, s in read_durations(durations).items() if v in used}
+    recipe = cut(num_feats, feat_stride, feat_gap, window_stride)
+    index = build_windows(queries, _intervals(seconds, interval_s, hop_s), seconds, recipe)
+    return window_counts(index) | {"text": _text(_lines(index))}
 
 
 def _lines(index: WindowIndex) -> Iterator[str]:

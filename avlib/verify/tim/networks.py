@@ -1,5 +1,6 @@
 """Operations on the network: forward pass, names and shapes of its weights, checkpoints."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,84 +13,83 @@ from avlib.tim.checkpoint import load_tim, read_position
 from avlib.tim.network import TIM, TimOutput
 from avlib.tim.recipes import Modality
 from avlib.training.schedules import warm_cosine_rate
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
+from avlib.verify.cases import CaseError
+from avlib.verify.networks import weight_list
+from avlib.verify.operations import Numerics, Results, Weights, operation
 
 HEADS = ("verb", "noun", "action", "audio")
 HOOKED = {"sequence": "feature_encoding", "layer0": "transformer_encoder.layers.0", "pool": "pool"}
 
 
-class NetworkSizes(NetworkArguments):
-    """Arguments of the network, under the names that `TIM` has for them."""
-
-    visual_input_dim: int
-    audio_input_dim: int
-    d_model: int
-    feedforward_scale: int = 4
-    nhead: int
-    num_layers: int
-    num_feats: int
-    model_modality: Modality = "audio_visual"
-    data_modality: Modality = "audio_visual"
-    visual_classes: list[int]
-    audio_classes: int
-    apply_feature_pooling: bool = False
-    has_final_relu: bool = True
-
-    def build(self, dropout: float | None = None) -> TIM:
-        """Return the network; `dropout` stands for all of its rates."""
-        fields = NetworkSizes.model_fields.keys() - {"dtype"}
-        given: dict[str, Any] = {name: getattr(self, name) for name in fields}
-        given["visual_classes"] = tuple(self.visual_classes)
-        if dropout is not None:
-            given |= dict.fromkeys(("enc_dropout", "feat_dropout", "seq_dropout"), dropout)
-        return TIM(**given)
+def network(
+    *,
+    visual_input_dim: int,
+    audio_input_dim: int,
+    d_model: int,
+    feedforward_scale: int = 4,
+    nhead: int,
+    num_layers: int,
+    num_feats: int,
+    model_modality: Modality = "audio_visual",
+    data_modality: Modality = "audio_visual",
+    visual_classes: list[int],
+    audio_classes: int,
+    apply_feature_pooling: bool = False,
+    has_final_relu: bool = True,
+    **rates: float,
+) -> TIM:
+    """Return the network; `rates`, of dropout, are no arguments of a case."""
+    given = locals() | {"visual_classes": tuple(visual_classes)}
+    return TIM(**given.pop("rates"), **given)
 
 
-class ForwardArguments(NetworkSizes):
-    """Sizes, the numbers of queries, and how many pairs of tokens are told apart."""
-
-    num_v_queries: int
-    num_a_queries: int
-    drloc_pairs: int = 1
+operation("tim", "state_dict", build=network)(weight_list())
 
 
-@operation("tim", "forward")
+def taken_features(
+    model: TIM, visual: Tensor | None, audio: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the features of both modalities, None for what the network does not take."""
+    given = {"visual": visual, "audio": audio}
+    taken = [name for name in given if model.model_modality in ("audio_visual", name)]
+    if missing := [name for name in taken if given[name] is None]:
+        raise CaseError(f"the case has no input {missing}")
+    return visual if "visual" in taken else None, audio if "audio" in taken else None
+
+
+@operation("tim", "forward", build=network)
 @torch.inference_mode()
-def forward(arguments: ForwardArguments, inputs: Inputs) -> Results:
+def forward(
+    build: Callable[[], TIM],
+    weights: Weights,
+    times: Tensor,
+    visual: Tensor | None = None,
+    audio: Tensor | None = None,
+    *,
+    num_v_queries: int,
+    num_a_queries: int,
+    drloc_pairs: int = 1,
+) -> Results:
     """Return what the network computes on the way, and its logits.
 
     `queries_only/<head>` are the logits where the feature tokens are not kept; `drloc` are the
     distances that are predicted for the first tokens, each paired with one of the last ones.
     """
-    model = inputs.filled(arguments.build()).eval()
-    visual, audio = _features(model, inputs)
-    times = inputs.tensor("times")
-    sizes = (arguments.num_v_queries, arguments.num_a_queries)
-    seen: dict[str, Any] = {}
+    model = weights.fill(build()).eval()
+    features = taken_features(model, visual, audio)
+    sizes = (num_v_queries, num_a_queries)
+    seen: dict[str, Any] = {"time_mlp": model.time_vectors(times)}
     for name, module in HOOKED.items():
         if module != "pool" or model.pool is not None:
             model.get_submodule(module).register_forward_hook(partial(_keep, seen, name))
-    seen["time_mlp"] = model.time_vectors(times)
-    output = model.encode(visual, audio, seen["time_mlp"], *sizes, keeps_tokens=True)
-    tokens, n = output.tokens, arguments.drloc_pairs
+    output = model.encode(*features, seen["time_mlp"], *sizes, keeps_tokens=True)
+    tokens, n = output.tokens, drloc_pairs
     assert tokens is not None
     seen["drloc"] = model.drloc_mlp(torch.cat([tokens[:, :n], tokens[:, -n:]], dim=2)).squeeze(2)
     kept = dict(seen)  # before the second pass
-    queries_only = _logits(model(visual, audio, times, *sizes))
-    return {
-        **kept,
-        "tokens": tokens,
-        **_logits(output),
-        **{f"queries_only/{name}": x for name, x in queries_only.items()},
-    }
-
-
-def _features(model: TIM, inputs: Inputs) -> tuple[Tensor | None, Tensor | None]:
-    """Return the features of both modalities, None for what the network does not take."""
-    return (
-        inputs.tensor("visual") if model.model_modality != "audio" else None,
-        inputs.tensor("audio") if model.model_modality != "visual" else None,
-    )
+    queries_only = _logits(model(*features, times, *sizes))
+    queries_only = {f"queries_only/{name}": x for name, x in queries_only.items()}
+    return {**kept, "tokens": tokens, **_logits(output), **queries_only}
 
 
 def _keep(seen: dict[str, Any], name: str, _module: object, _inputs: object, result: Any) -> None:
@@ -108,45 +108,28 @@ def _logits(output: TimOutput) -> dict[str, Any]:
     return results
 
 
-@operation("tim", "state_dict")
-def state_dict(arguments: NetworkSizes, inputs: Inputs) -> Results:
-    """Return names and shapes of the weights of a network, and how many there are."""
-    with torch.device("meta"):
-        model = arguments.build()
-    state = model.state_dict()
-    shapes = {name: list(tensor.shape) for name, tensor in state.items()}
-    types = (str(tensor.dtype).removeprefix("torch.") for tensor in state.values())
-    return {
-        "entries": [[*entry, dtype] for entry, dtype in zip(shapes.items(), types, strict=True)],
-        "shapes": shapes,
-        "names": list(state),
-        "num_tensors": len(state),
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-    }
-
-
-class CheckpointArguments(NetworkArguments):
-    """What a checkpoint does not say of its network, and the numbers of queries."""
-
-    nhead: int
-    num_feats: int
-    num_v_queries: int
-    num_a_queries: int
-
-
 @operation("tim", "checkpoint")
 @torch.inference_mode()
-def checkpoint(arguments: CheckpointArguments, inputs: Inputs) -> Results:
+def checkpoint(
+    numerics: Numerics,
+    checkpoint: Path,
+    times: Tensor,
+    visual: Tensor | None = None,
+    audio: Tensor | None = None,
+    *,
+    nhead: int,
+    num_feats: int,
+    num_v_queries: int,
+    num_a_queries: int,
+) -> Results:
     """Return what is read of a checkpoint of the published program, and what its network gives."""
-    path = inputs["checkpoint"]
-    model = load_tim(path, nhead=arguments.nhead, num_feats=arguments.num_feats).eval()
+    model = load_tim(checkpoint, nhead=nhead, num_feats=num_feats).eval()
     weights = {f"weights/{name}": value for name, value in model.state_dict().items()}
-    numerics = inputs.numerics
     model.to(numerics.device, numerics.dtype)
-    vectors = model.time_vectors(inputs.tensor("times"))
-    sizes = (arguments.num_v_queries, arguments.num_a_queries)
-    output = model.encode(*_features(model, inputs), vectors, *sizes, keeps_tokens=True)
-    return {**_content(path), **weights, "tokens": output.tokens, **_logits(output)}
+    features = taken_features(model, visual, audio)
+    inputs = (*features, model.time_vectors(times))
+    output = model.encode(*inputs, num_v_queries, num_a_queries, keeps_tokens=True)
+    return {**_content(checkpoint), **weights, "tokens": output.tokens, **_logits(output)}
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -157,42 +140,28 @@ def _content(path: Path) -> dict[str, Any]:
         "all_globals": imported_names(path),
         "foreign_globals": foreign_names(path),
         "keys": list(content),
-        "epoch": content["epoch"],
-        "lr_scheduler": content["lr_scheduler"],
+        **{name: content[name] for name in ("epoch", "lr_scheduler", "best_acc1")},
         "warmup": content["warmup_scheduer"],
-        "best_acc1": content["best_acc1"],
         "num_params_in_optimizer": len(group.pop("params")),
         "optimizer_group": group | {"betas": list(group["betas"])},
-        "learning_rate": warm_cosine_rate(
-            at.step,
-            base_rate=at.base_rate,
-            end_rate=at.end_rate,
-            total_steps=at.total_steps,
-            warmup_steps=at.warmup_steps,
-        ),
+        "learning_rate": rate(at.step, at.base_rate, at.end_rate, at.total_steps, at.warmup_steps),
     }
 
 
-class WarmCosineArguments(Arguments):
-    """Cosine in all steps, multiplied by a warm-up in a straight line."""
-
-    lr: float
-    lr_min: float
-    total_steps: int
-    warmup_steps: int
-
-    def at(self, step: int) -> float:
-        """Return the learning rate of a step, from 0."""
-        return warm_cosine_rate(
-            step,
-            base_rate=self.lr,
-            end_rate=self.lr_min,
-            total_steps=self.total_steps,
-            warmup_steps=self.warmup_steps,
-        )
+def rate(step: int, lr: float, lr_min: float, total_steps: int, warmup_steps: int) -> float:
+    """Return the learning rate of a step, from 0: a cosine times a warm-up in a straight line."""
+    return warm_cosine_rate(
+        step,
+        base_rate=lr,
+        end_rate=lr_min,
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
+    )
 
 
 @operation("tim", "learning_rates")
-def learning_rates(arguments: WarmCosineArguments, inputs: Inputs) -> Results:
+def learning_rates(
+    steps: Sequence[int], *, lr: float, lr_min: float, total_steps: int, warmup_steps: int
+) -> Results:
     """Return the learning rate of each of the steps, from 0."""
-    return {"lr": [arguments.at(int(step)) for step in inputs["steps"]]}
+    return {"lr": [rate(int(step), lr, lr_min, total_steps, warmup_steps) for step in steps]}

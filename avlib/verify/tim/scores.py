@@ -1,83 +1,124 @@
-"""Operations of the scores: predictions of several windows joined, their metrics and losses."""
+"""Operations of the scores: predictions of several windows joined, their metrics, records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avlib.tim.scores import MeanLosses, QueryScores, tim_metrics
 from avlib.tim.tables import UNKNOWN, VISUAL_HEADS
-from avlib.verify.operations import Arguments, Inputs, Results, operation
-from avlib.verify.tim.records import BestRecords
+from avlib.verify.operations import Array, Results, operation
+
+# Names of records in the original, and the accuracy of each; the tags of its answer in their order.
+VALUES = {"visual": "action", "visual_mt": "verb_noun", "audio": "audio", "combined": "combined"}
+TAGS = {"combined": "combined", "audio": "audio", "action": "act_visual"}
 
 
-class MetricArguments(Arguments):
-    """How the logits come.
+@dataclass
+class BestRecords:
+    """The highest accuracy so far of each way to measure it, and the epoch that had it.
 
     Attributes:
-        batches: nearly equal parts that the rows of logits come in.
-        is_paired: whether the k-th visual and audio query are of the same second.
-        losses: by name, the queries over which its batches' means are averaged: visual, audio or
-            both.
+        best: by the original's name; 0 before the first epoch.
+        epochs: by the original's name, from 1; 0 before the first epoch.
+        epoch: number of finished epochs.
     """
 
-    batches: int = 1
-    is_paired: bool = False
-    losses: dict[str, str] | None = None
+    best: dict[str, float] = field(default_factory=lambda: dict.fromkeys(VALUES, 0.0))
+    epochs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VALUES, 0))
+    epoch: int = 0
+
+    def update(self, accuracy: Mapping[str, float]) -> str:
+        """Enter the accuracies of the next epoch; return how the original calls the records."""
+        self.epoch += 1
+        improved = {m for name, m in VALUES.items() if accuracy.get(m, 0.0) > self.best[name]}
+        for name, measure in VALUES.items():
+            if measure in improved:
+                self.best[name], self.epochs[name] = accuracy[measure], self.epoch
+        tag = "_".join(tag for measure, tag in TAGS.items() if measure in improved) or "none"
+        return tag + "_mt_visual" * ("verb_noun" in improved)
+
+    def is_stalled(self, name: str, patience: int | None) -> bool:
+        """Return whether an accuracy has had no record for more than `patience` epochs."""
+        return patience is not None and self.epoch - self.epochs[name] > patience
+
+
+@operation("tim", "best_records")
+def best_records(
+    accuracies: Sequence[Sequence[Sequence[float]]],
+    *,
+    measures: list[str],
+    early_stop_epochs: int | None,
+) -> Results:
+    """Return, for each epoch, the records' tag, whether the training stops, and the best before.
+
+    `accuracies` hold [top-1, top-5] of each measure of each epoch. The original stops by the
+    record of visual actions, even where there are none.
+    """
+    records, answers = BestRecords(), []
+    for of_epoch in accuracies:
+        before = dict(records.best)
+        tag = records.update(dict(zip(measures, (a[0] for a in of_epoch), strict=True)))
+        answers.append([tag, records.is_stalled("visual", early_stop_epochs), before])
+    return {"answers": answers}
 
 
 @operation("tim", "metrics")
-def metrics(arguments: MetricArguments, inputs: Inputs) -> Results:
+def metrics(
+    logits: Mapping[str, Array],
+    visual_labels: Array,
+    audio_labels: Array,
+    visual_queries: Array | None = None,
+    audio_queries: Array | None = None,
+    batch_losses: Mapping[str, Array] | None = None,
+    *,
+    batches: int = 1,
+    is_paired: bool = False,
+    losses: dict[str, str] | None = None,
+) -> Results:
     """Return [top-1, top-5] of each head in percent, mean losses, and what becomes a record.
 
-    `logits` has rows by head. `visual_queries` and `audio_queries` number the query of each row,
-    those of audio after all visual ones; by default each row is a query of its own.
-    `visual_labels` are (N, 3) verbs, nouns and actions, or (N,) actions.
+    `logits` has rows by head, which come in `batches` of nearly equal size. The queries of each row
+    are numbers, those of audio after all visual ones; by default each row is a query of its own.
+    `visual_labels` are (N, 3) verbs, nouns and actions, or (N,) actions. With `is_paired` the k-th
+    visual and audio query are of the same second. `losses` names the queries over which the means
+    of batches are averaged: visual, audio or both.
     """
-    logits, labels = inputs["logits"], inputs["visual_labels"]
+    labels = visual_labels
     if labels.ndim == 1:
         unknown = np.full_like(labels, UNKNOWN)
         labels = np.stack([unknown, unknown, labels], axis=1)
-    audio_labels = inputs["audio_labels"]
-    by_modality = {
-        "visual": (0, len(labels), {h: logits[h] for h in VISUAL_HEADS if h in logits}),
-        "audio": (len(labels), len(audio_labels), {"audio": logits["audio"]}),
-    }
-    probs, slots = {}, {}
-    for modality, (first, n_queries, heads) in by_modality.items():
-        ids = first + np.arange(n_queries)
-        queries = inputs.get(f"{modality}_queries", ids)
-        probs[modality], slots[modality] = _joined(ids, queries, heads, arguments.batches)
-    shares = tim_metrics(
-        probs["visual"],
-        labels,
-        probs["audio"]["audio"],
-        audio_labels,
-        is_paired=arguments.is_paired,
-    )
+    n, total = len(labels), len(labels) + len(audio_labels)
+    heads = {head: logits[head] for head in VISUAL_HEADS if head in logits}
+    visual, slots = _joined(np.arange(n), visual_queries, heads, batches)
+    sounds = {"audio": logits["audio"]}
+    audio, audio_slots = _joined(np.arange(n, total), audio_queries, sounds, batches)
+    shares = tim_metrics(visual, labels, audio["audio"], audio_labels, is_paired=is_paired)
     del shares["queries"]
-    slots["both"] = slots["visual"] + slots["audio"]
-    given, weighted = inputs.get("batch_losses", {}), arguments.losses or {}
-    means = {name: _mean(given[name], slots[of]) for name, of in weighted.items()}
-    return {name: percent(found) for name, found in shares.items()} | means | _records(shares)
+    weights = {"visual": slots, "audio": audio_slots, "both": slots + audio_slots}
+    given = batch_losses or {}
+    means = {name: _mean(given[name], weights[of]) for name, of in (losses or {}).items()}
+    records = BestRecords()
+    record = {"best_before_update": dict(records.best)}
+    tag = records.update({name: found["top1"] for name, found in shares.items()})
+    accuracies = {name: percent(found) for name, found in shares.items()}
+    return {**accuracies, **means, **record, "is_best": tag}
 
 
 def _joined(
-    ids: NDArray[Any],
-    queries: NDArray[Any],
-    logits: Mapping[str, NDArray[Any]],
-    batches: int,
-) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    ids: Array, queries: Array | None, logits: Mapping[str, Array], batches: int
+) -> tuple[dict[str, Any], Array]:
     """Return the probabilities of each head, and the rows of each batch."""
+    rows = ids if queries is None else queries
     scores = QueryScores(ids, {head: x.shape[1] for head, x in logits.items()})
-    parts = np.array_split(np.arange(len(queries)), batches)
+    parts = np.array_split(np.arange(len(rows)), batches)
     for part in parts:
-        scores.add(queries[part], {head: x[part] for head, x in logits.items()})
+        scores.add(rows[part], {head: x[part] for head, x in logits.items()})
     return dict(scores.probs()), np.array([len(part) for part in parts])
 
 
-def _mean(values: NDArray[np.float64], weights: NDArray[np.int64]) -> float | None:
+def _mean(values: Array, weights: Array) -> float | None:
     losses = MeanLosses()
     for value, views in zip(values.tolist(), weights.tolist(), strict=True):
         losses.add({"": value}, views)
@@ -87,10 +128,3 @@ def _mean(values: NDArray[np.float64], weights: NDArray[np.int64]) -> float | No
 def percent(shares: Mapping[str, float | None]) -> list[float]:
     """Return [top-1, top-5] in percent; the originals have 0 without queries."""
     return [100 * (shares[k] or 0.0) for k in ("top1", "top5")]
-
-
-def _records(shares: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    records = BestRecords()
-    before = dict(records.best)
-    tag = records.update({name: found["top1"] for name, found in shares.items()})
-    return {"is_best": tag, "best_before_update": before}

@@ -1,35 +1,29 @@
 """Operations of the training: steps, mixup, localisation loss."""
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from avlib.tim import objective
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
-from avlib.tim.objective import (
-    Step,
-    StepDraws,
-    build_optimizer,
-    localisation_errors,
-    mix,
-    mixed_cross_entropy,
-    train_step,
-)
-from avlib.tim.recipes import TimRecipe
-from avlib.verify.cases import CaseError
+from avlib.tim.recipes import Modality, TimRecipe
 from avlib.verify.networks import (
     Clipping,
     OptimizerSettings,
     ParameterGroup,
     configure,
+    refuse_low_precision,
 )
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
-from avlib.verify.tim.networks import NetworkSizes, WarmCosineArguments
+from avlib.verify.operations import Array, Results, Settings, Weights, operation
+from avlib.verify.tim.networks import network, rate, taken_features
+
+DROPOUT = ("enc_dropout", "feat_dropout", "seq_dropout")
 
 
-class ScheduleArguments(Arguments):
+class WarmCosine(Settings):
     """Schedule of the learning rate, by steps."""
 
     name: Literal["warm_up_cosine"]
@@ -37,53 +31,78 @@ class ScheduleArguments(Arguments):
     total_steps: int
     warmup_steps: int
 
-
-class TimStepArguments(NetworkSizes):
-    """Sizes and settings of a training; a null `gradient_clipping` or `schedule` is none."""
-
-    dropout: float
-    optimizer: OptimizerSettings
-    schedule: ScheduleArguments | None
-    parameter_groups: list[ParameterGroup] | None = None
-    gradient_clipping: Clipping
-    lambda_audio: float
-    lambda_drloc: float
-    label_smoothing: float
-    torch_seed: int = 0  # of dropout
-
-    def rate(self, step: int) -> float:
+    def at(self, step: int, lr: float) -> float:
         """Return the learning rate of a step, from 0."""
-        if self.schedule is None:
-            return self.optimizer.lr
-        settings = self.schedule.model_dump(exclude={"name"})
-        return WarmCosineArguments(lr=self.optimizer.lr, **settings).at(step)
+        return rate(step, lr, self.lr_min, self.total_steps, self.warmup_steps)
 
 
-@operation("tim", "train_steps")
-def train_steps(arguments: TimStepArguments, inputs: Inputs) -> Results:
+@operation("tim", "train_steps", build=network)
+def train_steps(
+    build: Callable[..., TIM],
+    weights: Weights,
+    times: Tensor,
+    label_verb: Tensor,
+    label_noun: Tensor,
+    label_action: Tensor,
+    label_class_id: Tensor,
+    permutation: Tensor,
+    pos1: Tensor,
+    pos2: Tensor,
+    lambda_: Array,
+    visual: Tensor | None = None,
+    audio: Tensor | None = None,
+    *,
+    dropout: float,
+    optimizer: OptimizerSettings,
+    schedule: WarmCosine | None,
+    parameter_groups: list[ParameterGroup] | None = None,
+    gradient_clipping: Clipping,
+    data_modality: Modality = "audio_visual",
+    lambda_audio: float,
+    lambda_drloc: float,
+    label_smoothing: float,
+    torch_seed: int = 0,
+) -> Results:
     """Return losses, gradients and learning rates of some steps, and the weights after them.
 
     All inputs but the weights have a first axis of steps. The columns of `losses` are visual,
     verb, noun, action, audio, total, localisation, labelled visual and labelled audio queries.
     """
-    if inputs.numerics.dtype not in (torch.float32, torch.float64):
-        raise CaseError("nobody trains in less than float32")
-    model = inputs.filled(arguments.build(arguments.dropout)).train()
-    optimizer = build_optimizer(model, rate=arguments.optimizer.lr, weight_decay=0.0)
-    configure(model, optimizer, arguments.optimizer, arguments.parameter_groups)
-    batches, draws = _batches(model, inputs), _draws(inputs)
+    refuse_low_precision(weights)
+    model = weights.fill(build(**dict.fromkeys(DROPOUT, dropout))).train()
+    built = objective.build_optimizer(model, rate=optimizer.lr, weight_decay=0.0)
+    configure(model, built, optimizer, parameter_groups)
+    recipe = TimRecipe(
+        name="case",
+        lambda_audio=lambda_audio,
+        lambda_drloc=lambda_drloc,
+        label_smoothing=label_smoothing,
+        data_modality=data_modality,
+        clip_norm=gradient_clipping,
+    )
+    visual_labels = torch.stack([label_verb, label_noun, label_action], dim=-1).long()
+    audio_labels = label_class_id.long()
+    seen, heard = taken_features(model, visual, audio)
+    positions = torch.stack([pos1, pos2], dim=1).long()  # (steps, 2, B, m)
+    lr = optimizer.lr
+    rates = [schedule.at(i, lr) if schedule else lr for i in range(len(times) + 1)]
     losses, norms = [], []
-    rates = [arguments.rate(step) for step in range(len(batches) + 1)]
-    for batch, drawn, rate in zip(batches, draws, rates, strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        found = train_step(
-            model,
-            optimizer,
-            Step(batch, drawn, [arguments.torch_seed]),
-            _recipe(arguments),
+    for i, mixed in enumerate(lambda_.tolist()):
+        for group in built.param_groups:
+            group["lr"] = rates[i]
+        batch = WindowBatch(
+            visual=None if seen is None else seen[i],
+            audio=None if heard is None else heard[i],
+            times=times[i],
+            visual_labels=visual_labels[i],
+            audio_labels=audio_labels[i],
+            visual_queries=visual_labels[i, ..., 0],
+            audio_queries=audio_labels[i],
         )
-        losses.append(_loss_row(found.tolist(), batch, model))
+        draws = objective.StepDraws(mixed, permutation[i].long(), positions[i])
+        step = objective.Step(batch, draws, [torch_seed])
+        found = objective.train_step(model, built, step, recipe)
+        losses.append(_loss_row(found, batch, model))
         gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
         norms.append(torch.stack(gradients).norm())
     return {
@@ -95,120 +114,75 @@ def train_steps(arguments: TimStepArguments, inputs: Inputs) -> Results:
     }
 
 
-def _recipe(arguments: TimStepArguments) -> TimRecipe:
-    return TimRecipe(
-        name="case",
-        lambda_audio=arguments.lambda_audio,
-        lambda_drloc=arguments.lambda_drloc,
-        label_smoothing=arguments.label_smoothing,
-        data_modality=arguments.data_modality,
-        clip_norm=arguments.gradient_clipping,
-    )
-
-
-def _batches(model: TIM, inputs: Inputs) -> list[WindowBatch]:
-    """Return the batch of each step."""
-    *of_heads, audio_labels = _integers(
-        inputs, "label_verb", "label_noun", "label_action", "label_class_id"
-    )
-    visual_labels = torch.stack(of_heads, dim=-1)  # (steps, B, N, 3)
-    times = inputs.tensor("times")
-    features = {
-        name: inputs.tensor(name) if model.model_modality in ("audio_visual", name) else None
-        for name in ("visual", "audio")
-    }
-    return [
-        WindowBatch(
-            **{name: None if x is None else x[step] for name, x in features.items()},
-            times=times[step],
-            visual_labels=visual_labels[step],
-            audio_labels=audio_labels[step],
-            visual_queries=visual_labels[step, ..., 0],
-            audio_queries=audio_labels[step],
-        )
-        for step in range(len(times))
-    ]
-
-
-def _draws(inputs: Inputs) -> list[StepDraws]:
-    """Return the random numbers of each step."""
-    permutations, *ends = _integers(inputs, "permutation", "pos1", "pos2")
-    positions = torch.stack(ends, dim=1)  # (steps, 2, B, m)
-    draws = zip(inputs["lambda"].tolist(), permutations, positions, strict=True)
-    return [StepDraws(*draw) for draw in draws]
-
-
-def _integers(inputs: Inputs, *names: str) -> list[Tensor]:
-    return [inputs.tensor(name).long() for name in names]
-
-
-def _loss_row(losses: Sequence[float], batch: WindowBatch, model: TIM) -> list[float]:
-    total, verb, noun, action, audio, drloc = losses
+def _loss_row(losses: Tensor, batch: WindowBatch, model: TIM) -> list[float]:
+    total, verb, noun, action, audio, drloc = losses.tolist()
     counts = [(x != -1).sum().item() for x in (batch.visual_labels[..., 2], batch.audio_labels)]
     n_visual = sum(name.startswith("visual") for name in model.cls_head.names)
     mean = (verb + noun + action) / max(n_visual, 1)
     return [mean, verb, noun, action, audio, total, drloc, *counts]
 
 
-class MixupArguments(Arguments):
-    """Settings of the loss of mixed items."""
-
-    label_smoothing: float
-
-
 @operation("tim", "mixup")
-def mixup(arguments: MixupArguments, inputs: Inputs) -> Results:
+def mixup(
+    features: Mapping[str, Array],
+    labels: Mapping[str, Array],
+    logits: Tensor,
+    permutation: Tensor,
+    lambda_: Array,
+    *,
+    label_smoothing: float,
+) -> Results:
     """Return mixed inputs, permuted labels, and the loss with the labels of both or of one item.
 
     `logits` are (B * N, K) for the (B, N) labels of actions.
     """
-    share, (permutation,) = float(inputs["lambda"]), _integers(inputs, "permutation")
-    results: dict[str, Any] = {}
-    for name, x in inputs["features"].items():
-        values = torch.as_tensor(x)
-        results[f"mixed/{name}"] = mix(values, values[permutation], share)
-    results |= {f"permuted/{n}": y[permutation.numpy()] for n, y in inputs["labels"].items()}
-    labels = torch.as_tensor(inputs["labels"]["action"]).long()
-    logits = inputs.tensor("logits").view(*labels.shape, -1)
-    for name, weight in (("loss", share), ("loss_of_own_labels", 1.0)):
-        results[name] = mixed_cross_entropy(
-            logits,
-            labels,
-            labels[permutation],
+    share, order = float(lambda_), permutation.long().cpu()
+    tensors = {name: torch.as_tensor(x) for name, x in features.items()}
+    mixed = {f"mixed/{n}": objective.mix(x, x[order], share) for n, x in tensors.items()}
+    permuted = {f"permuted/{n}": y[order.numpy()] for n, y in labels.items()}
+    actions = torch.as_tensor(labels["action"]).long()
+    losses = {
+        name: objective.mixed_cross_entropy(
+            logits.cpu().view(*actions.shape, -1),
+            actions,
+            actions[order],
             weight,
-            arguments.label_smoothing,
-            count=(labels != -1).sum(),
+            label_smoothing,
+            count=(actions != -1).sum(),
         )
-    return results
-
-
-class LocalisationArguments(NetworkArguments):
-    """Width of time vectors, half of a token's, and features of each modality in a window."""
-
-    d_model: int
-    num_feats: int
+        for name, weight in (("loss", share), ("loss_of_own_labels", 1.0))
+    }
+    return {**mixed, **permuted, **losses}
 
 
 @operation("tim", "localisation_loss")
 @torch.inference_mode()
-def localisation_loss(arguments: LocalisationArguments, inputs: Inputs) -> Results:
+def localisation_loss(
+    weights: Weights,
+    pos1: Tensor,
+    pos2: Tensor,
+    visual: Tensor | None = None,
+    audio: Tensor | None = None,
+    *,
+    d_model: int,
+    num_feats: int,
+) -> Results:
     """Return the mean error of the predicted distances of pairs of tokens, (B, F, 2 d).
 
     The first of a pair is a visual token and the second an audio token, or, without `audio`, a
     visual one, too.
     """
-    sizes = NetworkSizes(
+    model = network(
         visual_input_dim=1,
         audio_input_dim=1,
-        d_model=arguments.d_model,
+        d_model=d_model,
         nhead=1,
         num_layers=1,
-        num_feats=arguments.num_feats,
+        num_feats=num_feats,
         visual_classes=[1],
         audio_classes=1,
     )
-    model = inputs.filled(sizes.build())
-    positions = torch.stack(_integers(inputs, "pos1", "pos2"))
-    names = [name for name in ("visual", "audio") if name in inputs]
-    tokens = torch.cat([inputs.tensor(name) for name in names], dim=1)
-    return {"loss": localisation_errors(model, tokens, positions).mean()}
+    tokens = torch.cat([x for x in (visual, audio) if x is not None], dim=1)
+    positions = torch.stack([pos1, pos2]).long()
+    errors = objective.localisation_errors(weights.fill(model), tokens, positions)
+    return {"loss": errors.mean()}

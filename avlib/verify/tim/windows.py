@@ -1,18 +1,18 @@
 """Operations on the windows of a split, and on a network's predictions of its queries."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from avlib.extractors.intervals import read_published_intervals
 from avlib.tim.batches import PADDING, WindowDataset
 from avlib.tim.inference import Predictions, predict
+from avlib.tim.network import TIM
 from avlib.tim.published_predictions import (
     PublishedPredictions,
     read_predictions,
@@ -24,96 +24,100 @@ from avlib.tim.scores import tim_metrics
 from avlib.tim.splits import SplitWindows
 from avlib.tim.tables import LABEL_COLUMNS, VISUAL_HEADS
 from avlib.tim.windows import DECIMALS, WindowIndex, build_windows
-from avlib.verify.operations import Arguments, Inputs, Results, operation
-from avlib.verify.tim.networks import NetworkSizes
+from avlib.verify.operations import Array, Results, Weights, operation
+from avlib.verify.tim.networks import network
 from avlib.verify.tim.scores import percent
 
 MODALITIES = ("visual", "audio")
+Files = Path | None
+Features = Mapping[str, Array] | None
 
 
-class CutArguments(Arguments):
-    """How videos are cut into windows, under the original's names."""
-
-    num_feats: int
-    feat_stride: int
-    feat_gap: float
-    window_stride: float = 1.0
-
-    def recipe(self) -> TimRecipe:
-        """Return the settings as the library has them."""
-        return TimRecipe(
-            name="case",
-            num_feats=self.num_feats,
-            feat_stride=self.feat_stride,
-            feat_gap_s=self.feat_gap,
-            window_stride_s=self.window_stride,
-        )
-
-
-class WindowArguments(CutArguments):
-    """How windows are cut and shown.
-
-    Attributes:
-        visual_slots, audio_slots: numbers of queries that windows are padded to; null for the
-            largest number that there is.
-        padding: label and query of a slot without one.
-        torch_seed: of torch's generator that draws a view for each feature of the first window,
-            for the results `drawn/...`; null for none.
-    """
-
-    visual_slots: int | None = None
-    audio_slots: int | None = None
-    padding: int = PADDING
-    torch_seed: int | None = None
+def cut(num_feats: int, feat_stride: int, feat_gap: float, window_stride: float) -> TimRecipe:
+    """Return how windows are cut."""
+    return TimRecipe(
+        name="case",
+        num_feats=num_feats,
+        feat_stride=feat_stride,
+        feat_gap_s=feat_gap,
+        window_stride_s=window_stride,
+    )
 
 
 @operation("tim", "windows")
-def windows(arguments: WindowArguments, inputs: Inputs) -> Results:
+def windows(
+    intervals: Path,
+    durations: Path,
+    visual_queries: Files = None,
+    audio_queries: Files = None,
+    visual_features: Features = None,
+    audio_features: Features = None,
+    *,
+    num_feats: int,
+    feat_stride: int,
+    feat_gap: float,
+    window_stride: float = 1.0,
+    visual_slots: int | None = None,
+    audio_slots: int | None = None,
+    padding: int = PADDING,
+    torch_seed: int | None = None,
+) -> Results:
     """Return the windows of a split, padded as the original pads them, and counts of them.
 
     Queries are tables of TIM's own form, of one label space or of both. With features, arrays
-    (rows, views, ...) by video, `visual_data/<window>` are those of a window.
+    (rows, views, ...) by video, `visual_data/<window>` are those of a window, and `drawn/...` those
+    of the first one, of a view for each feature that torch's generator of that seed draws. Slots
+    are numbers of queries to pad to, the largest number by default.
     """
+    recipe = cut(num_feats, feat_stride, feat_gap, window_stride)
+    features = (visual_features, audio_features)
     with tempfile.TemporaryDirectory() as folder:
-        dataset, queries = _dataset(arguments.recipe(), inputs, Path(folder))
-        results = _padded(dataset, arguments)
-        if any(f"{modality}_features" in inputs for modality in MODALITIES):
-            results |= _data(dataset, arguments.torch_seed)
+        dataset, queries = _dataset(
+            recipe, Path(folder), intervals, durations, (visual_queries, audio_queries), features
+        )
+        results = _padded(dataset, (visual_slots, audio_slots), padding)
+        if any(features):
+            results |= _data(dataset, torch_seed)
     results |= _names(dataset.index, queries)
-    return results | window_counts(dataset.index) | {"window_size": arguments.recipe().window_s}
+    return results | window_counts(dataset.index) | {"window_size": recipe.window_s}
 
 
-def _dataset(recipe: TimRecipe, inputs: Inputs, folder: Path) -> tuple[WindowDataset, pd.DataFrame]:
+def _dataset(
+    recipe: TimRecipe,
+    folder: Path,
+    intervals: Path,
+    durations: Path,
+    queries: tuple[Files, Files],
+    features: tuple[Features, Features] = (None, None),
+) -> tuple[WindowDataset, pd.DataFrame]:
     """Return the windows of a split and its queries."""
-    paths = {m: inputs[f"{m}_queries"] for m in MODALITIES if f"{m}_queries" in inputs}
-    queries = join_queries([read_published_queries(p, "val", m) for m, p in paths.items()])
-    intervals = read_published_intervals(inputs["intervals"])
-    index = build_windows(queries, intervals, read_durations(inputs["durations"]), recipe)
-    names = [f"{m}_features" for m in MODALITIES]
-    given = {name: inputs[name] for name in names if name in inputs}
-    if not given:  # times are asked for all the same, of both modalities
-        counts = intervals["video_id"].value_counts()
-        given = {
-            name: {v: np.zeros((n, 1, 1), np.float32) for v, n in counts.items()} for name in names
-        }
-    folders = {name: _written(folder / name, arrays) for name, arrays in given.items()}
-    visual, audio = map(folders.get, names)
-    dataset = WindowDataset(index, queries, intervals, visual=visual, audio=audio, recipe=recipe)
-    return dataset, queries
+    paths = zip(queries, MODALITIES, strict=True)
+    table = join_queries([read_published_queries(p, "val", m) for p, m in paths if p is not None])
+    rows = read_published_intervals(intervals)
+    index = build_windows(table, rows, read_durations(durations), recipe)
+    if not any(features):  # times are asked for all the same, of both modalities
+        counts = rows["video_id"].value_counts()
+        zeros = {video: np.zeros((n, 1, 1), np.float32) for video, n in counts.items()}
+        features = (zeros, zeros)
+    visual, audio = (_written(folder / m, x) for m, x in zip(MODALITIES, features, strict=True))
+    return WindowDataset(index, table, rows, visual=visual, audio=audio, recipe=recipe), table
 
 
-def _written(folder: Path, features: Mapping[str, NDArray[Any]]) -> Path:
+def _written(folder: Path, features: Features) -> Path | None:
+    if features is None:
+        return None
     folder.mkdir()
     for video_id, array in features.items():
         np.save(folder / f"{video_id}.npy", array)
     return folder
 
 
-def _padded(dataset: WindowDataset, arguments: WindowArguments) -> dict[str, Any]:
+def _padded(
+    dataset: WindowDataset, slots: tuple[int | None, int | None], padding: int
+) -> dict[str, Any]:
     """Return times, feature rows, queries and labels of all windows."""
     index = dataset.index
     batch = dataset.batch(range(len(index)))
-    slots = (arguments.visual_slots, arguments.audio_slots)
     padded = {
         "label_verb": (batch.visual_labels[..., 0], slots[0]),
         "label_noun": (batch.visual_labels[..., 1], slots[0]),
@@ -132,11 +136,11 @@ def _padded(dataset: WindowDataset, arguments: WindowArguments) -> dict[str, Any
         "window_stop": index.stop_s,
         "feat_indices": index.rows,
         "times": np.concatenate([features.numpy(), *times], axis=1),
-        **{name: np.where(x == PADDING, arguments.padding, x) for name, x in values.items()},
+        **{name: np.where(x == PADDING, padding, x) for name, x in values.items()},
     }
 
 
-def _filled(values: torch.Tensor, slots: int | None, filling: float) -> NDArray[Any]:
+def _filled(values: torch.Tensor, slots: int | None, filling: float) -> Array:
     """Return (B, N, ...) with N of at least `slots`."""
     missing = max((slots or 0) - values.shape[1], 0)
     widths = [(0, 0), (0, missing)] + [(0, 0)] * (values.ndim - 2)
@@ -149,23 +153,21 @@ class _TorchDraws:
     def __init__(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
 
-    def integers(self, low: int, high: int, size: tuple[int, int]) -> NDArray[np.int64]:
+    def integers(self, low: int, high: int, size: tuple[int, int]) -> Array:
         """Return integers from `low` to below `high`."""
         return torch.randint(low, high, size, generator=self._generator).numpy()
 
 
 def _data(dataset: WindowDataset, torch_seed: int | None) -> dict[str, Any]:
     """Return the features of every window, and of the first one with views drawn."""
-    results: dict[str, Any] = {}
-    for window in range(len(dataset)):
-        batch = dataset.batch([window])
-        results |= {f"visual_data/{window}": batch.visual, f"audio_data/{window}": batch.audio}
+    batches: dict[str, Any] = {f"/{i}": dataset.batch([i]) for i in range(len(dataset))}
+    found = {f"{m}_data{i}": getattr(b, m) for i, b in batches.items() for m in MODALITIES}
     if torch_seed is not None:
         drawn = dataset.batch([0], _TorchDraws(torch_seed))
-        results |= {"drawn/visual_data": drawn.visual, "drawn/audio_data": drawn.audio}
-    views = {"v_num_aug": dataset.visual, "a_num_aug": dataset.audio}
-    arrays = {name: x[0] for name, x in results.items() if x is not None}
-    return arrays | {name: files.views for name, files in views.items() if files is not None}
+        found |= {f"drawn/{m}_data": getattr(drawn, m) for m in MODALITIES}
+    files = {"v_num_aug": dataset.visual, "a_num_aug": dataset.audio}
+    arrays = {name: x[0] for name, x in found.items() if x is not None}
+    return arrays | {name: of.views for name, of in files.items() if of is not None}
 
 
 def _names(index: WindowIndex, queries: pd.DataFrame) -> dict[str, Any]:
@@ -192,66 +194,78 @@ def window_counts(index: WindowIndex) -> dict[str, Any]:
         **{f"max_{m}_true": n for m, n in largest.items()},
         **{f"true_max_{m}": n for m, n in largest.items()},
         "avg_queries_per_window": round(len(index.query) / len(index)),
-        "mean_visual_per_window": counts["visual_views"] / len(index),
-        "mean_audio_per_window": counts["audio_views"] / len(index),
+        **{f"mean_{m}_per_window": counts[f"{m}_views"] / len(index) for m in MODALITIES},
         "min_query": float(parts.min()),
         "max_query": float(parts.max()),
     }
 
 
-class EvaluationArguments(NetworkSizes, CutArguments):
-    """Network, windows and losses of an evaluation."""
-
-    batch_size: int
-    label_smoothing: float
-    is_paired: bool
-
-
-@operation("tim", "evaluate")
-def evaluate(arguments: EvaluationArguments, inputs: Inputs) -> Results:
+@operation("tim", "evaluate", build=network)
+def evaluate(
+    build: Callable[[], TIM],
+    weights: Weights,
+    intervals: Path,
+    durations: Path,
+    visual_queries: Files = None,
+    audio_queries: Files = None,
+    visual_features: Features = None,
+    audio_features: Features = None,
+    *,
+    num_feats: int,
+    feat_stride: int,
+    feat_gap: float,
+    window_stride: float = 1.0,
+    batch_size: int,
+    label_smoothing: float,
+    is_paired: bool,
+) -> Results:
     """Return the metrics of a network on a split, and the predictions that it saves.
 
     It runs in single precision, as in every evaluation. Accuracies are [top-1, top-5] in percent;
     the original has 0 for what there is not.
     """
-    model = inputs.filled(arguments.build()).float()
-    with tempfile.TemporaryDirectory() as folder:
-        dataset, queries = _dataset(arguments.recipe(), inputs, Path(folder))
+    model = weights.fill(build()).float()
+    recipe = cut(num_feats, feat_stride, feat_gap, window_stride)
+    with tempfile.TemporaryDirectory() as name:
+        folder, features = Path(name), (visual_features, audio_features)
+        dataset, queries = _dataset(
+            recipe, folder, intervals, durations, (visual_queries, audio_queries), features
+        )
         visual, audio = (queries[queries["modality"] == m] for m in MODALITIES)
         predictions = predict(
             model,
             SplitWindows(dataset, np.arange(len(dataset)), visual, audio),
-            batch_size=arguments.batch_size,
-            label_smoothing=arguments.label_smoothing,
+            batch_size=batch_size,
+            label_smoothing=label_smoothing,
         )
-        saved = _saved(predictions, Path(folder) / "predictions.pkl")
-    return _metrics(predictions, is_paired=arguments.is_paired) | saved
+        saved = _saved(predictions, folder / "predictions.pkl")
+    return _metrics(predictions, is_paired=is_paired) | saved
 
 
 def _metrics(predictions: Predictions, *, is_paired: bool) -> dict[str, Any]:
-    columns = [LABEL_COLUMNS[head] for head in VISUAL_HEADS]
-    labels = predictions.split.visual[columns].astype("Int64").to_numpy(np.int64, na_value=PADDING)
-    sounds = (
-        predictions.split.audio["class_id"].astype("Int64").to_numpy(np.int64, na_value=PADDING)
-    )
-    shares = tim_metrics(
-        predictions.visual.probs(),
-        labels,
-        predictions.audio.probs().get("audio"),
-        sounds,
-        is_paired=is_paired,
-    )
+    visual, audio = predictions.visual, predictions.audio
+    labels = _integers(predictions.split.visual[[LABEL_COLUMNS[head] for head in VISUAL_HEADS]])
+    sounds = _integers(predictions.split.audio["class_id"])
+    sound_probs = audio.probs().get("audio")
+    shares = tim_metrics(visual.probs(), labels, sound_probs, sounds, is_paired=is_paired)
     none = dict.fromkeys(("top1", "top5"))
     heads = (*VISUAL_HEADS, "verb_noun", "audio", "combined")
-    results: dict[str, Any] = {f"{head}_acc": percent(shares.get(head, none)) for head in heads}
     losses = {head: loss or 0.0 for head, loss in predictions.losses.means().items()}
     seen = [losses[head] for head in VISUAL_HEADS if head in losses]
-    results |= {f"visual_{head}_loss": losses.get(head, 0.0) for head in VISUAL_HEADS}
-    results |= {"visual_loss": sum(seen) / max(len(seen), 1), "audio_loss": losses.get("audio", 0)}
-    for modality, scores in (("visual", predictions.visual), ("audio", predictions.audio)):
-        results[f"{modality}_views"] = int(scores.counts.sum())
-    is_seen = np.concatenate([predictions.visual.is_seen, predictions.audio.is_seen])
-    return results | {"actions_seen": int(is_seen.sum())}
+    return {
+        **{f"{head}_acc": percent(shares.get(head, none)) for head in heads},
+        **{f"visual_{head}_loss": losses.get(head, 0.0) for head in VISUAL_HEADS},
+        "visual_loss": sum(seen) / max(len(seen), 1),
+        "audio_loss": losses.get("audio", 0),
+        "visual_views": int(visual.counts.sum()),
+        "audio_views": int(audio.counts.sum()),
+        "actions_seen": int(visual.is_seen.sum() + audio.is_seen.sum()),
+    }
+
+
+def _integers(labels: Any) -> Array:
+    found: Array = labels.astype("Int64").to_numpy(np.int64, na_value=PADDING)
+    return found
 
 
 def _saved(predictions: Predictions, path: Path) -> dict[str, Any]:
@@ -261,9 +275,8 @@ def _saved(predictions: Predictions, path: Path) -> dict[str, Any]:
     other; here there are no rows.
     """
     probs = predictions.visual.probs() | predictions.audio.probs()
-    ids = [
-        q["annotation_id"].to_list() for q in (predictions.split.visual, predictions.split.audio)
-    ]
+    split = predictions.split
+    ids = [queries["annotation_id"].to_list() for queries in (split.visual, split.audio)]
     write_predictions(PublishedPredictions(probs, *ids), path)
     saved = read_predictions(path)
     return {

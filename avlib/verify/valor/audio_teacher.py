@@ -27,8 +27,10 @@ from avlib.extractors.clap.log_mel import (
 )
 from avlib.extractors.clap.network import HTSAT_TINY, Clap
 from avlib.extractors.clap.weights import published_names, untrained_clap
-from avlib.verify.cases import CaseError, Fill
-from avlib.verify.operations import Inputs, NetworkArguments, Numerics, Results, operation
+from avlib.verify.by_class import Inputs, NetworkArguments, Results, operation
+from avlib.verify.cases import CaseError
+from avlib.verify.operations import Numerics
+from avlib.verify.rule import Fill
 from avlib.verify.valor.rule_network import fill_published
 from avlib.verify.valor.visual_teacher import TeacherSizes, clap_sizes, taken_weights
 

@@ -14,7 +14,7 @@ from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import embed
 from avlib.extractors.vggish.segments import segment_patches
 from avlib.extractors.weights import untrained
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
+from avlib.verify.by_class import Arguments, Inputs, NetworkArguments, Results, operation
 
 IMAGE_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "res152": resnet152,

@@ -15,7 +15,7 @@ from avlib.datasets.llp import (
 from avlib.extractors.clap.log_mel import segment_bounds, stretch_indices
 from avlib.extractors.segments import spread_indices
 from avlib.valor.pseudo_labels import pseudo_labels
-from avlib.verify.operations import Arguments, Inputs, Results, operation
+from avlib.verify.by_class import Arguments, Inputs, Results, operation
 
 MODALITIES = ("audio", "visual")
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from avlib.valor.network import MOTION_DIM, EventParser, clap_time_map, pool_to_segments
 from avlib.valor.objective import EpochOrders
 from avlib.valor.weights import PARSERS, new_parser
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
+from avlib.verify.by_class import Arguments, Inputs, NetworkArguments, Results, operation
 
 INPUTS = ("audio", "visual", "motion")
 STREAMS = ("x_audio_in", "x_visual_in", "x_audio_out", "x_visual_out")

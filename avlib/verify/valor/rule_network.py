@@ -4,8 +4,7 @@ import torch
 from torch import nn
 
 from avlib.io.renaming import Renaming
-from avlib.verify.cases import Fill
-from avlib.verify.rule import rule_values
+from avlib.verify.rule import Fill, rule_values
 
 STATISTICS = ("running_mean", "running_var")
 

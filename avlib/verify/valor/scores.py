@@ -16,7 +16,7 @@ from avlib.valor.metrics import (
     segment_scores,
     video_label_f,
 )
-from avlib.verify.operations import Arguments, Inputs, Results, operation
+from avlib.verify.by_class import Arguments, Inputs, Results, operation
 
 MODALITIES = ("audio", "visual", "audio_visual")
 COUNTS = ("true_positive", "false_negative", "false_positive")  # order of `classwise_counts`

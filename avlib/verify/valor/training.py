@@ -20,6 +20,7 @@ from avlib.valor.objective import (
     valor_losses,
 )
 from avlib.valor.recipes import ParserRecipe
+from avlib.verify.by_class import Arguments, Inputs, Results, operation
 from avlib.verify.cases import CaseError
 from avlib.verify.networks import (
     Clipping,
@@ -27,7 +28,6 @@ from avlib.verify.networks import (
     ParameterGroup,
     configure,
 )
-from avlib.verify.operations import Arguments, Inputs, Results, operation
 from avlib.verify.valor.networks import INPUTS, ParserSizes
 
 LOSSES = ("video_loss", "audio_loss", "visual_loss", "loss")  # columns of `losses`

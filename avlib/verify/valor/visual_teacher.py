@@ -12,8 +12,8 @@ from avlib.extractors.clip.network import VIT_L_14, Clip, ClipSizes
 from avlib.extractors.clip.weights import openai_names
 from avlib.io.renaming import Renaming, without_weights
 from avlib.valor.captions import clip_tokens
+from avlib.verify.by_class import Arguments, Inputs, NetworkArguments, Results, operation
 from avlib.verify.cases import CaseError
-from avlib.verify.operations import Arguments, Inputs, NetworkArguments, Results, operation
 from avlib.verify.valor.rule_network import fill_published
 
 Names = Literal["huggingface", "openai"]
