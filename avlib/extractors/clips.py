@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from avlib.errors import DataError
 from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, Settings
-from avlib.media.frames import ClipReader, Frame
+from avlib.extractors.intervals import numbered_at
+from avlib.media.clip_reader import ClipReader
+from avlib.media.frames import Frame, frame_numbers
 from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
 
@@ -100,12 +102,17 @@ class ClipExtractor(FrameExtractor[Settings]):
                 "no image, or none of a known frame rate, in the file; drop the id or convert it"
             )
         model = self._model
+        path = self._paths[video.video_id, video.split]
+        numbering = frame_numbers(path)
+        if not numbering.is_constant:
+            rows = numbered_at(rows, numbering.rate)
         numbers = model.frames(rows)
         reader = ClipReader(
-            self._paths[video.video_id, video.split],
+            path,
             self._settings.frames,
             lambda p: _Prepared(_planes(model.image(p)), p if views > 1 else None),
             numbers,
+            numbering,
         )
         clips = _clips(reader, model, rows["interval_id"].to_list(), views)
         return FeatureArray(

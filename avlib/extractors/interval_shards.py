@@ -5,10 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from avlib.extractors.intervals import interval_table, read_published_intervals, second_intervals
+from avlib.extractors.intervals import (
+    LONGEST_S,
+    interval_table,
+    read_published_intervals,
+    second_intervals,
+    video_lengths,
+)
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table, write_parts, write_table
 from avlib.media.tables import MANIFEST
+
+_TOO_LONG = f"longer than {LONGEST_S / 86400:g} days; split it"
 
 
 def convert_published(sources: Sequence[Path], target: Path) -> None:
@@ -54,13 +62,23 @@ def make_shard_intervals(
         status = message = ""  # every video has them
     else:
         # The image decides the length; a recording without one is as long as its sound.
-        lengths = videos.assign(duration_s=videos["duration_s"].fillna(videos["audio_duration_s"]))
-        intervals = interval_table(lengths, interval_s=interval_s, hop_s=hop_s)
+        videos = videos.assign(duration_s=videos["duration_s"].fillna(videos["audio_duration_s"]))
+        is_too_long = video_lengths(videos) > LONGEST_S
+        _leave_out(rows, videos["video_id"][is_too_long], "too_long", _TOO_LONG)
+        intervals = interval_table(videos[~is_too_long], interval_s=interval_s, hop_s=hop_s)
         status, message = "too_short", f"not longer than one interval of {interval_s:g} s"
-    without = (rows["status"] == "ok") & ~rows["video_id"].isin(intervals["video_id"])
-    rows.loc[without, "status"], rows.loc[without, "message"] = status, message
+    without = videos["video_id"][~videos["video_id"].isin(intervals["video_id"])]
+    _leave_out(rows, without, status, message)
     write_table(intervals, intervals_target, INTERVALS)
     write_table(rows, manifest_target, MANIFEST)
+
+
+def _leave_out(rows: pd.DataFrame, video_ids: "pd.Series[str]", status: str, message: str) -> None:
+    """Give a status to those videos of a manifest that are not left out yet."""
+    is_meant = (rows["status"] == "ok") & rows["video_id"].isin(video_ids)
+    known = rows.loc[is_meant, "message"]
+    rows.loc[is_meant, "message"] = [f"{message}; {found}" if found else message for found in known]
+    rows.loc[is_meant, "status"] = status
 
 
 def gather_intervals(*, shards: Sequence[Path], manifest: Path, split: str, target: Path) -> None:

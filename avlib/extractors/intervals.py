@@ -27,6 +27,7 @@ def interval_samples(start_s: float, stop_s: float, *, sample_rate: int) -> tupl
 
 INTERVAL_S = 1.1  # length of an interval
 HOP_S = 0.2  # distance between the starts of two intervals
+LONGEST_S = 7 * 24 * 3600.0  # of a video; the intervals of a longer one need gigabytes of memory
 
 # Columns of the published tables and of ours, in the order of the published ones.
 _OURS = {
@@ -119,12 +120,17 @@ def interval_table(
 
     Raises:
         ValueError: if a rate, `interval_s` or `hop_s` is not positive.
-        DataError: if the length of a video is unknown.
+        DataError: if the length of a video is unknown, or above LONGEST_S.
     """
     fps = videos["fps"].to_numpy(np.float64, na_value=np.nan)
     if interval_s <= 0 or hop_s <= 0 or np.any(fps <= 0):
         raise ValueError(f"fps, interval ({interval_s} s) and hop ({hop_s} s) must be positive")
-    length = _lengths(videos, fps)
+    length = video_lengths(videos)
+    if np.any(length > LONGEST_S):
+        video_id = videos["video_id"].iloc[int(np.argmax(length))]
+        raise DataError(
+            f"{video_id}: {length.max():.0f} s long, at most {LONGEST_S:.0f} s are used"
+        )
     longest = max(length.max(initial=0.0), interval_s)
     grid = _grid(int((longest - interval_s) / hop_s) + 2, interval_s, hop_s)
     counts = np.searchsorted(grid.stop_exact, length, side="left")  # stop < length
@@ -149,7 +155,13 @@ def _rows(grid: _Grid, k: NDArray[np.intp], video_ids: NDArray[Any], fps: Floats
     )
 
 
-def _lengths(videos: pd.DataFrame, fps: Floats) -> Floats:
+def video_lengths(videos: pd.DataFrame) -> Floats:
+    """Return the length of each video in seconds, as `interval_table` takes it.
+
+    Raises:
+        DataError: if it is unknown.
+    """
+    fps = videos["fps"].to_numpy(np.float64, na_value=np.nan)
     frames = videos["frames"].to_numpy(np.float64, na_value=np.nan)
     duration_s = videos["duration_s"].to_numpy(np.float64, na_value=np.nan)
     length = np.where(np.isnan(frames / fps), duration_s, frames / fps)
@@ -161,6 +173,15 @@ def _lengths(videos: pd.DataFrame, fps: Floats) -> Floats:
 
 def _frames(numbers: Floats) -> "pd.Series[int]":
     return pd.Series(np.rint(numbers)).astype("Int64")
+
+
+def numbered_at(intervals: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Return intervals with other frame numbers: those of their times at `rate` frames a second."""
+    numbers = {
+        f"{end}_frame": _frames(intervals[f"{end}_s"].to_numpy() * rate)
+        for end in ("start", "stop")
+    }
+    return intervals.reset_index(drop=True).assign(**numbers)
 
 
 def second_intervals(video_ids: Sequence[str], seconds: int) -> pd.DataFrame:

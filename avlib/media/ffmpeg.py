@@ -124,7 +124,12 @@ def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate:
 
 
 def write_jpeg_frames(
-    path: Path, folder: Path, *, name: str = "frame_%10d.jpg", rate: int | None = None
+    path: Path,
+    folder: Path,
+    *,
+    name: str = "frame_%10d.jpg",
+    rate: float | None = None,
+    stream: int | None = None,
 ) -> None:
     """Write the frames of a file as `frame_0000000001.jpg` and so on into an empty folder.
 
@@ -135,14 +140,16 @@ def write_jpeg_frames(
         folder: where the command runs.
         name: of the files, as ffmpeg takes it.
         rate: frames per second; None keeps the file's own (`-r` is left out).
+        stream: index of the stream; None leaves the choice to ffmpeg (`-map` is left out).
 
     Raises:
         DataError: if it writes no frame; the message is its last line.
         StorageError: if the disk of `folder` is full.
     """
+    options = {"r": rate, "map": None if stream is None else f"0:{stream}"}
     arguments = (
         _input(path.absolute())
-        .output(name, **({} if rate is None else {"r": rate}))
+        .output(name, **{option: value for option, value in options.items() if value is not None})
         .global_args("-nostdin", "-loglevel", "error")
         .compile(cmd=binary())
     )

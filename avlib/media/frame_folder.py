@@ -9,7 +9,7 @@ from PIL import Image
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
-from avlib.media.frames import Frame
+from avlib.media.frames import Frame, frame_numbers
 
 FRAME_RATE = 8  # Hz
 FILE_NAME = "%06d.jpg"  # from 1
@@ -24,7 +24,9 @@ def write_frames(video: Path, folder: Path) -> None:
         DataError: if there is no frame.
         OSError: if the disk of `folder` is full.
     """
-    ffmpeg.write_jpeg_frames(video, folder, name=FILE_NAME, rate=FRAME_RATE)
+    numbers = frame_numbers(video)
+    stream = None if numbers.is_only else numbers.stream
+    ffmpeg.write_jpeg_frames(video, folder, name=FILE_NAME, rate=FRAME_RATE, stream=stream)
 
 
 class FrameFolder(Sequence[Frame]):

@@ -18,7 +18,7 @@ from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, keep_copy
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
-from avlib.media.frames import Frame, read_frames
+from avlib.media.frames import Frame, frame_numbers, read_frames
 from avlib.media.scan import video_paths
 from avlib.media.sound_packs import open_previous
 from avlib.media.tables import MANIFEST
@@ -82,7 +82,7 @@ def _pack_or_reuse(
     if old is not None and name in old and old[name].attrs["key"] == key:
         small_frames = iter(old[name])
     else:
-        small_frames = _sample(paths[video.video_id, video.split], video.fps, settings)
+        small_frames = _sample(paths[video.video_id, video.split], settings)
     try:
         _write_frames(pack, name, small_frames)
     except DataError as error:
@@ -99,17 +99,16 @@ def _key(content_hash: str, settings: FramePackSettings) -> str:
     return hashlib.sha256(repr((astuple(settings), content_hash, made_by)).encode()).hexdigest()
 
 
-def _sample(path: Path, fps: float, settings: FramePackSettings) -> Iterator[Frame]:
-    """Yield the small frames of a video: number k is made of frame floor(k * fps / rate).
+def _sample(path: Path, settings: FramePackSettings) -> Iterator[Frame]:
+    """Yield the small frames of a video: number k is made of the one shown at k / rate.
 
     Raises:
         DataError: if the video has no frame that can be read.
     """
-    if not fps > 0:
-        raise DataError(f"{path}: no frame rate is known")
-    ratio = settings.rate_fps / fps
+    numbers = frame_numbers(path)
+    ratio = settings.rate_fps / numbers.rate
     size = None
-    with closing(read_frames(path, "decoded")) as frames:
+    with closing(read_frames(path, "decoded", numbers)) as frames:
         for number, frame in enumerate(frames):
             repeats = math.ceil((number + 1) * ratio) - math.ceil(number * ratio)
             if repeats:

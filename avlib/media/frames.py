@@ -1,22 +1,28 @@
-"""The frames of a video in order, and the groups of them that clips are made of.
+"""The frames of a video in order.
 
-There are two modes. `decoded` takes the frames as the file holds them, in process; frame n is the
-nth one, whatever its timestamp. `jpeg` takes the files that the published command writes: at a
-constant rate, so that frames are repeated or dropped where their distances vary, and strongly
-compressed. Both are RGB of 8 bits in the file's own size, upright.
+Frames are found by their time: frame n is the one that is shown at n / rate seconds. Of a video of
+constant rate it is the nth one. Where frames come at varying distances, they are repeated or
+dropped, as the ffmpeg command does it.
+
+There are two modes. `decoded` takes the frames as the file holds them, in process. `jpeg` takes the
+files that the published command writes, which are strongly compressed. Both are RGB of 8 bits in
+the file's own size, upright.
 """
 
+import itertools
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Generic, Literal, TypeVar, cast
+from typing import Literal, cast
 
 import av
 import cv2
 import numpy as np
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
 from av.video.stream import VideoStream
@@ -25,7 +31,9 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.media import ffmpeg
 from avlib.media.files import check_regular, open_media
-from avlib.media.probe import video_streams
+from avlib.media.stamps import read_content
+from avlib.media.timeline import VideoTimes
+from avlib.media.truncation import extent
 
 logger = logging.getLogger(__name__)
 
@@ -33,40 +41,133 @@ FrameMode = Literal["decoded", "jpeg"]
 Frame = NDArray[np.uint8]  # (H, W, 3), RGB
 LazyFrame = Callable[[], Frame]  # decodes or converts the frame when it is called
 
-T = TypeVar("T")
+
+@dataclass(frozen=True)
+class FrameNumbers:
+    """How the frames of a video are numbered.
+
+    Attributes:
+        rate: frame n is the one that is shown at n / rate seconds.
+        is_constant: whether that is the nth frame of the file.
+        stream: index of the video stream.
+        is_only: whether the file has no other video stream.
+        command_rate: frames a second that the ffmpeg command writes by itself.
+        times: of the stream.
+    """
+
+    rate: float
+    is_constant: bool
+    stream: int
+    is_only: bool
+    command_rate: float
+    times: VideoTimes
 
 
-def read_frames(path: Path, mode: FrameMode) -> Generator[LazyFrame, None, None]:
-    """Yield every frame of a video in order; conversion to RGB is left to those who need it.
-
-    What cannot be decoded in the middle of a file is skipped; where a file breaks off, the frames
-    end.
+def frame_numbers(path: Path) -> FrameNumbers:
+    """Return how the frames of a video are numbered; read the file once if it has no index.
 
     Raises:
-        DataError: if the file cannot be read or has no video stream.
+        DataError: if the file cannot be read or has no video stream of a known frame rate.
     """
-    return _jpeg_frames(path) if mode == "jpeg" else _decoded_frames(path)
-
-
-def _decoded_frames(path: Path) -> Generator[LazyFrame, None, None]:
+    check_regular(path)
     try:
+        is_whole_index = not extent(path).has_fragments
         with open_media(path) as container:
-            streams = video_streams(container)
-            if not streams:
-                raise DataError(f"{path}: no video stream in the file")
-            for frame in _decode(container, streams[0]):
-                yield partial(_to_rgb, frame, path)
+            content = read_content(container, None, is_whole_index=is_whole_index)
+            video, times = content.video, content.times
+            if video is None:
+                what = "only a still picture" if content.stills else "no video stream"
+                raise DataError(f"{path}: {what} in the file")
+            if not times.rate:
+                raise DataError(f"{path}: no frame rate is known")
+            return FrameNumbers(
+                times.rate,
+                times.is_constant,
+                video.index,
+                len(container.streams.video) == 1,
+                float(video.guessed_rate or times.rate),
+                times,
+            )
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path}: the video stream cannot be read ({error})") from error
 
 
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    packets = container.demux(stream)
+def read_frames(
+    path: Path, mode: FrameMode, numbers: FrameNumbers | None = None
+) -> Generator[LazyFrame, None, None]:
+    """Yield every frame of a video by its number; conversion to RGB is left to those who need it.
+
+    Of what cannot be decoded in the middle of a file, the frame before is repeated; where a file
+    breaks off, the frames end.
+
+    Args:
+        path: a video.
+        mode: how it is read.
+        numbers: how its frames are numbered, if it is known already.
+
+    Raises:
+        DataError: if the file cannot be read or has no video stream.
+    """
+    numbers = numbers or frame_numbers(path)
+    if mode == "jpeg":
+        return _jpeg_frames(path, numbers)
+    return _by_number(_decoded_frames(path, numbers), numbers)
+
+
+def _by_number(
+    frames: Generator[tuple[float | None, LazyFrame], None, None], numbers: FrameNumbers
+) -> Generator[LazyFrame, None, None]:
+    """Repeat and drop frames so that each is at the number of its time."""
+    total = round((numbers.times.duration_s or 0.0) * numbers.rate)
+    # Time stamps may be rounded, or in the wrong order; the nth frame of a constant rate is the nth
+    # unless several are missing before it.
+    slack = 1 if numbers.is_constant else 0
+    start_s, last, shown = None, -1, None
+    with closing(frames):
+        for seconds, frame in frames:
+            start_s = seconds if start_s is None else start_s
+            number = last + 1
+            if seconds is not None and start_s is not None:
+                place = min(round((seconds - start_s) * numbers.rate), max(total - 1, number))
+                number = number if abs(place - number) <= slack else place
+            if shown is not None:
+                yield from itertools.repeat(shown, number - last)
+            last, shown = max(last, number), frame
+        if shown is not None:
+            n_left = 1 if numbers.is_constant else max(total - last, 1)
+            yield from itertools.repeat(shown, n_left)
+
+
+def _decoded_frames(
+    path: Path, numbers: FrameNumbers
+) -> Generator[tuple[float | None, LazyFrame], None, None]:
+    """Yield the frames with their times on a clock whose jumps are undone."""
+    try:
+        with open_media(path) as container:
+            stream = cast(VideoStream, container.streams[numbers.stream])
+            # Without it, what is cut off at the left is rounded to what suits the processor.
+            stream.codec_context.flags |= Flags.unaligned
+            for frame in _decode(container, stream, dict(numbers.times.joins)):
+                yield frame.time, partial(_to_rgb, frame, path)
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(f"{path}: the video stream cannot be read ({error})") from error
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream, jumps: Mapping[int, int]
+) -> Iterator[av.VideoFrame]:
+    packets, n_packets, offset = container.demux(stream), 0, 0
     while True:
         try:
             packet = next(packets)
         except (av.FFmpegError, StopIteration):  # the end, or what follows cannot be found
             return
+        if packet.size and not packet.is_discard:
+            offset -= jumps.get(n_packets, 0)
+            n_packets += 1
+        if offset:
+            packet.pts = None if packet.pts is None else packet.pts + offset
+            packet.dts = None if packet.dts is None else packet.dts + offset
         try:
             yield from packet.decode()
         except av.FFmpegError as error:
@@ -99,11 +200,13 @@ def _upright(image: Frame, matrix: NDArray[np.int32]) -> Frame:
     return np.ascontiguousarray(turned)
 
 
-def _jpeg_frames(path: Path) -> Generator[LazyFrame, None, None]:
-    check_regular(path)
+def _jpeg_frames(path: Path, numbers: FrameNumbers) -> Generator[LazyFrame, None, None]:
+    off = abs(numbers.command_rate / numbers.rate - 1) * numbers.times.frames
+    rate = None if off < 0.5 else numbers.rate  # frames by which the command's would be late
     with TemporaryDirectory(prefix="frames-") as name:
         folder = Path(name)
-        ffmpeg.write_jpeg_frames(path, folder)
+        stream = None if numbers.is_only else numbers.stream
+        ffmpeg.write_jpeg_frames(path, folder, rate=rate, stream=stream)
         for file in sorted(folder.iterdir()):
             yield partial(_read_jpeg, file)
 
@@ -113,65 +216,3 @@ def _read_jpeg(path: Path) -> Frame:
     if image is None:
         raise DataError(f"{path}: not a readable JPEG file; the disk may be full")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
-
-
-class ClipReader(Generic[T]):
-    """The frames of successive clips, each read and prepared once.
-
-    Only what a present or later clip needs is in memory.
-
-    Args:
-        path: a video.
-        mode: how its frames are read.
-        prepare: what to keep of a frame.
-        numbers: (N, T) frames of each clip, counted from 0. Those before the first frame become
-            the first, those after the last one become the last.
-
-    Attributes:
-        frames: frames read up to now; the whole video has no more once a number is beyond it.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        mode: FrameMode,
-        prepare: Callable[[Frame], T],
-        numbers: NDArray[np.int64],
-    ) -> None:
-        self.frames = 0
-        self._path, self._mode, self._prepare = path, mode, prepare
-        self._numbers = np.maximum(numbers, 0)
-        self._kept: dict[int, T] = {}
-        self._newest: LazyFrame | None = None
-
-    def __iter__(self) -> Iterator[list[T]]:
-        """Yield the prepared frames of each clip.
-
-        Raises:
-            DataError: if the video cannot be read, or none of its frames can.
-        """
-        if not len(self._numbers):
-            return
-        needed = frozenset(np.unique(self._numbers).tolist())
-        lowest = np.minimum.accumulate(self._numbers.min(axis=1)[::-1])[::-1]  # from here on
-        with closing(read_frames(self._path, self._mode)) as frames:
-            for numbers, first in zip(self._numbers.tolist(), lowest.tolist(), strict=True):
-                self._read_until(max(numbers), frames, needed)
-                last = self.frames - 1
-                self._kept = {n: kept for n, kept in self._kept.items() if n >= min(first, last)}
-                yield [self._kept[min(number, last)] for number in numbers]
-
-    def _read_until(self, number: int, frames: Iterator[LazyFrame], needed: frozenset[int]) -> None:
-        """Read on until a frame, or to the end, and then keep the last frame in any case."""
-        while self.frames <= number:
-            frame = next(frames, None)
-            if frame is None:
-                break
-            self._newest = frame
-            if self.frames in needed:
-                self._kept[self.frames] = self._prepare(frame())
-            self.frames += 1
-        if self._newest is None:
-            raise DataError(f"{self._path}: none of its frames can be decoded")
-        if self.frames <= number and self.frames - 1 not in self._kept:
-            self._kept[self.frames - 1] = self._prepare(self._newest())

@@ -1,27 +1,32 @@
 """Stage probe_videos: the streams of each file and whether it can be used; the manifest's rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
+import av
 import pandas as pd
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition
-from av.video.stream import VideoStream
 
 from avlib.errors import DataError
 from avlib.io.tables import write_table
 from avlib.media.files import check_regular, open_media
 from avlib.media.resample import LOWEST_RATE_HZ
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
+from avlib.media.stamps import Content, read_content, video_streams
 from avlib.media.tables import MANIFEST
-from avlib.media.truncation import missing_bytes
+from avlib.media.truncation import Extent, extent
 from avlib.media.videos import is_hdf5, is_safe_id, readable
 from avlib.progress import progress
 
-LENGTH_TOLERANCE_S = 0.1  # between what frames at their rate and what timestamps say
+TOLERATED_S = 1.0  # between the announced and the measured length
+TOLERATED_GAPS_S = 0.1  # of missing audio
+# A frame is believed to last so long, and longer where there is audio for a share of the video.
+LONGEST_FRAME_S, LONGEST_SILENT_FRAME_S = 10.0, 60.0
+SOUNDING_SHARE = 1 / 3
+
+_TRUNCATED = "at least {} bytes are missing; download it again"
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> 
     try:
         check_regular(path)
         row = replace(row, bytes=path.stat().st_size, content_hash=known_hash or content_hash(path))
-        lacking = 0 if is_hdf5(path) else missing_bytes(path)
+        reach = Extent(0) if is_hdf5(path) else extent(path)
     except DataError as error:
         return row.left_out("unreadable", f"{error}; check the file or link")
     except OSError as error:
@@ -102,71 +107,78 @@ def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> 
         return row.left_out("empty", "the file has 0 bytes; download it again")
     if is_hdf5(path):
         return replace(row, has_audio=True)
-    if lacking:
-        return row.left_out("truncated", f"at least {lacking} bytes are missing; download it again")
+    if reach.missing:
+        return row.left_out("truncated", _TRUNCATED.format(reach.missing))
     try:
         with open_media(path) as container:
-            return _describe(row, container)
+            return _describe(row, container, is_whole_index=not reach.has_fragments)
     except Exception as error:  # whatever a broken file provokes, it must not stop the others
         reason = getattr(error, "strerror", None) or error
         return row.left_out("unreadable", f"{reason}; download it again")
 
 
-def _describe(row: VideoInfo, container: InputContainer) -> VideoInfo:
+def _describe(row: VideoInfo, container: InputContainer, *, is_whole_index: bool) -> VideoInfo:
     sound = container.streams.best("audio")
     # A stream of an unknown codec has no context.
-    has_audio = isinstance(sound, AudioStream) and sound.codec_context is not None
-    row = replace(row, has_audio=has_audio)
-    if isinstance(sound, AudioStream) and has_audio:
+    if not isinstance(sound, AudioStream) or sound.codec_context is None:
+        sound = None
+    row = replace(row, has_audio=sound is not None)
+    if sound is not None:
         rate, channels = sound.rate or None, sound.channels or None
         row = replace(row, audio_rate_hz=rate, audio_channels=channels)
         if rate is not None and rate < LOWEST_RATE_HZ:
             return row.left_out("unreadable", f"the audio has a sample rate of {rate} Hz")
-    streams = video_streams(container)
-    if streams:
-        video = streams[0]
-        fps = float(video.average_rate or video.guessed_rate or 0) or None
-        frames, duration_s = _measure(container, video)
-        row = replace(row, fps=fps, width=video.width or None, height=video.height or None)
-        row = replace(row, **_length(frames, duration_s, fps))
-    if not streams and not row.has_audio:
+    if sound is None and not video_streams(container):
         return row.left_out("unreadable", "neither a video nor an audio stream in the file")
-    if not row.has_audio:
+    content = read_content(container, sound, is_whole_index=is_whole_index)
+    if content.end > (row.bytes or 0):
+        lacking = content.end - (row.bytes or 0)
+        return row.left_out("truncated", _TRUNCATED.format(lacking))
+    if content.video is not None:
+        row = replace(row, width=content.video.width or None, height=content.video.height or None)
+        if reason := _doubt(content):
+            return row.left_out("unreadable", reason)
+        times = content.times
+        row = replace(row, frames=times.frames, duration_s=times.duration_s, fps=times.fps)
+    if sound is None:
         return row.left_out("no_audio", "no audio stream in the file")
-    return row
+    return replace(row, message="; ".join(_remarks(container, content)))
 
 
-def _measure(container: InputContainer, video: VideoStream) -> tuple[int, float | None]:
-    """Return the frames and the seconds they last; read the whole file if no index has them."""
-    tick_s = float(video.time_base or 0)
-    if video.frames and video.duration and "mov" in container.format.name:
-        return video.frames, video.duration * tick_s
-    spans = [(p.pts, p.duration or 0) for p in container.demux(video) if p.size]
-    starts = [pts for pts, _ in spans if pts is not None]
-    if not starts:
-        return len(spans), None
-    stop = max(pts + duration for pts, duration in spans if pts is not None)
-    return len(spans), (stop - min(starts)) * tick_s
+def _doubt(content: Content) -> str | None:
+    """Return why the times of the frames cannot be right, None if they can.
 
-
-def _length(frames: int, duration_s: float | None, fps: float | None) -> dict[str, Any]:
-    """Return frames and duration of a video stream, as extraction at a constant rate gives them.
-
-    The frames over their rate are the length, as published. Where frames come at varying
-    distances, or an edit list hides some, their timestamps are.
+    Pictures may stand still for long, but then there is audio meanwhile.
     """
-    if not frames or not fps:
-        return {"frames": frames or None, "duration_s": duration_s}
-    length_s = frames / fps
-    if duration_s and abs(length_s - duration_s) > max(LENGTH_TOLERANCE_S, 1.5 / fps):
-        return {"frames": round(duration_s * fps), "duration_s": duration_s}
-    return {"frames": frames, "duration_s": length_s}
+    times, audio = content.times, content.audio
+    longest_s, duration_s = times.longest_s, times.duration_s or 0.0
+    if longest_s <= (LONGEST_FRAME_S if audio else LONGEST_SILENT_FRAME_S):
+        return None
+    if audio and audio.seconds >= SOUNDING_SHARE * duration_s:
+        return None
+    found = f"with {audio.seconds:.1f} s of audio" if audio else "without audio"
+    return (
+        f"{times.frames} frames are announced to last {duration_s:.0f} s, one of them "
+        f"{longest_s:.0f} s, {found}; convert the file, giving its frame rate"
+    )
 
 
-def video_streams(container: InputContainer) -> list[VideoStream]:
-    """Return the video streams that can be decoded and are no cover image of a sound file."""
-    return [
-        stream
-        for stream in container.streams.video
-        if stream.codec_context and not stream.disposition & Disposition.attached_pic
-    ]
+def _remarks(container: InputContainer, content: Content) -> Iterator[str]:
+    """Yield what a user is to know of a file that can be used."""
+    video, audio = content.video, content.audio
+    if content.stills and video is None:
+        yield "its picture is a single frame, so only the audio is used"
+    elif video is not None:
+        length_s = content.times.duration_s or 0.0
+        announced_s = float((video.duration or 0) * (video.time_base or 0))
+        if not announced_s and container.duration:  # of the longest stream
+            announced_s = container.duration / av.time_base
+            length_s = max(length_s, audio.seconds + audio.missing_s if audio else 0.0)
+        if announced_s and abs(announced_s - length_s) > TOLERATED_S:
+            yield f"announced to last {announced_s:.1f} s, its content lasts {length_s:.1f} s"
+    if audio and audio.missing_s > TOLERATED_GAPS_S:
+        places = f"{audio.gaps} places" if audio.gaps > 1 else "one place"
+        yield (
+            f"{audio.missing_s:.1f} s of the audio are missing in {places}; what follows a gap "
+            "moves forward"
+        )

@@ -118,9 +118,10 @@ class _Shard:
             return "unreadable", f"{error}; replace the file", None
         if n_samples == 0:
             return "no_audio", "the audio stream holds no samples", None
-        n_replaced = self.pack[row.video_id].attrs.get("replaced_samples", 0)
-        message = f"{n_replaced} samples were NaN or infinite; they are replaced by 0"
-        return "ok", message if n_replaced else "", n_samples / self.settings.sample_rate
+        remarks = [row.message] if row.status == "ok" and row.message else []
+        if n_replaced := self.pack[row.video_id].attrs.get("replaced_samples", 0):
+            remarks.append(f"{n_replaced} samples were NaN or infinite; they are replaced by 0")
+        return "ok", "; ".join(remarks), n_samples / self.settings.sample_rate
 
     def _pack_or_reuse(
         self, source: ScannedVideo, content_hash: str, decoded: DecodedSound | None

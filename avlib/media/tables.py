@@ -13,8 +13,10 @@ MANIFEST = TableSchema(
         SPLIT,
         Column("bytes", pa.int64(), "size of the file", nullable=True),
         Column("content_hash", pa.string(), "fingerprint of the file's content", nullable=True),
-        Column("duration_s", pa.float64(), "length of the video stream, else of the audio", True),
-        Column("fps", pa.float64(), "average frames per second", nullable=True),
+        Column("duration_s", pa.float64(), "length of the frames, as decoding yields them", True),
+        Column(
+            "fps", pa.float64(), "frames per second, their mean where distances vary", nullable=True
+        ),
         Column("frames", pa.int64(), "number of frames", nullable=True),
         Column("width", pa.int64(), "pixels", nullable=True),
         Column("height", pa.int64(), "pixels", nullable=True),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from avlib.datasets.ave import BACKGROUND
 from avlib.errors import DataError
 from avlib.io.tables import read_table
-from avlib.media.frames import read_frames
+from avlib.media.frames import frame_numbers, read_frames
 from avlib.media.tables import MANIFEST
 from avlib.report.svg import SMALLEST_TYPE, svg_figure
 from avlib.tim.ave_metrics import DECISIVE
@@ -168,26 +168,22 @@ def _draw_second(
             text.set_bbox({"facecolor": look.color, "edgecolor": "none", "pad": 0.6})
 
 
-def _paths(manifest: Path | None) -> dict[tuple[str, str], tuple[str, float]]:
-    """Return file and frame rate of each video and split."""
+def _paths(manifest: Path | None) -> dict[tuple[str, str], str]:
+    """Return the file of each video and split."""
     if manifest is None:
         return {}
     rows = read_table(manifest, MANIFEST).dropna(subset=["fps"])
-    values = zip(rows["path"], rows["fps"], strict=True)
-    return dict(zip(zip(rows["video_id"], rows["split"], strict=True), values, strict=True))
+    return dict(zip(zip(rows["video_id"], rows["split"], strict=True), rows["path"], strict=True))
 
 
-def _draw_frames(
-    axes: Axes, rows: pd.DataFrame, paths: Mapping[tuple[str, str], tuple[str, float]]
-) -> None:
+def _draw_frames(axes: Axes, rows: pd.DataFrame, paths: Mapping[tuple[str, str], str]) -> None:
     """Show the frame in the middle of each second above the rows, if the video can be read."""
     video = (rows["video_id"].iloc[0], rows["split"].iloc[0])
     if video not in paths:
         return
-    path, fps = paths[video]
     seconds = rows[["start_s", "stop_s"]].drop_duplicates().to_numpy()
     try:
-        images = _thumbnails(Path(path), np.floor(seconds.mean(axis=1) * fps).astype(int))
+        images = _thumbnails(Path(paths[video]), seconds.mean(axis=1))
     except DataError:
         return
     bottom, _ = axes.get_ylim()
@@ -199,11 +195,12 @@ def _draw_frames(
     axes.set_xlim(0, seconds.max() + 0.8)
 
 
-def _thumbnails(path: Path, numbers: Sequence[int] | NDArray[Any]) -> list[NDArray[Any]]:
-    """Return small images of the frames with these ascending numbers, as far as they exist."""
-    wanted = set(np.asarray(numbers).tolist())
+def _thumbnails(path: Path, seconds: NDArray[np.float64]) -> list[NDArray[Any]]:
+    """Return small images of the frames at these ascending times, as far as they exist."""
+    numbers = frame_numbers(path)
+    wanted = set(np.floor(seconds * numbers.rate).astype(int).tolist())
     images = []
-    with closing(read_frames(path, "decoded")) as frames:
+    with closing(read_frames(path, "decoded", numbers)) as frames:
         for number, frame in enumerate(frames):
             if number in wanted:
                 image = frame()

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 from tiny_golden import contents
 
 from avlib.errors import DataError
+from avlib.extractors.interval_shards import make_shard_intervals
 from avlib.extractors.intervals import (
     check_same_rows,
     interval_numbers,
     interval_rows,
     interval_table,
+    numbered_at,
     read_published_ids,
     read_published_intervals,
     second_intervals,
@@ -18,6 +20,8 @@ from avlib.extractors.intervals import (
 )
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table, write_table
+from avlib.media.probe import VideoInfo, manifest_rows
+from avlib.media.tables import MANIFEST
 
 CASES = contents("asf/intervals.json")
 PUBLISHED_TYPES = {
@@ -107,6 +111,46 @@ def test_frames_decide_the_length_before_the_duration():
 def test_a_video_of_unknown_length_is_named():
     with pytest.raises(DataError, match=r"^b: "):
         interval_table(videos(10.0, float("nan")))
+
+
+def test_no_grid_is_made_for_a_length_that_no_video_has():
+    with pytest.raises(DataError, match=r"^b: 4294967294 s long, at most 604800 s are used$"):
+        interval_table(videos(10.0, 4_294_967_294.0).assign(video_id=["a", "b"]))
+
+
+def test_a_video_that_is_too_long_is_left_out_and_others_are_not(tmp_path):
+    rows = [
+        VideoInfo("a", "a.mp4", "test", duration_s=5.0, fps=25.0, frames=125, message="a remark"),
+        VideoInfo("b", "b.mp4", "test", duration_s=1e9, fps=0.5, frames=500_000_000),
+        VideoInfo("c", "c.mp4", "test", duration_s=1.0, fps=25.0, frames=25, message="a remark"),
+        VideoInfo("d", "d.wav", "test", audio_duration_s=3.0),
+    ]
+    write_table(manifest_rows(rows), tmp_path / "probe.parquet", MANIFEST)
+    make_shard_intervals(
+        manifest=tmp_path / "probe.parquet",
+        published=None,
+        interval_s=1.1,
+        hop_s=0.2,
+        seconds=None,
+        intervals_target=tmp_path / "intervals.parquet",
+        manifest_target=tmp_path / "manifest.parquet",
+    )
+    found = read_table(tmp_path / "manifest.parquet", MANIFEST).set_index("video_id")
+    assert found["status"].to_list() == ["ok", "too_long", "too_short", "ok"]
+    assert found["message"].to_list() == [
+        "a remark",
+        "longer than 7 days; split it",
+        "not longer than one interval of 1.1 s; a remark",
+        "",
+    ]
+    assert set(read_table(tmp_path / "intervals.parquet", INTERVALS)["video_id"]) == {"a", "d"}
+
+
+def test_numbers_at_another_rate():
+    table = interval_table(videos(10.0))
+    assert numbered_at(table, 30.0)["start_frame"].to_list()[:4] == [0, 6, 12, 18]
+    assert numbered_at(table, 30.0)["stop_frame"].to_list()[:4] == [33, 39, 45, 51]
+    assert list(numbered_at(table, 30.0)) == list(table)
 
 
 @pytest.mark.parametrize("setting", [{"interval_s": 0.0}, {"hop_s": -0.2}])

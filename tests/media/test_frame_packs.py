@@ -102,9 +102,9 @@ def test_only_changed_videos_are_decoded_again(folder, monkeypatch):
     (folder / "pack.h5").unlink()
     decoded = []
 
-    def read(path, mode):
+    def read(path, mode, numbers):
         decoded.append(path.stem)
-        return read_frames(path, mode)
+        return read_frames(path, mode, numbers)
 
     monkeypatch.setattr("avlib.media.frame_packs.read_frames", read)
     assert pack(folder).read_bytes() == first

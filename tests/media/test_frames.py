@@ -11,7 +11,8 @@ from media_files import cut_off, make_video, run_ffmpeg
 
 from avlib.errors import DataError, StorageError
 from avlib.media import ffmpeg
-from avlib.media.frames import ClipReader, read_frames
+from avlib.media.clip_reader import ClipReader
+from avlib.media.frames import frame_numbers, read_frames
 
 
 def pictures(path, mode="decoded"):
@@ -151,6 +152,101 @@ def test_the_last_frame_stands_in_for_those_beyond_the_end(tmp_path):
     assert reader.frames == 50
     np.testing.assert_array_equal(clips[0][1], last)
     np.testing.assert_array_equal(np.concatenate(clips[1:]), [last] * 4)
+
+
+def brightening_video(path, codec, *options):
+    """Write 6 s whose brightness is 20 + 35 t: 30 pictures a second for 1.5 s, then 5."""
+    brightness = "geq=lum='20+T*35':cb=128:cr=128"
+    drop = "select='lt(n,45)+not(mod(n,6))'"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "color=s=64x48:r=30:d=6", "-vf", f"{brightness},{drop}"),
+        *("-fps_mode", "vfr", "-c:v", codec, *options, path),
+    )
+    return path
+
+
+@pytest.mark.parametrize("mode", ["decoded", "jpeg"])
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.webm", "libvpx", ("-b:v", "1M")),
+        ("a.mkv", "ffv1", ()),
+        ("a.mp4", "libx264", ("-bf", "2")),
+        ("a.ts", "mpeg2video", ("-q:v", "2")),
+    ],
+)
+def test_frames_at_varying_distances_are_found_by_their_time(tmp_path, mode, name, codec, options):
+    path = brightening_video(tmp_path / name, codec, *options)
+    numbers = frame_numbers(path)
+    assert (numbers.rate, numbers.is_constant, numbers.times.frames) == (30.0, False, 67)
+    seconds = np.array([[0.0, 0.5, 1.0], [1.3, 2.0, 2.5], [2.6, 3.0, 3.1], [4.0, 5.0, 5.5]])
+    places = np.rint(seconds * numbers.rate).astype(int)
+    clips = list(ClipReader(path, mode, np.mean, places, numbers))
+    newest = np.where(seconds < 1.5, seconds, np.floor(seconds * 5 + 1e-6) / 5)
+    shown = (20 + 35 * newest - 16) * 255 / 219  # of limited range
+    np.testing.assert_allclose(clips, shown, atol=9)  # the command is up to a frame late
+
+
+def test_a_repeated_frame_is_prepared_once(tmp_path):
+    path = brightening_video(tmp_path / "a.mkv", "ffv1")
+    prepared = []
+    reader = ClipReader(path, "decoded", lambda p: prepared.append(p), np.array([range(90, 120)]))
+    assert [len(clip) for clip in reader] == [30]
+    assert len(prepared) == 5
+
+
+def test_lost_frames_do_not_move_what_follows(tmp_path):
+    path = make_video(tmp_path / "a.mkv", video_codec="mjpeg")
+    lost = "noise=drop=between(n\\,10\\,12)"
+    run_ffmpeg("-i", path, "-c", "copy", "-bsf:v", lost, tmp_path / "b.mkv")
+    expected, found = pictures(path), pictures(tmp_path / "b.mkv")
+    assert frame_numbers(tmp_path / "b.mkv").times.frames == 47
+    np.testing.assert_array_equal(found[13:], expected[13:])
+    np.testing.assert_array_equal(found[10:13], [expected[9]] * 3)
+
+
+@pytest.mark.parametrize("mode", ["decoded", "jpeg"])
+def test_joined_recordings_have_all_their_frames(tmp_path, mode):
+    path = make_video(tmp_path / "1.ts", video_codec="libx264", options=("-bf", "2"))
+    (tmp_path / "a.ts").write_bytes(path.read_bytes() * 2)
+    expected, found = pictures(path, mode), pictures(tmp_path / "a.ts", mode)
+    assert len(found) == 100
+    for part in (found[:50], found[50:]):  # how strongly JPEG compresses varies in a file
+        assert np.abs(np.subtract(part, expected, dtype=float)).mean() < (
+            4 * (mode == "jpeg") or 1e-9
+        )
+
+
+@pytest.mark.parametrize("mode", ["decoded", "jpeg"])
+@pytest.mark.parametrize(("codec", "suffix"), [("h264", "mkv"), ("hevc", "mp4"), ("h264", "mp4")])
+def test_what_is_cropped_is_not_seen(tmp_path, mode, codec, suffix):
+    crop = f"{codec}_metadata=crop_left=6:crop_right=2:crop_top=4:crop_bottom=2"
+    encoder = {"h264": "libx264", "hevc": "libx265"}[codec]
+    whole = make_video(
+        tmp_path / "whole.mkv",
+        duration_s=0.5,
+        video_codec=encoder,
+        options=("-vf", "scale=160:128", *(("-x265-params", "log-level=none") * (codec == "hevc"))),
+    )
+    run_ffmpeg("-i", whole, "-c", "copy", "-bsf:v", crop, tmp_path / f"a.{suffix}")
+    found, expected = pictures(tmp_path / f"a.{suffix}", mode), pictures(whole, mode)
+    assert found[0].shape == (122, 152, 3)
+    if mode == "decoded":
+        inside = [picture[4:-2, 6:-2] for picture in expected]
+        assert np.abs(np.subtract(found, inside, dtype=float)).mean() < 1
+
+
+@pytest.mark.parametrize("mode", ["decoded", "jpeg"])
+def test_a_cover_is_no_frame_of_a_video(tmp_path, mode):
+    cover, video = tmp_path / "cover.png", make_video(tmp_path / "video.mp4", duration_s=1)
+    run_ffmpeg("-f", "lavfi", "-i", "color=s=80x60", "-frames:v", "1", cover)
+    codecs = ("-c:v", "mpeg4", "-q:v", "1")
+    run_ffmpeg("-i", cover, *codecs, tmp_path / "still.mp4")
+    with pytest.raises(DataError, match=r"still\.mp4: only a still picture in the file"):
+        pictures(tmp_path / "still.mp4", mode)
+    path = tmp_path / "both.mp4"
+    run_ffmpeg("-i", cover, "-i", video, "-map", "0:v", "-map", "1:v", *codecs, path)
+    assert np.shape(pictures(path, mode)) == (25, 48, 64, 3)
 
 
 def test_each_frame_is_prepared_once_and_dropped_when_no_clip_needs_it(tmp_path):

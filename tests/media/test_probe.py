@@ -1,7 +1,9 @@
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -61,6 +63,57 @@ def test_a_file_that_is_cut_off(tmp_path, name, fraction):
 def test_a_cut_off_file_with_its_index_in_front(tmp_path):
     whole = make_video(tmp_path / "whole.mp4", options=("-movflags", "+faststart"))
     assert probe(cut_off(whole, tmp_path / "a.mp4", 0.9)).status == "truncated"
+
+
+def with_size(path, name, offset, n_bytes, change, order="big"):
+    """Write another size into a header, `offset` bytes from the first occurrence of a name."""
+    content = bytearray(path.read_bytes())
+    start = content.index(name) + offset
+    size = int.from_bytes(content[start : start + n_bytes], order) + change
+    content[start : start + n_bytes] = size.to_bytes(n_bytes, order)
+    path.write_bytes(content)
+
+
+def test_whole_files_whose_headers_announce_more(tmp_path):
+    front = ("-movflags", "+faststart")
+    paths = {name: make_video(tmp_path / name) for name in ("a.avi", "a.mkv")}
+    paths["a.mov"] = make_video(tmp_path / "a.mov", options=front)
+    with_size(paths["a.avi"], b"RIFF", 4, 4, 5000, "little")
+    with_size(paths["a.mkv"], b"\x18\x53\x80\x67", 4, 8, 4000)
+    with_size(paths["a.mov"], b"mdat", -4, 4, 100_000)
+    for name, path in paths.items():
+        info = probe(path)
+        assert (info.status, info.message, info.frames) == ("ok", "", 50), name
+        assert probe(cut_off(path, tmp_path / f"cut_{name}", 0.8)).status == "truncated", name
+
+
+def test_an_avi_file_that_was_written_into_a_pipe(tmp_path):
+    path = tmp_path / "a.avi"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", make_video(tmp_path / "a.mp4")]
+    with path.open("wb") as file:
+        subprocess.run([*command, "-f", "avi", "pipe:"], stdout=file, check=True)
+    info = probe(path)
+    assert (info.status, info.frames, info.duration_s) == ("ok", 50, 2.0)
+    assert "its content lasts 2.0 s" in info.message
+
+
+@pytest.mark.parametrize("behind", [b"\r\n<!-- from a cache -->", b"GARBAGE 12" * 300, bytes(999)])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_what_stands_behind_a_file_is_not_missed(tmp_path, name, behind):
+    path = make_video(tmp_path / name)
+    path.write_bytes(path.read_bytes() + behind)
+    info = probe(path)
+    assert (info.status, info.message, info.frames) == ("ok", "", 50)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "front.mp4"])
+def test_a_file_is_cut_off_wherever_it_ends(tmp_path, name):
+    options = ("-movflags", "+faststart") if name == "front.mp4" else ()
+    path = make_video(tmp_path / name, duration_s=1, options=options)
+    size = path.stat().st_size
+    for n_missing in (1, 7, 8, 40, 700, 1500, 2000, size // 3):
+        cut = cut_off(path, tmp_path / f"cut_{name}", (size - n_missing) / size)
+        assert probe(cut).status == "truncated", n_missing
 
 
 def test_a_link_to_nowhere(tmp_path):
@@ -143,11 +196,14 @@ def test_wav_files_are_whole_that_hold_all_samples(tmp_path):
         "written into a pipe": wav_with(content, whole=2**32 - 1, samples=2**32 - 1),
         "by another program": wav_with(content, whole=2**31 - 1, samples=2**31 - 37),
         "something behind": content + b"LIST",
+        "the header counted as samples": wav_with(content, samples=8001 + 44),
+        "another size of the header": wav_with(content, whole=8001 + 72, samples=8001 + 36),
+        "stopped while it was recorded": wav_with(content, whole=2**31 + 36, samples=2**31),
     }
     for what, variant in whole.items():
         path.write_bytes(variant)
         assert probe(path).status == "ok", what
-    for n_bytes in (len(content) - 2, 100):
+    for n_bytes in (len(content) - 1000, len(content) // 2, 100):
         path.write_bytes(content[:n_bytes])
         assert probe(path).status == "truncated"
 

@@ -10,7 +10,7 @@ import pandas as pd
 from avlib.errors import CheckpointError
 from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, FrameSettings
-from avlib.media.frames import ClipReader
+from avlib.media.clip_reader import ClipReader
 from avlib.media.scan import video_paths
 
 CHANNELS = 3
