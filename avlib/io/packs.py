@@ -37,7 +37,7 @@ PACKS_OPEN = 128  # below the limits of operating systems, 256 and up
 def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
     """Return samples as float32 in [-1, 1]."""
     if samples.dtype == np.int16:
-        return samples.astype(np.float32) / np.float32(INT16_SCALE)
+        return np.multiply(samples, np.float32(1 / INT16_SCALE), dtype=np.float32)
     return samples.astype(np.float32, copy=False)
 
 

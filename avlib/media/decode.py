@@ -8,13 +8,13 @@ short files a process.
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, TemporaryFile
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.media import ffmpeg
 from avlib.media.files import open_media
+from avlib.media.isolation import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,24 @@ class DecodedSound:
     channels: int
 
 
+@dataclass(frozen=True)
+class Start:
+    """The beginning of the samples; blocks that came before it do not count.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: their samples are interleaved.
+        n_replaced: samples that were no finite numbers.
+    """
+
+    sample_rate: int
+    channels: int
+    n_replaced: int = 0
+
+
+Blocks = Generator[Start | NDArray[np.int16], None, None]
+
+
 class _CommandNeededError(Exception):
     """Decoding in process is not known to give the bits of the command for this file."""
 
@@ -58,21 +77,15 @@ def agrees_with_command() -> bool:
     return tuple(".".join(release.split(".")[:2]) for release in releases) in AGREEING_RELEASES
 
 
-def extract_waveform(
-    path: Path, sample_rate: int, target: BinaryIO, channels: int | None = 1
-) -> tuple[int, int]:
-    """Write the audio of `path` to an empty file as raw int16, interleaved.
+def waveform_blocks(path: Path, sample_rate: int, channels: int | None = 1) -> Blocks:
+    """Yield the audio of a file, a `Start` and then blocks of interleaved samples.
 
     The samples are those of `ffmpeg -vn -ac CHANNELS -ar RATE -c:a pcm_s16le`.
 
     Args:
         path: a media file.
         sample_rate: Hz of the samples.
-        target: the file to write.
         channels: one or two. None: one where all audio streams have one, else two.
-
-    Returns:
-        number of samples, and of channels.
 
     Raises:
         DataError: if ffmpeg cannot read the file.
@@ -81,37 +94,43 @@ def extract_waveform(
         # Opening can take longer than decoding, hence but once.
         with open_media(path) as container:
             channels = channels or _own_channels(container)
-            _write_blocks(_decode_in_process(container, sample_rate, channels), target)
+            yield Start(sample_rate, channels)
+            yield from _decode_in_process(container, sample_rate, channels)
+            return
+    except MemoryError:
+        raise
     except (_CommandNeededError, av.FFmpegError, ValueError, AttributeError) as reason:
         if channels is None:
             raise DataError(f"{path}: the audio stream cannot be read ({reason})") from reason
         logger.debug("%s: decoded by the command (%s)", path, reason)
-        target.seek(0)
-        target.truncate()
-        blocks = ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels)
-        _write_blocks(blocks, target)
-    return target.tell() // (2 * channels), channels
+    yield Start(sample_rate, channels)
+    yield from ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels)
 
 
 @contextmanager
 def decoded_together(
-    files: Mapping[str, Path], sample_rate: int, folder: Path, channels: int | None = 1
+    files: Mapping[str, Path],
+    sample_rate: int,
+    folder: Path,
+    worker: Worker,
+    channels: int | None = 1,
 ) -> Iterator[dict[str, DecodedSound]]:
     """Decode several files by one process of the command; yield their audio by name.
 
-    The samples are those of `extract_waveform`. A file without exactly one audio stream is left
+    The samples are those of `waveform_blocks`. A file without exactly one audio stream is left
     out, and all are if the command complains: those are then to be decoded by themselves.
 
     Args:
         files: media files by any name.
         sample_rate: Hz of the samples.
         folder: where the samples lie until the end of the context, in files without names.
+        worker: process that opens the files first.
         channels: one or two. None: one where the audio stream has one, else two.
     """
     with ExitStack() as stack:
         jobs, decoded = [], {}
         for name, path in files.items():
-            if own_channels := _channels_of_only_stream(path):
+            if own_channels := _channels_of_only_stream(path, worker):
                 raw = cast(BinaryIO, stack.enter_context(TemporaryFile(dir=folder)))
                 decoded[name] = DecodedSound(raw, channels or min(own_channels, 2))
                 jobs.append((path, decoded[name].channels, raw))
@@ -124,22 +143,33 @@ def decoded_together(
         yield decoded
 
 
-def extract_channels(path: Path, target: BinaryIO) -> tuple[int, int]:
-    """Write the audio of `path` as raw interleaved int16; return its sample rate and channels.
+def channel_blocks(path: Path) -> Blocks:
+    """Yield the first audio stream of a file at its own rate, with its own channels.
 
-    The samples are those of `ffmpeg -map 0:a:0 -c:a pcm_s16le`, the first audio stream.
+    The samples are those of `ffmpeg -map 0:a:0 -c:a pcm_s16le`.
 
     Raises:
-        DataError: if ffmpeg cannot read the file.
+        DataError: if ffmpeg cannot read the file, or the stream is empty.
     """
-    try:
-        with open_media(path) as container:
-            stream = container.streams.audio[0]
-            sample_rate, channels = int(stream.rate), int(stream.channels)
-    except (av.FFmpegError, AttributeError, IndexError) as error:
-        raise DataError(f"{path}: the audio stream cannot be read ({error})") from error
-    _write_blocks(ffmpeg.command_waveform(path, first_stream=True), target)
-    return sample_rate, channels
+    part = None
+    for part in ffmpeg.first_stream(path):
+        yield Start(*part) if isinstance(part, tuple) else part
+    if part is None:
+        raise DataError(f"{path}: the audio stream holds no samples")
+
+
+def write_blocks(blocks: Iterator[Start | NDArray[Any]], target: BinaryIO) -> Start:
+    """Write samples to an empty file; return what they begin with."""
+    start = None
+    for block in blocks:
+        if isinstance(block, Start):
+            start = block
+            target.seek(0)
+            target.truncate()
+        else:
+            target.write(block.data)
+    assert start is not None
+    return start
 
 
 def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
@@ -150,31 +180,33 @@ def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
     """
     with SpooledTemporaryFile(SPOOL_BYTES) as spool:
         raw = cast(BinaryIO, spool)
-        sample_rate, channels = extract_channels(path, raw)
+        start = write_blocks(channel_blocks(path), raw)
         raw.seek(0)
-        samples = np.frombuffer(raw.read(), np.int16).reshape(-1, channels)
+        samples = np.frombuffer(raw.read(), np.int16).reshape(-1, start.channels)
     if not len(samples):
         raise DataError(f"{path}: the audio stream holds no samples")
-    return samples, sample_rate
-
-
-def _write_blocks(blocks: Iterator[NDArray[np.int16]], target: BinaryIO) -> None:
-    for block in blocks:
-        target.write(block.data)
+    return samples, start.sample_rate
 
 
 def _own_channels(container: InputContainer) -> int:
     return 1 if all(stream.channels == 1 for stream in container.streams.audio) else 2
 
 
-def _channels_of_only_stream(path: Path) -> int:
+def _channels_of_only_stream(path: Path, worker: Worker) -> int:
     """Return the channels of a file's audio stream, zero if there is not exactly one."""
     try:
-        with open_media(path) as container:
-            streams = container.streams.audio
-            return int(streams[0].channels) if len(streams) == 1 else 0
-    except (DataError, av.FFmpegError, ValueError, AttributeError):
+        channels = worker.call(_channels_of_streams, path)
+    except DataError:
         return 0
+    return channels[0] if len(channels) == 1 else 0
+
+
+def _channels_of_streams(path: Path) -> list[int]:
+    try:
+        with open_media(path) as container:
+            return [int(stream.channels) for stream in container.streams.audio]
+    except (av.FFmpegError, ValueError, AttributeError) as error:
+        raise DataError(f"{path}: not readable ({error})") from error
 
 
 def _decode_in_process(
@@ -187,8 +219,11 @@ def _decode_in_process(
             other.discard = Discard.all  # so that the video stream is not even read
     resampler = av.AudioResampler(format="s16", layout=LAYOUTS[channels], rate=sample_rate)
     fifo = av.AudioFifo()
-    n_decoded = 0
+    layout, n_decoded = None, 0
     for frame in container.decode(stream):
+        layout = layout or frame.layout
+        if frame.layout != layout:  # the queue would read channels that are not there
+            raise _CommandNeededError(f"{layout.name} that turns to {frame.layout.name}")
         frame.pts = None  # like the command, leave gaps in the timestamps unfilled
         fifo.write(frame)
         n_decoded += frame.samples
@@ -200,19 +235,25 @@ def _decode_in_process(
     if rest > 0:
         yield from _resample(resampler, fifo.read(int(rest)))
     yield from _resample(resampler, None)
+    if _is_lossless_mov(container, stream) and n_decoded != stream.duration:
+        raise _CommandNeededError("an edit list that hides the end of the audio")
 
 
 def _resample(
     resampler: av.AudioResampler, frame: av.AudioFrame | None
 ) -> Iterator[NDArray[np.int16]]:
     for resampled in resampler.resample(frame):
-        yield resampled.to_ndarray()[0]  # (1, n_samples * channels) of the packed format
+        samples = np.frombuffer(
+            bytes(resampled.planes[0]), np.int16
+        )  # and what fills up the buffer
+        yield samples[: resampled.samples * resampled.layout.nb_channels]
 
 
 def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
     """Return how many decoded samples the command keeps, or infinity for all.
 
-    FFmpeg 9 drops the samples that lie after the end of an MP4 edit list, FFmpeg 8 does not.
+    FFmpeg 9 drops the samples that lie after the end of an MP4 edit list, FFmpeg 8 does not; of a
+    lossless codec it drops even more.
 
     Raises:
         _CommandNeededError: if the command's choice is not known here.
@@ -224,9 +265,14 @@ def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
         raise _CommandNeededError("several audio streams, of which the command chooses one")
     if codec.name not in LOSSLESS_CODECS | LOSSY_CODECS or stream.channels > 2:
         raise _CommandNeededError(f"{codec.name} with {stream.channels} channels")
-    if codec.name in LOSSLESS_CODECS or "mov" not in container.format.name:
+    if "mov" not in container.format.name:
         return math.inf
     entries = stream.index_entries
+    if _is_lossless_mov(container, stream):
+        is_from_start = stream.start_time == 0 and entries and entries[0].timestamp == 0
+        if is_from_start and stream.time_base == Fraction(1, stream.rate):
+            return math.inf
+        raise _CommandNeededError("an edit list that hides the beginning of the audio")
     if codec.name != "aac" or codec.profile != "LC" or not entries or stream.duration is None:
         raise _CommandNeededError(f"{codec.name} in {container.format.name}")
     n_before = (len(entries) - 1) * AAC_FRAME_SAMPLES
@@ -238,3 +284,7 @@ def _samples_kept(container: InputContainer, stream: AudioStream) -> float:
     if starts_plainly and stream.time_base == Fraction(1, stream.rate):
         return int(stream.duration)
     raise _CommandNeededError("an edit list of another form")
+
+
+def _is_lossless_mov(container: InputContainer, stream: AudioStream) -> bool:
+    return "mov" in container.format.name and stream.codec_context.name in LOSSLESS_CODECS

@@ -5,11 +5,13 @@ import functools
 import re
 import shutil
 import signal
+import struct
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import ffmpeg
 import imageio_ffmpeg
@@ -17,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.errors import DataError, no_room, out_of_room
+from avlib.media.isolation import how_it_ended
 from avlib.media.videos import readable
 
-PIPE_SAMPLES = 1 << 20
+PIPE_BYTES = 1 << 21
 QUEUED_PACKETS = 1024  # between reading and decoding; with few, two threads wait for each other
 
 
@@ -46,34 +49,42 @@ def version(command: str) -> str:
     return match.group(1) if match else banner.splitlines()[0]
 
 
-def command_waveform(
-    path: Path,
-    *,
-    sample_rate: int | None = None,
-    channels: int | None = None,
-    first_stream: bool = False,
-) -> Iterator[NDArray[np.int16]]:
+def command_waveform(path: Path, *, sample_rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
     """Yield the audio of a file in blocks, as `ffmpeg -vn -c:a pcm_s16le` writes it.
 
     Args:
         path: a media file with an audio stream.
-        sample_rate: Hz; None keeps the file's rate (`-ar` is left out).
-        channels: None keeps the file's channels (`-ac` is left out), interleaved.
-        first_stream: take the first of several audio streams rather than ffmpeg's choice.
+        sample_rate: Hz.
+        channels: the samples are interleaved.
 
     Raises:
         DataError: if the command fails; the message is its last line.
     """
-    options = {"ar": sample_rate, "ac": channels, "map": "0:a:0" if first_stream else None}
+    with _output(path, format="s16le", ar=sample_rate, ac=channels) as output:
+        yield from _blocks(output, channels)
+
+
+def first_stream(path: Path) -> Iterator[tuple[int, int] | NDArray[np.int16]]:
+    """Yield the rate in Hz and the channels of a file's first audio stream, then its samples.
+
+    Rate and channels are those of the samples, whatever the file says. They stay those of the
+    beginning where the file's own change.
+
+    Raises:
+        DataError: if the command fails; the message is its last line.
+    """
+    with _output(path, format="wav", map="0:a:0") as output:
+        if found := _read_wav_header(output):
+            yield found
+            yield from _blocks(output, found[1])
+
+
+@contextmanager
+def _output(path: Path, **options: str | int) -> Iterator[BinaryIO]:
+    """Yield the audio of a file as the command writes it into a pipe."""
     arguments = (
         _input(path)
-        .output(
-            "pipe:",
-            vn=None,
-            acodec="pcm_s16le",
-            format="s16le",
-            **{name: value for name, value in options.items() if value is not None},
-        )
+        .output("pipe:", vn=None, acodec="pcm_s16le", **options)
         .global_args("-nostdin", "-loglevel", "error")
         .compile(cmd=binary())
     )
@@ -81,12 +92,32 @@ def command_waveform(
     with TemporaryFile() as stderr:
         with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=stderr) as process:
             assert process.stdout is not None
-            while block := process.stdout.read(2 * PIPE_SAMPLES):
-                yield np.frombuffer(block, np.int16)
+            yield cast(BinaryIO, process.stdout)
         if process.returncode != 0:
             stderr.seek(0)
             complaints = stderr.read().decode(errors="replace")
-            raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
+            raise DataError(f"{path}: ffmpeg {_reason(process.returncode, complaints)}")
+
+
+def _blocks(output: BinaryIO, channels: int) -> Iterator[NDArray[np.int16]]:
+    """Yield what a pipe holds, blocks that have all channels of each sample."""
+    sample_bytes = 2 * channels
+    while block := output.read(PIPE_BYTES // sample_bytes * sample_bytes):
+        yield np.frombuffer(block[: len(block) // sample_bytes * sample_bytes], np.int16)
+
+
+def _read_wav_header(output: BinaryIO) -> tuple[int, int] | None:
+    """Read a WAV stream up to its samples; return their rate and channels, None without any."""
+    output.read(12)
+    rate = channels = 0
+    while header := output.read(8):
+        name, length = struct.unpack("<4sI", header)
+        if name == b"data":
+            return rate, channels
+        chunk = output.read(length)
+        if name == b"fmt ":
+            channels, rate = struct.unpack_from("<HI", chunk, 2)
+    return None
 
 
 def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate: int) -> None:
@@ -218,6 +249,15 @@ def _input(path: Path, **options: float) -> Any:
         return ffmpeg.input(f"file:{path}", **options)
     except UnicodeEncodeError as error:
         raise DataError(f"{readable(str(path))}: the path is not UTF-8; rename it") from error
+
+
+def _reason(code: int, complaints: str) -> str:
+    """Return what to say of a command that failed."""
+    if code < 0:
+        return how_it_ended(code)
+    if "matches no streams" in complaints:
+        return "failed: no audio stream in the file"
+    return f"failed: {_last_line(complaints)}"
 
 
 def _last_line(complaints: str) -> str:

@@ -5,6 +5,7 @@ the process that they run in. So they run in another one than the stage. It star
 all files; a call then costs little more than sending its result.
 """
 
+import gc
 import os
 import pickle
 import resource
@@ -28,6 +29,7 @@ from avlib.joblog import join_logs, log_files
 STALL_S = 300.0  # to open a file, or between two results of it; both take seconds at most
 MEMORY_BYTES = 4 << 30  # beside what the process starts with; video in 8K needs 3 GB
 FORKS = sys.platform == "linux"  # elsewhere the libraries of the system do not survive a fork
+KEPT_BYTES = 16 << 20  # glibc keeps freed memory for blocks as large as the largest freed before
 SPAWNED = "import sys; from avlib.media.isolation import serve_logged; serve_logged(*sys.argv[1:])"
 
 _End: TypeAlias = "Connection[Any, Any]"  # of a pipe
@@ -215,6 +217,8 @@ def serve_logged(descriptor: str, memory_bytes: str, *logs: str) -> None:
 
 def _serve(connection: _End, memory_bytes: int) -> None:
     _limit_memory(memory_bytes)
+    gc.freeze()  # the objects of the other process are not even looked at
+    bytes(KEPT_BYTES)
     arrived = select.poll()
     arrived.register(connection.fileno(), select.POLLIN)
     with suppress(EOFError, OSError):  # the other process has gone

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -21,8 +22,14 @@ from avlib.media import ffmpeg
 from avlib.media.decode import DecodedSound, agrees_with_command, decoded_together
 from avlib.media.files import check_regular
 from avlib.media.hdf5_sources import link_waveform
+from avlib.media.isolation import Worker
 from avlib.media.scan import ScannedVideo, read_scan
-from avlib.media.sound_sources import SoundSettings, is_decoded_by_ffmpeg, pack_sound
+from avlib.media.sound_sources import (
+    SoundSettings,
+    is_decoded_by_ffmpeg,
+    pack_decoded,
+    pack_sound,
+)
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import is_hdf5
 from avlib.memory import returning_memory
@@ -59,16 +66,18 @@ def pack_waveforms(
     sources = {video.video_id: video for video in reversed(read_scan(videos))}
     with (
         atomic_path(pack_target) as partial,
+        TemporaryDirectory(dir=partial.parent) as scratch,
+        Worker() as worker,
         h5py.File(partial, "w") as pack,
         open_previous(previous) as old,
     ):
         pack.attrs["rate_hz"] = settings.sample_rate
-        shard = _Shard(sources, settings, pack, old)
+        shard = _Shard(sources, settings, Path(scratch), worker, pack, old)
         listed = returning_memory(rows.itertuples())
         shown = progress(listed, "packing audio", "videos", total=len(rows))
         found = []
         while batch := list(islice(shown, FILES_A_PROCESS)):
-            with shard.decoded_together(batch, partial.parent) as decoded:
+            with shard.decoded_together(batch) as decoded:
                 found += [shard.pack_row(row, decoded.get(row.video_id)) for row in batch]
     rows[FOUND] = pd.DataFrame(found, columns=FOUND, index=rows.index)
     write_table(rows, manifest_target, MANIFEST)
@@ -94,12 +103,16 @@ class _Shard:
     Attributes:
         sources: the shard's videos by id.
         settings: rate, resampler and channels.
+        scratch: folder for files of a while.
+        worker: process that decodes.
         pack: file to write.
         old: the last pack, if there is one.
     """
 
     sources: dict[str, ScannedVideo]
     settings: SoundSettings
+    scratch: Path
+    worker: Worker
     pack: h5py.File
     old: h5py.File | None
 
@@ -138,13 +151,16 @@ class _Shard:
             copy_waveform(self.pack, video_id, self.old[video_id])
             if n_replaced := self.old[video_id].attrs.get("replaced_samples"):
                 self.pack[video_id].attrs["replaced_samples"] = n_replaced
+        elif decoded is not None:
+            n_samples = pack_decoded(self.pack, video_id, decoded, self.settings)
         else:
             n_samples = pack_sound(
                 self.pack,
                 video_id,
                 path,
                 self.settings,
-                decoded,
+                self.scratch,
+                self.worker,
                 is_substitute=source.sound is not None,
             )
         if n_samples:
@@ -155,15 +171,15 @@ class _Shard:
             )
         return n_samples
 
-    def decoded_together(
-        self, rows: list[Any], folder: Path
-    ) -> AbstractContextManager[dict[str, DecodedSound]]:
+    def decoded_together(self, rows: list[Any]) -> AbstractContextManager[dict[str, DecodedSound]]:
         """Decode by one command what none decodes in process; yield the results by id."""
         if agrees_with_command():
             rows = []
         files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_process(row)}
         settings = self.settings
-        return decoded_together(files, settings.sample_rate, folder, settings.n_channels)
+        return decoded_together(
+            files, settings.sample_rate, self.scratch, self.worker, settings.n_channels
+        )
 
     def _is_for_one_process(self, row: Any) -> bool:
         """Say whether a file's own audio is short, new, and decoded by ffmpeg."""

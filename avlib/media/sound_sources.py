@@ -1,13 +1,13 @@
 """Sources of a video's audio: its own file, a sound file of its name, or an EPIC HDF5 file."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import SEEK_END
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, TemporaryDirectory
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 import h5py
 import numpy as np
@@ -15,14 +15,25 @@ import soundfile
 from numpy.typing import NDArray
 
 from avlib.io.packs import BLOCK_SAMPLES, as_float32, write_waveform
-from avlib.media.decode import SPOOL_BYTES, DecodedSound, extract_channels, extract_waveform
+from avlib.media.decode import (
+    SPOOL_BYTES,
+    DecodedSound,
+    Start,
+    channel_blocks,
+    waveform_blocks,
+    write_blocks,
+)
+from avlib.media.isolation import Worker
 from avlib.media.resample import block_size, check_rate, resample_mono
 
 logger = logging.getLogger(__name__)
 
 # libsndfile decodes the same samples as ffmpeg, with more than 16 bits where there are more.
 LOSSLESS_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC"}
+SENT_SAMPLES = 1 << 17  # from process to process at once
 FLOAT_CONTAINERS = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff"}  # first bytes
+
+Signal: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -51,46 +62,76 @@ def pack_sound(
     video_id: str,
     path: Path,
     settings: SoundSettings,
-    decoded: DecodedSound | None = None,
+    scratch: Path,
+    worker: Worker,
     *,
     is_substitute: bool = False,
 ) -> int:
     """Add the audio of a file to a pack under the video's id; return the number of samples.
 
-    A file without samples adds nothing. What is `decoded` already is not decoded again.
+    A file without samples adds nothing.
 
     Args:
         pack: HDF5 file to write.
         video_id: name of the data set.
         path: a media file.
         settings: rate, resampler and channels.
-        decoded: the audio of the file, if another process has decoded it.
+        scratch: folder for files of a while.
+        worker: process that decodes.
         is_substitute: whether the file is used in place of a video's own audio; TIM's loader of
             wav folders then decides the samples.
 
     Raises:
         DataError: if the file cannot be decoded.
     """
-    if decoded is not None:
-        return _pack_decoded(pack, video_id, decoded, settings)
-    folder = str(Path(pack.filename).parent)
-    with (
-        finite_samples(path, folder) as (source, n_replaced),
-        SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool,
-    ):
+    with SpooledTemporaryFile(SPOOL_BYTES, dir=str(scratch)) as spool:
         raw = cast(BinaryIO, spool)
+        blocks = worker.items(sound_blocks, path, settings, scratch, is_substitute=is_substitute)
+        start = write_blocks(blocks, raw)
         if is_decoded_by_ffmpeg(settings, is_substitute=is_substitute):
-            _, channels = extract_waveform(source, settings.sample_rate, raw, settings.n_channels)
-            n_samples = _pack_decoded(pack, video_id, DecodedSound(raw, channels), settings)
+            n_samples = pack_decoded(pack, video_id, DecodedSound(raw, start.channels), settings)
         else:
-            write = _write_sound_file if is_substitute else _write_soxr
-            write(source, settings.sample_rate, raw, folder)
             n_samples = raw.tell() // np.dtype(np.float32).itemsize
             if n_samples:
                 write_waveform(pack, video_id, (n_samples,), _blocks(raw, np.float32))
-        if n_samples and n_replaced:
-            pack[video_id].attrs["replaced_samples"] = n_replaced
+        if n_samples and start.n_replaced:
+            pack[video_id].attrs["replaced_samples"] = start.n_replaced
         return n_samples
+
+
+def sound_blocks(
+    path: Path, settings: SoundSettings, folder: Path, *, is_substitute: bool
+) -> Generator[Start | NDArray[Any], None, None]:
+    """Yield the audio of a file as it enters a pack, in large blocks.
+
+    Args:
+        path: a media file.
+        settings: rate, resampler and channels.
+        folder: where a copy of the file may lie for a while.
+        is_substitute: as `pack_sound`.
+
+    Raises:
+        DataError: if the file cannot be decoded.
+    """
+    with finite_samples(path, folder) as (source, n_replaced):
+        blocks: Generator[Start | NDArray[Any], None, None]
+        if is_decoded_by_ffmpeg(settings, is_substitute=is_substitute):
+            blocks = waveform_blocks(source, settings.sample_rate, settings.n_channels)
+        else:
+            decode = _sound_file_blocks if is_substitute else _soxr_blocks
+            blocks = decode(source, settings.sample_rate)
+        gathered: list[NDArray[Any]] = []
+        for block in blocks:
+            if isinstance(block, Start):
+                gathered = []
+                yield replace(block, n_replaced=n_replaced)
+                continue
+            gathered.append(block)
+            if sum(map(len, gathered)) >= SENT_SAMPLES:
+                yield np.concatenate(gathered)
+                gathered = []
+        if gathered:
+            yield np.concatenate(gathered)
 
 
 def is_decoded_by_ffmpeg(settings: SoundSettings, *, is_substitute: bool) -> bool:
@@ -98,10 +139,14 @@ def is_decoded_by_ffmpeg(settings: SoundSettings, *, is_substitute: bool) -> boo
     return settings.channels == "own" or (settings.resampler == "ffmpeg" and not is_substitute)
 
 
-def _pack_decoded(
+def pack_decoded(
     pack: h5py.File, video_id: str, sound: DecodedSound, settings: SoundSettings
 ) -> int:
-    """Add audio as int16 (n_samples, 1 or 2) if it has its own channels, else as float32."""
+    """Add audio as int16 (n_samples, 1 or 2) if it has its own channels, else as float32.
+
+    Returns:
+        number of samples; without any, nothing is added.
+    """
     n_samples = sound.raw.seek(0, SEEK_END) // (2 * sound.channels)
     blocks = _blocks(sound.raw, np.int16, sound.channels)
     if n_samples and settings.channels == "own":
@@ -112,22 +157,20 @@ def _pack_decoded(
     return n_samples
 
 
-def _write_sound_file(path: Path, sample_rate: int, target: BinaryIO, folder: str) -> None:
-    """Write a file's audio, through libsndfile where that is sure of the length, else ffmpeg."""
+def _sound_file_blocks(path: Path, sample_rate: int) -> Generator[Start | Signal, None, None]:
+    """Yield a file's audio, by libsndfile where that is sure of the length, else by ffmpeg."""
     try:
         with soundfile.SoundFile(path) as file:
             if file.format in LOSSLESS_FORMATS:
                 check_rate(file.samplerate)
+                yield Start(sample_rate, 1)
                 blocks = _blocks_of(file, block_size(file.samplerate, sample_rate))
-                for block in resample_mono(blocks, file.samplerate, sample_rate):
-                    target.write(block.data)
+                yield from resample_mono(blocks, file.samplerate, sample_rate)
                 if file.tell() == file.frames > 0:
                     return
     except soundfile.LibsndfileError as error:
         logger.debug("%s: %s", path, error.error_string)
-    target.seek(0)
-    target.truncate()
-    _write_soxr(path, sample_rate, target, folder)
+    yield from _soxr_blocks(path, sample_rate)
 
 
 def _blocks_of(file: soundfile.SoundFile, size: int) -> Iterator[NDArray[np.float32]]:
@@ -137,7 +180,7 @@ def _blocks_of(file: soundfile.SoundFile, size: int) -> Iterator[NDArray[np.floa
 
 
 @contextmanager
-def finite_samples(path: Path, folder: str) -> Iterator[tuple[Path, int]]:
+def finite_samples(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield a file whose samples are all finite, and the number of samples that were replaced.
 
     It is the file itself, or a copy with zeros in place of NaN and infinity.
@@ -175,21 +218,30 @@ def _count_odd_samples(path: Path) -> int:
         return 0
 
 
-def _write_soxr(path: Path, sample_rate: int, target: BinaryIO, folder: str) -> None:
-    with SpooledTemporaryFile(SPOOL_BYTES, dir=folder) as spool:
-        raw = cast(BinaryIO, spool)
-        own_rate, channels = extract_channels(path, raw)
-        check_rate(own_rate)
-        own_blocks = _blocks(raw, np.int16, channels, block_size(own_rate, sample_rate))
-        floats = (as_float32(block).reshape(-1, channels) for block in own_blocks)
-        for block in resample_mono(floats, own_rate, sample_rate):
-            target.write(block.data)
+def _soxr_blocks(path: Path, sample_rate: int) -> Generator[Start | Signal, None, None]:
+    """Yield the mean of the channels of a file's first audio stream, as ffmpeg decodes it."""
+    parts = channel_blocks(path)
+    own = next(parts)
+    assert isinstance(own, Start)
+    check_rate(own.sample_rate)
+    yield Start(sample_rate, 1)
+    signals = _signals(parts, own.channels, block_size(own.sample_rate, sample_rate))
+    yield from resample_mono(signals, own.sample_rate, sample_rate)
 
 
-def _blocks(
-    raw: BinaryIO, dtype: type, channels: int = 1, size: int = BLOCK_SAMPLES
-) -> Iterator[NDArray[Any]]:
+def _signals(
+    parts: Iterable[Start | NDArray[np.int16]], channels: int, size: int
+) -> Iterator[Signal]:
+    """Yield interleaved samples as (n_samples, channels), up to `size` at once."""
+    for part in parts:
+        assert not isinstance(part, Start)
+        signal = as_float32(part).reshape(-1, channels)
+        for first in range(0, len(signal), size):
+            yield signal[first : first + size]
+
+
+def _blocks(raw: BinaryIO, dtype: type, channels: int = 1) -> Iterator[NDArray[Any]]:
     """Yield the content of a raw file of samples from its start."""
     raw.seek(0)
-    while block := raw.read(size * channels * np.dtype(dtype).itemsize):
+    while block := raw.read(BLOCK_SAMPLES * channels * np.dtype(dtype).itemsize):
         yield np.frombuffer(block, dtype)

@@ -9,6 +9,7 @@ from media_files import damage, make_video, run_ffmpeg
 
 from avlib.errors import DataError
 from avlib.media import decode, ffmpeg
+from avlib.media.isolation import Worker
 
 CONTAINERS = [
     ("a.mp4", "aac", "mpeg4", 44_100),
@@ -26,6 +27,12 @@ CONTAINERS = [
 ]
 
 
+@pytest.fixture
+def worker():
+    with Worker() as worker:
+        yield worker
+
+
 def command(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
     blocks = list(ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels))
     return np.concatenate([np.zeros(0, np.int16), *blocks])
@@ -33,10 +40,9 @@ def command(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
 
 def extracted(path: Path, sample_rate: int, channels: int = 1) -> np.ndarray:
     target = io.BytesIO()
-    n_samples, _ = decode.extract_waveform(path, sample_rate, target, channels)
-    samples = np.frombuffer(target.getvalue(), np.int16)
-    assert len(samples) == n_samples * channels
-    return samples
+    start = decode.write_blocks(decode.waveform_blocks(path, sample_rate, channels), target)
+    assert (start.sample_rate, start.channels) == (sample_rate, channels)
+    return np.frombuffer(target.getvalue(), np.int16)
 
 
 def in_process(path: Path, sample_rate: int) -> np.ndarray:
@@ -71,10 +77,8 @@ def test_samples_of_sound_files_are_those_of_the_command(tmp_path, suffix, rate,
     soundfile.write(path, sound, rate)
     expected = command(path, 44_100, channels)
     target = io.BytesIO()
-    assert decode.extract_waveform(path, 44_100, target, None) == (
-        len(expected) // channels,
-        channels,
-    )
+    start = decode.write_blocks(decode.waveform_blocks(path, 44_100, None), target)
+    assert start.channels == channels
     assert target.getvalue() == expected.tobytes()
     assert len(expected) > 40_000 * channels
 
@@ -103,6 +107,75 @@ def test_edited_and_fragmented_mp4_agree_with_the_command(tmp_path, edit):
     before, after = (edit, ()) if edit[0] == "-ss" else ((), edit)
     run_ffmpeg(*before, "-i", source, "-c", "copy", *after, path)
     np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mov", "alac"), ("a.mp4", "flac")])
+@pytest.mark.parametrize("edit", [("-ss", "1.3", "-t", "0.5"), ("-ss", "0.4"), ("-t", "1.23")])
+def test_edit_lists_of_lossless_sound_agree_with_the_command(tmp_path, name, codec, edit):
+    source = make_video(tmp_path / name, audio_codec=codec, options=("-g", "100"))
+    path = tmp_path / f"edited{source.suffix}"
+    run_ffmpeg(*edit, "-i", source, "-c", "copy", path)
+    assert len(extracted(path, 16_000)) > 0
+    np.testing.assert_array_equal(extracted(path, 16_000), command(path, 16_000))
+
+
+def joined(folder, name, codec, parts):
+    """Write files of a second, each of a number of channels and a rate, and join them."""
+    path = folder / name
+    with path.open("wb") as whole:
+        for number, (channels, rate) in enumerate(parts):
+            part = folder / f"{number}{path.suffix}"
+            make = make_video if path.suffix == ".ts" else make_sound
+            make(part, duration_s=1, channels=channels, sample_rate=rate, audio_codec=codec)
+            whole.write(part.read_bytes())
+    return path
+
+
+def make_sound(path, *, duration_s, channels, sample_rate, audio_codec):
+    source = path.with_suffix(".mkv")
+    make_video(source, duration_s=duration_s, channels=channels, sample_rate=sample_rate)
+    run_ffmpeg("-i", source, "-vn", "-c:a", audio_codec, path)
+
+
+CHANGES = [
+    ("a.mp3", "libmp3lame", [(2, 44_100), (1, 44_100)]),
+    ("a.mp3", "libmp3lame", [(1, 44_100), (2, 48_000)]),
+    ("a.mp3", "libmp3lame", [(2, 44_100), (1, 22_050)]),
+    ("a.mp2", "mp2", [(1, 44_100), (2, 44_100)]),
+    ("a.aac", "aac", [(2, 44_100), (1, 44_100), (2, 44_100)]),
+    ("a.aac", "aac", [(6, 44_100), (2, 44_100)]),
+    ("a.aac", "aac", [(2, 44_100), (2, 22_050)]),
+    ("a.ts", "aac", [(1, 44_100), (2, 44_100)]),
+    ("a.ts", "aac", [(2, 44_100), (1, 44_100)]),
+    ("a.ts", "ac3", [(2, 48_000), (6, 48_000)]),
+    ("a.flac", "flac", [(1, 44_100), (2, 48_000)]),
+    ("a.ogg", "libvorbis", [(1, 44_100), (2, 48_000)]),
+    ("a.opus", "libopus", [(2, 48_000), (1, 48_000)]),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "parts"), CHANGES)
+def test_sound_whose_channels_or_rate_change_agrees_with_the_command(
+    tmp_path, worker, name, codec, parts
+):
+    path = joined(tmp_path, name, codec, parts)
+    mono, stereo = command(path, 16_000), command(path, 44_100, 2)
+    if path.suffix not in {".ogg", ".opus"}:  # the command may take the second part for damage
+        assert len(mono) > 0.95 * 16_000 * len(parts)
+        assert np.abs(mono[-8_000:-1_000]).max() > 1_000
+    # In a process of its own, as the queue of PyAV would end this one.
+    for expected, rate, channels in ((mono, 16_000, 1), (stereo, 44_100, 2)):
+        blocks = worker.items(decode.waveform_blocks, path, rate, channels)
+        target = io.BytesIO()
+        decode.write_blocks(blocks, target)
+        np.testing.assert_array_equal(np.frombuffer(target.getvalue(), np.int16), expected)
+    with decode.decoded_together({"a": path}, 16_000, tmp_path, worker) as together:
+        if together:
+            together["a"].raw.seek(0)
+            assert together["a"].raw.read() == mono.tobytes()
+    raw, rate = decode.read_channels(path)
+    assert (raw.shape[1], rate) in {(n, hz) for n, _ in parts for _, hz in parts}
+    np.testing.assert_array_equal(raw.ravel(), command(path, rate, raw.shape[1]))
 
 
 def test_sound_that_starts_late_agrees_with_the_command(tmp_path):
@@ -166,14 +239,16 @@ def test_a_gap_in_the_sound_of_an_mp4_agrees_with_the_command(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 2, None])
-def test_several_files_by_one_process_give_the_samples_of_each_by_its_own(tmp_path, channels):
+def test_several_files_by_one_process_give_the_samples_of_each_by_its_own(
+    tmp_path, worker, channels
+):
     own = {"-i.mp4": 2, "ö ä.MKV": 2, "a:b.mkv": 1}
     files = {
         "-i.mp4": make_video(tmp_path / "-i.mp4"),
         "ö ä.MKV": make_video(tmp_path / "ö ä.MKV", audio_codec="flac", channels=6),
         "a:b.mkv": make_video(tmp_path / "a:b.mkv", audio_codec="libopus", channels=1),
     }
-    with decode.decoded_together(files, 16_000, tmp_path, channels) as together:
+    with decode.decoded_together(files, 16_000, tmp_path, worker, channels) as together:
         for name, path in files.items():
             kept = channels or own[name]
             together[name].raw.seek(0)
@@ -183,7 +258,7 @@ def test_several_files_by_one_process_give_the_samples_of_each_by_its_own(tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == set(files)
 
 
-def test_files_that_do_not_go_together_are_left_to_processes_of_their_own(tmp_path):
+def test_files_that_do_not_go_together_are_left_to_processes_of_their_own(tmp_path, worker):
     good = make_video(tmp_path / "good.mp4")
     two_streams = tmp_path / "two.mkv"
     run_ffmpeg("-i", good, "-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy", two_streams)
@@ -191,8 +266,10 @@ def test_files_that_do_not_go_together_are_left_to_processes_of_their_own(tmp_pa
     text.write_text("no video")
     for bad in (two_streams, text):
         files = {"good": good, "bad": bad}
-        with decode.decoded_together(files, 16_000, tmp_path) as together:
+        with decode.decoded_together(files, 16_000, tmp_path, worker) as together:
             assert set(together) == {"good"}
     damaged = damage(make_video(tmp_path / "damaged.mkv", audio_codec="libmp3lame"))
-    with decode.decoded_together({"good": good, "bad": damaged}, 16_000, tmp_path) as together:
+    with decode.decoded_together(
+        {"good": good, "bad": damaged}, 16_000, tmp_path, worker
+    ) as together:
         assert together == {}

@@ -1,5 +1,9 @@
+import faulthandler
 import os
 import shutil
+import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -10,7 +14,7 @@ from media_files import cut_off, damage, make_video
 
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import read_table
-from avlib.media import ffmpeg
+from avlib.media import decode, ffmpeg, isolation, sound_packs
 from avlib.media.probe import probe_shard
 from avlib.media.scan import scan
 from avlib.media.sound_packs import pack_waveforms
@@ -249,3 +253,38 @@ def test_sound_files_among_the_videos_are_decoded_as_videos_are(tmp_path, name, 
     if settings.resampler == "ffmpeg":
         with h5py.File(tmp_path / "pack.h5") as file:
             np.testing.assert_array_equal(file["a"], of_the_command(path, settings))
+
+
+def waveform_blocks_of_a_faulty_decoder(path, *args):
+    """Decode as usual, but die or hang at some files."""
+    faulthandler.disable()  # pytest has it print
+    yield decode.Start(16_000, 1)
+    yield np.ones(300_000, np.int16)
+    if path.stem == "dies":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif path.stem == "hangs":
+        time.sleep(1_000)
+    yield from decode.waveform_blocks(path, *args)
+
+
+@pytest.mark.skipif(not isolation.FORKS, reason="another process does not know the faulty decoder")
+@pytest.mark.parametrize("bad", [["dies"], ["dies", "hangs"]])
+def test_a_decoder_that_dies_or_hangs_costs_one_file(folder, monkeypatch, bad):
+    pack(folder_videos(folder / "videos", "test"), folder)
+    expected = (folder / "pack.h5").read_bytes()
+    (folder / "previous.h5").unlink()
+    for name in bad:
+        make_video(folder / "videos" / f"{name}.mp4", duration_s=0.5)
+    faulty = waveform_blocks_of_a_faulty_decoder
+    monkeypatch.setattr("avlib.media.sound_sources.waveform_blocks", faulty)
+    monkeypatch.setattr(sound_packs, "Worker", partial(isolation.Worker, stall_s=3.0))
+    if "hangs" in bad:  # what takes the place of the first process is to be faulty as well
+        monkeypatch.setattr(isolation, "_spawn", isolation._fork)
+    manifest = pack(folder_videos(folder / "videos", "test"), folder)
+    assert set(manifest.index[manifest["status"] == "ok"]) == {"-good", "gööd 2"}
+    assert manifest.loc[bad, "status"].tolist() == ["unreadable"] * len(bad)
+    assert "dies.mp4: the decoder died of SIGSEGV; replace" in manifest["message"]["dies"]
+    if "hangs" in bad:
+        assert "hangs.mp4: decoding got no further in 3 s; replace" in manifest["message"]["hangs"]
+    assert (folder / "pack.h5").read_bytes() == expected
+    assert not [path for path in folder.iterdir() if path.name.startswith("tmp")]

@@ -7,6 +7,7 @@ import soundfile
 from media_files import run_ffmpeg
 
 from avlib.errors import DataError
+from avlib.media.isolation import Worker
 from avlib.media.sound_sources import SoundSettings, pack_sound
 
 RATE = 16_000
@@ -18,8 +19,8 @@ MONO = {"settings": SoundSettings(RATE, "ffmpeg"), "is_substitute": False}
 
 def packed(path, folder, *, settings, is_substitute):
     """Return the waveform of a file as a pack holds it, and the number of replaced samples."""
-    with h5py.File(folder / "pack.h5", "w") as pack:
-        pack_sound(pack, "a", path, settings, is_substitute=is_substitute)
+    with Worker() as worker, h5py.File(folder / "pack.h5", "w") as pack:
+        pack_sound(pack, "a", path, settings, folder, worker, is_substitute=is_substitute)
         if "a" not in pack:
             return np.zeros(0), 0
         return pack["a"][:], int(pack["a"].attrs.get("replaced_samples", 0))

@@ -6,7 +6,6 @@ Source: Tian et al. (LLP), ECCV 2020, and its published extraction scripts.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +20,8 @@ from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import SAMPLE_RATE, embed, interval_patch
 from avlib.extractors.vggish.weights import load_vggish
 from avlib.io.packs import INT16_SCALE, as_float32
-from avlib.media.decode import extract_waveform, read_channels
+from avlib.media.decode import read_channels
+from avlib.media.ffmpeg import command_waveform
 
 MOVIEPY_RATE = 44_100  # Hz
 MOVIEPY_PEAK = int(0.99 * INT16_SCALE)
@@ -107,10 +107,8 @@ class VggishSegmentExtractor(SegmentExtractor[VggishSegmentSettings, VGGish]):
         """Return the embeddings of a video's audio: (10, 128)."""
         if self.settings.sound == "own_rate":
             return vggish_features(self.network, *read_channels(video))
-        with TemporaryFile() as raw:
-            extract_waveform(video, MOVIEPY_RATE, raw, channels=2)
-            raw.seek(0)
-            samples = np.frombuffer(raw.read(), np.int16).reshape(-1, 2)
+        blocks = list(command_waveform(video, sample_rate=MOVIEPY_RATE, channels=2))
+        samples = np.concatenate([np.zeros(0, np.int16), *blocks]).reshape(-1, 2)
         return vggish_features(self.network, picked_samples(samples), SAMPLE_RATE)
 
 
