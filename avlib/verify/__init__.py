@@ -9,11 +9,17 @@ import torch
 from avlib.errors import ConfigError
 from avlib.extractors.clap.embeddings import Backend
 from avlib.extractors.clap.laion import require_package
-from avlib.verify import auditory_slowfast, runner, soundtracks, tim, valor, visual
+from avlib.verify import auditory_slowfast, runner, soundtracks, visual
 from avlib.verify.operations import Numerics
+from avlib.verify.tim import facts, networks, scores, training, windows
+from avlib.verify.valor import labels, parser, teachers
 
 # Importing them registered their operations.
-REGISTERED = (auditory_slowfast, soundtracks, tim, valor, visual)
+REGISTERED = (
+    *(auditory_slowfast, soundtracks, visual),
+    *(facts, networks, scores, training, windows),
+    *(labels, parser, teachers),
+)
 
 
 def verify(

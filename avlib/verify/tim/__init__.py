@@ -1,5 +1,1 @@
-"""Operations of TIM for recognition; importing this registers them."""
-
-from avlib.verify.tim import facts, networks, scores, training, windows
-
-__all__ = ["facts", "networks", "scores", "training", "windows"]
+"""Operations of TIM for recognition."""
