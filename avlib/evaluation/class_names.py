@@ -6,6 +6,7 @@ from pathlib import Path
 
 from avlib.errors import CheckpointError
 from avlib.io.checkpoints import load_metadata
+from avlib.io.json_files import read_json
 
 Classes = Mapping[str, Sequence[str]]
 
@@ -16,7 +17,7 @@ def read_classes(path: Path) -> list[str]:
     Args:
         path: JSON file that holds them as `class_id`.
     """
-    names: list[str] = json.loads(path.read_text(encoding="utf-8"))["class_id"]
+    names: list[str] = read_json(path)["class_id"]
     return names
 
 

@@ -32,19 +32,19 @@ logger = logging.getLogger(__name__)
 class Journal:
     """Which feature files exist and from what they were made: one JSON line a file.
 
-    It is only ever appended to while a stage runs; a torn last line is ignored.
+    It is only ever appended to while a stage runs; torn lines are ignored.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: dict[str, dict[str, Any]] = {}
-        lines = path.read_text("ascii").splitlines() if path.exists() else []
-        for line in lines:
+        text = path.read_text("ascii", errors="replace") if path.exists() else ""
+        for line in text.splitlines():
             try:
                 entry = json.loads(line)
-            except json.JSONDecodeError:
+                self.entries[entry["path"]] = entry
+            except (ValueError, TypeError, KeyError):
                 continue
-            self.entries[entry["path"]] = entry
 
     def add(self, entry: dict[str, Any]) -> None:
         """Record a file that is on disk, or why there is none."""
@@ -208,7 +208,6 @@ def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) ->
             video = job.video
             entry = {"video_id": video.video_id, "split": video.split, "path": job.path}
             entry |= {"key": job.key} | _extract(job, target)
-            entry["stamp"] = _stamp(target)
             journal.add(entry)
         wanted.append(entry)
     journal.keep_only({entry["path"] for entry in wanted}, files.folder)
@@ -218,22 +217,12 @@ def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) ->
 def _is_done(entry: Mapping[str, Any], target: Path) -> bool:
     """Return whether a file is there, and still the one that was recorded.
 
-    It may be another one: journals of other numbers of shards are about the same files.
+    It may be another one: journals of other numbers of shards are about the same files, and a disk
+    may lose what a file held.
     """
-    if entry["status"] != "ok":
-        return True
-    stamp = _stamp(target)
-    if stamp is None:
-        return False
-    return stamp == entry.get("stamp") or file_hash(target) == entry["content_hash"]
-
-
-def _stamp(target: Path) -> list[int] | None:
-    """Return size and time of change of a file, None without one."""
-    if not target.exists():
-        return None
-    state = target.stat()
-    return [state.st_size, state.st_mtime_ns]
+    return entry["status"] != "ok" or (
+        target.is_file() and file_hash(target) == entry["content_hash"]
+    )
 
 
 def _extract(job: FeatureJob, target: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The index of all feature files of a study, and a summary of how they were made."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 from avlib.extractors.tables import FEATURES
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash, load_metadata
+from avlib.io.json_files import read_json
 from avlib.io.provenance import package_versions
 from avlib.io.tables import read_table, write_table
 from avlib.media.ffmpeg import binary, version
@@ -60,7 +60,7 @@ def index_features(
     summary = {
         "study": study,
         "counts": {
-            "media_files": json.loads(files.read_text("utf-8")),
+            "media_files": read_json(files),
             "videos": count_statuses(read_table(manifest, MANIFEST)),
             "feature_files": int((rows["status"] == "ok").sum()),
             "features": count_statuses(rows),

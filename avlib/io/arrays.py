@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avlib.errors import DataError
 from avlib.io.atomic import atomic_path
+from avlib.io.torn import torn
 
 
 def write_arrays(arrays: Mapping[str, NDArray[Any]], target: Path) -> None:
@@ -28,6 +27,5 @@ def read_arrays(source: Path) -> dict[str, NDArray[Any]]:
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, BadZipFile, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{source}: not a readable .npz file ({reason})") from error
+    except Exception as error:  # a damaged file can fail in any operation
+        raise torn(source, ".npz file", error) from error

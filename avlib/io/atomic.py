@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from uuid import uuid4
 from avlib.errors import StorageError, no_room, out_of_room
 
 PROBE_BYTES = 1 << 16  # more than a disk without room can take
+CHECKSUM_BLOCK = 1 << 20
 LEFTOVER_AGE_S = 3600.0  # of partial files of other machines, whose processes cannot be looked up
 
 
@@ -130,7 +132,8 @@ def write_json(target: Path, content: Any) -> None:
 def keep_copy(source: Path, copy: Path) -> None:
     """Give a finished file a second name, or a copy where the file system has no hard links.
 
-    Snakemake removes an output before it is made again; the second name keeps the content.
+    Snakemake removes an output before it is made again; the second name keeps the content. A
+    checksum beside it says whether it still is what was kept.
     """
     copy.parent.mkdir(parents=True, exist_ok=True)
     partial = copy.parent / f".{uuid4().hex}.part"
@@ -143,3 +146,26 @@ def keep_copy(source: Path, copy: Path) -> None:
             partial.replace(copy)
     finally:
         partial.unlink(missing_ok=True)
+    with atomic_path(_checksum_file(copy)) as partial:
+        partial.write_text(_checksum(copy), "ascii")
+
+
+def is_kept(copy: Path) -> bool:
+    """Say whether a file is what `keep_copy` kept, and not what a disk has made of it since."""
+    try:
+        return _checksum_file(copy).read_bytes() == _checksum(copy).encode()
+    except OSError:
+        return False
+
+
+def _checksum_file(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}.crc32")
+
+
+def _checksum(path: Path) -> str:
+    """Return a checksum that tells damage, but no forgery; half the time of a cryptographic one."""
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(CHECKSUM_BLOCK):
+            value = zlib.crc32(block, value)
+    return f"{path.stat().st_size} {value:08x}"

@@ -6,7 +6,8 @@ small frames uint8 (frames, height, width, 3).
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from avlib.errors import DataError
+from avlib.io.torn import torn
 
 
 class Waveform(Protocol):
@@ -67,6 +69,14 @@ def copy_waveform(pack: h5py.File, video_id: str, waveform: h5py.Dataset) -> Non
     write_waveform(pack, video_id, waveform.shape, parts, waveform.dtype)
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:  # as h5py has them of damaged files
+        raise torn(path, "HDF5 file", error) from error
+
+
 class PackStore:
     """What a study's packs hold, one data set a video.
 
@@ -86,7 +96,8 @@ class PackStore:
         self._open: OrderedDict[Path, h5py.File] = OrderedDict()
         self._path_of: dict[str, Path] = {}
         for path in packs:
-            self._path_of.update(dict.fromkeys(self._file(path), path))
+            with _reading(path):
+                self._path_of.update(dict.fromkeys(self._file(path), path))
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._path_of
@@ -96,7 +107,9 @@ class PackStore:
 
         It is valid until PACKS_OPEN other packs have been read.
         """
-        return self._file(self._path_of[video_id])[video_id]
+        path = self._path_of[video_id]
+        with _reading(path):
+            return self._file(path)[video_id]
 
     def origin(self, video_id: str) -> str:
         """Return the key of what a data set was made from; empty if the pack does not say so."""
@@ -117,10 +130,8 @@ class PackStore:
         return self._open[path]
 
     def _open_pack(self, path: Path) -> h5py.File:
-        try:
+        with _reading(path):
             file = h5py.File(path, "r")
-        except OSError as error:
-            raise DataError(f"{path}: not a readable HDF5 file ({error})") from error
         rate = file.attrs.get(self._rate_name, self._rate)
         if rate != self._rate:
             file.close()
@@ -161,7 +172,8 @@ class WaveformStore(PackStore):
 
     def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
         """Return samples [first, last) of a video, cut at the borders as array slices are."""
-        return as_float32(self[video_id][first:last])
+        with _reading(self._path_of[video_id]):
+            return as_float32(self[video_id][first:last])
 
 
 class ImageStore(PackStore):
@@ -184,7 +196,8 @@ class ImageStore(PackStore):
 
     def read(self, video_id: str, first: int, last: int) -> NDArray[np.float32]:
         """Return images [first, last) of a video in dB, cut at the borders as slices are."""
-        images: NDArray[np.floating] = self[video_id][first:last]
+        with _reading(self._path_of[video_id]):
+            images: NDArray[np.floating] = self[video_id][first:last]
         return images.astype(np.float32, copy=False)
 
 
@@ -215,5 +228,6 @@ class FrameStore(PackStore):
         frames = self[video_id]
         inside = np.clip(numbers, 0, len(frames) - 1)
         first = int(inside[0])
-        span: NDArray[np.uint8] = frames[first : int(inside[-1]) + 1]
+        with _reading(self._path_of[video_id]):
+            span: NDArray[np.uint8] = frames[first : int(inside[-1]) + 1]
         return span[inside - first]

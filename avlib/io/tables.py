@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path
+from avlib.io.torn import torn
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,10 @@ def read_table(source: Path, schema: TableSchema) -> pd.DataFrame:
     """
     try:
         table = pq.ParquetFile(source).read()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{source}: not a readable {schema.name} table ({error})") from error
-    if table.schema.names != [c.name for c in schema.columns]:
-        raise DataError(f"{source}: columns {table.schema.names} are not those of {schema.name}")
-    return table.to_pandas()
+        columns = table.schema.names
+        rows = table.to_pandas()
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise torn(source, f"{schema.name} table", error) from error
+    if columns != [c.name for c in schema.columns]:
+        raise DataError(f"{source}: columns {columns} are not those of {schema.name}")
+    return rows

@@ -1,6 +1,5 @@
 """The manifest of a whole study, what became of its files, and whether enough can be used."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
+from avlib.io.json_files import read_cached_json
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 
@@ -49,7 +49,7 @@ def gather_manifest(
         logger.warning("used: %s (%s): %s", row.video_id, row.path, row.message)
     found = check_bad_fraction(rows, f"videos of {target.parent.name}", max_bad_fraction)
     logger.log(logging.WARNING if len(bad) else logging.INFO, "%s: %s", found, target)
-    others = json.loads(passed_over.read_text("utf-8")) if passed_over.exists() else {}
+    others = read_cached_json(passed_over) or {}
     if others:
         ordered = sorted(others.items(), key=lambda item: -item[1])
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in ordered)

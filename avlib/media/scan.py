@@ -6,7 +6,6 @@ later scan costs one `stat` a file, and a file that was only touched keeps its h
 
 import errno
 import hashlib
-import json
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from avlib.io.atomic import write_json
+from avlib.io.json_files import read_cached_json, read_json
 from avlib.media.videos import SOUND_SUFFIXES, Video, count_passed_over, is_hdf5
 
 SAMPLE_BYTES = 64 * 1024
@@ -112,13 +112,17 @@ def _write_passed_over(folder: Path, videos: list[Video], searched: Iterable[Pat
     for place in searched:
         total.update(count_passed_over(place, videos))
     target, counts = passed_over_file(folder), dict(total)
-    if counts != _read_cache(target):
+    if counts != read_cached_json(target):
         write_json(target, counts)
 
 
 def read_scan(source: Path) -> list[ScannedVideo]:
-    """Return the videos of one shard's list."""
-    return [ScannedVideo(**entry) for entry in json.loads(source.read_text("ascii"))]
+    """Return the videos of one shard's list.
+
+    Raises:
+        DataError: if it cannot be read; the next run writes it again.
+    """
+    return [ScannedVideo(**entry) for entry in read_json(source)]
 
 
 def video_paths(lists: Iterable[Path]) -> dict[tuple[str, str], Path]:
@@ -151,17 +155,9 @@ def _scan_shard(
         for video in sorted(members, key=lambda v: (v.video_id, v.split, v.path or ""))
     ]
     target, entries = shard_list(folder, shard), [asdict(video) for video in scanned]
-    if entries != _read_cache(target):
+    if entries != read_cached_json(target):
         write_json(target, entries)
     return fingerprint(scanned)
-
-
-def _read_cache(path: Path) -> Any:
-    """Return the content of a JSON file; None if it is missing or torn, as after a power cut."""
-    try:
-        return json.loads(path.read_text("ascii"))
-    except (OSError, ValueError):
-        return None
 
 
 class _HashCache:
@@ -169,7 +165,7 @@ class _HashCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        content = _read_cache(path)
+        content = read_cached_json(path)
         self.old: dict[str, Any] = content if isinstance(content, dict) else {}
         self.new: dict[str, list[int | str]] = {}
 

@@ -14,7 +14,7 @@ import h5py
 import pandas as pd
 
 from avlib.errors import DataError
-from avlib.io.atomic import atomic_path, keep_copy
+from avlib.io.atomic import atomic_path, is_kept, keep_copy
 from avlib.io.packs import copy_waveform
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table, write_table
@@ -86,14 +86,12 @@ def pack_waveforms(
 
 @contextmanager
 def open_previous(path: Path) -> Iterator[h5py.File | None]:
-    """Yield a pack to read from, None where there is none that can be read."""
-    try:
-        file = h5py.File(path, "r")
-    except OSError:
-        yield None
-    else:
-        with file:
+    """Yield a pack that `keep_copy` kept, None where there is none or its disk damaged it."""
+    if is_kept(path):
+        with h5py.File(path, "r") as file:
             yield file
+    else:
+        yield None
 
 
 @dataclass(frozen=True)

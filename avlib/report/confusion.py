@@ -1,6 +1,5 @@
 """Figure of a confusion matrix."""
 
-import json
 from collections.abc import Sequence
 from functools import reduce
 from operator import getitem
@@ -11,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from avlib.io.json_files import read_json
 from avlib.report.svg import PAGE_WIDTH, SMALLEST_TYPE, svg_figure
 
 SMALLEST_SHARE = 0.005  # that is written into its cell
@@ -33,7 +33,7 @@ def draw_study_confusion(metrics: Path, target: Path) -> None:
         metrics: the study's `test_metrics.json`.
         target: SVG file to write.
     """
-    found = json.loads(metrics.read_text(encoding="ascii"))
+    found = read_json(metrics)
     confusion = found["metrics"]["confusion"]
     drawn = next(name for name in DRAWN if name in confusion)
     place, by, items = DRAWN[drawn]

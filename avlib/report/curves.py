@@ -1,6 +1,5 @@
 """Figure of a training: loss and accuracy against the epoch."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from avlib.io.json_files import read_json_lines
 from avlib.report.svg import svg_figure
 
 NETWORKS = {
@@ -47,7 +47,7 @@ def draw_curves(log: Path, target: Path, *, study: str, network: str) -> None:
         study: name of the study.
         network: its folder of results below `model/`, as `tim/audio` or `soundtrack/<fold>`.
     """
-    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    entries = read_json_lines(log)
     with svg_figure(target, 2.9) as figure:
         loss, accuracy = figure.subplots(1, 2)
         _draw_losses(loss, entries)

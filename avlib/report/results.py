@@ -1,12 +1,11 @@
 """What a run found, in words: its last lines on the console, and the first page of the report."""
 
-import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from avlib.evaluation.headline import headline
+from avlib.io.json_files import read_cached_json
 
 METRICS_FILES = ("*/test_metrics.json", "*/summary.json", "*/features/*/summary.json")
 NAMES_SHOWN = 3  # of the videos that are left out, by status
@@ -53,8 +52,7 @@ def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     for path in beside:
         if path.name in {"test_metrics.json", "summary.json"} and path.is_file():
             # A run that has ended well must not fail for want of last words.
-            with suppress(ValueError):
-                found[path] = json.loads(path.read_text("utf-8"))
+            found[path] = read_cached_json(path) or {}
     return {path: content for path, content in found.items() if "study" in content}
 
 
@@ -70,7 +68,9 @@ def _files(path: Path) -> list[str]:
     folder = next((p for p in path.parents if (p / "files.json").is_file()), None)
     if folder is None:
         return []
-    files = json.loads((folder / "files.json").read_text("utf-8"))
+    files = read_cached_json(folder / "files.json")
+    if files is None:
+        return []
     line = f"files: {files['found']} found, {files['used']} used"
     left_out = [
         f"{entry['count']} {status} ({', '.join(entry['names'][:NAMES_SHOWN])}"

@@ -1,6 +1,5 @@
 """Figure of a fusion: accuracy against the weight of the audio."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from avlib.io.json_files import read_json
 from avlib.report.svg import svg_figure
 
 LEVELS = {"audio": ("audio alone", ":"), "video": ("visual alone", "--")}
@@ -26,7 +26,7 @@ def draw_sweep(sweep: Path, fusion: Path, target: Path) -> None:
         target: SVG file to write.
     """
     rows = pd.read_csv(sweep)
-    scores = json.loads(fusion.read_text(encoding="ascii"))["scores"]
+    scores = read_json(fusion)["scores"]
     with svg_figure(target, 2.7) as figure:
         for axes, name in zip(figure.subplots(1, 2), ("top1", "top5"), strict=True):
             _draw_share(axes, rows, scores, name)

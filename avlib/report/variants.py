@@ -1,12 +1,12 @@
 """Table of the variants of the parser of LLP, as a page of the report."""
 
-import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from avlib.io.atomic import atomic_path
+from avlib.io.json_files import read_json
 from avlib.valor.metrics import TABLE
 
 GROUPS = {"Seg": "F of segments", "Event": "F of events"}
@@ -38,7 +38,7 @@ def draw_variants(summary: Path, target: Path) -> None:
         summary: JSON file of `summarise_variants`.
         target: HTML file to write.
     """
-    content = json.loads(summary.read_text(encoding="ascii"))
+    content = read_json(summary)
     variants: Mapping[str, Any] = content["variants"]
     best = {name: _best(variants, name) for name in TABLE}
     rows = [_row(variant, entry, best) for variant, entry in variants.items()]

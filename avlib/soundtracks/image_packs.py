@@ -17,6 +17,7 @@ from avlib.io.atomic import atomic_path, keep_copy
 from avlib.io.packs import BLOCK_SAMPLES
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table, write_table
+from avlib.io.torn import torn
 from avlib.media.sound_packs import open_previous
 from avlib.media.tables import MANIFEST
 from avlib.memory import returning_memory
@@ -138,7 +139,7 @@ def _open_sounds(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise DataError(f"{path}: not a readable HDF5 file ({error})") from error
+        raise torn(path, "HDF5 file", error) from error
 
 
 class _Shard(NamedTuple):

@@ -5,7 +5,6 @@ Source: the published soundtrack classification of Kinetics-600, whose figures a
 chosen on the videos that are reported.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from avlib.evaluation.metrics_file import (
     weights_entry,
     write_metrics,
 )
+from avlib.io.json_files import read_json
 from avlib.io.tables import read_table
 from avlib.origins import Origin
 from avlib.soundtracks.counts import file_counts
@@ -72,7 +72,7 @@ def evaluate_k600(
     Raises:
         DataError: if a table cannot be read, or scores and classes do not match.
     """
-    names, report = read_classes(labels.classes), json.loads(fusion.report.read_text("ascii"))
+    names, report = read_classes(labels.classes), read_json(fusion.report)
     files, origins = labels.read(), provenance.origins
     fused = read_table(fusion.predictions, FUSED_ANSWERS)
     test_ids = set(files["video_id"][files["split"] == SPLIT])

@@ -17,6 +17,7 @@ from avlib.datasets.kinetics import read_video_list
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path
 from avlib.io.tables import read_table
+from avlib.io.torn import torn
 from avlib.soundtracks.tables import SCORED_VIDEOS, SOUNDTRACKS
 
 
@@ -104,7 +105,7 @@ def read_scores(path: Path, video_ids: Sequence[str], num_classes: int) -> Named
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+        raise torn(path, ".npy file", error) from error
     return NamedScores(video_ids, _as_rows(array, len(video_ids), num_classes, path), str(path))
 
 

@@ -20,6 +20,7 @@ from avlib.evaluation.class_names import check_classifier, read_classes
 from avlib.io.atomic import atomic_path
 from avlib.io.packs import ImageStore
 from avlib.io.tables import read_table, write_table
+from avlib.io.torn import torn
 from avlib.prefetch import prefetched
 from avlib.progress import progress
 from avlib.soundtracks.clips import AudioImages, ImageFiles, cut_frames, window_starts
@@ -199,7 +200,10 @@ def pool_soundtracks(
     Raises:
         DataError: if scores, table and soundtracks do not match.
     """
-    logits = np.load(clips.scores, mmap_mode="r", allow_pickle=False)
+    try:
+        logits = np.load(clips.scores, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise torn(clips.scores, ".npy file", error) from error
     index = read_table(clips.rows, CLIPS)
     by_video = index.groupby("video_id", sort=False).size()
     counts = by_video.reindex(soundtracks["video_id"], fill_value=0).to_numpy()

@@ -1,6 +1,5 @@
 """Stage train_soundtrack: a soundtrack network on labelled audio images, after a recipe."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -11,6 +10,7 @@ import torch
 
 from avlib.device import resolve_device
 from avlib.errors import ConfigError, DataError
+from avlib.io.json_files import read_json
 from avlib.io.packs import ImageStore
 from avlib.io.provenance import code_fingerprint
 from avlib.soundtracks.clips import AudioImages, SoundtrackEvents
@@ -68,7 +68,7 @@ def train_soundtrack(
             labels.read(),
             images,
             recipe=replace(recipe, choice=network.choice(recipe.choice)),
-            classes=json.loads(labels.classes.read_text("ascii")),
+            classes=read_json(labels.classes),
             seed=seed,
             device=resolve_device(device),
             outputs=outputs,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.errors import DataError
+from avlib.io.torn import torn
 
 FILES_OPEN = 64  # of each modality: far below the limits of operating systems
 
@@ -56,7 +57,7 @@ class FeatureFiles:
         except FileNotFoundError:
             raise DataError(f"{video_id}: has queries, but no features {path}") from None
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: not a readable .npy file ({error})") from error
+            raise torn(path, ".npy file", error) from error
         if features.dtype != np.float32 or features.ndim not in (3, 5):
             raise DataError(
                 f"{path}: an array {features.shape} of {features.dtype}, expected float32 "

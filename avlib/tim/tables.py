@@ -1,10 +1,10 @@
 """The tables of TIM, queries and predictions, and where they hold the classes of each head."""
 
-import json
 from pathlib import Path
 
 import pyarrow as pa
 
+from avlib.io.json_files import read_json
 from avlib.io.tables import SPLIT, START_S, STOP_S, VIDEO_ID, Column, TableSchema
 
 QUERIES = TableSchema(
@@ -62,6 +62,6 @@ def read_head_classes(path: Path) -> dict[str, list[str]]:
         path: JSON file with a list for each of LABEL_COLUMNS that is used; visual and audio actions
             have the same classes where only `class_id` is there.
     """
-    named = json.loads(path.read_text(encoding="utf-8"))
+    named = read_json(path)
     named.setdefault("action_class", named.get("class_id"))
     return {head: named[column] for head, column in LABEL_COLUMNS.items() if named.get(column)}

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from avlib.evaluation.recognition import recognition_metrics
 from avlib.io.atomic import write_json
+from avlib.io.json_files import read_json
 from avlib.io.weights import save_weights
 from avlib.prefetch import prefetched
 from avlib.training.events import LabelledEvents, validation_split
@@ -176,7 +177,7 @@ class TrainingInputs:
 
 def read_classes(path: Path) -> dict[str, list[str]]:
     """Return the names of the classes of each head, by column; position = class number."""
-    classes: dict[str, list[str]] = json.loads(path.read_text("ascii"))
+    classes: dict[str, list[str]] = read_json(path)
     return classes
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import pickle
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ def load_state(directory: Path, key: str, model: nn.Module, optimizer: Optimizer
     for path in _states(directory, key):
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        except Exception as error:  # a damaged file can fail in any operation
             logger.warning("%s is damaged and not used (%s)", path, error)
             continue
         model.load_state_dict(content["model"])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table
+from avlib.io.torn import torn
 
 NAMES_SHOWN = 3
 HEADER_BYTES = 128  # of a .npy file of numbers
@@ -173,8 +174,7 @@ class FeatureFolder:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{path}: not a readable .npy file ({reason}); {expected}") from error
+            raise torn(path, f".npy file, {expected}", error) from error
         if not isinstance(array, np.memmap) or array.dtype.kind != "f":
             held = array.dtype if isinstance(array, np.memmap) else "several arrays"
             raise DataError(f"{path}: holds {held}, {expected}")

@@ -121,7 +121,8 @@ def _read(path: Path) -> NDArray[Any]:
         with path.open("rb") as file:
             array = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+        remedy = f"replace it, or delete {path.parent} if the workflow has made it"
+        raise DataError(f"{path}: not a readable .npy file ({error}); {remedy}") from error
     expected = f"expected {SECONDS} segments by {len(CLASSES)} classes"
     if not isinstance(array, np.ndarray) or array.shape != (SECONDS, len(CLASSES)):
         found = getattr(array, "shape", "several arrays")

@@ -1,7 +1,6 @@
 """What the rules of valor.smk ask: labels, features, teachers, parsers, their comparison."""
 
 import hashlib
-import json
 import os
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from avlib.datasets.llp import LABEL_FILES
 from avlib.errors import ConfigError
 from avlib.extractors.registry import VIDEO_EXTRACTORS
 from avlib.io.atomic import write_json
+from avlib.io.json_files import read_cached_json, read_json
 from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.origins import Origin
 from avlib.studies.llp import Llp
@@ -156,9 +156,9 @@ class ParsingFiles(SegmentFiles):
         name = hashlib.sha256(path.encode()).hexdigest()[:16]
         note = self.files.folder(wildcards) / ".cache" / "given" / f"{name}.json"
         if not self.files.rescan:
-            return str(json.loads(note.read_text("ascii")))
+            return str(read_json(note))
         stamp = _folder_stamp(path)
-        if not note.exists() or json.loads(note.read_text("ascii")) != stamp:
+        if read_cached_json(note) != stamp:
             write_json(note, stamp)
         return stamp
 
