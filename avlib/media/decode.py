@@ -88,11 +88,13 @@ def waveform_blocks(path: Path, sample_rate: int, channels: int | None = 1) -> B
         channels: one or two. None: one where all audio streams have one, else two.
 
     Raises:
-        DataError: if ffmpeg cannot read the file.
+        DataError: if ffmpeg cannot read the file, or it has no audio stream.
     """
     try:
         # Opening can take longer than decoding, hence but once.
         with open_media(path) as container:
+            if not container.streams.audio:
+                raise DataError(f"{path}: no audio stream in the file")
             channels = channels or _own_channels(container)
             yield Start(sample_rate, channels)
             yield from _decode_in_process(container, sample_rate, channels)

@@ -131,7 +131,8 @@ class _Shard:
             return "no_audio", "the audio stream holds no samples", None
         remarks = [row.message] if row.status == "ok" and row.message else []
         if n_replaced := self.pack[row.video_id].attrs.get("replaced_samples", 0):
-            remarks.append(f"{n_replaced} samples were NaN or infinite; they are replaced by 0")
+            what = "samples were NaN, infinite or above 2^31"
+            remarks.append(f"{n_replaced} {what}; they are replaced by 0")
         return "ok", "; ".join(remarks), n_samples / self.settings.sample_rate
 
     def _pack_or_reuse(

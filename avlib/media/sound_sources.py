@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 # libsndfile decodes the same samples as ffmpeg, with more than 16 bits where there are more.
 LOSSLESS_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC"}
 SENT_SAMPLES = 1 << 17  # from process to process at once
+LARGEST_SAMPLE = 2.0**31  # in floats that were never scaled to [-1, 1]
 FLOAT_CONTAINERS = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff"}  # first bytes
 
 Signal: TypeAlias = NDArray[np.float32]
@@ -173,17 +174,20 @@ def _sound_file_blocks(path: Path, sample_rate: int) -> Generator[Start | Signal
     yield from _soxr_blocks(path, sample_rate)
 
 
-def _blocks_of(file: soundfile.SoundFile, size: int) -> Iterator[NDArray[np.float32]]:
+def _blocks_of(
+    file: soundfile.SoundFile, size: int, dtype: str = "float32"
+) -> Iterator[NDArray[Any]]:
     """Yield what a file holds, (n_samples, channels), whatever length its header announces."""
-    while len(block := file.read(size, dtype="float32", always_2d=True)):
+    while len(block := file.read(size, dtype=dtype, always_2d=True)):
         yield block
 
 
 @contextmanager
 def finite_samples(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
-    """Yield a file whose samples are all finite, and the number of samples that were replaced.
+    """Yield a file whose samples are all numbers, and the number of samples that were replaced.
 
-    It is the file itself, or a copy with zeros in place of NaN and infinity.
+    It is the file itself, or a copy with zeros in place of NaN, infinity, and what is larger than
+    integer samples are: powers of such samples overflow.
 
     Args:
         path: a media file; only uncompressed floating-point audio can hold such samples.
@@ -198,13 +202,13 @@ def finite_samples(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
         with soundfile.SoundFile(
             copy, "w", file.samplerate, file.channels, kind, format="RF64"
         ) as new:
-            for block in file.blocks(BLOCK_SAMPLES, dtype="float64", always_2d=True):
-                new.write(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0))
+            for block in _blocks_of(file, BLOCK_SAMPLES, "float64"):
+                new.write(np.where(np.abs(block) <= LARGEST_SAMPLE, block, 0.0))
         yield copy, n_odd
 
 
 def _count_odd_samples(path: Path) -> int:
-    """Return how many samples of a file of uncompressed floats are NaN or infinite."""
+    """Return how many samples of a file of uncompressed floats are NaN, infinite or too large."""
     with path.open("rb") as raw:
         if raw.read(4) not in FLOAT_CONTAINERS:
             return 0
@@ -212,8 +216,8 @@ def _count_odd_samples(path: Path) -> int:
         with soundfile.SoundFile(path) as file:
             if file.subtype not in {"FLOAT", "DOUBLE"}:
                 return 0
-            blocks = file.blocks(BLOCK_SAMPLES, dtype="float64", always_2d=True)
-            return sum(int((~np.isfinite(block)).any(axis=1).sum()) for block in blocks)
+            blocks = _blocks_of(file, BLOCK_SAMPLES, "float64")
+            return sum(int((~(np.abs(b) <= LARGEST_SAMPLE)).any(axis=1).sum()) for b in blocks)
     except soundfile.LibsndfileError:
         return 0
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
-from media_files import run_ffmpeg
+from media_files import make_video, run_ffmpeg
 
 from avlib.errors import DataError
 from avlib.media.isolation import Worker
@@ -99,7 +99,7 @@ def test_an_mp3_file_whose_header_announces_another_length(tmp_path, wav, announ
 
 
 @pytest.mark.parametrize("how", [SUBSTITUTE, OWN, MONO], ids=["substitute", "own", "mono"])
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize(("name", "subtype"), [("a.wav", "FLOAT"), ("a.aiff", "DOUBLE")])
 def test_samples_that_are_no_numbers_are_replaced_and_counted(tmp_path, how, value, name, subtype):
     samples = np.stack([TONE, TONE], axis=1)
@@ -110,6 +110,13 @@ def test_samples_that_are_no_numbers_are_replaced_and_counted(tmp_path, how, val
     waveform, n_replaced = packed(tmp_path / name, tmp_path, **how)
     assert n_replaced == 2
     np.testing.assert_array_equal(waveform, packed(tmp_path / f"whole_{name}", tmp_path, **how)[0])
+
+
+@pytest.mark.parametrize("how", [SUBSTITUTE, OWN, MONO], ids=["substitute", "own", "mono"])
+def test_files_without_an_audio_stream_are_refused(tmp_path, how):
+    make_video(tmp_path / "a.mp4", audio_codec=None)
+    with pytest.raises(DataError, match=r"a\.mp4: .*no audio stream"):
+        packed(tmp_path / "a.mp4", tmp_path, **how)
 
 
 @pytest.mark.parametrize("rate", [1, 8, 99])
