@@ -73,7 +73,13 @@ def copy_waveform(pack: h5py.File, video_id: str, waveform: h5py.Dataset) -> Non
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, RuntimeError, KeyError) as error:  # as h5py has them of damaged files
+    except (
+        OSError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+    ) as error:  # h5py has them all
         raise torn(path, "HDF5 file", error) from error
 
 
@@ -109,11 +115,15 @@ class PackStore:
         """
         path = self._path_of[video_id]
         with _reading(path):
-            return self._file(path)[video_id]
+            found = self._file(path)[video_id]
+            if not isinstance(found, h5py.Dataset):
+                raise TypeError(f"{video_id} is no data set")
+            return found
 
     def origin(self, video_id: str) -> str:
         """Return the key of what a data set was made from; empty if the pack does not say so."""
-        return str(self[video_id].attrs.get("key", ""))
+        with _reading(self._path_of[video_id]):
+            return str(self[video_id].attrs.get("key", ""))
 
     def close(self) -> None:
         """Close all files."""
@@ -132,8 +142,9 @@ class PackStore:
     def _open_pack(self, path: Path) -> h5py.File:
         with _reading(path):
             file = h5py.File(path, "r")
-        rate = file.attrs.get(self._rate_name, self._rate)
-        if rate != self._rate:
+            rate = file.attrs.get(self._rate_name, self._rate)
+            is_right = bool(rate == self._rate)
+        if not is_right:
             file.close()
             unit = {"rate_hz": "Hz", "rate_fps": "frames a second"}[self._rate_name]
             raise DataError(f"{path}: {rate} {unit}, but the preset needs {self._rate} {unit}")

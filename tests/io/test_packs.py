@@ -50,6 +50,26 @@ def test_a_torn_pack_is_named(tmp_path):
         WaveformStore([tmp_path / "a.h5"], sample_rate=16_000)
 
 
+@pytest.mark.parametrize("rate", [[16_000, 16_000], [], "16000"])
+def test_a_pack_whose_rate_is_no_number_is_refused(tmp_path, rate):
+    path = write_pack(tmp_path / "a.h5", rate=rate, a=np.zeros(3))
+    with pytest.raises(DataError, match=r"a\.h5: "):
+        WaveformStore([path], sample_rate=16_000)
+
+
+@pytest.mark.parametrize("other", ["group", "type"])
+def test_a_pack_with_something_else_than_a_data_set_is_named(tmp_path, other):
+    path = write_pack(tmp_path / "a.h5")
+    with h5py.File(path, "a") as pack:
+        if other == "group":
+            pack.create_group("a")
+        else:
+            pack["a"] = np.dtype("f4")
+    named = pytest.raises(DataError, match=r"a\.h5: not a readable HDF5 file .*delete it")
+    with WaveformStore([path], sample_rate=16_000) as store, named:
+        store.read("a", 0, 1)
+
+
 def test_a_waveform_is_written_in_parts(tmp_path):
     parts = [np.arange(5, dtype=np.float32), np.arange(3, dtype=np.float32)]
     with h5py.File(tmp_path / "a.h5", "w") as pack:
