@@ -21,6 +21,7 @@ def read_events(path: Path, split: str) -> pd.DataFrame:
         path,
         texts=("narration_id", "video_id", "start_timestamp", "stop_timestamp", "verb", "noun"),
         numbers=("verb_class", "noun_class"),
+        whole=("verb_class", "noun_class"),
     )
     events = pd.DataFrame(
         {

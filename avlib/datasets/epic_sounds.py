@@ -17,6 +17,7 @@ def read_events(path: Path, split: str) -> pd.DataFrame:
         path,
         texts=("annotation_id", "video_id", "start_timestamp", "stop_timestamp", "class"),
         numbers=("class_id",),
+        whole=("class_id",),
     )
     events = pd.DataFrame(
         {

@@ -93,7 +93,15 @@ def _read_published(
     lists = {split: path for split, path in files.items() if split != "annotations"}
     if not lists:
         raise ConfigError(f"annotation_format {name} needs splits, a table for each")
-    table = pd.concat([read_split(path, s) for s, path in lists.items()], ignore_index=True)
+    tables = {split: read_split(path, split) for split, path in lists.items()}
+    for split, part in tables.items():
+        for column, count in class_counts.items():
+            is_outside = ~part[column].between(0, count - 1)
+            if is_outside.any():
+                row = int(is_outside.to_numpy().argmax())
+                found = f"row {row + 1}: {column} is {part[column].iloc[row]}"
+                raise DataError(f"{lists[split]}: {found}, expected 0 to {count - 1}")
+    table = pd.concat(tables.values(), ignore_index=True)
     classes = {column: list(map(str, range(count))) for column, count in class_counts.items()}
     return _in_one_split_each(table, classes, files)
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from avlib.errors import DataError
+from avlib.io.pickle_parts import is_unicode, shown
 from avlib.io.pickles import read_table_pickle
 from avlib.io.text_tables import key_of, match_columns, number_of, read_text_table
 
 _LARGEST = 2.0**1000  # of numbers; a pickle may have whole numbers that are no floats
+_LARGEST_WHOLE = 2.0**53  # above it, floats skip whole numbers
 PICKLE_SUFFIXES = {".pkl", ".pickle"}
 
 
@@ -21,6 +24,7 @@ def read_published(
     texts: Sequence[str] = (),
     numbers: Sequence[str] = (),
     optional: Sequence[str] = (),
+    whole: Sequence[str] = (),
     aliases: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return columns of a published table, `texts` as str and the others as float64.
@@ -35,13 +39,14 @@ def read_published(
         texts: names of text columns.
         numbers: names of columns of numbers.
         optional: names of columns of numbers that may be absent.
+        whole: those of the columns of numbers that hold whole ones.
         aliases: other names that the first of `texts` may have.
 
     Raises:
         UnsafePickleError: if a pickle would execute code.
-        DataError: if the file cannot be read, a column is missing, or a value is empty or not a
-            number; the message names the row, counted from 1 and without the header, and of a
-            text its line.
+        DataError: if the file cannot be read, a column is missing, or a value is empty, not a
+            number or not a whole one; the message names the row, counted from 1 and without the
+            header, and of a text its line.
     """
     wanted: dict[str, Sequence[str]] = {name: () for name in (*texts, *numbers, *optional)}
     if texts:
@@ -53,8 +58,11 @@ def read_published(
         if name not in places:
             columns[name] = np.nan
             continue
+        column = table.iloc[:, places[name]].rename(name)
         read = _text if name in texts else _number
-        columns[name] = read(table.iloc[:, places[name]].rename(name), lines, path)
+        columns[name] = read(column, lines, path)
+        if name in whole:
+            _check_whole(column, columns[name], lines, path)
     return pd.DataFrame(columns, index=range(len(table)))
 
 
@@ -76,7 +84,9 @@ def _read(path: Path, wanted: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame
             name = str(values.name if values.name is not None else default)
             if key_of(name) not in names:
                 columns.append((name, values.to_series(index=table.index)))
-    plain = pd.DataFrame({i: values.array for i, (_, values) in enumerate(columns)})
+    plain = pd.DataFrame(  # with the types as they are: pandas would make some into text
+        {i: pd.Series(v.array, dtype=v.dtype) for i, (_, v) in enumerate(columns)}
+    )
     plain.columns = pd.Index([name for name, _ in columns], dtype=object)
     return plain, ()
 
@@ -90,20 +100,10 @@ def _text(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
     """Return the texts as an array of objects."""
     values = column.to_numpy(dtype=object)
     for row, value in enumerate(values):
-        if not isinstance(value, str) or not value or not _is_unicode(value):
+        if not isinstance(value, str) or not value or not is_unicode(value):
             where = f"{_where(path, row, lines)}: {column.name}"
-            raise DataError(f"{where} is {_shown(value)}, expected a text")
+            raise DataError(f"{where} is {shown(value)}, expected a text")
     return values
-
-
-def _is_unicode(text: str) -> bool:
-    """Say whether a text can be written; halves of characters in pickles cannot."""
-    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def _shown(value: Any) -> str:
-    """Return a short text for any value, of lists in lists their outside only."""
-    return repr(value)[:80] if not isinstance(value, list | tuple | dict) else "a list of values"
 
 
 def _number(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
@@ -117,14 +117,23 @@ def _number(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
             elif _is_number(value):
                 found[row] = value
             else:
-                raise DataError(f"{where} is {_shown(value)}, expected a number")
+                raise DataError(f"{where} is {shown(value)}, expected a number")
         return found
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         where = f"{_where(path, int(wrong[0]), lines)}: {column.name}"
-        raise DataError(f"{where} is {_shown(column.iloc[wrong[0]])}, expected a number")
+        raise DataError(f"{where} is {shown(column.iloc[wrong[0]])}, expected a number")
     return values
+
+
+def _check_whole(
+    column: "pd.Series[Any]", values: NDArray[np.float64], lines: Sequence[int], path: Path
+) -> None:
+    wrong = np.flatnonzero((values % 1 != 0) | (np.abs(values) >= _LARGEST_WHOLE))
+    if len(wrong):
+        where = f"{_where(path, int(wrong[0]), lines)}: {column.name}"
+        raise DataError(f"{where} is {shown(column.iloc[wrong[0]])}, expected a whole number")
 
 
 def _is_number(value: Any) -> bool:

@@ -30,6 +30,7 @@ HOP_S = 0.2  # distance between the starts of two intervals
 LONGEST_S = 7 * 24 * 3600.0  # of a video; the intervals of a longer one need gigabytes of memory
 
 # Columns of the published tables and of ours, in the order of the published ones.
+_DIGITS = 18  # of the number of an interval, which then fits 64 bits
 _OURS = {
     "narration_id": "interval_id",
     "video_id": "video_id",
@@ -223,9 +224,13 @@ def read_published_intervals(path: Path) -> pd.DataFrame:
         texts=("narration_id", "video_id"),
         numbers=("start_sec", "stop_sec"),
         optional=("narration_sec", "start_frame", "stop_frame"),
+        whole=("start_frame", "stop_frame"),
     ).rename(columns=_OURS)
     first_seen = {video: i for i, video in enumerate(dict.fromkeys(table["video_id"]))}
-    k = interval_numbers(table["interval_id"].to_list())
+    try:
+        k = interval_numbers(table["interval_id"].to_list())
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     order = np.lexsort((k, table["video_id"].map(first_seen)))
     table, k = table.iloc[order].reset_index(drop=True), k[order]
     _check_order(table, k, path)
@@ -281,11 +286,11 @@ def interval_numbers(interval_ids: Sequence[str]) -> NDArray[np.int64]:
         DataError: naming the first id that does not end in a number.
     """
     numbers = [interval_id.rpartition("_")[2] for interval_id in interval_ids]
-    try:
-        return np.array([int(number) for number in numbers], dtype=np.int64)
-    except ValueError:
-        wrong = next(i for i, n in zip(interval_ids, numbers, strict=True) if not n.isdecimal())
-        raise DataError(f"{wrong!r} is no interval id, expected <video_id>_<number>") from None
+    for interval_id, number in zip(interval_ids, numbers, strict=True):
+        if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS):
+            shown = f"{interval_id[:80]!r} is no interval id"
+            raise DataError(f"{shown}, expected <video_id>_<number>")
+    return np.array([int(number) for number in numbers], dtype=np.int64)
 
 
 def check_same_rows(audio: pd.DataFrame, visual: pd.DataFrame) -> None:

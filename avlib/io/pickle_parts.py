@@ -16,6 +16,7 @@ from avlib.errors import UnsafePickleError
 
 _DTYPE_CODE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|O8?|[SU]\d{1,9}|[mM]8")
 _POINTER = np.dtype("O").itemsize
+_HUGE = 2**64  # of whole numbers; Python refuses to write very long ones
 _LAST_CHARACTER = 0x10FFFF
 # Bytes built for each byte of a file: a text of one letter has 50, as an object of Python.
 _GROWTH = 64
@@ -67,6 +68,20 @@ class NotRead:
 
     def __repr__(self) -> str:
         return f"<{self.kind}, which is not read>"
+
+
+def shown(value: Any) -> str:
+    """Return a short text for a value in a message; of containers and huge numbers the type."""
+    value = value.item() if isinstance(value, np.number | np.str_ | np.bool_) else value
+    is_short = isinstance(value, str | float | bool | NotRead | None)
+    if is_short or (isinstance(value, int) and abs(value) < _HUGE):
+        return repr(value)[:80]
+    return f"a {type(value).__name__}"
+
+
+def is_unicode(text: str) -> bool:
+    """Say whether a text can be written: pickles can hold halves of characters."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 class PickledPart:
@@ -163,6 +178,13 @@ class PickledDtype(PickledPart):
         if not _DTYPE_CODE.fullmatch(code):
             raise UnsafePickleError(f"asks for the array type {code[:40]!r}")
         self.dtype = np.dtype("O" if code == "O8" else f"{code}[ns]" if code[0] in "mM" else code)
+
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> "PickledDtype":
+        """Return the stand-in of a type of text."""
+        part = cls(f"U{dtype.itemsize // 4}")
+        part.dtype = dtype
+        return part
 
     def __setstate__(self, state: Any) -> None:
         _version, byte_order, *structure = state[:5]

@@ -43,6 +43,9 @@ class PickledIndex(PickledPart):
         values = np.asarray(data)
         if values.ndim != 1:
             raise UnpicklingError("an index that is no row of values")
+        if values.dtype == object:  # pandas would compute hashes of them
+            for value in values:
+                _checked_name(value)
         return pd.Index(values, dtype=values.dtype, name=name)
 
     def _of_levels(self, state: dict[str, Any]) -> Any:
@@ -61,10 +64,12 @@ def _checked_name(name: Any) -> Any:
     """Return a name of a row or column.
 
     Raises:
-        UnpicklingError: if it is neither text nor a number nor None.
+        UnpicklingError: if it is neither text nor a number of moderate size nor None.
     """
-    if not isinstance(name, str | int | float | np.generic | None):
+    if not isinstance(name, str | int | float | np.generic | NotRead | None):
         raise UnpicklingError(f"a name that is a {type(name).__name__}")
+    if isinstance(name, int) and abs(name) >= 2**64:
+        raise UnpicklingError("a name that is a huge number")
     return name
 
 
@@ -145,8 +150,6 @@ class PickledFrame(PickledPart):
 
 def _frame(names: pd.Index, index: pd.Index, columns: dict[int, Any]) -> pd.DataFrame:
     """Return a table of columns by place; those that are not read repeat what they are."""
-    for name in names:
-        _checked_name(name)
     series = {}
     for place in range(len(names)):
         values = columns[place]

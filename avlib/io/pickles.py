@@ -2,9 +2,9 @@
 
 import io
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,17 +12,20 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.atomic import atomic_path
-from avlib.io.pickle_parts import Builder
+from avlib.io.pickle_parts import Builder, PickledDtype, is_unicode, shown
 from avlib.io.pickle_tables import ALLOWED, ALLOWED_VALUES
+from avlib.io.text_tables import read_content
 
 
 class _TableUnpickler(pickle._Unpickler):
     """Finds stand-ins for the names that tables contain; imports nothing.
 
     It is Python's own unpickler in Python: that in C sets aside memory for as many objects as a
-    few bytes of the file announce.
+    few bytes of the file announce. Keys are scalars: the hash of tuples in tuples, which a few
+    bytes make, takes years.
     """
 
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     _name_before = ""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -31,8 +34,32 @@ class _TableUnpickler(pickle._Unpickler):
         if before.endswith(".getattr") and self._name_before != "zoneinfo.ZoneInfo":
             raise UnsafePickleError(f"asks for {before}")
         if known is None:
-            raise UnsafePickleError(f"asks for {self._name_before[:80]}")
+            raise UnsafePickleError(f"asks for {_printable(self._name_before)[:80]}")
         return known
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
+
+
+def _with_checked_keys(code: bytes, keys: Callable[[list[Any]], list[Any]]) -> None:
+    """Check the keys of dictionaries and sets before an operation that adds them."""
+    load = pickle._Unpickler.dispatch[code[0]]
+
+    def checked(unpickler: Any) -> None:
+        for key in keys(unpickler.stack):
+            if not isinstance(key, str | int | float | bytes | None):
+                raise pickle.UnpicklingError(f"a key that is a {type(key).__name__}")
+        load(unpickler)
+
+    _TableUnpickler.dispatch[code[0]] = checked
+
+
+_with_checked_keys(pickle.SETITEM, lambda stack: stack[-2:-1])
+_with_checked_keys(pickle.SETITEMS, lambda stack: stack[::2])
+_with_checked_keys(pickle.DICT, lambda stack: stack[::2])
+_with_checked_keys(pickle.ADDITEMS, lambda stack: stack)
+_with_checked_keys(pickle.FROZENSET, lambda stack: stack)
 
 
 def _load(content: bytes, source: Path) -> Any:
@@ -61,7 +88,7 @@ def read_table_pickle(path: Path) -> pd.DataFrame:
         UnsafePickleError: if the pickle names anything that such tables do not contain.
         DataError: if the file is damaged or holds no table.
     """
-    table = _load(_content(path), path)
+    table = _load(read_content(path), path)
     if not isinstance(table, pd.DataFrame):
         raise DataError(f"{path}: holds a {type(table).__name__}, expected a pandas DataFrame")
     return table
@@ -104,7 +131,7 @@ def read_id_array(path: Path) -> list[str]:
         UnsafePickleError: if the pickle names anything that such arrays do not contain.
         DataError: if the file is damaged or holds anything but text.
     """
-    content = _content(path)
+    content = read_content(path)
     file = io.BytesIO(content)
     try:
         version = np.lib.format.read_magic(file)
@@ -113,17 +140,21 @@ def read_id_array(path: Path) -> list[str]:
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, _, dtype = read_header(file)
+        left = len(content) - file.tell()
         if not dtype.hasobject:
-            ids = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, KeyError, EOFError) as error:
-        raise DataError(f"{path}: not a readable .npy file ({error})") from error
+            if dtype.kind != "U" or len(shape) != 1 or shape[0] * dtype.itemsize != left:
+                raise ValueError(f"{left} bytes for {shape} of {dtype}, expected a row of text")
+            ids = PickledDtype.of(dtype).read(shape, file.read())
+    except Exception as error:  # the header is a text in Python's syntax
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: not a readable .npy file ({reason})") from error
     if dtype.hasobject:
         ids = _load(file.read(), path)
     if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.shape != shape:
         raise DataError(f"{path}: expected a one-dimensional array of ids")
     for row, item in enumerate(ids):
-        if not isinstance(item, str):
-            raise DataError(f"{path}: row {row} holds {item!r}, expected an id as text")
+        if not (isinstance(item, str) and is_unicode(item)):
+            raise DataError(f"{path}: row {row} holds {shown(item)}, expected an id as text")
     return [str(item) for item in ids]
 
 
@@ -142,12 +173,13 @@ def read_array_dict(path: Path) -> dict[str, NDArray[Any]]:
         UnsafePickleError: if the pickle names anything that such dictionaries do not contain.
         DataError: if the file is damaged or holds no dictionary of arrays.
     """
-    arrays = _load(_content(path), path)
+    arrays = _load(read_content(path), path)
     if not isinstance(arrays, dict):
         raise DataError(f"{path}: holds a {type(arrays).__name__}, expected a dictionary")
     for name, array in arrays.items():
         if not (isinstance(name, str) and isinstance(array, np.ndarray)):
-            raise DataError(f"{path}: {name!r} is a {type(array).__name__}, expected an array")
+            found = f"{shown(name)} is a {type(array).__name__}"
+            raise DataError(f"{path}: {found}, expected an array")
     return arrays
 
 
@@ -163,10 +195,3 @@ def write_array_dict(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:
     }
     with atomic_path(path) as partial:
         partial.write_bytes(pickle.dumps(plain, protocol=4))
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error

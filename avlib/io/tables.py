@@ -105,14 +105,18 @@ def read_table(source: Path, schema: TableSchema) -> pd.DataFrame:
     """Return the rows of a Parquet table that has the columns of `schema`.
 
     Raises:
-        DataError: if the file is no Parquet table or has other columns.
+        DataError: if the file is no Parquet table, is damaged, or has other columns or types.
     """
     try:
         table = pq.ParquetFile(source).read()
-        columns = table.schema.names
-        rows = table.to_pandas()
-    except (OSError, pa.ArrowException, ValueError) as error:
+        table.validate(full=True)
+    except Exception as error:  # a damaged table can fail in any operation
         raise torn(source, f"{schema.name} table", error) from error
-    if columns != [c.name for c in schema.columns]:
-        raise DataError(f"{source}: columns {columns} are not those of {schema.name}")
-    return rows
+    if table.schema.names != [c.name for c in schema.columns]:
+        raise DataError(f"{source}: columns {table.schema.names} are not those of {schema.name}")
+    for column, kind in zip(schema.columns, table.schema.types, strict=True):
+        if kind != column.type or (not column.nullable and table[column.name].null_count):
+            found = f"{kind} with empty values" if kind == column.type else str(kind)
+            expected = f"{schema.name} has {column.type}"
+            raise DataError(f"{source}: column {column.name} is {found}, {expected}")
+    return table.to_pandas()

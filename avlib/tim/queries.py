@@ -148,7 +148,8 @@ def read_action_pairs(path: Path) -> NDArray[np.int64]:
     Raises:
         DataError: if the file is not such a table, or a pair occurs twice.
     """
-    table = read_published(path, numbers=("verb_class", "noun_class"))
+    pair = ("verb_class", "noun_class")
+    table = read_published(path, numbers=pair, whole=pair)
     repeated = table.duplicated()
     if repeated.any():
         row = int(np.argmax(repeated))

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from avlib.datasets import epic_kitchens, epic_sounds, vggsound
+from avlib.datasets.events import read_events
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.tables import write_table
@@ -151,3 +152,11 @@ def test_the_official_list_of_vggsound_is_known_and_what_is_meant_is_said(tmp_pa
     (tmp_path / "vggsound.csv").write_text(text)
     with pytest.raises(DataError, match=r"VGG-Sound's own list .*columns video and class_id"):
         vggsound.read_events(tmp_path / "vggsound.csv", "train")
+
+
+@pytest.mark.parametrize("value", [1.5, 1e300, -1, 309])
+def test_a_class_is_a_whole_number_in_range(tmp_path, value):
+    pd.DataFrame({"video": ["a", "b"], "class_id": [1, value]}).to_csv(tmp_path / "t.csv")
+    wanted = "a whole number" if value in (1.5, 1e300) else "0 to 308"
+    with pytest.raises(DataError, match=f"row 2: class_id is .*expected {wanted}"):
+        read_events("vggsound", {"train": tmp_path / "t.csv"})

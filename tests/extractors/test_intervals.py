@@ -274,3 +274,20 @@ def test_each_second_is_an_interval(tmp_path):
 def test_no_videos_have_no_intervals(tmp_path):
     write_table(second_intervals([], 10), tmp_path / "a.parquet", INTERVALS)
     assert read_table(tmp_path / "a.parquet", INTERVALS).empty
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"narration_id": "a_" + "9" * 30}, "is no interval id"),
+        ({"narration_id": "a_" + "9" * 5000}, "is no interval id"),
+        ({"start_frame": 0.5}, "start_frame is 0.5, expected a whole number"),
+        ({"start_frame": 1e300}, "start_frame is .*, expected a whole number"),
+    ],
+)
+def test_numbers_that_no_table_has_are_refused(tmp_path, change, message):
+    row = {"narration_id": "a_1", "video_id": "a", "start_sec": 0.0, "stop_sec": 1.1}
+    pd.DataFrame([row | {"start_frame": 0} | change]).to_pickle(tmp_path / "t.pkl")
+    with pytest.raises(DataError, match=message) as error:
+        read_published_intervals(tmp_path / "t.pkl")
+    assert str(error.value).startswith(f"{tmp_path / 't.pkl'}: ")

@@ -187,3 +187,39 @@ def test_codes_outside_the_categories_are_refused(tmp_path):
         except DataError:
             continue
         assert set(found) <= {"x", "y"}  # other bytes were changed
+
+
+@pytest.mark.parametrize(
+    "use", [b"}2K\x01s.", b"}(2K\x01u.", b"(2K\x01d.", b"\x8f(2\x90.", b"(2\x91."]
+)
+def test_tuples_in_tuples_are_never_hashed(tmp_path, use):
+    # Forty tuples of two, each twice the one before: its hash takes 2 ** 40 steps.
+    laughs = b"\x80\x04K\x01" + b"2\x86" * 40 + b"q\x00"
+    content = laughs + use.replace(b"2", b"h\x00")
+    (tmp_path / "t.pkl").write_bytes(content)
+    with pytest.raises(DataError, match="a key that is a tuple"):
+        read_table_pickle(tmp_path / "t.pkl")
+
+
+def test_values_that_grow_when_they_are_written_are_named_by_type(tmp_path):
+    nested: list = []
+    for _ in range(60):
+        nested = [nested, nested]
+    for value, name in ((nested, "a list"), (10**5000, "a int"), ("\ud800", r"'\\ud800'")):
+        cells = np.empty(1, dtype=object)
+        cells[0] = value
+        table = pd.DataFrame({"video": pd.Series(cells, dtype=object)})
+        with pytest.raises(DataError, match=f"row 1: video is {name}, expected a text"):
+            read_published(saved(tmp_path / "t.pkl", table), texts=("video",))
+        with pytest.raises(DataError, match=f"row 1: video is {name}, expected a number"):
+            read_published(saved(tmp_path / "t.pkl", table), numbers=("video",))
+
+
+@pytest.mark.parametrize("where", ["index", "columns"])
+def test_rows_and_columns_are_named_by_scalars(tmp_path, where):
+    table = pd.DataFrame({"a": [1]})
+    name = np.empty(1, dtype=object)
+    name[0] = ((1,), (2,)) if where == "index" else 10**5000
+    setattr(table, where, pd.Index(name, dtype=object, tupleize_cols=False))
+    with pytest.raises(DataError, match="a name that is a"):
+        read_table_pickle(saved(tmp_path / "t.pkl", table))
