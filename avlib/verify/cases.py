@@ -147,9 +147,12 @@ def read_cases(path: Path, data: Path | None = None) -> list[Case]:
     Raises:
         CaseError: if the file is not in format 1, or its arrays cannot be read.
     """
-    content = read_json(path)
-    if content.get("format") != 1:
-        raise CaseError(f"{path}: format {content.get('format')!r}, expected 1")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CaseError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != 1:
+        raise CaseError(f"{path}: no file of cases; expected an object with the format 1")
     arrays = _read_arrays(path.parent / content["arrays"]) if "arrays" in content else {}
     above = path.resolve().parents
     data = data or above[min(2, len(above) - 1)] / "data"
@@ -185,21 +188,6 @@ def _check(where: str, case: Mapping[str, Any], arrays: Mapping[str, Any]) -> No
         stored = [n["array"] if isinstance(n, dict) else n for n in named if n is not None]
         if missing := set(stored) - arrays.keys():
             raise CaseError(f"{where}: {name}: no array {sorted(missing)} beside the file")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object that a .json file holds.
-
-    Raises:
-        CaseError: if it holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CaseError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise CaseError(f"{path}: holds a {type(content).__name__}, expected an object")
-    return content
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:

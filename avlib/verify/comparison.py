@@ -1,7 +1,7 @@
 """Comparison of the results of an operation with what a golden case expects."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,16 +157,6 @@ def _compared_numbers(
     worst = float(difference.max(initial=0.0))
     message = "" if passed else f"differs by {worst:g}"
     return Comparison(name, passed, tolerance, worst, message)
-
-
-def expected(
-    entries: Mapping[str, Mapping[str, Any]],
-    results: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-) -> Iterator[Comparison]:
-    """Compare all that a case expects."""
-    for name, entry in entries.items():
-        yield compare(name, entry, results, arrays)
 
 
 def as_array(value: Any) -> NDArray[Any]:

@@ -115,10 +115,9 @@ def _groups(
     return built
 
 
-def state_entries(model: nn.Module, state: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+def state_entries(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return what there is to say of weights: names, shapes, types and numbers, in their order."""
-    tensors = model.state_dict() if state is None else state
-    by_name = {name: [list(t.shape), str(t.dtype).split(".")[1]] for name, t in tensors.items()}
+    by_name = {name: [list(t.shape), str(t.dtype).split(".")[1]] for name, t in state.items()}
     parameters = sum(p.numel() for p in model.parameters())
     return {
         "entries": [[name, *entry] for name, entry in by_name.items()],

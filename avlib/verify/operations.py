@@ -129,7 +129,8 @@ class Operation:
 
 def _bound(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable[..., Any]:
     """Return `function` with those of its parameters that are given."""
-    taken = signature(function).parameters.keys() & given.keys()
+    parameters = signature(function).parameters.values()
+    taken = [p.name for p in parameters if p.name in given and p.kind is not p.POSITIONAL_ONLY]
     return partial(function, **{name: given[name] for name in taken})
 
 

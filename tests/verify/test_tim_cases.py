@@ -106,6 +106,13 @@ def test_an_unknown_argument_is_named(tmp_path):
     assert "argument num_heads" in failure
 
 
+def test_features_that_a_network_takes_are_asked_for(tmp_path):
+    content, arrays = forward_case()
+    del content["inputs"]["audio"]
+    (failure,) = failures(saved(tmp_path, content, arrays))
+    assert "no input ['audio']" in failure
+
+
 @pytest.mark.parametrize(
     ("case", "change", "failure"),
     [

@@ -168,6 +168,28 @@ def test_all_operations_are_listed_with_their_arguments(toy, capsys):
     assert any(line.startswith("auditory_slowfast") and "forward" in line for line in lines)
 
 
+def test_a_part_takes_inputs_and_arguments_of_its_own(tmp_path):
+    def line(x, /, offset, *, slope: float, lengths: tuple[int, ...] = ()):
+        return slope * x + offset
+
+    @operation("toy", "line", line=line)
+    def at(line, lambda_, numerics, *, x: float):
+        return {"y": line(x) + lambda_, "dtype": str(numerics.dtype)}
+
+    inputs = {"offset": {"value": 1.0}, "lambda": {"value": 0.5}}
+    given = {"operation": "line", "inputs": inputs}
+    given["arguments"] = {"slope": 2.0, "x": 3.0, "lengths": [1, 2], "dtype": "float64"}
+    given["expected"] = {"y": {"value": 7.5}, "dtype": {"value": "torch.float64"}}
+    try:
+        assert failures(save(tmp_path, case(**given))) == []
+        (failure,) = failures(save(tmp_path, case(**given | {"arguments": {"x": 3.0}})))
+        assert "argument slope" in failure
+        (failure,) = failures(save(tmp_path, case(**given | {"inputs": {}})))
+        assert "no input 'offset'" in failure
+    finally:
+        del OPERATIONS["toy", "line"]
+
+
 def test_two_operations_of_one_name_are_an_error(toy):
     with pytest.raises(ValueError, match="two operations toy scale"):
         operation("toy", "scale")(toy)

@@ -1,6 +1,6 @@
 """Operations on public annotation files: classes, segments, feature intervals, windows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from avlib.tim.queries import (
     queries_of_segments,
     read_durations,
 )
+from avlib.tim.recipes import TimRecipe
 from avlib.tim.windows import WindowIndex, build_windows
 from avlib.verify.operations import Results, operation
 from avlib.verify.tim.windows import Files, cut, window_counts
@@ -102,18 +103,15 @@ def epic_action_classes(train: Path, validation: Path) -> Results:
     }
 
 
-@operation("tim", "epic_windows")
+@operation("tim", "epic_windows", cut=cut)
 def epic_windows(
+    cut: Callable[[], TimRecipe],
     durations: Path,
     actions: Files = None,
     sounds: Files = None,
     *,
     interval_s: float,
     hop_s: float,
-    num_feats: int,
-    feat_stride: int,
-    feat_gap: float,
-    window_stride: float = 1.0,
     videos: list[str] | None = None,
 ) -> Results:
     """Return counts of the windows of EPIC-KITCHENS-100 and EPIC-SOUNDS, and their lines.
@@ -132,8 +130,7 @@ def epic_windows(
     queries = join_queries(parts)
     used = set(queries["video_id"])
     seconds = {v: s for v, s in read_durations(durations).items() if v in used}
-    recipe = cut(num_feats, feat_stride, feat_gap, window_stride)
-    index = build_windows(queries, _intervals(seconds, interval_s, hop_s), seconds, recipe)
+    index = build_windows(queries, _intervals(seconds, interval_s, hop_s), seconds, cut())
     return window_counts(index) | {"text": _text(_lines(index))}
 
 

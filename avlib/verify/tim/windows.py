@@ -31,10 +31,13 @@ from avlib.verify.tim.scores import percent
 MODALITIES = ("visual", "audio")
 Files = Path | None
 Features = Mapping[str, Array] | None
+Windows = tuple[WindowDataset, pd.DataFrame]
 
 
-def cut(num_feats: int, feat_stride: int, feat_gap: float, window_stride: float) -> TimRecipe:
-    """Return how windows are cut."""
+def cut(
+    *, num_feats: int, feat_stride: int, feat_gap: float, window_stride: float = 1.0
+) -> TimRecipe:
+    """Return how videos are cut into windows."""
     return TimRecipe(
         name="case",
         num_feats=num_feats,
@@ -44,19 +47,42 @@ def cut(num_feats: int, feat_stride: int, feat_gap: float, window_stride: float)
     )
 
 
-@operation("tim", "windows")
-def windows(
+def split_windows(
+    recipe: TimRecipe,
+    folder: Path,
+    /,
     intervals: Path,
     durations: Path,
     visual_queries: Files = None,
     audio_queries: Files = None,
     visual_features: Features = None,
     audio_features: Features = None,
+) -> Windows:
+    """Return the windows of a split and its queries; features are written to `folder`.
+
+    Queries are tables of TIM's own form, of one label space or of both; features are arrays
+    (rows, views, ...) by video.
+    """
+    given = {"visual": visual_queries, "audio": audio_queries}
+    tables = [read_published_queries(p, "val", m) for m, p in given.items() if p is not None]
+    queries, rows = join_queries(tables), read_published_intervals(intervals)
+    index = build_windows(queries, rows, read_durations(durations), recipe)
+    if visual_features is None and audio_features is None:  # times are asked for all the same
+        counts = rows["video_id"].value_counts()
+        visual_features = {v: np.zeros((n, 1, 1), np.float32) for v, n in counts.items()}
+        audio_features = visual_features
+    visual = _written(folder / "visual", visual_features)
+    audio = _written(folder / "audio", audio_features)
+    return WindowDataset(index, queries, rows, visual=visual, audio=audio, recipe=recipe), queries
+
+
+@operation("tim", "windows", cut=cut, split=split_windows)
+def windows(
+    cut: Callable[[], TimRecipe],
+    split: Callable[[TimRecipe, Path], Windows],
+    visual_features: Features = None,
+    audio_features: Features = None,
     *,
-    num_feats: int,
-    feat_stride: int,
-    feat_gap: float,
-    window_stride: float = 1.0,
     visual_slots: int | None = None,
     audio_slots: int | None = None,
     padding: int = PADDING,
@@ -64,43 +90,17 @@ def windows(
 ) -> Results:
     """Return the windows of a split, padded as the original pads them, and counts of them.
 
-    Queries are tables of TIM's own form, of one label space or of both. With features, arrays
-    (rows, views, ...) by video, `visual_data/<window>` are those of a window, and `drawn/...` those
-    of the first one, of a view for each feature that torch's generator of that seed draws. Slots
-    are numbers of queries to pad to, the largest number by default.
+    With features, `visual_data/<window>` are those of a window, and `drawn/...` those of the first
+    one, of a view for each feature that torch's generator of that seed draws. Slots are numbers of
+    queries to pad to, the largest number by default.
     """
-    recipe = cut(num_feats, feat_stride, feat_gap, window_stride)
-    features = (visual_features, audio_features)
     with tempfile.TemporaryDirectory() as folder:
-        dataset, queries = _dataset(
-            recipe, Path(folder), intervals, durations, (visual_queries, audio_queries), features
-        )
+        dataset, queries = split(cut(), Path(folder))
         results = _padded(dataset, (visual_slots, audio_slots), padding)
-        if any(features):
+        if visual_features is not None or audio_features is not None:
             results |= _data(dataset, torch_seed)
-    results |= _names(dataset.index, queries)
-    return results | window_counts(dataset.index) | {"window_size": recipe.window_s}
-
-
-def _dataset(
-    recipe: TimRecipe,
-    folder: Path,
-    intervals: Path,
-    durations: Path,
-    queries: tuple[Files, Files],
-    features: tuple[Features, Features] = (None, None),
-) -> tuple[WindowDataset, pd.DataFrame]:
-    """Return the windows of a split and its queries."""
-    paths = zip(queries, MODALITIES, strict=True)
-    table = join_queries([read_published_queries(p, "val", m) for p, m in paths if p is not None])
-    rows = read_published_intervals(intervals)
-    index = build_windows(table, rows, read_durations(durations), recipe)
-    if not any(features):  # times are asked for all the same, of both modalities
-        counts = rows["video_id"].value_counts()
-        zeros = {video: np.zeros((n, 1, 1), np.float32) for video, n in counts.items()}
-        features = (zeros, zeros)
-    visual, audio = (_written(folder / m, x) for m, x in zip(MODALITIES, features, strict=True))
-    return WindowDataset(index, table, rows, visual=visual, audio=audio, recipe=recipe), table
+    size = {"window_size": cut().window_s}
+    return {**results, **_names(dataset.index, queries), **window_counts(dataset.index), **size}
 
 
 def _written(folder: Path, features: Features) -> Path | None:
@@ -200,21 +200,13 @@ def window_counts(index: WindowIndex) -> dict[str, Any]:
     }
 
 
-@operation("tim", "evaluate", build=network)
+@operation("tim", "evaluate", build=network, cut=cut, split=split_windows)
 def evaluate(
     build: Callable[[], TIM],
+    cut: Callable[[], TimRecipe],
+    split: Callable[[TimRecipe, Path], Windows],
     weights: Weights,
-    intervals: Path,
-    durations: Path,
-    visual_queries: Files = None,
-    audio_queries: Files = None,
-    visual_features: Features = None,
-    audio_features: Features = None,
     *,
-    num_feats: int,
-    feat_stride: int,
-    feat_gap: float,
-    window_stride: float = 1.0,
     batch_size: int,
     label_smoothing: float,
     is_paired: bool,
@@ -225,12 +217,8 @@ def evaluate(
     the original has 0 for what there is not.
     """
     model = weights.fill(build()).float()
-    recipe = cut(num_feats, feat_stride, feat_gap, window_stride)
-    with tempfile.TemporaryDirectory() as name:
-        folder, features = Path(name), (visual_features, audio_features)
-        dataset, queries = _dataset(
-            recipe, folder, intervals, durations, (visual_queries, audio_queries), features
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        dataset, queries = split(cut(), Path(folder))
         visual, audio = (queries[queries["modality"] == m] for m in MODALITIES)
         predictions = predict(
             model,
@@ -238,7 +226,7 @@ def evaluate(
             batch_size=batch_size,
             label_smoothing=label_smoothing,
         )
-        saved = _saved(predictions, folder / "predictions.pkl")
+        saved = _saved(predictions, Path(folder) / "predictions.pkl")
     return _metrics(predictions, is_paired=is_paired) | saved
 
 
