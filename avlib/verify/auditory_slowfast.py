@@ -34,6 +34,7 @@ from avlib.verify.networks import (
     OptimizerSettings,
     ParameterGroup,
     configure,
+    recorded,
     weight_list,
 )
 from avlib.verify.operations import Array, Numerics, Results, Settings, Weights, operation
@@ -87,17 +88,13 @@ def sound_features(
 
 @torch.inference_mode()
 def _forward(model: AuditorySlowFast, x: Tensor) -> Results:
-    stages: dict[str, Tensor] = {}
-    for name, module in model.named_children():
-        if name != "head":
-            module.register_forward_hook(
-                lambda _module, _inputs, outputs, name=name: stages.update(
-                    {f"{name}/slow": outputs[0], f"{name}/fast": outputs[1]}
-                )
-            )
-    results = _outputs(model, x)
+    modules = {name: module for name, module in model.named_children() if name != "head"}
+    with recorded(modules) as stages:
+        results = _outputs(model, x)
+    for name, (slow, fast) in stages.items():
+        results |= {f"{name}/slow": slow, f"{name}/fast": fast}
     folded = _outputs(fold_batch_norm(model), x)
-    return {**stages, **results, **{f"folded/{name}": result for name, result in folded.items()}}
+    return results | {f"folded/{name}": result for name, result in folded.items()}
 
 
 def _outputs(model: AuditorySlowFast, x: Tensor) -> dict[str, Any]:

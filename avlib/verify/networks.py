@@ -1,6 +1,7 @@
 """What operations on networks share: names of weights, settings of optimizers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -113,6 +114,22 @@ def _groups(
     if left:
         raise CaseError(f"no group takes the parameter {next(iter(left))}")
     return built
+
+
+@contextmanager
+def recorded(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Any]]:
+    """Yield a dictionary that takes what modules return, by name, until the context ends."""
+    outputs: dict[str, Any] = {}
+
+    def keep(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
+        outputs[name] = output
+
+    hooks = [module.register_forward_hook(partial(keep, n)) for n, module in modules.items()]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def state_entries(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Any]:

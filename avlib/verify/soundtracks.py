@@ -38,6 +38,7 @@ from avlib.verify.networks import (
     OptimizerSettings,
     ParameterGroup,
     configure,
+    recorded,
     weight_list,
 )
 from avlib.verify.operations import Array, Results, Settings, Weights, operation
@@ -139,12 +140,9 @@ def forward(build: Callable[[], Any], images: Tensor, weights: Weights) -> Resul
     """Return logits and pooled activations, and what averaging the whole map would change."""
     model = build().eval()
     model = weights.fill(model, renaming(model, published_name))
-    outputs: dict[str, Tensor] = {}
-    for name in ("layer4", "avgpool") if isinstance(model, ResNet) else ():
-        model.get_submodule(name).register_forward_hook(
-            lambda _module, _inputs, output, name=name: outputs.update({name: output})
-        )
-    logits = model(images)
+    names = ("layer4", "avgpool") if isinstance(model, ResNet) else ()
+    with recorded({name: model.get_submodule(name) for name in names}) as outputs:
+        logits = model(images)
     results = {"logits": logits, "logits_abs_max": logits.abs().max()}
     if outputs:
         pooled, layer4 = outputs["avgpool"].flatten(1), outputs["layer4"]

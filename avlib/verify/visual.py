@@ -30,7 +30,7 @@ from avlib.extractors.videomae.clips import augmented_square, plain_square, vide
 from avlib.extractors.videomae.network import VIT_L, VideoMAE
 from avlib.io.renaming import without_weights
 from avlib.media.frames import Frame
-from avlib.verify.networks import weight_list
+from avlib.verify.networks import recorded, weight_list
 from avlib.verify.operations import Array, Results, Weights, operation
 from avlib.verify.rule import renaming
 
@@ -66,21 +66,12 @@ def omnivore_forward(build: Callable[[], Any], clips: Tensor, weights: Weights) 
     """Return the features of clips, of the copy for inference, too, and the stages' outputs."""
     model = build()
     model = weights.fill(model, renaming(model, published_name))
-    results: dict[str, Any] = {}
     # The last part of a layer is the one that counts.
     modules = {f"layers.{part // 2}": module for part, module in enumerate(model.features)}
-    hooks = [
-        module.register_forward_hook(
-            lambda _module, _inputs, output, name=name: results.update(
-                {name: output.movedim(-1, 1)}  # channels first
-            )
-        )
-        for name, module in {**modules, "norm": model.norm}.items()
-    ]
-    results["features"] = model(clips)
-    for hook in hooks:
-        hook.remove()
-    return results | {"fused/features": fuse_attention(model)(clips)}
+    with recorded({**modules, "norm": model.norm}) as outputs:
+        features = model(clips)
+    stages = {name: output.movedim(-1, 1) for name, output in outputs.items()}  # channels first
+    return {**stages, "features": features, "fused/features": fuse_attention(model)(clips)}
 
 
 @operation("omnivore", "frames")

@@ -1,7 +1,6 @@
 """Operations on the network: forward pass, names and shapes of its weights, checkpoints."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from avlib.tim.network import TIM, TimOutput
 from avlib.tim.recipes import Modality
 from avlib.training.schedules import warm_cosine_rate
 from avlib.verify.cases import CaseError
-from avlib.verify.networks import weight_list
+from avlib.verify.networks import recorded, weight_list
 from avlib.verify.operations import Numerics, Results, Weights, operation
 
 HEADS = ("verb", "noun", "action", "audio")
-HOOKED = {"sequence": "feature_encoding", "layer0": "transformer_encoder.layers.0", "pool": "pool"}
+HOOKED = {"sequence": "feature_encoding", "pool": "pool"}
 
 
 def network(
@@ -78,22 +77,23 @@ def forward(
     model = weights.fill(build()).eval()
     features = taken_features(model, visual, audio)
     sizes = (num_v_queries, num_a_queries)
-    seen: dict[str, Any] = {"time_mlp": model.time_vectors(times)}
-    for name, module in HOOKED.items():
-        if module != "pool" or model.pool is not None:
-            model.get_submodule(module).register_forward_hook(partial(_keep, seen, name))
-    output = model.encode(*features, seen["time_mlp"], *sizes, keeps_tokens=True)
+    modules = {n: getattr(model, p) for n, p in HOOKED.items() if getattr(model, p) is not None}
+    modules["layer0"] = model.transformer_encoder.layers[0]
+    vectors = model.time_vectors(times)
+    with recorded(modules) as seen:
+        output = model.encode(*features, vectors, *sizes, keeps_tokens=True)
     tokens, n = output.tokens, drloc_pairs
     assert tokens is not None
-    seen["drloc"] = model.drloc_mlp(torch.cat([tokens[:, :n], tokens[:, -n:]], dim=2)).squeeze(2)
-    kept = dict(seen)  # before the second pass
+    pairs = torch.cat([tokens[:, :n], tokens[:, -n:]], dim=2)
     queries_only = _logits(model(*features, times, *sizes))
-    queries_only = {f"queries_only/{name}": x for name, x in queries_only.items()}
-    return {**kept, "tokens": tokens, **_logits(output), **queries_only}
-
-
-def _keep(seen: dict[str, Any], name: str, _module: object, _inputs: object, result: Any) -> None:
-    seen[name] = result
+    return {
+        **seen,
+        "time_mlp": vectors,
+        "tokens": tokens,
+        "drloc": model.drloc_mlp(pairs).squeeze(2),
+        **_logits(output),
+        **{f"queries_only/{name}": x for name, x in queries_only.items()},
+    }
 
 
 def _logits(output: TimOutput) -> dict[str, Any]:
