@@ -57,7 +57,8 @@ class ClipReader(Generic[T]):
             return
         needed = frozenset(np.unique(self._numbers).tolist())
         lowest = np.minimum.accumulate(self._numbers.min(axis=1)[::-1])[::-1]  # from here on
-        with closing(read_frames(self._path, self._mode, self._numbering)) as frames:
+        frames = read_frames(self._path, self._mode, self._numbering, wanted=needed)
+        with closing(frames):
             for numbers, first in zip(self._numbers.tolist(), lowest.tolist(), strict=True):
                 self._read_until(max(numbers), frames, needed)
                 last = self.frames - 1

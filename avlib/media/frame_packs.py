@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -107,17 +107,34 @@ def _sample(path: Path, settings: FramePackSettings) -> Iterator[Frame]:
     """
     numbers = frame_numbers(path)
     ratio = settings.rate_fps / numbers.rate
-    size = None
-    with closing(read_frames(path, "decoded", numbers)) as frames:
+    size, sampled = None, _Sampled(ratio)
+    with closing(read_frames(path, "decoded", numbers, wanted=sampled)) as frames:
         for number, frame in enumerate(frames):
-            repeats = math.ceil((number + 1) * ratio) - math.ceil(number * ratio)
-            if repeats:
+            if repeats := sampled.repeats(number):
                 image = frame()
                 size = size or _small_size(image, settings.short_side)
                 small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
                 yield from [small.astype(np.uint8, copy=False)] * repeats
     if size is None:
         raise DataError(f"{path}: none of its frames can be decoded")
+
+
+@dataclass(frozen=True)
+class _Sampled(Container[int]):
+    """The frames that become small ones.
+
+    Attributes:
+        ratio: small frames for each frame.
+    """
+
+    ratio: float
+
+    def repeats(self, number: int) -> int:
+        """Return how many small frames are made of a frame."""
+        return math.ceil((number + 1) * self.ratio) - math.ceil(number * self.ratio)
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self.repeats(number) > 0
 
 
 def _small_size(image: Frame, short_side: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ the file's own size, upright.
 
 import itertools
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -31,11 +31,14 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.media import ffmpeg
 from avlib.media.files import check_regular, open_media
+from avlib.media.isolation import lent_worker
 from avlib.media.stamps import read_content
 from avlib.media.timeline import VideoTimes
 from avlib.media.truncation import extent
 
 logger = logging.getLogger(__name__)
+
+MOST_PASSED = 64  # frames that are not wanted, before the other process hears of them
 
 FrameMode = Literal["decoded", "jpeg"]
 Frame = NDArray[np.uint8]  # (H, W, 3), RGB
@@ -69,6 +72,11 @@ def frame_numbers(path: Path) -> FrameNumbers:
     Raises:
         DataError: if the file cannot be read or has no video stream of a known frame rate.
     """
+    with lent_worker() as worker:
+        return worker.call(_frame_numbers, path)
+
+
+def _frame_numbers(path: Path) -> FrameNumbers:
     check_regular(path)
     try:
         is_whole_index = not extent(path).has_fragments
@@ -93,17 +101,22 @@ def frame_numbers(path: Path) -> FrameNumbers:
 
 
 def read_frames(
-    path: Path, mode: FrameMode, numbers: FrameNumbers | None = None
+    path: Path,
+    mode: FrameMode,
+    numbers: FrameNumbers | None = None,
+    *,
+    wanted: Container[int] | None = None,
 ) -> Generator[LazyFrame, None, None]:
-    """Yield every frame of a video by its number; conversion to RGB is left to those who need it.
+    """Yield every frame of a video by its number, those that are wanted as images.
 
-    Of what cannot be decoded in the middle of a file, the frame before is repeated; where a file
-    breaks off, the frames end.
+    Decoded ones come from another process, which a broken file may end. Of what cannot be decoded
+    in the middle of a file, the frame before is repeated; where a file breaks off, the frames end.
 
     Args:
         path: a video.
         mode: how it is read.
         numbers: how its frames are numbered, if it is known already.
+        wanted: numbers of the frames that may be called; the last frame of all may be, too.
 
     Raises:
         DataError: if the file cannot be read or has no video stream.
@@ -111,7 +124,58 @@ def read_frames(
     numbers = numbers or frame_numbers(path)
     if mode == "jpeg":
         return _jpeg_frames(path, numbers)
-    return _by_number(_decoded_frames(path, numbers), numbers)
+    return _received_frames(path, numbers, wanted)
+
+
+def _received_frames(
+    path: Path, numbers: FrameNumbers, wanted: Container[int] | None
+) -> Generator[LazyFrame, None, None]:
+    frame: LazyFrame = _unwanted
+    with (
+        lent_worker() as worker,
+        closing(worker.items(_sent_frames, path, numbers, wanted)) as items,
+    ):
+        for item in items:
+            if isinstance(item, int):
+                yield from itertools.repeat(_unwanted, item)
+                continue
+            if item is not None:
+                frame = partial(np.asarray, item)
+            yield frame
+
+
+def _unwanted() -> Frame:
+    raise AssertionError("a frame that was not wanted")
+
+
+def _sent_frames(
+    path: Path, numbers: FrameNumbers, wanted: Container[int] | None
+) -> Generator[Frame | int | None, None, None]:
+    """Yield images of the frames that are wanted and of the last one.
+
+    In place of others their number is yielded; None stands for the image before, once more.
+    """
+    held, sent = None, None  # a frame is held back until it is known whether it is the last one
+    n_passed = 0
+    with closing(_by_number(_decoded_frames(path, numbers), numbers)) as frames:
+        for number, frame in enumerate(frames):
+            if held is None:
+                pass
+            elif wanted is not None and number - 1 not in wanted:
+                n_passed += 1
+            else:
+                if n_passed:
+                    yield n_passed
+                yield None if held is sent else held()
+                sent, n_passed = held, 0
+            if n_passed == MOST_PASSED:
+                yield n_passed
+                n_passed = 0
+            held = frame
+    if n_passed:
+        yield n_passed
+    if held is not None:
+        yield None if held is sent else held()
 
 
 def _by_number(

@@ -5,6 +5,7 @@ the process that they run in. So they run in another one than the stage. It star
 all files; a call then costs little more than sending its result.
 """
 
+import atexit
 import gc
 import os
 import pickle
@@ -15,18 +16,23 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeAlias, TypeVar
 
+import numpy as np
+
 from avlib.errors import AvlibError, DataError
 from avlib.joblog import join_logs, log_files
 
 STALL_S = 300.0  # to open a file, or between two results of it; both take seconds at most
+READ_BYTES = (
+    10 << 20
+)  # that even a slow disk reads in a second; some files are read before a result
 MEMORY_BYTES = 4 << 30  # beside what the process starts with; video in 8K needs 3 GB
 FORKS = sys.platform == "linux"  # elsewhere the libraries of the system do not survive a fork
 KEPT_BYTES = 16 << 20  # glibc keeps freed memory for blocks as large as the largest freed before
@@ -48,7 +54,8 @@ class Worker:
         forks: whether the process starts with the context as a copy of this one, which takes a
             hundredth of the time of a new interpreter. No HDF5 file and no network may be open
             then. One that replaces a dead process is a new interpreter in any case.
-        stall_s: seconds without a result after which a call is given up.
+        stall_s: seconds without a result after which a call is given up; a large file has a second
+            more for each READ_BYTES.
         memory_bytes: what a call may take.
     """
 
@@ -111,10 +118,10 @@ class Worker:
     def _receive(self, path: Path) -> tuple[Literal["item", "end"], Any]:
         assert self._connection is not None
         try:
-            if not self._connection.poll(self._stall_s):
+            if not self._connection.poll(limit_s := self._limit_s(path)):
                 self._stop()
-                raise DataError(f"{path}: decoding got no further in {self._stall_s:g} s")
-            kind, value = self._connection.recv()
+                raise DataError(f"{path}: decoding got no further in {limit_s:.3g} s")
+            kind, value = _received(self._connection)
         except (EOFError, OSError) as error:
             raise DataError(f"{path}: {self._stop()}") from error
         if kind == "memory":
@@ -122,6 +129,12 @@ class Worker:
         if kind == "error":
             raise value
         return kind, value
+
+    def _limit_s(self, path: Path) -> float:
+        try:
+            return self._stall_s + path.stat().st_size // READ_BYTES
+        except OSError:
+            return self._stall_s
 
     def _start(self, start: "Callable[..., _Forked | subprocess.Popen[bytes]]") -> _End:
         ours, theirs = Pipe()
@@ -159,6 +172,30 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         self._stop()
+
+
+@contextmanager
+def lent_worker() -> Iterator[Worker]:
+    """Lend a process that has nothing to do; it is kept for the next one who needs it.
+
+    It is a new interpreter at first, so that any process may ask for one.
+    """
+    worker = _idle.pop() if _idle else Worker(forks=False)
+    try:
+        yield worker
+    finally:
+        _idle.append(worker)
+
+
+def stop_workers() -> None:
+    """End all processes that are kept."""
+    while _idle:
+        _idle.pop().__exit__(None, None, None)
+
+
+_idle: list[Worker] = []
+atexit.register(stop_workers)
+os.register_at_fork(after_in_child=_idle.clear)  # they serve the other process
 
 
 def how_it_ended(code: int) -> str:
@@ -226,7 +263,7 @@ def _serve(connection: _End, memory_bytes: int) -> None:
         while True:
             message = connection.recv()
             if message is not None:  # what stops a call may come after its end
-                connection.send(_answer(connection, arrived, *message))
+                _deliver(connection, _answer(connection, arrived, *message))
 
 
 def _answer(
@@ -243,7 +280,7 @@ def _answer(
             return "item", function(*args, **kw)
         with closing(function(*args, **kw)) as items:
             for item in items:
-                connection.send(("item", item))
+                _deliver(connection, ("item", item))
                 if arrived.poll(0):
                     break  # no more are wanted
     except MemoryError:
@@ -251,6 +288,33 @@ def _answer(
     except Exception as error:
         return "error", _sendable(error)
     return "end", None
+
+
+def _deliver(connection: _End, message: tuple[str, Any]) -> None:
+    """Send a message, and the content of its arrays behind it as it is: that saves copies."""
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(message, protocol=5, buffer_callback=buffers.append)
+    contents = [buffer.raw() for buffer in buffers]
+    connection.send((pickled, [content.nbytes for content in contents]))
+    for content in contents:
+        while content:
+            content = content[os.write(connection.fileno(), content) :]
+
+
+def _received(connection: _End) -> tuple[Any, Any]:
+    pickled, sizes = connection.recv()
+    buffers = []
+    for size in sizes:
+        buffer = np.empty(size, np.uint8)
+        n_read = 0
+        while n_read < size:
+            n_new = os.readv(connection.fileno(), [buffer.data[n_read:]])
+            if not n_new:
+                raise EOFError
+            n_read += n_new
+        buffers.append(buffer)
+    kind, value = pickle.loads(pickled, buffers=buffers)
+    return kind, value
 
 
 def _sendable(error: Exception) -> Exception:

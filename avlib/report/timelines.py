@@ -200,7 +200,7 @@ def _thumbnails(path: Path, seconds: NDArray[np.float64]) -> list[NDArray[Any]]:
     numbers = frame_numbers(path)
     wanted = set(np.floor(seconds * numbers.rate).astype(int).tolist())
     images = []
-    with closing(read_frames(path, "decoded", numbers)) as frames:
+    with closing(read_frames(path, "decoded", numbers, wanted=wanted)) as frames:
         for number, frame in enumerate(frames):
             if number in wanted:
                 image = frame()

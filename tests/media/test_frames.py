@@ -1,7 +1,11 @@
+import faulthandler
 import gc
+import os
+import signal
 import subprocess
 import tempfile
 import weakref
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -10,7 +14,7 @@ import pytest
 from media_files import cut_off, make_video, run_ffmpeg
 
 from avlib.errors import DataError, StorageError
-from avlib.media import ffmpeg
+from avlib.media import ffmpeg, isolation
 from avlib.media.clip_reader import ClipReader
 from avlib.media.frames import frame_numbers, read_frames
 
@@ -274,3 +278,31 @@ class Tracked(np.ndarray):
 
     def __eq__(self, other):
         return self is other
+
+
+def decoded_frames_of_a_faulty_decoder(path, numbers):
+    faulthandler.disable()  # pytest has it print
+    yield 0.0, partial(np.zeros, (48, 64, 3), np.uint8)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.skipif(not isolation.FORKS, reason="another process does not know the faulty decoder")
+def test_a_decoder_that_dies_is_an_error_that_names_the_file(tmp_path, monkeypatch):
+    path = make_video(tmp_path / "a.mp4", duration_s=1.0)
+    isolation.stop_workers()
+    with monkeypatch.context() as patch:
+        patch.setattr(isolation, "_spawn", isolation._fork)
+        patch.setattr("avlib.media.frames._decoded_frames", decoded_frames_of_a_faulty_decoder)
+        with pytest.raises(DataError, match=r"a\.mp4: the decoder died of SIGSEGV"):
+            list(read_frames(path, "decoded"))
+    assert len(list(read_frames(path, "decoded"))) == 25
+
+
+@pytest.mark.parametrize("wanted", [(), {0}, {3, 4, 40}, range(30, 90), {49}, {200}])
+def test_frames_that_are_not_wanted_are_counted(tmp_path, wanted):
+    path = make_video(tmp_path / "a.mp4", fps="100")
+    every = [frame() for frame in read_frames(path, "decoded")]
+    frames = list(read_frames(path, "decoded", wanted=wanted))
+    assert len(frames) == len(every) == 200
+    for number in {*wanted, 199}.intersection(range(200)):
+        np.testing.assert_array_equal(frames[number](), every[number])

@@ -56,12 +56,15 @@ class Vgg19Extractor(FrameExtractor[FrameSettings]):
 
         Its frames are read twice, as it takes their number to tell which ones are sampled.
         """
-        with closing(read_frames(path, self._settings.frames)) as frames:
+        mode = self._settings.frames
+        with closing(read_frames(path, mode, wanted=())) as frames:
             n_frames = sum(1 for _ in frames)
         if not n_frames:
             raise DataError(f"{path}: none of its frames can be decoded")
-        with closing(read_frames(path, self._settings.frames)) as frames:
-            yield second_maps(self._network, frames, sampled_frames(n_frames, seconds))
+        sampled = sampled_frames(n_frames, seconds)
+        wanted = frozenset(sampled.ravel().tolist())
+        with closing(read_frames(path, mode, wanted=wanted)) as frames:
+            yield second_maps(self._network, frames, sampled)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:
