@@ -45,7 +45,7 @@ def _splice(content: bytearray, donors: Sequence[bytes], chance: random.Random) 
     content[place : place + chance.choice((0, length))] = donor[start : start + length]
 
 
-def _number(content: bytearray, _donors: Sequence[bytes], chance: random.Random) -> None:
+def write_number(content: bytearray, _donors: Sequence[bytes], chance: random.Random) -> None:
     """Write an extreme number of 1, 2, 4 or 8 bytes, as a size, count or time would be."""
     width = chance.choice((1, 2, 4, 8))
     value = chance.choice((0, 1, 2**31, 2 ** (8 * width - 1), 2 ** (8 * width) - 1, 2**40 + 7))
@@ -54,4 +54,4 @@ def _number(content: bytearray, _donors: Sequence[bytes], chance: random.Random)
     content[place : place + width] = (value % 2 ** (8 * width)).to_bytes(width, order)
 
 
-DAMAGES = (_flip, _cut, _remove, _repeat, _splice, _number)
+DAMAGES = (_flip, _cut, _remove, _repeat, _splice, write_number)
