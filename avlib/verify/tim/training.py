@@ -36,10 +36,9 @@ class WarmCosine(Settings):
         return rate(step, lr, self.lr_min, self.total_steps, self.warmup_steps)
 
 
-@operation("tim", "train_steps", build=network)
-def train_steps(
-    build: Callable[..., TIM],
-    weights: Weights,
+def given_steps(
+    model: TIM,
+    /,
     times: Tensor,
     label_verb: Tensor,
     label_noun: Tensor,
@@ -52,44 +51,14 @@ def train_steps(
     visual: Tensor | None = None,
     audio: Tensor | None = None,
     *,
-    dropout: float,
-    optimizer: OptimizerSettings,
-    schedule: WarmCosine | None,
-    parameter_groups: list[ParameterGroup] | None = None,
-    gradient_clipping: Clipping,
-    data_modality: Modality = "audio_visual",
-    lambda_audio: float,
-    lambda_drloc: float,
-    label_smoothing: float,
     torch_seed: int = 0,
-) -> Results:
-    """Return losses, gradients and learning rates of some steps, and the weights after them.
-
-    All inputs but the weights have a first axis of steps. The columns of `losses` are visual,
-    verb, noun, action, audio, total, localisation, labelled visual and labelled audio queries.
-    """
-    refuse_low_precision(weights)
-    model = weights.fill(build(**dict.fromkeys(DROPOUT, dropout))).train()
-    built = objective.build_optimizer(model, rate=optimizer.lr, weight_decay=0.0)
-    configure(model, built, optimizer, parameter_groups)
-    recipe = TimRecipe(
-        name="case",
-        lambda_audio=lambda_audio,
-        lambda_drloc=lambda_drloc,
-        label_smoothing=label_smoothing,
-        data_modality=data_modality,
-        clip_norm=gradient_clipping,
-    )
+) -> list[objective.Step]:
+    """Return batch and draws of each step, the first axis of all inputs; the seed is of dropout."""
     visual_labels = torch.stack([label_verb, label_noun, label_action], dim=-1).long()
-    audio_labels = label_class_id.long()
+    audio_labels, positions = label_class_id.long(), torch.stack([pos1, pos2], dim=1).long()
     seen, heard = taken_features(model, visual, audio)
-    positions = torch.stack([pos1, pos2], dim=1).long()  # (steps, 2, B, m)
-    lr = optimizer.lr
-    rates = [schedule.at(i, lr) if schedule else lr for i in range(len(times) + 1)]
-    losses, norms = [], []
-    for i, mixed in enumerate(lambda_.tolist()):
-        for group in built.param_groups:
-            group["lr"] = rates[i]
+    steps = []
+    for i, share in enumerate(lambda_.tolist()):
         batch = WindowBatch(
             visual=None if seen is None else seen[i],
             audio=None if heard is None else heard[i],
@@ -99,10 +68,54 @@ def train_steps(
             visual_queries=visual_labels[i, ..., 0],
             audio_queries=audio_labels[i],
         )
-        draws = objective.StepDraws(mixed, permutation[i].long(), positions[i])
-        step = objective.Step(batch, draws, [torch_seed])
+        draws = objective.StepDraws(share, permutation[i].long(), positions[i])
+        steps.append(objective.Step(batch, draws, [torch_seed]))
+    return steps
+
+
+def loss_settings(
+    *,
+    gradient_clipping: Clipping,
+    data_modality: Modality = "audio_visual",
+    lambda_audio: float,
+    lambda_drloc: float,
+    label_smoothing: float,
+) -> TimRecipe:
+    """Return weights and smoothing of the losses, and the largest norm of the gradient."""
+    settings = {name: value for name, value in locals().items() if name != "gradient_clipping"}
+    return TimRecipe(name="case", clip_norm=gradient_clipping, **settings)
+
+
+@operation("tim", "train_steps", build=network, steps_of=given_steps, recipe_of=loss_settings)
+def train_steps(
+    build: Callable[..., TIM],
+    steps_of: Callable[[TIM], list[objective.Step]],
+    recipe_of: Callable[[], TimRecipe],
+    weights: Weights,
+    *,
+    dropout: float,
+    optimizer: OptimizerSettings,
+    schedule: WarmCosine | None,
+    parameter_groups: list[ParameterGroup] | None = None,
+) -> Results:
+    """Return losses, gradients and learning rates of some steps, and the weights after them.
+
+    The columns of `losses` are visual, verb, noun, action, audio, total, localisation, labelled
+    visual and labelled audio queries.
+    """
+    refuse_low_precision(weights)
+    model = weights.fill(build(**dict.fromkeys(DROPOUT, dropout))).train()
+    lr = optimizer.lr
+    built = objective.build_optimizer(model, rate=lr, weight_decay=0.0)
+    configure(model, built, optimizer, parameter_groups)
+    steps, recipe = steps_of(model), recipe_of()
+    rates = [schedule.at(i, lr) if schedule else lr for i in range(len(steps) + 1)]
+    losses, norms = [], []
+    for step, value in zip(steps, rates, strict=False):
+        for group in built.param_groups:
+            group["lr"] = value
         found = objective.train_step(model, built, step, recipe)
-        losses.append(_loss_row(found, batch, model))
+        losses.append(_loss_row(found, step.batch, model))
         gradients = [p.grad.norm() for p in model.parameters() if p.grad is not None]
         norms.append(torch.stack(gradients).norm())
     return {

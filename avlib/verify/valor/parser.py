@@ -129,16 +129,26 @@ def learning_rates(
     return {"lr": [objective.epoch_rate(epoch, recipe) for epoch in range(1, epochs + 1)]}
 
 
-@operation("valor", "train_steps", build=parser)
-def train_steps(
-    build: Callable[[], EventParser],
-    weights: Weights,
+def given_batches(
     audio: Tensor,
     visual: Tensor,
     motion: Tensor,
     labels: Tensor | None = None,
     audio_labels: Tensor | None = None,
     visual_labels: Tensor | None = None,
+) -> list[objective.ParserBatch]:
+    """Return the batch of each step, the first axis of all inputs."""
+    features = [[pool_to_segments(step) for step in x] for x in (audio, visual, motion)]
+    given = (labels, audio_labels, visual_labels)
+    targets: list[Any] = [[None] * len(audio) if x is None else x for x in given]
+    return [objective.ParserBatch(*of_step) for of_step in zip(*features, *targets, strict=True)]
+
+
+@operation("valor", "train_steps", build=parser, batches_of=given_batches)
+def train_steps(
+    build: Callable[[], EventParser],
+    batches_of: Callable[[], list[objective.ParserBatch]],
+    weights: Weights,
     *,
     optimizer: OptimizerSettings,
     parameter_groups: list[ParameterGroup] | None = None,
@@ -149,10 +159,9 @@ def train_steps(
 ) -> Results:
     """Return losses and gradients of some steps, and the weights after them.
 
-    All inputs but the weights have a first axis of steps. The columns of `losses` are video,
-    audio, visual and total, those of `grad_norm` before and after clipping; `param_grad_norm` is
-    of the first step, before clipping, 0 where there is no gradient. Dropout is at the network's
-    own rate.
+    The columns of `losses` are video, audio, visual and total, those of `grad_norm` before and
+    after clipping; `param_grad_norm` is of the first step, before clipping, 0 where there is no
+    gradient. Dropout is at the network's own rate.
     """
     refuse_low_precision(weights)
     model = weights.fill(build()).train(dropout)
@@ -160,11 +169,7 @@ def train_steps(
     recipe = ParserRecipe(name="case", seed=0, lr=optimizer.lr, optimizer=kind)
     built = objective.build_optimizer(model, recipe)
     configure(model, built, optimizer, parameter_groups)
-    features = [[pool_to_segments(step) for step in x] for x in (audio, visual, motion)]
-    targets = [
-        [None] * len(audio) if x is None else x for x in (labels, audio_labels, visual_labels)
-    ]
-    batches = [objective.ParserBatch(*of_step) for of_step in zip(*features, *targets, strict=True)]
+    batches = batches_of()
     rows, norms = [], []
     first = _first_norms(model, batches[0], torch_seed)
     torch.manual_seed(torch_seed)
