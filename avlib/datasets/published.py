@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.io.pickle_parts import is_unicode, shown
 from avlib.io.pickles import read_table_pickle
-from avlib.io.text_tables import key_of, match_columns, number_of, read_text_table
+from avlib.io.text_tables import (
+    key_of,
+    match_columns,
+    number_of,
+    numbers_of,
+    read_text_table,
+)
 
 _LARGEST = 2.0**1000  # of numbers; a pickle may have whole numbers that are no floats
 _LARGEST_WHOLE = 2.0**53  # above it, floats skip whole numbers
@@ -109,22 +115,26 @@ def _text(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
 def _number(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
     """Return the numbers as float64."""
     if lines or column.dtype == object:
-        found = np.empty(len(column))
-        for row, value in enumerate(column):
-            where = f"{_where(path, row, lines)}: {column.name}"
-            if isinstance(value, str):
-                found[row] = number_of(value, where)
-            elif _is_number(value):
-                found[row] = value
-            else:
-                raise DataError(f"{where} is {shown(value)}, expected a number")
-        return found
+        items = column.to_numpy(dtype=object).tolist()
+        found = numbers_of(items) if all(isinstance(item, str) for item in items) else None
+        if found is not None:
+            return found
+        return np.array([_one_number(v, column.name, n, lines, path) for n, v in enumerate(items)])
     values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         where = f"{_where(path, int(wrong[0]), lines)}: {column.name}"
         raise DataError(f"{where} is {shown(column.iloc[wrong[0]])}, expected a number")
     return values
+
+
+def _one_number(value: Any, name: Any, row: int, lines: Sequence[int], path: Path) -> float:
+    where = f"{_where(path, row, lines)}: {name}"
+    if isinstance(value, str):
+        return number_of(value, where)
+    if _is_number(value):
+        return float(value)
+    raise DataError(f"{where} is {shown(value)}, expected a number")
 
 
 def _check_whole(

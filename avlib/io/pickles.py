@@ -73,8 +73,9 @@ def _load(content: bytes, source: Path) -> Any:
         ) from None
     except Exception as error:  # a damaged pickle can fail in any operation
         reason = " ".join(str(error).split())[:200]
+        hint = "; a text is read under the suffix .csv" if content[:200].isascii() else ""
         raise DataError(
-            f"{source}: not a readable table pickle ({type(error).__name__}: {reason})"
+            f"{source}: not a readable table pickle ({type(error).__name__}: {reason}){hint}"
         ) from error
 
 

@@ -16,6 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from unicodedata import normalize
 
+import numpy as np
+from numpy.typing import NDArray
+
 from avlib.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -168,16 +171,15 @@ def read_text_table(path: Path, known: Sequence[str]) -> TextTable:
     columns = fields_of(lines[0][1], delimiter, f"{path}: line {lines[0][0]}")
     rows, places, blank = [], [], 0
     for number, line in lines[1:]:
-        where = f"{path}: line {number}"
-        values = fields_of(line, delimiter, where)
+        values = fields_of(line, delimiter, f"{path}: line {number}")
         if not any(values):
             blank += 1
             continue
         if len(values) != len(columns):
             between = _NAMES.get(delimiter, repr(delimiter))
             raise DataError(
-                f"{where} has {len(values)} fields, the header has {len(columns)} (between "
-                f"{between}); put a value that holds the delimiter in quotes"
+                f"{path}: line {number} has {len(values)} fields, the header has {len(columns)} "
+                f"(between {between}); put a value that holds the delimiter in quotes"
             )
         rows.append(values)
         places.append(number)
@@ -205,9 +207,13 @@ def fields_of(line: str, delimiter: str, where: str) -> list[str]:
     Raises:
         DataError: if a quote is not closed, or a value goes on after its closing quote.
     """
+    if not line.isascii():
+        line = normalize("NFC", line)
+    if '"' not in line:
+        return [value.strip() for value in line.split(delimiter)]
     try:
         reader = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
-        return [normalize("NFC", value.strip()) for value in next(reader)]
+        return [value.strip() for value in next(reader)]
     except (csv.Error, StopIteration) as error:
         if "unexpected end" in str(error):
             raise DataError(
@@ -277,6 +283,14 @@ def nearest(names: Sequence[str], wanted: Sequence[str], cutoff: float) -> tuple
 def nearness(name: str, other: str) -> float:
     """Return how similar two names of columns are, from 0 to 1."""
     return difflib.SequenceMatcher(None, key_of(name[:_SHOWN]), key_of(other)).ratio()
+
+
+def numbers_of(texts: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return numbers, None if one of the texts is none by the rules of `number_of`."""
+    if not all(map(_NUMBER.fullmatch, texts)):
+        return None
+    values = np.array([float(text) for text in texts], dtype=np.float64)
+    return values if np.isfinite(values).all() else None
 
 
 def number_of(text: str, where: str) -> float:

@@ -139,7 +139,7 @@ def _rows(table: Path) -> list[_Row]:
     known = [n for name, others in COLUMNS.items() for n in (name, *others)]
     text = read_text_table(table, known)
     # A slip in the name of the labels is the worst, since folders would take their place.
-    cutoffs = {"label": 0.7}
+    cutoffs = {"label": 0.65}
     places = match_columns(text.columns, COLUMNS, table, required=("file",), cutoffs=cutoffs)
     unread = [name for i, name in enumerate(text.columns) if i not in places.values()]
     if unread:
