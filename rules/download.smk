@@ -21,6 +21,7 @@ rule download_llp:
     params:
         folder=lambda wildcards: valor.download_folder(settings.llp),
         settings=settings.llp.download.model_dump(),
+        key=settings.llp.key("download"),
         code=code_fingerprint("avlib.valor.download"),
     script:
         "../workflow_scripts/download_videos.py"

@@ -108,6 +108,7 @@ rule train_tim:
         processes=tim.processes,  # no param: it does not change the result
     params:
         settings=tim.settings,
+        key=tim.key,
         seed=settings.seed,
         device=settings.device,
         splits=tim.training_splits,

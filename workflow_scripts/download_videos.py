@@ -14,4 +14,5 @@ with job_log(Path(smk.log[0])):
         folder=Path(smk.params.folder),
         settings=Download(**smk.params.settings),
         target=Path(smk.output[0]),
+        key=smk.params.key,
     )

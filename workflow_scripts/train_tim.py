@@ -28,5 +28,6 @@ with job_log(Path(smk.log[0])):
             modality=smk.wildcards.modality,
             seed=smk.params.seed,
             device=smk.params.device,
+            key=smk.params.key,
         )
     )

@@ -82,6 +82,7 @@ def download_clips(
     settings: Download,
     *,
     duration_s: float,
+    key: str = "download",
 ) -> list[LedgerRow]:
     """Fetch the missing clips as `<folder>/<video_id>.mp4`.
 
@@ -93,6 +94,7 @@ def download_clips(
         folder: folder of the clips; created if it does not exist.
         settings: section of the configuration.
         duration_s: length of a clip in seconds.
+        key: of `settings` in the configuration, for messages.
 
     Returns:
         The ledger row of each video, in the order of `videos`.
@@ -110,7 +112,7 @@ def download_clips(
     ledger = read_ledger(folder / LEDGER)
     wanted = _wanted(videos, folder, ledger)
     write_ledger(folder / LEDGER, ledger.values())
-    with WholeVideos(folder / WHOLE, settings) as site:
+    with WholeVideos(folder / WHOLE, settings, key) as site:
         done = len(videos) - len(wanted)
         bar = progress(wanted, "downloading", "videos", total=len(videos), done=done)
         failures = 0
@@ -126,10 +128,10 @@ def download_clips(
                 raise DataError(
                     f"{folder}: {failures} videos in a row could not be fetched, the last one "
                     f"because of: {ledger[video_id].message}; check the network and the section "
-                    "llp.download, then start again: the run continues where it stopped"
+                    f"{key}, then start again: the run continues where it stopped"
                 )
     rows = [ledger[video_id] for video_id, _ in videos]
-    _report(rows, folder)
+    _report(rows, folder, key)
     return rows
 
 
@@ -153,12 +155,13 @@ class WholeVideos:
     Args:
         folder: folder of the current video; its content is removed first, and itself at the end.
         settings: section of the configuration.
+        key: of `settings` in the configuration, for messages.
 
     Raises:
         ConfigError: if yt-dlp is not installed or the cookies cannot be read.
     """
 
-    def __init__(self, folder: Path, settings: Download) -> None:
+    def __init__(self, folder: Path, settings: Download, key: str = "download") -> None:
         try:
             import yt_dlp  # optional, and slow to import
         except ImportError as error:
@@ -166,7 +169,7 @@ class WholeVideos:
                 "yt-dlp, which downloads the videos, is not installed; run: make env"
             ) from error
         if settings.cookies is not None and not settings.cookies.is_file():
-            raise ConfigError(f"llp.download.cookies: {settings.cookies} is no file; correct it")
+            raise ConfigError(f"{key}.cookies: {settings.cookies} is no file; correct it")
         self.folder, self.settings = folder, settings
         options = {
             "format": FORMAT,
@@ -186,7 +189,7 @@ class WholeVideos:
             _ = self._site.cookiejar  # read before the first video
         except yt_dlp.utils.YoutubeDLError as error:
             raise ConfigError(
-                f"llp.download.cookies: {settings.cookies} holds no cookies ({_message(error)}); "
+                f"{key}.cookies: {settings.cookies} holds no cookies ({_message(error)}); "
                 "export them in Netscape's format"
             ) from error
 
@@ -301,7 +304,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = kept[1] or getattr(error, "cause", None) or error.__cause__ or error.__context__
 
 
-def _report(rows: Sequence[LedgerRow], folder: Path) -> None:
+def _report(rows: Sequence[LedgerRow], folder: Path, key: str) -> None:
     """Log the number of videos of each status.
 
     Raises:
@@ -311,7 +314,7 @@ def _report(rows: Sequence[LedgerRow], folder: Path) -> None:
     if not counts["downloaded"]:
         raise DataError(
             f"{folder}: none of {len(rows)} videos could be fetched, the last one because of: "
-            f"{rows[-1].message}; check the network and the section llp.download"
+            f"{rows[-1].message}; check the network and the section {key}"
         )
     logger.log(
         logging.INFO if counts["downloaded"] == len(rows) else logging.WARNING,

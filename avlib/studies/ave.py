@@ -60,15 +60,15 @@ class Ave(TimStudy):
     def _settings_suit_the_features(self) -> Self:
         if self.vgg_features.visual is not None and self.features != "vgg":
             raise ValueError(
-                f"vgg_features are given, but features is {self.features}; set ave.features: vgg, "
-                "or remove ave.vgg_features"
+                f"vgg_features are given, but features is {self.features}; set "
+                f"{self.key('features')}: vgg, or remove {self.key('vgg_features')}"
             )
         recipe = self.tim.recipe
         if recipe is not None and (recipe == "ave_vgg") != (self.features == "vgg"):
             other = "vgg" if recipe == "ave_vgg" else "omnivore_asf"
             raise ValueError(
                 f"tim.recipe {recipe} is for features: {other}, but features is {self.features}; "
-                f"set ave.tim.recipe: null, or ave.features: {other}"
+                f"set {self.key('tim.recipe')}: null, or {self.key('features')}: {other}"
             )
         return self
 

@@ -71,8 +71,8 @@ class Custom(FeatureStudy):
             )
         if not self.has_annotations:
             raise ConfigError(
-                f"custom.checkpoints.{network}: give weights (preset {self.preset}: "
-                f"{self.asf.checkpoint}), or custom.annotations to train them on, or "
+                f"{self.key('checkpoints')}.{network}: give weights (preset {self.preset}: "
+                f"{self.asf.checkpoint}), or {self.key('annotations')} to train them on, or "
                 "`untrained` to try the pipeline with random ones"
             )
 

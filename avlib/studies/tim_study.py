@@ -345,8 +345,10 @@ class TimStudy(FeatureStudy):
         return {"classes": at.folder / "classes.json"} if network == "tim" else {}
 
     def check_options(self, network: str) -> dict[str, Any]:
-        """Return the recipe that given weights of TIM must fit."""
-        return {"recipe": self.recipe} if network == "tim" else super().check_options(network)
+        """Return the recipe that given weights of TIM must fit, and the key of its section."""
+        if network == "tim":
+            return {"recipe": self.recipe, "key": self.key("tim")}
+        return super().check_options(network)
 
     def files(self) -> dict[str, Path | None]:
         """Return also the weights that TIM starts from."""

@@ -64,6 +64,7 @@ class TrainingRun:
         modality: features that the model takes; if it is one, only its labels are predicted.
         seed: of all draws.
         device: cpu, cuda, or auto for cuda where there is one.
+        key: of `settings` in the configuration, for messages.
     """
 
     settings: TimTraining
@@ -71,6 +72,7 @@ class TrainingRun:
     modality: Modality
     seed: int
     device: str = "auto"
+    key: str = "tim"
 
 
 def train_tim(run: TrainingRun) -> None:
@@ -91,7 +93,7 @@ def train_tim(run: TrainingRun) -> None:
         return
     if device.type == "cuda" and processes > torch.cuda.device_count():
         raise ConfigError(
-            f"ave.tim.processes: {processes}, but there are {torch.cuda.device_count()} GPUs"
+            f"{run.key}.processes: {processes}, but there are {torch.cuda.device_count()} GPUs"
         )
     arguments = asdict(run) | {"settings": run.settings.model_dump(mode="json")}
     run_module(MODULE, json.dumps(arguments, default=str), processes=processes)
@@ -113,7 +115,7 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
         recipe,
         training=splits["train"],
         validation=splits[validated_on],
-        select_by=_select_by(settings.select_by, splits[validated_on], recipe),
+        select_by=_select_by(run, splits[validated_on], recipe),
         seed=run.seed,
         computation=Computation(
             settings.parts,
@@ -166,8 +168,9 @@ def _read_splits(
     return found
 
 
-def _select_by(given: str | None, split: SplitWindows, recipe: TimRecipe) -> str:
+def _select_by(run: TrainingRun, split: SplitWindows, recipe: TimRecipe) -> str:
     """Return the name of the accuracy that decides which epoch is best."""
+    given = run.settings.select_by
     has_visual, has_audio = (
         recipe.data_modality in ("audio_visual", m) for m in ("visual", "audio")
     )
@@ -179,7 +182,7 @@ def _select_by(given: str | None, split: SplitWindows, recipe: TimRecipe) -> str
     }
     names = [name for name, is_possible in possible.items() if is_possible]
     if given not in (None, *names):
-        raise ConfigError(f"ave.tim.select_by: {given!r}, expected one of {names}")
+        raise ConfigError(f"{run.key}.select_by: {given!r}, expected one of {names}")
     return given or names[0]
 
 

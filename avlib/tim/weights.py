@@ -94,13 +94,14 @@ def save_model(
     save_weights(target, weights, text)
 
 
-def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
+def file_recipe(path: Path, name: str, modality: Modality, key: str = "tim") -> TimRecipe:
     """Return the recipe of a model file: the one it holds, else the published one of that name.
 
     Args:
         path: the file.
         name: of the recipe that the windows were made for.
         modality: features that the model is to take.
+        key: of the section of TIM in the configuration.
 
     Raises:
         CheckpointError: if the file is for another modality or other windows.
@@ -118,7 +119,7 @@ def file_recipe(path: Path, name: str, modality: Modality) -> TimRecipe:
         raise CheckpointError(
             f"{path}: a model of recipe {recipe.name} for windows of {recipe.num_feats} features "
             f"in {recipe.window_s:g} s, but those of recipe {name} have {other.num_feats} in "
-            f"{other.window_s:g} s; set ave.tim.recipe: {recipe.name}"
+            f"{other.window_s:g} s; set {key}.recipe: {recipe.name}"
         )
     return recipe
 
@@ -147,7 +148,7 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> TIM:
 
 
 def check_weights(
-    checkpoint: Path, target: Path, *, classes: Path | None = None, recipe: str
+    checkpoint: Path, target: Path, *, classes: Path | None = None, recipe: str, key: str
 ) -> None:
     """Write what given weights are, if they fit the recipe and the classes of the study.
 
@@ -158,6 +159,7 @@ def check_weights(
         target: JSON file to write.
         classes: JSON with the names of the classes; None: not known yet.
         recipe: name of the recipe, which says how videos are cut into windows.
+        key: of the section of TIM in the configuration.
 
     Raises:
         CheckpointError: if it does not fit; the message says which setting to change, if one
@@ -169,14 +171,14 @@ def check_weights(
         check_trained_classes(checkpoint, names)
         visual = tuple(len(names[head]) for head in VISUAL_HEADS if head in names)
         requested |= {"visual_classes": visual, "audio_classes": len(names["audio"])}
-    own = file_recipe(checkpoint, recipe, JOINT)
+    own = file_recipe(checkpoint, recipe, JOINT, key)
     found = infer_arguments(load_state_dict(checkpoint, allows_foreign=True), checkpoint)
-    _check_sizes(checkpoint, found, own)
+    _check_sizes(checkpoint, found, own, key)
     load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
     write_report(target, checkpoint, {"recipe": own.name, "arguments": found})
 
 
-def _check_sizes(path: Path, found: Mapping[str, Any], recipe: TimRecipe) -> None:
+def _check_sizes(path: Path, found: Mapping[str, Any], recipe: TimRecipe, key: str) -> None:
     """Check the sizes of the weights, and name the recipe that has them otherwise."""
     expected = asdict(recipe)
     differing = [name for name in SIZES if found[name] != expected[name]]
@@ -188,5 +190,5 @@ def _check_sizes(path: Path, found: Mapping[str, Any], recipe: TimRecipe) -> Non
         if all(found[size] == getattr(TIM_RECIPES[name], size) for size in SIZES)
     ]
     listed = "; ".join(f"{name} is {found[name]!r}, not {expected[name]!r}" for name in differing)
-    remedy = f"set ave.tim.recipe: {fitting[0]}" if fitting else "no recipe of AVE has these sizes"
+    remedy = f"set {key}.recipe: {fitting[0]}" if fitting else "no recipe has these sizes"
     raise CheckpointError(f"{path}: not of recipe {recipe.name}: {listed}; {remedy}")

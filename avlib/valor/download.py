@@ -7,7 +7,9 @@ from avlib.media.download import Download, download_clips
 from avlib.media.download_ledger import write_ledger
 
 
-def download_llp(table: Path, folder: Path, settings: Download, target: Path) -> None:
+def download_llp(
+    table: Path, folder: Path, settings: Download, target: Path, key: str = "download"
+) -> None:
     """Fetch the clips of a weak list and write the status of each.
 
     Args:
@@ -15,12 +17,14 @@ def download_llp(table: Path, folder: Path, settings: Download, target: Path) ->
         folder: folder of the clips, `<video_id>.mp4`; existing clips are not fetched again.
         settings: section of the configuration.
         target: CSV file to write with the ledger rows of the videos of the list.
+        key: of `settings` in the configuration, for messages.
 
     Raises:
         ConfigError, DataError, OSError: as `read_videos` and `download_clips`.
     """
     videos = [(v.video_id, _start_s(v.filename)) for v in read_videos(table)]
-    write_ledger(target, download_clips(videos, folder, settings, duration_s=float(SECONDS)))
+    rows = download_clips(videos, folder, settings, duration_s=float(SECONDS), key=key)
+    write_ledger(target, rows)
 
 
 def _start_s(filename: str) -> float:

@@ -95,6 +95,10 @@ class TimFiles:
             settings["select_by"] = None  # a model of one modality has one head
         return settings | {"recipe": self.recipe(wildcards)}
 
+    def key(self, wildcards: Wildcards) -> str:
+        """Return the key of the section of TIM, for messages."""
+        return self.study(wildcards).key("tim")
+
     def predicts_mixed(self, wildcards: Wildcards) -> bool:
         """Return whether predictions are computed in mixed precision."""
         return self.study(wildcards).tim.mixed_precision == "always"

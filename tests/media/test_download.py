@@ -173,7 +173,7 @@ def test_cookies_are_sent(site, tmp_path):
 
 
 def test_cookies_that_are_none_are_refused_before_any_video(site, tmp_path):
-    with pytest.raises(ConfigError, match=r"llp\.download\.cookies: .* is no file; correct it"):
+    with pytest.raises(ConfigError, match=r"download\.cookies: .* is no file; correct it"):
         fetch(site, tmp_path, "a", cookies=tmp_path / "none.txt")
     (tmp_path / "page.html").write_text("<html></html>\n")
     with pytest.raises(ConfigError, match="Netscape"):

@@ -52,7 +52,7 @@ def check(path, recipe):
     classes = path.with_name("classes.json")
     classes.write_text(json.dumps({"class_id": CLASSES}))
     target = path.with_name("given.json")
-    check_weights(path, target, classes=classes, recipe=recipe)
+    check_weights(path, target, classes=classes, recipe=recipe, key="own.tim")
     return json.loads(target.read_text())
 
 
@@ -74,7 +74,7 @@ def test_weights_of_the_recipe_are_accepted(tmp_path, recipe):
 )
 def test_the_recipe_of_other_sizes_is_named(tmp_path, recipe, of_file, difference):
     path = published(tmp_path / "tim.pth.tar", of_file)
-    expected = rf"{difference}.*; set ave\.tim\.recipe: {of_file}$"
+    expected = rf"{difference}.*; set own\.tim\.recipe: {of_file}$"
     with pytest.raises(CheckpointError, match=expected):
         check(path, recipe)
     assert not (tmp_path / "given.json").exists()
@@ -82,13 +82,13 @@ def test_the_recipe_of_other_sizes_is_named(tmp_path, recipe, of_file, differenc
 
 def test_sizes_of_no_recipe_are_refused(tmp_path):
     path = published(tmp_path / "tim.pth.tar", "epic")
-    with pytest.raises(CheckpointError, match="no recipe of AVE has these sizes"):
+    with pytest.raises(CheckpointError, match="no recipe has these sizes"):
         check(path, "ave")
 
 
 def test_a_model_of_other_windows_is_refused_with_the_recipe_to_set(tmp_path):
     path = ours(tmp_path / "tim.safetensors", "ave_vgg")
-    expected = r"windows of 10 features in 10 s, .* 25 in 10 s; set ave\.tim\.recipe: ave_vgg"
+    expected = r"windows of 10 features in 10 s, .* 25 in 10 s; set own\.tim\.recipe: ave_vgg"
     with pytest.raises(CheckpointError, match=expected):
         check(path, "ave")
 

@@ -35,7 +35,7 @@ def test_clips_of_a_list_are_fetched_and_accounted_for(tmp_path, monkeypatch):
 def test_a_damaged_list_stops_before_any_video(tmp_path):
     table = tmp_path / "AVVP_dataset_full.csv"
     table.write_text("filename\tevent_labels\nabc_0_10\tDog\n")
-    with serving(Site(b"")) as settings, pytest.raises(DataError, match="row 1"):
+    with serving(Site(b"")) as settings, pytest.raises(DataError, match="line 2"):
         download_llp(table, tmp_path / "raw_videos", settings, tmp_path / "download.csv")
     assert not (tmp_path / "raw_videos").exists()
 

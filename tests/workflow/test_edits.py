@@ -67,3 +67,27 @@ def test_the_front_end_of_auditory_slowfast_concerns_no_soundtrack(edited):
     assert studies(jobs) == {"ave"}
     assert {"train_asf", "extract_features"} <= rules(jobs)
     assert "train_omnivore" not in rules(jobs)
+
+
+GIVEN = {
+    "k600": ("soundtrack", {"pack_audio_images", "train_soundtrack", "pack_frames"}),
+    "ave": ("asf", {"pack_frames", "train_asf", "train_omnivore", "make_queries"}),
+}
+
+
+@pytest.mark.parametrize("study", GIVEN)
+def test_weights_that_are_given_and_taken_back_leave_what_they_did_not_make(finished, study):
+    network, untouched = GIVEN[study]
+    weights = finished.folder / "weights.pth"
+    weights.touch()
+    given = f"{study}={{'checkpoints': {{'{network}': '{weights}'}}}}"
+    checked = f"results/{study}/model/{network}/given.json"
+    assert finished.run(given, target=checked).returncode == 0
+    assert finished.planned() == set()  # a check alone changes nothing
+    jobs = finished.jobs(given)
+    assert jobs.keys().isdisjoint({"probe_videos", "pack_waveforms", *untouched})
+    again = rules(finished.planned())
+    assert again
+    assert again.isdisjoint({"probe_videos", "pack_waveforms", "check_weights", *untouched})
+    finished.jobs()
+    assert finished.planned() == set()
