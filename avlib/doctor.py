@@ -12,6 +12,7 @@ import yaml
 
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
+from avlib.io.weights_files import weights_file
 from avlib.origins import Weights
 from avlib.studies import Config, load_config
 from avlib.studies.base import Place, Study
@@ -145,13 +146,13 @@ def _files(study: Study) -> Iterator[Finding]:
 def _weights(study: Study, weights: Weights, place: Place) -> str:
     """Check weights as rule check_weights does, against what is there before a run."""
     key, path = study.key(f"checkpoints.{weights.network}"), weights.path
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         raise ConfigError(f"{key}: {path} is no file; correct the path")
     inputs = study.check_inputs(weights.network, place)
     with TemporaryDirectory() as folder:
         check_weights(
             weights.network,
-            path,
+            weights_file(path),
             Path(folder, "given.json"),
             inputs={name: file for name, file in inputs.items() if file.is_file()},
             options=study.check_options(weights.network),

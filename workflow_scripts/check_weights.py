@@ -5,6 +5,8 @@ from pathlib import Path
 from avlib.joblog import job_log
 from avlib.workflow.weights import check_weights
 
+FILES = ("checkpoint", "parts")  # of the weights
+
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
@@ -12,6 +14,6 @@ with job_log(Path(smk.log[0])):
         smk.wildcards.network,
         Path(smk.input.checkpoint),
         Path(smk.output[0]),
-        inputs={name: Path(path) for name, path in smk.input.items() if name != "checkpoint"},
+        inputs={name: Path(path) for name, path in smk.input.items() if name not in FILES},
         options=smk.params.options,
     )

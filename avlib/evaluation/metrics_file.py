@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
+from avlib.io.checkpoints import file_hash, weights_hash
 from avlib.io.provenance import package_versions
 from avlib.media.ffmpeg import binary, version
 from avlib.origins import Origin
@@ -72,7 +72,7 @@ def write_metrics(
 
 def weights_entry(path: Path | None, origin: Origin) -> dict[str, str | None]:
     """Return how weights were made, and their hash; None stands for no file."""
-    return {"weights": origin, "sha256": None if path is None else file_hash(path)}
+    return {"weights": origin, "sha256": None if path is None else weights_hash(path)}
 
 
 def origin_notes(origins: Mapping[str, Origin], titles: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from avlib.extractors.tables import FEATURES
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, load_metadata
+from avlib.io.checkpoints import file_hash, load_metadata, weights_hash
 from avlib.io.json_files import read_json
 from avlib.io.provenance import package_versions
 from avlib.io.tables import read_table, write_table
@@ -54,7 +54,7 @@ def index_features(
     check_bad_fraction(rows, f"videos for {index_target.parent}", max_bad_fraction)
     weights = {
         "path": str(checkpoint) if checkpoint else "untrained",
-        "sha256": file_hash(checkpoint) if checkpoint else None,
+        "sha256": weights_hash(checkpoint) if checkpoint else None,
         "metadata": load_metadata(checkpoint) if checkpoint else {},
     }
     summary = {

@@ -35,6 +35,7 @@ from avlib.extractors.extraction import (
 from avlib.io.checkpoints import file_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
+from avlib.io.weights_files import all_files
 from avlib.media import ffmpeg
 from avlib.media.frame_folder import FrameFolder, write_frames
 from avlib.media.frames import Frame
@@ -137,7 +138,7 @@ class SegmentExtractor(ABC, Generic[Settings, Network]):
         self._made_by = repr(
             (
                 astuple(settings),
-                file_hash(files.checkpoint),
+                *map(file_hash, all_files(files.checkpoint)),
                 code_fingerprint(self.module),
                 self._device,
                 ffmpeg.version(ffmpeg.binary()),

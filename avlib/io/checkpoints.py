@@ -2,106 +2,142 @@
 
 import hashlib
 import logging
-import pickle
-import pickletools
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from avlib.errors import CheckpointError
 from avlib.io.file_kinds import is_safetensors, wrong_kind
+from avlib.io.state_dicts import find_state
+from avlib.io.torch_files import foreign_names, load_torch, some_of
+from avlib.io.weights import SETTINGS, decode_settings
+from avlib.io.weights_files import is_index, weight_map, weights_file
 
 logger = logging.getLogger(__name__)
 
-NAMES_SHOWN = 5
-# Published files keep epochs and scores as numpy numbers, under the names of numpy 1 and 2.
-NUMPY_SCALAR = np.float64().__reduce__()[0]
-NUMPY_SCALARS: list[Any] = [
-    np.dtype,
-    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64", "bool")),
-    (NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    (NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
-]
-# Where published files keep the weights.
-STATE_KEYS = ("model_state", "model_state_dict", "state_dict", "model", "module", "trunk")
+COUNTER = "num_batches_tracked"  # of batch norms; of no influence on a trained network
+# Integers up to these are exact in half precision.
+EXACT = {torch.float16: 1 << 11, torch.bfloat16: 1 << 8}
 
 
-class Foreign:
-    """Stands for an object of a class that is not known here; it keeps nothing and does nothing."""
+@dataclass(frozen=True)
+class StoredWeights:
+    """What a weights file holds.
 
-    def __init__(self, *_arguments: object) -> None:
-        pass
+    Attributes:
+        state: tensors by name, without the prefixes of wrappers.
+        settings: what a training here wrote beside them; empty in files of others.
+    """
 
-    def __setstate__(self, state: object) -> None:
-        pass
+    state: dict[str, Tensor]
+    settings: dict[str, str]
 
 
-def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors or torch file, without the prefixes of wrappers.
+def read_weights(path: Path, *, allows_foreign: bool = False) -> StoredWeights:
+    """Return the tensors of a weights file, and the settings that files of ours have.
 
     Args:
-        path: the file.
+        path: a safetensors or torch file, the index of several, or a folder of either.
         allows_foreign: as in `load_checkpoint`.
 
     Raises:
-        CheckpointError: if the file is missing, damaged, holds no weights, or holds more than
-            weights, in which case the message names the objects.
+        CheckpointError: if the file is missing, damaged, holds no weights, two sets of them, or
+            more than weights, in which case the message names the objects.
     """
-    content = load_checkpoint(path, allows_foreign=allows_foreign)
-    for key in STATE_KEYS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not named tensors")
-    state = {
-        str(name).removeprefix("module.").removeprefix("_orig_mod."): value
-        for name, value in content.items()
-        if isinstance(value, Tensor)
-    }
+    state = find_state(load_checkpoint(path, allows_foreign=allows_foreign), path)
+    stored = state.pop(SETTINGS, None)
     if not state:
-        raise CheckpointError(f"{path}: holds no tensors; its keys are {_some(list(content))}")
-    return state
+        raise CheckpointError(f"{path}: holds no tensors but {SETTINGS}")
+    settings = _header(path) if stored is None else decode_settings(stored, path)
+    return StoredWeights(state, settings)
+
+
+def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Tensor]:
+    """Return the tensors of a weights file, as `read_weights` does.
+
+    Raises:
+        CheckpointError: as `read_weights`.
+    """
+    return read_weights(path, allows_foreign=allows_foreign).state
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """Return the settings that a file of ours has beside its weights; none of other files.
+
+    Raises:
+        CheckpointError: as `read_weights`.
+    """
+    if not path.is_file() or (not is_index(path) and wrong_kind(path)):
+        return {}
+    if not is_safetensors(path):
+        return read_weights(path, allows_foreign=True).settings
+    try:
+        with safe_open(path, "pt") as file:
+            stored = [name for name in file.keys() if name.endswith(SETTINGS)]  # noqa: SIM118
+            if stored:
+                return decode_settings(file.get_tensor(stored[0]), path)
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
 
 
 def load_checkpoint(path: Path, *, allows_foreign: bool = False) -> object:
     """Return all that a weights file holds: tensors, numbers, text and containers of them.
 
     Args:
-        path: a `.safetensors` file or a torch file.
+        path: as `read_weights` takes it.
         allows_foreign: whether a torch file may hold objects of classes that are not known here,
             such as the meters of the program that wrote it. Each becomes an empty `Foreign`,
             whatever its name; nothing of the file is ever run.
 
     Raises:
-        CheckpointError: as `load_state_dict` does.
+        CheckpointError: as `read_weights` does.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        file = weights_file(path)
+        if is_index(file):
+            return _load_parts(file, allows_foreign)
+        return _load_file(file, allows_foreign)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _load_parts(index: Path, allows_foreign: bool) -> dict[str, Tensor]:
+    """Return the tensors of all parts that an index names."""
+    files = weight_map(index)
+    whole: dict[str, Tensor] = {}
+    for part in sorted(set(files.values())):
+        content = _load_file(part, allows_foreign)
+        if not isinstance(content, Mapping):
+            raise CheckpointError(f"{part}: holds a {type(content).__name__}, not named tensors")
+        expected = {name for name, file in files.items() if file == part}
+        if content.keys() != expected:
+            differing = sorted(map(str, content.keys() ^ expected))
+            raise CheckpointError(f"{part}: does not hold what {index.name} says: {differing[0]}")
+        whole |= content
+    return whole
+
+
+def _load_file(path: Path, allows_foreign: bool) -> object:
     if is_safetensors(path):
         return _load_safetensors(path)
     if kind := wrong_kind(path):
         raise CheckpointError(f"{path}: not a readable checkpoint, but {kind}")
-    return _load_torch(path, foreign_names(path) if allows_foreign else [])
+    return load_torch(path, foreign_names(path) if allows_foreign else [])
 
 
-def load_metadata(path: Path) -> dict[str, str]:
-    """Return the text fields of a safetensors file; none for other files."""
-    if not path.is_file() or not is_safetensors(path):
+def _header(path: Path) -> dict[str, str]:
+    """Return the text fields of a safetensors file; none of other files."""
+    file = weights_file(path)
+    if not is_safetensors(file):
         return {}
-    try:
-        with safe_open(path, "pt") as file:
-            return dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+    with safe_open(file, "pt") as opened:
+        return dict(opened.metadata() or {})
 
 
 def fit_state_dict(
@@ -125,11 +161,15 @@ def fit_state_dict(
 
     Raises:
         CheckpointError: naming missing, unexpected and wrongly shaped tensors, or those that hold
-            NaN or infinity.
+            NaN, infinity, or integers that are rounded.
     """
-    broken = sorted(n for n, v in state.items() if not torch.isfinite(v.float()).all())
+    broken = sorted(
+        n
+        for n, v in state.items()
+        if not n.endswith(COUNTER) and not torch.isfinite(v.float()).all()
+    )
     if broken:
-        raise CheckpointError(f"{source}: values that are no numbers in {_some(broken)}")
+        raise CheckpointError(f"{source}: values that are no numbers in {some_of(broken)}")
     own = {names(name): value for name, value in model.state_dict().items()}
     skipped = {n for n in own.keys() | state.keys() if skip is not None and n.startswith(skip)}
     fitting = {n for n in own.keys() & state.keys() if own[n].shape == state[n].shape}
@@ -139,7 +179,33 @@ def fit_state_dict(
             raise CheckpointError(message)
         logger.warning("%s; the rest is used", message)
     inverse = {names(name): name for name in model.state_dict()}
-    model.load_state_dict({inverse[n]: state[n] for n in fitting}, strict=False)
+    values = {n: _as_own(n, own[n], state[n], source) for n in sorted(fitting)}
+    model.load_state_dict({inverse[n]: value for n, value in values.items()}, strict=False)
+
+
+def _as_own(name: str, own: Tensor, given: Tensor, source: Path) -> Tensor:
+    """Return a tensor of a file that was perhaps saved in another type than the network's `own`.
+
+    Raises:
+        CheckpointError: if it holds numbers that the other type has changed.
+    """
+    if own.is_floating_point() and not given.is_floating_point():
+        raise CheckpointError(f"{source}: {name} holds {_type(given)}, not weights as numbers")
+    if own.is_floating_point() or not given.is_floating_point():
+        return given
+    # Counts, and indices that follow from the sizes of the network, need not be in the file.
+    if name.endswith(COUNTER) or torch.equal(own.to(given.dtype), given):
+        return own
+    if not torch.equal(given, given.round()) or given.abs().max() > EXACT.get(given.dtype, 1 << 24):
+        raise CheckpointError(
+            f"{source}: {name} holds integers that {_type(given)} has rounded; save it in its own "
+            "type"
+        )
+    return given
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor], agreed: set[str]) -> str:
@@ -149,8 +215,8 @@ def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor], agreed:
     wrong = sorted((own.keys() & state.keys()) - agreed)
     shapes = [f"{n} {list(state[n].shape)} for {list(own[n].shape)}" for n in wrong]
     return (
-        f"missing {_some(sorted(missing))}; unexpected {_some(sorted(unexpected))}; of another "
-        f"shape {_some(shapes)}"
+        f"missing {some_of(sorted(missing))}; unexpected {some_of(sorted(unexpected))}; of another "
+        f"shape {some_of(shapes)}"
     )
 
 
@@ -166,74 +232,21 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def weights_hash(path: Path) -> str:
+    """Return the SHA-256 of a weights file, or that of the hashes of its parts.
+
+    Raises:
+        CheckpointError: if there are no such files.
+    """
+    file = weights_file(path)
+    if not is_index(file):
+        return file_hash(file)
+    parts = sorted(set(weight_map(file).values()))
+    return hashlib.sha256("".join(map(file_hash, parts)).encode()).hexdigest()
+
+
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
-
-
-def _load_torch(path: Path, foreign: list[str]) -> object:
-    stand_ins = [(Foreign, name) for name in foreign]
-    try:
-        with torch.serialization.safe_globals([*NUMPY_SCALARS, *stand_ins]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        names = foreign_names(path)
-        if not names:
-            raise CheckpointError(f"{path}: not a readable checkpoint") from error
-        raise CheckpointError(
-            f"{path}: refused, nothing of it was run: it holds more than weights: {_some(names)}"
-        ) from error
-    except Exception as error:  # a damaged or wrong file can fail in any operation
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]})") from error
-
-
-def foreign_names(path: Path) -> list[str]:
-    """Return the names that a torch file would import beside what tensors need.
-
-    Of a bare pickle they are all names; of a file that cannot be read there are none.
-    """
-    try:
-        if zipfile.is_zipfile(path):
-            with torch.serialization.safe_globals(NUMPY_SCALARS):
-                return sorted(get_unsafe_globals_in_checkpoint(path))
-        with path.open("rb") as file:
-            return sorted(set(_global_names(file)))
-    except Exception:  # a damaged or wrong file can fail in any operation
-        return []
-
-
-def imported_names(path: Path) -> list[str]:
-    """Return all names that a torch file in the present format imports, without running it.
-
-    Raises:
-        CheckpointError: if it is not such a file.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-            with archive.open(member) as file:
-                return sorted(set(_global_names(file)))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error
-
-
-def _global_names(file: IO[bytes]) -> Iterator[str]:
-    """Yield the names that a pickle imports, without running it."""
-    strings: list[str] = []
-    for opcode, argument, _ in pickletools.genops(file):
-        if opcode.name in {"GLOBAL", "INST"}:
-            yield str(argument).replace(" ", ".")
-        elif opcode.name == "STACK_GLOBAL":
-            yield ".".join(strings[-2:])
-        elif isinstance(argument, str):
-            strings.append(argument)
-
-
-def _some(names: list[str]) -> str:
-    if not names:
-        return "none"
-    rest = len(names) - NAMES_SHOWN
-    return ", ".join(map(str, names[:NAMES_SHOWN])) + (f" and {rest} more" if rest > 0 else "")

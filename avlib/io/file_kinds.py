@@ -13,6 +13,7 @@ SIGNATURES = (
     (b"\x89PNG", "an image"),
     (b"\xff\xd8\xff", "an image"),
     (b"%PDF", "a PDF document"),
+    (b"\x89HDF", "an HDF5 file"),
     (b"PAR1", "a Parquet table"),
     (b"\x93NUMPY", "a numpy array"),
     (b"RIFF", "a sound or video file"),

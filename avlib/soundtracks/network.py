@@ -22,6 +22,8 @@ from avlib.soundtracks.network_choice import NetworkName, Pool
 PUBLISHED_WIDTH = 64  # channels of a stem
 HIDDEN = 4096
 STAGES = 4
+STEM_STRIDES = (1, 2)
+BOTTLENECK = "layer1.0.group1.conv3.weight"  # of the deeper networks alone
 
 # Blocks of the four stages by depth; the deeper networks have bottlenecks.
 DEPTHS = {
@@ -253,10 +255,26 @@ def network_weights(network: nn.Module) -> dict[str, Tensor]:
     return {published_name(name): value for name, value in network.state_dict().items()}
 
 
-def metadata_options(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the options of a residual network that its checkpoint has as metadata."""
-    kinds = {"pool": str, "stem_stride": int}
-    return {name: kind(metadata[name]) for name, kind in kinds.items() if name in metadata}
+def is_published(state: Mapping[str, Tensor]) -> bool:
+    """Return whether tensors are those of a published network, whose options are then known.
+
+    Only residual networks have options that do not follow from their tensors.
+    """
+    if "group1.conv1.weight" not in state:
+        return True
+    blocks, is_deep = _blocks(state), BOTTLENECK in state
+    return (
+        len(state["group1.conv1.weight"]) == PUBLISHED_WIDTH
+        and "bands.mean" not in state
+        and any(blocks == list(n) and is_deep == (b is Bottleneck) for b, n in DEPTHS.values())
+    )
+
+
+def _blocks(state: Mapping[str, Tensor]) -> list[int]:
+    """Return the number of blocks of each stage of a residual network."""
+    numbers = [re.match(r"layer(\d)\.(\d+)\.group1\.conv1\.weight$", name) for name in state]
+    stages = [int(match[1]) for match in numbers if match]
+    return [stages.count(stage + 1) for stage in range(STAGES)]
 
 
 def infer_network(state: Mapping[str, Tensor], **options: Any) -> SoundtrackNetwork:
@@ -271,11 +289,9 @@ def infer_network(state: Mapping[str, Tensor], **options: Any) -> SoundtrackNetw
         KeyError: if no network has such tensors.
     """
     if "group1.conv1.weight" in state:
-        numbers = [re.match(r"layer(\d)\.(\d+)\.group1\.conv1\.weight$", name) for name in state]
-        stages = [int(match[1]) for match in numbers if match]
         return ResNet(
-            Bottleneck if "layer1.0.group1.conv3.weight" in state else BasicBlock,
-            [stages.count(stage + 1) for stage in range(STAGES)],
+            Bottleneck if BOTTLENECK in state else BasicBlock,
+            _blocks(state),
             num_classes=len(state["group2.fc.weight"]),
             width=len(state["group1.conv1.weight"]),
             standardises="bands.mean" in state,

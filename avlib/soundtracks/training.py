@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from avlib.device import resolve_device
 from avlib.errors import ConfigError, DataError
@@ -33,6 +34,7 @@ from avlib.training.events import check_classes, split_events, validation_split
 if TYPE_CHECKING:
     import pandas as pd
 
+LEAST_CHANNELS = 8  # numbers of a vector of AVX2
 LEAST_DEVIATION_DB = 10.0  # added to a band's, so that a silent band is not scaled up
 
 
@@ -160,9 +162,22 @@ def _build_model(
 
 def _placed(model: SoundtrackNetwork, device: torch.device) -> SoundtrackNetwork:
     """Return the network on a device, in the memory format that is faster there."""
-    if device.type == "cpu":
+    is_narrow = any(_corrupts_memory(module) for module in model.modules())
+    if device.type == "cpu" and not is_narrow:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device)
+
+
+def _corrupts_memory(module: nn.Module) -> bool:
+    """Return whether the gradient of a layer's weights is written out of bounds with channels last.
+
+    oneDNN's kernel for AVX2 does so in convolutions of 1 x 1 that skip places, of few channels;
+    the process then ends with SIGABRT or SIGSEGV.
+    """
+    if not isinstance(module, nn.Conv2d):
+        return False
+    skips = module.kernel_size == (1, 1) and max(module.stride) > 1
+    return skips and module.in_channels < LEAST_CHANNELS
 
 
 def _build_network(choice: NetworkChoice, num_classes: int) -> SoundtrackNetwork:

@@ -21,10 +21,11 @@ from avlib.evaluation.class_names import check_classifier, read_classes
 from avlib.extractors.omnivore.network import Omnivore, infer_sizes, published_name
 from avlib.extractors.omnivore.recipes import OMNIVORE_RECIPES, OmnivoreRecipe
 from avlib.extractors.omnivore.task import VisualEvents
-from avlib.extractors.omnivore.weights import NOT_OF_THE_TRUNK, ClipSize
-from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+from avlib.extractors.omnivore.weights import NOT_OF_THE_TRUNK, ClipSize, clip_size
+from avlib.io.checkpoints import fit_state_dict, read_weights
 from avlib.io.packs import FrameStore
 from avlib.io.tables import read_table, write_table
+from avlib.io.weights import lost_settings
 from avlib.prefetch import prefetched
 from avlib.progress import progress
 from avlib.soundtracks.folds import SCORED_SPLITS
@@ -51,7 +52,7 @@ def score_videos(
         classes: JSON with the names of the classes, as `class_id`.
         packs: frames of the videos.
         rate_fps: frames a second of the packs.
-        weights: from `train_visual`; their metadata name the recipe, whose views and batches are
+        weights: from `train_visual`; their settings name the recipe, whose views and batches are
             used.
         device: cpu, cuda, or auto for cuda where there is one.
         targets: files to write: scores float64 (N, K), rows of kind SCORED_VIDEOS.
@@ -94,18 +95,19 @@ def load_trained_omnivore(path: Path) -> tuple[Omnivore, ClipSize, OmnivoreRecip
     Raises:
         CheckpointError: if the file cannot be read, or is not from `train_visual`.
     """
-    state, metadata = load_state_dict(path), load_metadata(path)
-    recipe = OMNIVORE_RECIPES.get(metadata.get("recipe", ""))
+    stored = read_weights(path)
+    state, name = stored.state, stored.settings.get("recipe")
     try:
-        trunk = {name: v for name, v in state.items() if not name.startswith(NOT_OF_THE_TRUNK)}
-        network = Omnivore(infer_sizes(trunk), num_classes=len(state["head.weight"]))
-        clip = ClipSize(int(metadata["num_frames"]), int(metadata["crop"]))
+        trunk = {n: v for n, v in state.items() if not n.startswith(NOT_OF_THE_TRUNK)}
+        sizes = infer_sizes(trunk)
+        network = Omnivore(sizes, num_classes=len(state["head.weight"]))
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path}: no Omnivore trained here ({error})") from error
-    if recipe is None:
-        raise CheckpointError(
-            f"{path}: its recipe {metadata.get('recipe')!r} is not known; train it again"
-        )
+    if name is None:
+        raise lost_settings(path, "its `recipe`")
+    if name not in OMNIVORE_RECIPES:
+        raise CheckpointError(f"{path}: its recipe {name!r} is not known; train it again")
+    recipe, clip = OMNIVORE_RECIPES[name], clip_size(stored.settings, sizes, path)
     fit_state_dict(network, state, path, names=_file_name)
     return network.eval(), clip, recipe
 

@@ -1,16 +1,24 @@
 """Weights files of the soundtrack networks: reading, and checking given ones."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from avlib.errors import CheckpointError
 from avlib.evaluation.class_names import check_classifier, read_classes
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, fit_state_dict, load_metadata, load_state_dict
+from avlib.io.checkpoints import (
+    StoredWeights,
+    fit_state_dict,
+    load_metadata,
+    read_weights,
+    weights_hash,
+)
+from avlib.io.weights import lost_settings
 from avlib.soundtracks.network import (
+    STEM_STRIDES,
     SoundtrackNetwork,
     infer_network,
-    metadata_options,
+    is_published,
     published_name,
 )
 from avlib.soundtracks.network_choice import Pool
@@ -28,26 +36,46 @@ def load_soundtrack_network(checkpoint: Path, *, pool: Pool | None = None) -> So
 
     Args:
         checkpoint: weights under the published names, of any of the networks and sizes.
-        pool: as in `ResNet`; None takes that of the file's metadata, else the published one.
+        pool: as in `ResNet`; None takes that of the file's settings, else the published one.
 
     Raises:
-        CheckpointError: if the file cannot be read, or is of no such network.
+        CheckpointError: if the file cannot be read, is of no such network, or of one of our own
+            without its settings.
     """
-    state, options = load_state_dict(checkpoint), metadata_options(load_metadata(checkpoint))
-    if pool is not None:
-        options["pool"] = pool
+    stored = read_weights(checkpoint)
+    state = stored.state
     try:
+        options = _options(stored, checkpoint)
+        if pool is not None:
+            options["pool"] = pool
         network = infer_network(state, **options)
-    except KeyError as error:
+    except (KeyError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{checkpoint}: no soundtrack network, it lacks {error}") from error
     fit_state_dict(network, state, checkpoint, names=published_name)
     return network.eval()
 
 
+def _options(stored: StoredWeights, source: Path) -> dict[str, Any]:
+    """Return the options of a residual network, which its tensors do not tell."""
+    settings = stored.settings
+    if "pool" in settings and "stem_stride" in settings:
+        options = {"pool": settings["pool"], "stem_stride": int(settings["stem_stride"])}
+        if options["pool"] not in get_args(Pool) or options["stem_stride"] not in STEM_STRIDES:
+            raise CheckpointError(f"{source}: its settings are of no network here: {options}")
+        return options
+    if is_published(stored.state):
+        return {}
+    raise lost_settings(source, "how its maps are pooled, `pool` and `stem_stride`,")
+
+
 def load_windows(checkpoint: Path) -> Windows:
-    """Return which windows are scored with a checkpoint, by the recipe in its metadata."""
-    metadata = load_metadata(checkpoint)
-    return Windows(*(metadata.get(name) == "True" for name in Windows._fields))
+    """Return which windows are scored with a checkpoint, by the recipe in its settings.
+
+    Raises:
+        CheckpointError: as `load_soundtrack_network`.
+    """
+    settings = load_metadata(checkpoint)
+    return Windows(*(settings.get(name) == "True" for name in Windows._fields))
 
 
 def number_of_classes(network: SoundtrackNetwork) -> int:
@@ -71,4 +99,4 @@ def check_weights(checkpoint: Path, target: Path, *, classes: Path | None = None
     if classes is not None:
         check_classifier(checkpoint, num_classes, read_classes(classes))
     content = {"network": type(network).__name__, "num_classes": num_classes}
-    write_json(target, content | {"sha256": file_hash(checkpoint)})
+    write_json(target, content | {"sha256": weights_hash(checkpoint)})

@@ -146,6 +146,8 @@ TIM_RECIPES = {
     )
 }
 
+PUBLISHED_RECIPES = TIM_RECIPES.keys() - {"small"}
+
 
 class TimTraining(Training):
     """Training and evaluation of TIM; a section of the configuration."""

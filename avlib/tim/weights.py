@@ -11,11 +11,11 @@ from torch import Tensor
 from avlib.errors import CheckpointError, ConfigError
 from avlib.evaluation.class_names import Classes, check_trained_classes
 from avlib.extractors.weights import write_report
-from avlib.io.checkpoints import load_metadata, load_state_dict
-from avlib.io.weights import save_weights
+from avlib.io.checkpoints import load_metadata, read_weights
+from avlib.io.weights import lost_settings, save_weights
 from avlib.tim.checkpoint import infer_arguments, load_tim, new_tim
 from avlib.tim.network import TIM
-from avlib.tim.recipes import TIM_RECIPES, Modality, RecipeName, TimRecipe
+from avlib.tim.recipes import PUBLISHED_RECIPES, TIM_RECIPES, Modality, RecipeName, TimRecipe
 from avlib.tim.splits import SplitWindows
 from avlib.tim.tables import VISUAL_HEADS, read_head_classes
 
@@ -104,10 +104,13 @@ def file_recipe(path: Path, name: str, modality: Modality, key: str = "tim") -> 
         key: of the section of TIM in the configuration.
 
     Raises:
-        CheckpointError: if the file is for another modality or other windows.
+        CheckpointError: if the file is for another modality or other windows, or holds no recipe
+            and that name is of none that was published.
     """
     text = load_metadata(path).get("recipe")
     if text is None:
+        if name not in PUBLISHED_RECIPES:
+            raise lost_settings(path, "its `recipe`")
         return TIM_RECIPES[name].of_modality(modality)
     recipe = TimRecipe(**json.loads(text))
     if recipe.model_modality != modality:
@@ -171,8 +174,11 @@ def check_weights(
         check_trained_classes(checkpoint, names)
         visual = tuple(len(names[head]) for head in VISUAL_HEADS if head in names)
         requested |= {"visual_classes": visual, "audio_classes": len(names["audio"])}
+    stored = read_weights(checkpoint, allows_foreign=True)
+    found = infer_arguments(stored.state, checkpoint)
+    if "recipe" not in stored.settings:
+        _check_sizes(checkpoint, found, TIM_RECIPES[recipe], key)
     own = file_recipe(checkpoint, recipe, JOINT, key)
-    found = infer_arguments(load_state_dict(checkpoint, allows_foreign=True), checkpoint)
     _check_sizes(checkpoint, found, own, key)
     load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
     write_report(target, checkpoint, {"recipe": own.name, "arguments": found})

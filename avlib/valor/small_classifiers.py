@@ -1,14 +1,16 @@
 """The small networks as classifiers: architectures, and logits of classes for their training."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from avlib.datasets.llp import CLASSES
+from avlib.extractors.clap import structure as clap
 from avlib.extractors.clap.network import Clap, ClapSizes
+from avlib.extractors.clip import structure as clip
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
 from avlib.extractors.clip.weights import untrained_clip
 from avlib.extractors.resnet.network import R2Plus1d, ResNet
@@ -50,13 +52,19 @@ class SmallClassifier(nn.Module):
         network: network to train.
         kept: its part whose weights are written.
         classify: returns the logits of inputs.
+        settings: what the weights do not tell of that part, by name.
     """
 
     def __init__(
-        self, network: nn.Module, kept: nn.Module, classify: Callable[[Tensor], Tensor]
+        self,
+        network: nn.Module,
+        kept: nn.Module,
+        classify: Callable[[Tensor], Tensor],
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.network, self._kept, self._classify = network, [kept], classify
+        self.settings = dict(settings or {})
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits (B, K)."""
@@ -113,7 +121,7 @@ def _clip(classes: Sequence[str], seed: int, scale: float) -> SmallClassifier:
         texts = network.text_embeddings(captions)
         return network.logits(network.image_embeddings(images), texts) - limits
 
-    return SmallClassifier(network, network.model, classify)
+    return SmallClassifier(network, network.model, classify, clip.own_settings(SMALL_CLIP))
 
 
 def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> SmallClassifier:
@@ -133,7 +141,7 @@ def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> S
         sounds, _ = network.listen(log_mels[:, None], is_longer)  # one of the equal copies suffices
         return network.logits(sounds, texts) - limits
 
-    return SmallClassifier(network, network.model, classify)
+    return SmallClassifier(network, network.model, classify, clap.own_settings(SMALL_CLAP))
 
 
 def _scaled_by_fan_in(network: Clap) -> Clap:

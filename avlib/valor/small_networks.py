@@ -102,7 +102,7 @@ def train_small_network(
     losses = _fit(classifier, examples, recipe, seed)
     validation = _draw(kind, classes, recipe.held_out, seed, "held out")
     metadata = {"kind": kind, "classes": json.dumps(list(classes)), "seed": str(seed)}
-    save_weights(model_path, classifier.weights(), metadata)
+    save_weights(model_path, classifier.weights(), metadata | classifier.settings)
     results = {
         "kind": kind,
         "classes": list(classes),

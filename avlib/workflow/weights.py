@@ -8,6 +8,7 @@ from typing import Any
 from avlib.errors import AvlibError, CheckpointError, ConfigError
 from avlib.extractors.registry import EXTRACTORS
 from avlib.io.provenance import code_fingerprint
+from avlib.io.weights_files import all_files
 from avlib.origins import Weights
 from avlib.workflow.study_files import StudyFiles, Wildcards
 
@@ -90,8 +91,23 @@ class WeightsFiles:
         Raises:
             ConfigError: if there are none, or there is no such file.
         """
-        weights, study = self.of(wildcards, network), self.files.any_study(wildcards)
-        return study.existing_file(weights_key(network), weights.path)
+        return self._files(wildcards, network)[0]
+
+    def _files(self, wildcards: Wildcards, network: str) -> list[str]:
+        """Return the file of configured weights, and those that belong to it: parts, config.json.
+
+        Raises:
+            ConfigError: if there are none, or there is no such file.
+        """
+        path, study = self.of(wildcards, network).path, self.files.any_study(wildcards)
+        key = weights_key(network)
+        if path is None or not path.is_dir():
+            study.existing_file(key, path)
+        assert path is not None
+        try:
+            return list(map(str, all_files(path)))
+        except CheckpointError as error:
+            raise ConfigError(f"{study.key(key)}: {error}") from error
 
     def paths(self, wildcards: Wildcards, network: str) -> list[str]:
         """Return the weights of a network: given, trained here, or none where they are random.
@@ -115,11 +131,12 @@ class WeightsFiles:
 
     # Rule check_weights
 
-    def check_inputs(self, wildcards: Wildcards) -> dict[str, str]:
+    def check_inputs(self, wildcards: Wildcards) -> dict[str, str | list[str]]:
         """Return the given weights of the job's network, and what they are checked against."""
         study, place = self.files.any_study(wildcards), self.files.place(wildcards)
         inputs = study.check_inputs(wildcards.network, place)
-        checkpoint = {"checkpoint": self.given(wildcards, wildcards.network)}
+        first, *parts = self._files(wildcards, wildcards.network)
+        checkpoint: dict[str, str | list[str]] = {"checkpoint": first, "parts": parts}
         return checkpoint | {name: str(path) for name, path in inputs.items()}
 
     def check_options(self, wildcards: Wildcards) -> dict[str, Any]:

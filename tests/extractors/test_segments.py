@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from media_files import make_video
+from tiny_weights import with_settings
 
 from avlib.errors import DataError
 from avlib.extractors import segments
+from avlib.extractors.clap import structure as clap
 from avlib.extractors.clap.network import ClapSizes
 from avlib.extractors.clap.weights import untrained_clap
+from avlib.extractors.clip import structure as clip
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
 from avlib.extractors.clip.weights import untrained_clip
 from avlib.extractors.extraction import ShardFiles
@@ -31,6 +34,7 @@ ONE = (1, 1, 1, 1)
 TOWER = TowerSizes(width=64, depth=1, feedforward=16)
 CLIP = ClipSizes(TOWER, TOWER, 224, 112, vocabulary=49_408, positions=77, embedding=8)
 CLAP = ClapSizes(8, ONE, ONE, 64, 1, 16, vocabulary=261, positions=79, embedding=8)
+STRUCTURES = {"clip": clip.own_settings(CLIP), "clap": clap.own_settings(CLAP)}
 NETWORKS = {
     "vggish": lambda: VGGish(width=2, hidden=8),
     "res152": lambda: ResNet(blocks=ONE, width=2),
@@ -56,7 +60,8 @@ def shard(folder, videos, kind) -> ShardFiles:
     write_json(folder / "videos.json", [asdict(video) for video in listed])
     rows = [VideoInfo(name, name, "train", content_hash=name) for name in videos]
     write_table(manifest_rows(rows), folder / "manifest.parquet", MANIFEST)
-    torch.save(untrained(NETWORKS[kind], 0).state_dict(), folder / "weights.pth")
+    state = untrained(NETWORKS[kind], 0).state_dict()
+    torch.save(with_settings(state, STRUCTURES.get(kind[:4], {})), folder / "weights.pth")
     return ShardFiles(
         sources=[folder / "videos.json"],
         manifests=[folder / "manifest.parquet"],

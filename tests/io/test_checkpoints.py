@@ -11,14 +11,12 @@ from torch import nn
 
 from avlib.errors import CheckpointError
 from avlib.io.checkpoints import (
-    Foreign,
     fit_state_dict,
-    foreign_names,
-    imported_names,
     load_checkpoint,
     load_metadata,
     load_state_dict,
 )
+from avlib.io.torch_files import Foreign, foreign_names, imported_names
 
 
 class Payload:

@@ -2,7 +2,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from avlib.io.weights import save_weights
+from avlib.io.weights import SETTINGS, decode_settings, save_weights
 
 WEIGHTS = {"b.weight": torch.arange(6.0).reshape(2, 3).T, "a.count": torch.tensor(3)}
 METADATA = {"width": "8", "classes": '["Hund", "Kätzchen"]', "sample_rate": "16000"}
@@ -12,6 +12,7 @@ def test_what_is_saved_is_what_the_library_reads(tmp_path):
     path = tmp_path / "model.safetensors"
     save_weights(path, WEIGHTS, METADATA)
     found = load_file(path)
+    assert decode_settings(found.pop(SETTINGS), path) == METADATA
     assert found.keys() == WEIGHTS.keys()
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
     with safe_open(path, "pt") as file:

@@ -14,7 +14,6 @@ from avlib.soundtracks.network import (
     NeuralNetwork,
     ResNet,
     infer_network,
-    metadata_options,
     network_weights,
     published_name,
     soundtrack_network,
@@ -100,15 +99,13 @@ def test_a_stem_of_stride_two_halves_the_maps():
     assert maps[0].shape == (2, 32, 2, 3)
 
 
-def test_options_that_weights_do_not_tell_are_read_from_the_metadata():
+def test_options_that_weights_do_not_tell_are_given():
     network = tiny(stem_stride=2, pool="full", standardises=True)
     network.bands.set_statistics(torch.full((64,), -50.0), torch.full((64,), 9.0))
-    metadata = {"pool": "full", "stem_stride": "2", "standardises": "True", "width": "4"}
-    found = infer_network(network_weights(network), **metadata_options(metadata))
+    found = infer_network(network_weights(network), pool="full", stem_stride=2)
     found.load_state_dict(network.state_dict())
     with torch.inference_mode():
         torch.testing.assert_close(found.eval()(IMAGES), network(IMAGES))
-    assert metadata_options({}) == {}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from soundtrack_files import CLASSES, labelled_files, write_images, write_labels
+from tiny_weights import MAPS
 from torchvision.models.resnet import BasicBlock
 
 from avlib.errors import CheckpointError, DataError
@@ -27,7 +28,7 @@ def weights(tmp_path_factory):
         torch.manual_seed(0)
         network = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=2, width=4)
     path = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    save_weights(path, network_weights(network), {"pool": "full"})
+    save_weights(path, network_weights(network), MAPS | {"pool": "full"})
     return path
 
 
@@ -90,7 +91,7 @@ def test_silent_clips_are_not_scored_if_the_network_was_not_trained_on_them(tmp_
         pack["video6"][1] = -80
     packs = {"packs": [tmp_path / "mel/0.h5", tmp_path / "mel/1.h5"]}
     noted = tmp_path / "noted.safetensors"
-    save_weights(noted, load_state_dict(weights), {"drops_silence": "True"})
+    save_weights(noted, load_state_dict(weights), MAPS | {"drops_silence": "True"})
     counts = []
     for path in (weights, noted):
         _, table = score(tmp_path / path.stem, files, path, **packs)
@@ -102,7 +103,9 @@ def test_weights_for_other_classes_are_refused(tmp_path, weights):
     with pytest.raises(CheckpointError, match="for 2 classes, but the study has 3"):
         score(tmp_path, labelled_files(), weights, classes=["low", "high", "none"])
     named = tmp_path / "named.safetensors"
-    save_weights(named, load_state_dict(weights), {"classes": '{"class_id": ["low", "loud"]}'})
+    save_weights(
+        named, load_state_dict(weights), MAPS | {"classes": '{"class_id": ["low", "loud"]}'}
+    )
     with pytest.raises(CheckpointError, match="its class 1 is 'loud', that of the study is 'high'"):
         score(tmp_path, labelled_files(), named)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_weights import MAPS
 from torchvision.models.resnet import BasicBlock
 
 from avlib.errors import CheckpointError, DataError
@@ -155,7 +156,7 @@ def test_scores_of_other_soundtracks_are_refused(tmp_path, network, images, soun
 def test_a_network_is_read_from_its_weights_and_its_pool_from_the_notes(tmp_path, network):
     x = -80 * torch.rand(1, 64, 96)
     path = tmp_path / "model.safetensors"
-    save_weights(path, network_weights(network), {"pool": "full"})
+    save_weights(path, network_weights(network), MAPS | {"pool": "full"})
     with torch.inference_mode():
         noted, given = (load_soundtrack_network(path, pool=p) for p in (None, "first_columns"))
         torch.testing.assert_close(given(x), network(x))
@@ -168,7 +169,7 @@ def test_a_network_is_read_from_its_weights_and_its_pool_from_the_notes(tmp_path
 
 def test_given_weights_are_described_if_they_fit(tmp_path, network):
     path, classes = tmp_path / "model.safetensors", tmp_path / "classes.json"
-    save_weights(path, network_weights(network), {"recipe": "small"})
+    save_weights(path, network_weights(network), MAPS | {"recipe": "small"})
     classes.write_text(json.dumps({"class_id": list("abcdef")}))
     check_weights(path, tmp_path / "given.json", classes=classes)
     found = json.loads((tmp_path / "given.json").read_text())

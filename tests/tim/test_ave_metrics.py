@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tiny_tim import CLASSES, run, write_study
+from tiny_weights import saved_again
 
 from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.recognition import top_k_hits
@@ -156,16 +159,15 @@ def test_the_published_pickle_holds_the_same_predictions(study, models, predicti
         np.testing.assert_array_equal(np.stack(rows["probs"].to_list()), found.probs[head])
 
 
-def test_bare_published_weights_give_the_same_predictions(study, models, tmp_path):
-    """A file without our metadata takes its sizes from the weights, the rest from the recipe."""
-    import torch
-
-    torch.save(
-        {"state_dict": load_state_dict(models["audio_visual"])}, tmp_path / "published.pth.tar"
-    )
-    given = predict(study, {"audio_visual": tmp_path / "published.pth.tar"}, tmp_path / "a.parquet")
+def test_weights_that_were_saved_again_give_the_same_predictions(study, models, tmp_path):
     ours = predict(study, {"audio_visual": models["audio_visual"]}, tmp_path / "b.parquet")
-    assert given.read_bytes() == ours.read_bytes()
+    for path in islice(saved_again(models["audio_visual"], tmp_path), 3):  # in full precision
+        given = predict(study, {"audio_visual": path}, tmp_path / "a.parquet")
+        assert given.read_bytes() == ours.read_bytes()
+    bare = tmp_path / "bare.pth.tar"
+    torch.save({"state_dict": load_state_dict(models["audio_visual"])}, bare)
+    with pytest.raises(CheckpointError, match=r"its `recipe`.* is missing"):
+        predict(study, {"audio_visual": bare}, tmp_path / "a.parquet")
 
 
 def test_a_model_for_another_modality_is_refused(study, models, tmp_path):

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tiny_weights import saved_again
 
 from avlib.errors import CheckpointError
 from avlib.tim.network import TIM
 from avlib.tim.recipes import TIM_RECIPES
-from avlib.tim.weights import check_weights, save_model
+from avlib.tim.weights import check_weights, file_recipe, save_model
 
 LABELS = ["Dog", "Cat"]
 CLASSES = [*LABELS, "background"]
@@ -56,12 +57,33 @@ def check(path, recipe):
     return json.loads(target.read_text())
 
 
-@pytest.mark.parametrize("recipe", ["small", "ave", "ave_vgg"])
+@pytest.mark.parametrize("recipe", ["ave", "ave_vgg"])
 def test_weights_of_the_recipe_are_accepted(tmp_path, recipe):
     report = check(published(tmp_path / "tim.pth.tar", recipe), recipe)
     assert report["recipe"] == recipe
     assert report["arguments"]["audio_classes"] == len(CLASSES)
-    assert check(ours(tmp_path / "tim.safetensors", recipe), recipe)["recipe"] == recipe
+
+
+@pytest.mark.parametrize("recipe", ["small", "ave"])
+def test_weights_of_ours_are_accepted_and_keep_recipe_and_classes_when_saved_again(
+    tmp_path, recipe
+):
+    path = ours(tmp_path / "tim.safetensors", recipe, nhead=4)
+    report = check(path, recipe)
+    assert report["recipe"] == recipe
+    for again in saved_again(path, tmp_path):
+        assert check(again, recipe)["metadata"] == report["metadata"]
+        assert file_recipe(again, recipe, "audio_visual", "ave.tim").nhead == 4
+    other = ours(tmp_path / "other.safetensors", recipe, classes=["Cat", "Dog", "background"])
+    for again in saved_again(other, tmp_path):
+        with pytest.raises(CheckpointError, match="class 0 is 'Cat', that of the study is 'Dog'"):
+            check(again, recipe)
+
+
+def test_weights_of_ours_without_their_recipe_are_refused(tmp_path):
+    path = published(tmp_path / "tim.pth.tar", "small")
+    with pytest.raises(CheckpointError, match=r"its `recipe`.* avlib\.settings, is missing"):
+        check(path, "small")
 
 
 @pytest.mark.parametrize(

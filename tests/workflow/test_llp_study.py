@@ -29,7 +29,7 @@ OVERLAY = """
 llp:
   miniature: {{classes: 2, train_videos: 4, val_videos: 2, test_videos: 3}}
   features: {{vggish: {0}/vggish, res152: {0}/res152, r2plus1d_18: {0}/r2plus1d_18}}
-  checkpoints: {{clip: {0}/clip.pt, clap: {0}/clap.pt}}
+  checkpoints: {{clip: {0}/clip, clap: {0}/clap/model.safetensors}}
   teachers: {{audio: {{tokenizer: {0}/tokenizer}}}}
   variants: [han, valor]
   training: {{epochs: 2}}
@@ -46,8 +46,8 @@ def write_inputs(folder):
         for video in miniature_plan(classes=2, videos=VIDEOS, seed=0):
             feature = rng.normal(size=(FEATURE_KINDS[kind].rows, 8)).astype(np.float32)
             np.save(folder / kind / f"{video.video_id}.npy", feature)
-    torch.save(untrained_clip(CLIP, 0).model.state_dict(), folder / "clip.pt")
-    torch.save(untrained_clap(CLAP, 0).model.state_dict(), folder / "clap.pt")
+    for name, network in (("clip", untrained_clip(CLIP, 0)), ("clap", untrained_clap(CLAP, 0))):
+        network.model.save_pretrained(folder / name)
     write_byte_tokenizer(folder / "tokenizer")
 
 

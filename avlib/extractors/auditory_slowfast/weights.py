@@ -1,5 +1,6 @@
 """Checkpoints of Auditory SlowFast, at any width and number of classes."""
 
+import logging
 from pathlib import Path
 
 from avlib.errors import CheckpointError
@@ -7,6 +8,8 @@ from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.extractors.auditory_slowfast.presets import PRESETS
 from avlib.extractors.weights import untrained
 from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+
+logger = logging.getLogger(__name__)
 
 STEM_WEIGHT = "s1.pathway0_stem.conv.weight"
 
@@ -50,6 +53,13 @@ def check_preset(network: AuditorySlowFast, checkpoint: Path, preset: str) -> No
         raise CheckpointError(
             f"{checkpoint}: its {classes} classes are those of {PRESETS[others[0]].checkpoint}; "
             f"preset {preset} needs {expected.checkpoint}; set preset: {others[0]}"
+        )
+    if not recorded and not others:
+        logger.warning(
+            "%s does not say for which sample rate it was trained; %d Hz of preset %s are taken",
+            checkpoint,
+            expected.sample_rate,
+            preset,
         )
 
 

@@ -17,7 +17,7 @@ from avlib.extractors.clap.embeddings import (
 from avlib.extractors.extraction import NetworkSettings, ShardFiles
 from avlib.extractors.segments import FloatArray, SegmentExtractor, extract_segments
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
+from avlib.io.checkpoints import weights_hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def check_weights(checkpoint: Path, target: Path, *, backend: Backend = "transfo
         ConfigError: if the package is not installed.
     """
     open_clap(checkpoint, backend, torch.device("cpu"))
-    write_json(target, {"kind": "clap", "sha256": file_hash(checkpoint)})
+    write_json(target, {"kind": "clap", "sha256": weights_hash(checkpoint)})
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:

@@ -11,25 +11,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-HEAD_WIDTH = 64  # channels of an attention head of the text tower
+HEAD_WIDTH = 64  # channels of an attention head of the published text tower
+AUDIO_EPS = 1e-5  # HTSAT's
 TEXT_EPS = 1e-5  # RoBERTa's; the package's default is another
 
 
 @dataclass(frozen=True)
 class ClapSizes:
-    """Sizes of a network.
+    """Structure of a network; what follows `patch_size` does not follow from shapes of weights.
 
     Attributes:
         audio_width: channels of a patch of a spectrogram; every further stage doubles them.
         audio_depths: blocks of each stage of the audio tower.
         audio_heads: attention heads of each stage.
-        text_width: channels of a token, a multiple of HEAD_WIDTH.
+        text_width: channels of a token.
         text_depth: blocks of the text tower.
         text_feedforward: channels between the two linear layers of its blocks.
         vocabulary: number of tokens.
         positions: rows of the table of positions, two more than the longest text.
         embedding: channels of the common space.
         patch_size: bands and frames of a patch of a spectrogram; 4 as published.
+        text_heads: attention heads of the text tower; None for one of each HEAD_WIDTH channels, as
+            published.
+        text_activation: of its feed-forward networks, as the package transformers calls it.
+        text_eps: of its layer norms.
+        audio_activation: of the feed-forward networks of the audio tower.
+        audio_eps: of its layer norms.
+        projection_activation: between the two layers into the common space.
     """
 
     audio_width: int
@@ -42,6 +50,12 @@ class ClapSizes:
     positions: int
     embedding: int
     patch_size: int = 4
+    text_heads: int | None = None
+    text_activation: str = "gelu"
+    text_eps: float = TEXT_EPS
+    audio_activation: str = "gelu"
+    audio_eps: float = AUDIO_EPS
+    projection_activation: str = "relu"
 
 
 HTSAT_TINY = ClapSizes(
@@ -79,17 +93,25 @@ class Clap(nn.Module):
             "depths": list(sizes.audio_depths),
             "num_attention_heads": list(sizes.audio_heads),
             "num_hidden_layers": len(sizes.audio_depths),
+            "hidden_act": sizes.audio_activation,
+            "layer_norm_eps": sizes.audio_eps,
         }
         text = {
             "hidden_size": sizes.text_width,
             "num_hidden_layers": sizes.text_depth,
-            "num_attention_heads": sizes.text_width // HEAD_WIDTH,
+            "num_attention_heads": sizes.text_heads or sizes.text_width // HEAD_WIDTH,
+            "hidden_act": sizes.text_activation,
             "intermediate_size": sizes.text_feedforward,
             "vocab_size": sizes.vocabulary,
             "max_position_embeddings": sizes.positions,
-            "layer_norm_eps": TEXT_EPS,
+            "layer_norm_eps": sizes.text_eps,
         }
-        config = ClapConfig(audio_config=audio, text_config=text, projection_dim=sizes.embedding)
+        config = ClapConfig(
+            audio_config=audio,
+            text_config=text,
+            projection_dim=sizes.embedding,
+            projection_hidden_act=sizes.projection_activation,
+        )
         self.model = ClapModel(config)
 
     @property

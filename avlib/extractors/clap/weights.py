@@ -8,9 +8,10 @@ from torch import Tensor
 
 from avlib.errors import CheckpointError
 from avlib.extractors.clap.network import Clap, ClapSizes
-from avlib.extractors.weights import untrained
-from avlib.io.checkpoints import load_state_dict
-from avlib.io.renaming import Renaming, count_blocks, fit_renamed, with_parameters, without_weights
+from avlib.extractors.clap.structure import read_structure
+from avlib.extractors.weights import build_network, untrained
+from avlib.io.checkpoints import read_weights
+from avlib.io.renaming import Renaming, count_blocks, fit_renamed, with_parameters
 
 OWN_MARK = "audio_model.audio_encoder.batch_norm.weight"  # in files with the package's names
 AUDIO, TEXT = "audio_model.audio_encoder", "text_model"
@@ -106,23 +107,25 @@ def infer_sizes(state: Mapping[str, Tensor]) -> ClapSizes:
 
 
 def load_clap(checkpoint: Path) -> Clap:
-    """Return the network of a checkpoint, at the file's own sizes and in float32.
+    """Return the network of a checkpoint, of the file's own structure and in float32.
+
+    Args:
+        checkpoint: a file, the index of several, or a Hugging Face folder of either.
 
     Raises:
-        CheckpointError: if the file cannot be read or does not fit.
+        CheckpointError: if the file cannot be read or does not fit, or the structure of its network
+            is not known.
     """
-    state = {
-        name: tensor
-        for name, tensor in load_state_dict(checkpoint, allows_foreign=True).items()
-        if not is_unused(name)
-    }
+    stored = read_weights(checkpoint, allows_foreign=True)
+    state = {name: tensor for name, tensor in stored.state.items() if not is_unused(name)}
     try:
-        sizes = infer_sizes(state)
-    except KeyError as error:
+        inferred = infer_sizes(state)
+    except (KeyError, IndexError, TypeError) as error:
         raise CheckpointError(
             f"{checkpoint}: no {error.args[0]}; not a file of CLAP with an HTSAT"
         ) from error
-    network = without_weights(lambda: Clap(sizes))
+    sizes = read_structure(checkpoint, stored.settings, inferred)
+    network = build_network(lambda: Clap(sizes), checkpoint)
     own_names = Renaming({}, absent=COUNTERS)
     fit_renamed(
         network.model, state, checkpoint, own_names if OWN_MARK in state else published_names(sizes)

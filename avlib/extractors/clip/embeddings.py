@@ -42,7 +42,8 @@ def clip_features(
     """
     parameter = next(network.parameters())
     chosen = [images[i] for i in spread_indices(len(images), SECONDS)]
-    inputs = clip_input(chosen, antialias=antialias).to(parameter.device, parameter.dtype)
+    inputs = clip_input(chosen, size=network.sizes.image_size, antialias=antialias)
+    inputs = inputs.to(parameter.device, parameter.dtype)
     return network.image_embeddings(inputs).float().cpu().numpy()
 
 

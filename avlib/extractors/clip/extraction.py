@@ -13,7 +13,7 @@ from avlib.extractors.clip.weights import load_clip
 from avlib.extractors.extraction import NetworkSettings, ShardFiles
 from avlib.extractors.segments import FloatArray, FrameSegmentExtractor, extract_segments
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
+from avlib.io.checkpoints import weights_hash
 from avlib.media.frames import Frame
 
 
@@ -49,7 +49,7 @@ def check_weights(checkpoint: Path, target: Path) -> None:
         CheckpointError: if it is not.
     """
     load_clip(checkpoint)
-    write_json(target, {"kind": "clip", "sha256": file_hash(checkpoint)})
+    write_json(target, {"kind": "clip", "sha256": weights_hash(checkpoint)})
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:

@@ -9,23 +9,29 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-HEAD_WIDTH = 64  # channels of an attention head
-EPS = 1e-5  # of all layer norms
+HEAD_WIDTH = 64  # channels of an attention head of the published networks
+EPS = 1e-5  # of their layer norms
 
 
 @dataclass(frozen=True)
 class TowerSizes:
-    """Sizes of one transformer.
+    """Structure of one transformer; the last three do not follow from the shapes of its weights.
 
     Attributes:
-        width: channels of a token, a multiple of HEAD_WIDTH.
+        width: channels of a token.
         depth: number of blocks.
         feedforward: channels between the two linear layers of a block.
+        heads: attention heads; None for one of each HEAD_WIDTH channels, as published.
+        activation: between the two linear layers, as the package transformers calls it.
+        eps: of the layer norms.
     """
 
     width: int
     depth: int
     feedforward: int
+    heads: int | None = None
+    activation: str = "quick_gelu"
+    eps: float = EPS
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,25 @@ class ClipSizes:
     embedding: int
 
 
-VIT_L_14 = ClipSizes(
-    vision=TowerSizes(width=1024, depth=24, feedforward=4096),
-    text=TowerSizes(width=768, depth=12, feedforward=3072),
-    image_size=224,
-    patch_size=14,
-    vocabulary=49_408,
-    positions=77,
-    embedding=768,
+def _published(vision: int, depth: int, text: int, image_size: int, patch_size: int) -> ClipSizes:
+    """Return the sizes of a network of OpenAI with towers of these widths."""
+    return ClipSizes(
+        vision=TowerSizes(width=vision, depth=depth, feedforward=4 * vision),
+        text=TowerSizes(width=text, depth=12, feedforward=4 * text),
+        image_size=image_size,
+        patch_size=patch_size,
+        vocabulary=49_408,
+        positions=77,
+        embedding=text,
+    )
+
+
+VIT_L_14 = _published(1024, 24, 768, image_size=224, patch_size=14)
+PUBLISHED = (
+    VIT_L_14,
+    _published(1024, 24, 768, image_size=336, patch_size=14),
+    _published(768, 12, 512, image_size=224, patch_size=16),
+    _published(768, 12, 512, image_size=224, patch_size=32),
 )
 
 
@@ -118,8 +135,8 @@ def _tower_config(sizes: TowerSizes) -> dict[str, object]:
     return {
         "hidden_size": sizes.width,
         "num_hidden_layers": sizes.depth,
-        "num_attention_heads": sizes.width // HEAD_WIDTH,
+        "num_attention_heads": sizes.heads or sizes.width // HEAD_WIDTH,
         "intermediate_size": sizes.feedforward,
-        "hidden_act": "quick_gelu",
-        "layer_norm_eps": EPS,
+        "hidden_act": sizes.activation,
+        "layer_norm_eps": sizes.eps,
     }

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from avlib.errors import CheckpointError
 from avlib.extractors.clip.network import Clip, ClipSizes, TowerSizes
-from avlib.extractors.weights import untrained
-from avlib.io.checkpoints import load_state_dict
-from avlib.io.renaming import Renaming, count_blocks, fit_renamed, with_parameters, without_weights
+from avlib.extractors.clip.structure import read_structure
+from avlib.extractors.weights import build_network, untrained
+from avlib.io.checkpoints import read_weights
+from avlib.io.renaming import Renaming, count_blocks, fit_renamed, with_parameters
 
 OPENAI_MARK = "visual.class_embedding"  # a name that only files of OpenAI and open_clip hold
 # The towers: blocks in transformers, blocks of OpenAI.
@@ -104,10 +105,14 @@ def _infer_tower(state: Mapping[str, Tensor], blocks: str) -> TowerSizes:
 
 
 def load_clip(checkpoint: Path) -> Clip:
-    """Return the network of a checkpoint, at the file's own sizes and in float32.
+    """Return the network of a checkpoint, of the file's own structure and in float32.
+
+    Args:
+        checkpoint: a file, the index of several, or a Hugging Face folder of either.
 
     Raises:
-        CheckpointError: if the file cannot be read or does not fit.
+        CheckpointError: if the file cannot be read or does not fit, or the structure of its network
+            is not known.
     """
     if _is_program(checkpoint):
         raise CheckpointError(
@@ -115,16 +120,19 @@ def load_clip(checkpoint: Path) -> Clip:
             "your own, save torch.jit.load(FILE).state_dict() with torch.save, or take "
             "model.safetensors of openai/clip-vit-large-patch14"
         )
-    state = {n: t for n, t in load_state_dict(checkpoint).items() if n not in NOT_WEIGHTS}
+    stored = read_weights(checkpoint)
+    state = {n: t for n, t in stored.state.items() if n not in NOT_WEIGHTS}
     renaming = file_names(state)
     try:
-        sizes = infer_sizes(renaming.own(state))
-    except KeyError as error:
+        inferred = infer_sizes(renaming.own(state))
+    except (KeyError, IndexError, TypeError) as error:
+        lacking = renaming.names.get(error.args[0], error.args[0])
         raise CheckpointError(
-            f"{checkpoint}: no {renaming.names.get(error.args[0], error.args[0])}; not a CLIP file "
-            "with the names of transformers, OpenAI or open_clip"
+            f"{checkpoint}: no {lacking}; not a CLIP file with the names of transformers, OpenAI "
+            "or open_clip"
         ) from error
-    network = without_weights(lambda: Clip(sizes))
+    sizes = read_structure(checkpoint, stored.settings, inferred)
+    network = build_network(lambda: Clip(sizes), checkpoint)
     fit_renamed(network.model, state, checkpoint, renaming)
     return network
 

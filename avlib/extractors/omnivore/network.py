@@ -119,7 +119,7 @@ def _infer_window(n_distances: int, index: Tensor) -> tuple[int, int, int]:
     """Return the window of so many relative positions, whose index is given."""
     for window in _windows(len(index)):
         fits = n_distances == (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
-        if fits and torch.equal(position_index(window), index.cpu()):
+        if fits and torch.equal(position_index(window).to(index.dtype), index.cpu()):
             return window
     raise ValueError(f"no window has {len(index)} tokens, {n_distances} distances and this index")
 

@@ -1,5 +1,6 @@
 """Checkpoints of Omnivore: published ones, and those of networks that are trained here."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from avlib.extractors.omnivore.network import (
     omnivore_trunk,
     published_name,
 )
-from avlib.extractors.omnivore.sizes import SWIN_B
+from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.weights import untrained
-from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
-from avlib.io.weights import save_weights
+from avlib.io.checkpoints import fit_state_dict, read_weights
+from avlib.io.weights import lost_settings, save_weights
 
 NOT_OF_THE_TRUNK = (DEPTH_INPUT, "head.", "heads.")
 
@@ -61,19 +62,32 @@ def load_omnivore(path: Path) -> tuple[SwinTransformer3d, ClipSize]:
     `save_omnivore`. Heads and the input for depth are left out.
 
     Raises:
-        CheckpointError: if the file cannot be read, is of another network or does not fit.
+        CheckpointError: if the file cannot be read, is of another network or does not fit, or is of
+            no published size and does not say which clips it sees.
     """
-    state = load_state_dict(path)
-    state = {name: v for name, v in state.items() if not name.startswith(NOT_OF_THE_TRUNK)}
+    stored = read_weights(path)
+    state = {n: v for n, v in stored.state.items() if not n.startswith(NOT_OF_THE_TRUNK)}
     try:
         sizes = infer_sizes(state)
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path}: not an Omnivore file ({error})") from error
     trunk = omnivore_trunk(sizes)
     fit_state_dict(trunk, state, path, names=published_name)
-    recorded = load_metadata(path)
-    clip = {name: int(recorded[name]) for name in ("num_frames", "crop") if name in recorded}
-    return trunk.eval(), ClipSize(**clip)
+    return trunk.eval(), clip_size(stored.settings, sizes, path)
+
+
+def clip_size(settings: Mapping[str, str], sizes: TrunkSizes, source: Path) -> ClipSize:
+    """Return what a network sees: what was written with its weights, else as published.
+
+    Raises:
+        CheckpointError: if neither is known.
+    """
+    try:
+        return ClipSize(int(settings["num_frames"]), int(settings["crop"]))
+    except KeyError:
+        if sizes.is_published:
+            return ClipSize()
+        raise lost_settings(source, "the size of its clips, `num_frames` and `crop`,") from None
 
 
 def untrained_omnivore(seed: int) -> tuple[SwinTransformer3d, ClipSize]:

@@ -17,6 +17,7 @@ CLIP_FRAMES = 16
 IMAGE_SIZE = 224
 HEAD_WIDTH = 64  # channels of an attention head
 EPS = 1e-6  # of all layer norms, the last one included
+HEADS = {384: 6, 768: 12, 1024: 16, 1280: 16}  # by width: ViT-S, -B, -L and -H
 PATCHES = "embeddings.patch_embeddings.projection"
 BLOCK = "encoder.layer"
 # Parts of a block: name in transformers, published name.
@@ -77,7 +78,7 @@ class VideoMAE(nn.Module):
             num_frames=CLIP_FRAMES,
             hidden_size=sizes.width,
             num_hidden_layers=sizes.depth,
-            num_attention_heads=sizes.width // HEAD_WIDTH,
+            num_attention_heads=HEADS.get(sizes.width, sizes.width // HEAD_WIDTH),
             intermediate_size=sizes.feedforward,
             layer_norm_eps=EPS,
             use_mean_pooling=True,

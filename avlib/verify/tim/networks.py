@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from avlib.io.checkpoints import foreign_names, imported_names, load_checkpoint
+from avlib.io.checkpoints import load_checkpoint
+from avlib.io.torch_files import foreign_names, imported_names
 from avlib.tim.checkpoint import load_tim, read_position
 from avlib.tim.network import TIM, TimOutput
 from avlib.tim.recipes import Modality

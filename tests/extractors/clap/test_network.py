@@ -5,6 +5,7 @@ import soundfile
 import torch
 from golden.fill import fill_by_rule
 from media_files import make_video, run_ffmpeg
+from tiny_weights import with_settings
 
 from avlib.errors import CheckpointError, DataError
 from avlib.extractors.clap.embeddings import (
@@ -16,6 +17,7 @@ from avlib.extractors.clap.embeddings import (
 )
 from avlib.extractors.clap.log_mel import fused_mels
 from avlib.extractors.clap.network import ClapSizes
+from avlib.extractors.clap.structure import own_settings
 from avlib.extractors.clap.weights import load_clap, published_names, untrained_clap
 
 TINY = ClapSizes(
@@ -59,6 +61,7 @@ def as_published(network):
 @pytest.mark.parametrize("prefix", ["module.", ""])
 def test_published_files_are_read(tmp_path, tiny, prefix):
     state = {f"{prefix}{name}": tensor for name, tensor in as_published(tiny).items()}
+    state = with_settings(state, own_settings(TINY))
     content = {"epoch": 15, "name": "630k", "best": np.float64(0.5), "state_dict": state}
     torch.save(content, tmp_path / "a.pt")
     loaded = load_clap(tmp_path / "a.pt")
@@ -70,7 +73,7 @@ def test_published_files_are_read(tmp_path, tiny, prefix):
 
 
 def test_names_of_the_package_are_read_too(tmp_path, tiny):
-    torch.save(tiny.model.state_dict(), tmp_path / "a.bin")
+    torch.save(with_settings(tiny.model.state_dict(), own_settings(TINY)), tmp_path / "a.bin")
     waveform = sound(60_000)
     loaded = load_clap(tmp_path / "a.bin")
     np.testing.assert_array_equal(clap_map(loaded, waveform), clap_map(tiny, waveform))
@@ -81,7 +84,7 @@ def test_a_message_has_the_names_of_the_file(tmp_path, tiny):
     state = as_published(tiny)
     state["audio_branch.other"] = state.pop("audio_branch.layers.0.blocks.1.attn.qkv.weight")
     state["audio_branch.bn0.weight"] = torch.ones(3)
-    torch.save({"state_dict": state}, tmp_path / "a.pt")
+    torch.save({"state_dict": with_settings(state, own_settings(TINY))}, tmp_path / "a.pt")
     pattern = (
         r"missing audio_branch\.layers\.0\.blocks\.1\.attn\.qkv\.weight; unexpected "
         r"audio_branch\.other; of another shape audio_branch\.bn0\.weight \[3\] for \[64\]"

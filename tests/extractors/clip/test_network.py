@@ -5,11 +5,13 @@ import pytest
 import torch
 from golden.fill import fill_by_rule
 from media_files import make_video
+from tiny_weights import with_settings
 
 from avlib.errors import CheckpointError
 from avlib.extractors.clip.embeddings import clip_features, clip_logits, text_embeddings
 from avlib.extractors.clip.images import clip_input
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
+from avlib.extractors.clip.structure import own_settings
 from avlib.extractors.clip.weights import load_clip, openai_names, untrained_clip
 from avlib.media.frame_folder import FrameFolder, write_frames
 
@@ -22,6 +24,7 @@ TINY = ClipSizes(
     positions=12,
     embedding=24,
 )
+STRUCTURE = own_settings(TINY)
 NAMES = openai_names(TINY.vision.depth, TINY.text.depth)
 TOKENS = np.array([[38, 5, 7, 39, 0, 0], [38, 9, 39, 0, 0, 0]])
 
@@ -48,8 +51,9 @@ def test_both_namings_give_the_same_network(tmp_path, tiny):
     assert not own.keys() & published.keys() - {"logit_scale"}
     extra = {"input_resolution": torch.tensor(224), "context_length": torch.tensor(12)}
     positions = {"text_model.embeddings.position_ids": torch.arange(12)[None]}
-    torch.save(published | extra, tmp_path / "openai.pt")
-    torch.save({"state_dict": own | positions}, tmp_path / "hf.bin")
+    torch.save(with_settings(published | extra, STRUCTURE), tmp_path / "openai.pt")
+    state = with_settings(own | positions, STRUCTURE)
+    torch.save({"state_dict": state}, tmp_path / "hf.bin")
     images, tokens = torch.rand(2, 3, 224, 224), torch.from_numpy(TOKENS)
     for name in ("openai.pt", "hf.bin"):
         loaded = load_clip(tmp_path / name)
@@ -73,7 +77,7 @@ def test_published_parts_are_query_key_value_and_projections_are_turned(tiny):
 
 def test_half_precision_is_read_as_float32(tmp_path, tiny):
     state = {n: t.half() for n, t in NAMES.published(tiny.model.state_dict()).items()}
-    torch.save(state, tmp_path / "a.pt")
+    torch.save(with_settings(state, STRUCTURE), tmp_path / "a.pt")
     weight = load_clip(tmp_path / "a.pt").model.visual_projection.weight
     assert weight.dtype == torch.float32
     assert torch.equal(weight, state["visual.proj"].T.float())
@@ -83,7 +87,7 @@ def test_a_message_has_the_names_of_the_file(tmp_path, tiny):
     state = NAMES.published(tiny.model.state_dict())
     state["visual.other"] = state.pop("visual.transformer.resblocks.1.attn.in_proj_weight")
     state["visual.ln_post.bias"] = torch.zeros(3)
-    torch.save(state, tmp_path / "a.pt")
+    torch.save(with_settings(state, STRUCTURE), tmp_path / "a.pt")
     pattern = (
         r"missing visual\.transformer\.resblocks\.1\.attn\.in_proj_weight; unexpected "
         r"visual\.other; of another shape visual\.ln_post\.bias \[3\] for \[128\]"
@@ -91,7 +95,7 @@ def test_a_message_has_the_names_of_the_file(tmp_path, tiny):
     with pytest.raises(CheckpointError, match=pattern):
         load_clip(tmp_path / "a.pt")
     del state["token_embedding.weight"]
-    torch.save(state, tmp_path / "a.pt")
+    torch.save(with_settings(state, STRUCTURE), tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match=r"no token_embedding\.weight; not a CLIP file"):
         load_clip(tmp_path / "a.pt")
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "b.pt")

@@ -2,13 +2,15 @@ import json
 
 import pytest
 import torch
+from tiny_weights import CLIPS, saved_again, with_settings
 
 from avlib.errors import CheckpointError
 from avlib.extractors.omnivore.extraction import check_weights
 from avlib.extractors.omnivore.network import Omnivore, network_weights
-from avlib.extractors.omnivore.sizes import TrunkSizes
+from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.weights import (
     ClipSize,
+    clip_size,
     load_omnivore,
     save_omnivore,
     untrained_omnivore,
@@ -31,7 +33,7 @@ def published(network):
     weights = network_weights(network)
     heads = {n.replace("head", "video.1"): v for n, v in weights.items() if n.startswith("head.")}
     trunk = {n: v for n, v in weights.items() if not n.startswith("head.")}
-    return {"trunk": trunk, "heads": heads}
+    return {"trunk": with_settings(trunk, CLIPS), "heads": heads}
 
 
 def test_our_own_file_gives_the_trunk_and_what_it_sees(tmp_path, network):
@@ -57,7 +59,7 @@ def test_a_published_file_gives_the_trunk(tmp_path, network, is_bare):
     content = published(network)
     torch.save(content["trunk"] if is_bare else content, tmp_path / "a.torch")
     trunk, clip = load_omnivore(tmp_path / "a.torch")
-    assert clip == ClipSize(32, 224)
+    assert clip == ClipSize(32, 224)  # as noted: for a published size it need not be
     assert torch.equal(trunk(CLIP), network.features(CLIP))
 
 
@@ -110,3 +112,16 @@ def test_random_weights_are_those_of_the_seed():
     again, _ = untrained_omnivore(1)
     assert clip == ClipSize(32, 224)
     assert torch.equal(first.features[0][0].mlp[0].weight, again.features[0][0].mlp[0].weight)
+
+
+def test_our_own_file_keeps_the_size_of_its_clips_when_it_is_saved_again(tmp_path, network):
+    save_omnivore(tmp_path / "a.safetensors", network, ClipSize(6, 32), {})
+    for path in saved_again(tmp_path / "a.safetensors", tmp_path):
+        assert load_omnivore(path)[1] == ClipSize(6, 32)
+
+
+def test_without_settings_only_published_sizes_have_the_published_clips(tmp_path, network):
+    torch.save(network_weights(network), tmp_path / "bare.pt")
+    with pytest.raises(CheckpointError, match=r"`num_frames` and `crop`,.* is missing"):
+        load_omnivore(tmp_path / "bare.pt")
+    assert clip_size({}, SWIN_B, tmp_path) == ClipSize(32, 224)

@@ -38,7 +38,7 @@ def shard(tmp_path_factory) -> ShardFiles:
     write_table(intervals, folder / "intervals.parquet", INTERVALS)
     write_json(folder / "videos.json", [asdict(ScannedVideo("a", "train", str(path)))])
     torch.manual_seed(0)
-    network = VideoMAE(VideoMAESizes(width=64, depth=1, feedforward=32, classes=(5, 3)))
+    network = VideoMAE(VideoMAESizes(width=384, depth=1, feedforward=32, classes=(5, 3)))
     torch.save({"module": network.state_dict()}, folder / "weights.pth.tar")
     files = ShardFiles(
         sources=[folder / "videos.json"],

@@ -9,7 +9,7 @@ from avlib.errors import CheckpointError
 from avlib.extractors.videomae.network import VIT_L, VideoMAE, VideoMAESizes
 from avlib.extractors.videomae.weights import load_videomae
 
-TINY = VideoMAESizes(width=64, depth=2, feedforward=32, classes=(5, 3))
+TINY = VideoMAESizes(width=384, depth=2, feedforward=32, classes=(5, 3))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,13 @@ def test_model_comes_before_module(tmp_path, tiny):
     assert equal(load_videomae(tmp_path / "a.pth").state_dict(), tiny.state_dict())
 
 
+def test_a_width_whose_heads_are_not_known_is_refused(tmp_path):
+    odd = VideoMAE(VideoMAESizes(width=128, depth=1, feedforward=32, classes=(5, 3)))
+    torch.save(odd.state_dict(), tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="of width 128, whose number of heads is not known"):
+        load_videomae(tmp_path / "a.pth")
+
+
 def test_a_message_has_the_published_names(tmp_path, tiny):
     state = tiny.state_dict()
     state["blocks.1.attn.other"] = state.pop("blocks.1.attn.qkv.weight")
@@ -71,17 +78,18 @@ def test_scores_are_those_of_the_features(tiny):
         verb, noun = tiny(clips)
         features = tiny.features(clips)
         plain = [features @ h.weight.T + h.bias for h in (tiny.verb_head, tiny.noun_head)]
-    assert features.shape == (2, 64)
+    assert features.shape == (2, 384)
     torch.testing.assert_close((verb, noun), tuple(plain))
 
 
 def test_keys_have_no_bias_and_the_order_is_query_key_value(tiny):
     """Attention of one block, from the published matrix, by its definition."""
     state = tiny.state_dict()
-    tokens = torch.from_numpy(rule_values("tokens", (1, 6, 64), 0)).float()
+    tokens = torch.from_numpy(rule_values("tokens", (1, 6, 384), 0)).float()
     q, k, v = (tokens @ state["blocks.0.attn.qkv.weight"].T).chunk(3, dim=-1)
     q, v = q + state["blocks.0.attn.q_bias"], v + state["blocks.0.attn.v_bias"]
-    context = (q @ k.transpose(1, 2) / 8).softmax(dim=-1) @ v
+    q, k, v = (x.unflatten(-1, (6, 64)).transpose(1, 2) for x in (q, k, v))  # six heads
+    context = ((q @ k.transpose(2, 3) / 8).softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
     attention = tiny.backbone.encoder.layer[0].attention.attention
     with torch.inference_mode():
         torch.testing.assert_close(attention(tokens)[0], context, atol=1e-5, rtol=1e-5)
