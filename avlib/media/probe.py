@@ -1,8 +1,9 @@
 """Stage probe_videos: the streams of each file and whether it can be used; the manifest's rows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import av
 import pandas as pd
@@ -12,9 +13,10 @@ from av.container import InputContainer
 from avlib.errors import DataError
 from avlib.io.tables import write_table
 from avlib.media.files import check_regular, open_media
+from avlib.media.isolation import Worker
 from avlib.media.resample import LOWEST_RATE_HZ
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
-from avlib.media.stamps import Content, read_content, video_streams
+from avlib.media.stamps import Content, read_content
 from avlib.media.tables import MANIFEST
 from avlib.media.truncation import Extent, extent
 from avlib.media.videos import is_hdf5, is_safe_id, readable
@@ -70,15 +72,23 @@ def probe_shard(videos: Path, target: Path) -> None:
     write_table(manifest_rows(probe_videos(read_scan(videos))), target, MANIFEST)
 
 
+class _Job(NamedTuple):
+    """A file to probe: what is known of it, where it is, and its content hash if that is known."""
+
+    row: VideoInfo
+    path: Path
+    known_hash: str | None
+
+
 def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
     """Return a row for each file, in the order of ids; nothing that is found raises.
 
     Of several files with one id and split, the first by path is used and the others are left out.
     """
     rows: list[VideoInfo] = []
+    jobs: list[_Job] = []
     first: dict[tuple[str, str], str] = {}
-    ordered = sorted(videos, key=lambda v: (v.video_id, v.split, v.path or ""))
-    for video in progress(ordered, "probing", "videos", total=len(ordered)):
+    for video in sorted(videos, key=lambda v: (v.video_id, v.split, v.path or "")):
         row = VideoInfo(video.video_id, readable(video.path or ""), video.split)
         used = first.setdefault((video.video_id, video.split), row.path)
         if used != row.path:
@@ -88,9 +98,33 @@ def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
         elif video.path is None:
             row = row.left_out("missing", "no file of that name; download it or drop the id")
         else:
-            row = probe_file(row, Path(video.path), known_hash=video.content_hash)
+            jobs.append(_Job(row, Path(video.path), video.content_hash))
+            continue
         rows.append(row)
-    return rows
+    rows += progress(_probe_apart(jobs), "probing", "videos", total=len(jobs))
+    return sorted(rows, key=lambda row: (row.video_id, row.split, row.path))
+
+
+def _probe_apart(jobs: Sequence[_Job]) -> Iterator[VideoInfo]:
+    """Probe files in another process; one that kills it costs itself alone."""
+    n_done = 0
+    with Worker() as worker:
+        while n_done < len(jobs):
+            path = jobs[n_done].path
+            try:
+                # One call for many files: to wait for each takes a tenth of its time.
+                for row in worker.items(_probe_each, path, jobs[n_done:]):
+                    n_done += 1
+                    yield row
+            except DataError as error:
+                reason = str(error).removeprefix(f"{path}: ")  # the first, which was not the one
+                yield jobs[n_done].row.left_out("unreadable", f"{reason}; convert the file")
+                n_done += 1
+
+
+def _probe_each(_first: Path, jobs: Sequence[_Job]) -> Generator[VideoInfo, None, None]:
+    for job in jobs:
+        yield probe_file(job.row, job.path, known_hash=job.known_hash)
 
 
 def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> VideoInfo:
@@ -122,27 +156,35 @@ def _describe(row: VideoInfo, container: InputContainer, *, is_whole_index: bool
     # A stream of an unknown codec has no context.
     if not isinstance(sound, AudioStream) or sound.codec_context is None:
         sound = None
-    row = replace(row, has_audio=sound is not None)
+    found: dict[str, Any] = {"has_audio": sound is not None}
     if sound is not None:
-        rate, channels = sound.rate or None, sound.channels or None
-        row = replace(row, audio_rate_hz=rate, audio_channels=channels)
-        if rate is not None and rate < LOWEST_RATE_HZ:
-            return row.left_out("unreadable", f"the audio has a sample rate of {rate} Hz")
-    if sound is None and not video_streams(container):
-        return row.left_out("unreadable", "neither a video nor an audio stream in the file")
+        found |= {"audio_rate_hz": sound.rate or None, "audio_channels": sound.channels or None}
     content = read_content(container, sound, is_whole_index=is_whole_index)
-    if content.end > (row.bytes or 0):
-        lacking = content.end - (row.bytes or 0)
-        return row.left_out("truncated", _TRUNCATED.format(lacking))
-    if content.video is not None:
-        row = replace(row, width=content.video.width or None, height=content.video.height or None)
-        if reason := _doubt(content):
-            return row.left_out("unreadable", reason)
-        times = content.times
-        row = replace(row, frames=times.frames, duration_s=times.duration_s, fps=times.fps)
-    if sound is None:
-        return row.left_out("no_audio", "no audio stream in the file")
-    return replace(row, message="; ".join(_remarks(container, content)))
+    video, times = content.video, content.times
+    if video is not None:
+        found |= {"width": video.width or None, "height": video.height or None}
+    status, message = _usable(found, row.bytes or 0, content, container)
+    if video is not None and status != "unreadable":
+        found |= {"frames": times.frames, "duration_s": times.duration_s, "fps": times.fps}
+    return replace(row, **found, status=status, message=message)
+
+
+def _usable(
+    found: Mapping[str, Any], size: int, content: Content, container: InputContainer
+) -> tuple[str, str]:
+    """Return the status of a file of `size` bytes and a message, from what was found in it."""
+    rate, lacking = found.get("audio_rate_hz"), content.end - size
+    if rate is not None and rate < LOWEST_RATE_HZ:
+        return "unreadable", f"the audio has a sample rate of {rate} Hz"
+    if not found["has_audio"] and content.video is None and not content.stills:
+        return "unreadable", "neither a video nor an audio stream in the file"
+    if lacking > 0:
+        return "truncated", _TRUNCATED.format(lacking)
+    if content.video is not None and (reason := _doubt(content)):
+        return "unreadable", reason
+    if not found["has_audio"]:
+        return "no_audio", "no audio stream in the file"
+    return "ok", "; ".join(_remarks(container, content))
 
 
 def _doubt(content: Content) -> str | None:
@@ -156,7 +198,7 @@ def _doubt(content: Content) -> str | None:
         return None
     if audio and audio.seconds >= SOUNDING_SHARE * duration_s:
         return None
-    found = f"with {audio.seconds:.1f} s of audio" if audio else "without audio"
+    found = f"with {audio.seconds:.1f} s of audio" if audio else "no audio bears it out"
     return (
         f"{times.frames} frames are announced to last {duration_s:.0f} s, one of them "
         f"{longest_s:.0f} s, {found}; convert the file, giving its frame rate"

@@ -23,8 +23,8 @@ from avlib.media.timeline import (
 MAY_JUMP = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 ENTRIES_APART = 8  # of those in an index that are read
 EVEN_S = 0.02  # by which even time stamps may be off their places
-# Of these, time stamps are but counted samples.
-WITHOUT_STAMPS = {"wav", "w64", "aiff", "au", "flac", "mp3", "aac", "caf"}
+# The time stamps of audio in these are but counted samples.
+WITHOUT_STAMPS = {"wav", "w64", "aiff", "au", "flac", "mp3", "aac", "caf", "avi"}
 # Codecs whose packets all hold as many samples.
 SAME_SIZE = {"aac", "mp3", "mp3float", "mp2", "mp2float", "ac3", "eac3", "alac"}
 
@@ -62,7 +62,9 @@ def read_content(
     """
     videos = video_streams(container)
     names = set(container.format.name.split(","))
-    if not videos and (audio is None or names & WITHOUT_STAMPS):
+    if names & WITHOUT_STAMPS:
+        audio = None
+    if not videos and audio is None:
         return Content(None, VideoTimes(0), None, 0)
     streams: list[Stream] = [*videos, *([audio] if audio else [])]
     end = 0

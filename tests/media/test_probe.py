@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 from media_files import cut_off, make_video, run_ffmpeg
 
+from avlib.media import probe as probe_module
 from avlib.media.probe import VideoInfo, manifest_rows, probe_file, probe_videos
 from avlib.media.scan import ScannedVideo, read_scan, scan, shard_list
 from avlib.media.videos import folder_videos
@@ -246,3 +248,19 @@ def test_a_sample_rate_that_is_none_of_audio_is_left_out(tmp_path, rate):
     info = probe(tmp_path / "a.wav")
     assert info.status == "unreadable"
     assert info.message == f"the audio has a sample rate of {rate} Hz"
+
+
+def test_a_file_that_kills_the_process_costs_itself_alone(tmp_path, monkeypatch):
+    paths = [make_video(tmp_path / f"{name}.mp4") for name in "abc"]
+    read = probe_module.read_content
+
+    def deadly(container, *args, **kw):
+        if container.name.endswith("b.mp4"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(container, *args, **kw)
+
+    monkeypatch.setattr(probe_module, "read_content", deadly)
+    rows = probe_videos([ScannedVideo(path.stem, "test", str(path)) for path in paths])
+    assert [row.status for row in rows] == ["ok", "unreadable", "ok"]
+    reason = "the decoder died of SIGKILL; the memory of the machine may not suffice"
+    assert rows[1].message == f"{reason}; convert the file"
