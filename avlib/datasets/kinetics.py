@@ -18,7 +18,8 @@ from avlib.errors import DataError
 from avlib.io.text_tables import read_lines
 
 KEY = re.compile(r"v_.{11}_\d{6}")  # of the names of a video and of its soundtrack
-VIDEO_LINE = re.compile(r"(?P<path>.*?)(?: (?P<frames>\d+) (?P<class_id>\d+))?")
+VIDEO_LINE = re.compile(r"(?P<path>.*?)(?: (?P<frames>[0-9]+) (?P<class_id>[0-9]+))?")
+_DIGITS = 18  # of a number, which then fits 64 bits
 VIDEO_SUFFIX, SOUND_SUFFIX = ".mp4", ".wav"
 
 
@@ -73,6 +74,8 @@ def read_video_list(path: Path) -> pd.DataFrame:
     for line, text in enumerate(read_lines(path), start=1):
         found = VIDEO_LINE.fullmatch(text)
         assert found is not None  # it fits any text
+        if max(len(found[name] or "") for name in ("frames", "class_id")) > _DIGITS:
+            raise DataError(f"{path}: line {line} is {text[:80]!r}, expected frames and a class")
         label, name = _class_and_name(found["path"], path, line)
         rows.append((label, name, found["frames"], found["class_id"]))
     table = pd.DataFrame(rows, columns=["label", "name", "frames", "class_id"])

@@ -160,6 +160,12 @@ def test_a_line_without_numbers_is_a_path(tmp_path):
     assert rows["class_id"].isna().to_list() == [True, False]
 
 
+def test_numbers_that_no_list_has_are_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("/x/zumba/v_a 250 1\n/x/zumba/v_b 250 19999999999999999999\n")
+    with pytest.raises(DataError, match=r"line 2 is .*expected frames and a class"):
+        read_video_list(tmp_path / "a.txt")
+
+
 @pytest.mark.parametrize("read", [read_video_list, read_soundtrack_list])
 @pytest.mark.parametrize("text", ["v_a.wav", "/v_a.wav", "", "C:\\v_a.wav"])
 def test_a_path_without_a_class_is_named(tmp_path, read, text):

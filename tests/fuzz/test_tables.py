@@ -78,6 +78,7 @@ def test_damaged_tables_are_read_or_refused(tmp_path, capsys):
     whole = seeds(tmp_path)
     donors = [content for contents in whole.values() for content in contents]
     donors += [np.arange(9).tobytes(), b'"' * 9, b";;;;\n", b"[" * 5000, b"\r\n,\r\n"]
+    donors += [b"1e9", b"-1", b"9" * 20, b"1e400", b"null", b"\xff\xfe", b'"', b";", b"1,5"] * 6
     files = []
     for number, name in zip(range(FILES), (k for _ in range(FILES) for k in whole), strict=False):
         files.append(tmp_path / f"{name}-{number}.csv")
