@@ -16,6 +16,7 @@ from avlib.io.weights_files import weights_file
 from avlib.origins import Weights
 from avlib.studies import Config, load_config
 from avlib.studies.base import Place, Study
+from avlib.workflow.planning import with_key
 from avlib.workflow.weights import check_weights
 
 GIB = 1 << 30
@@ -119,7 +120,9 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
         # Of paths that are missing enough has been said.
         paths = [path for path in study.files().values() if path is not None]
         if not study.is_rendered and paths and all(path.exists() for path in paths):
-            yield _attempt(partial(_videos, study, Place(RESULTS / study.name, config.seed)))
+            place = Place(RESULTS / study.name, config.seed)
+            is_well, message = _attempt(partial(_videos, study, place))
+            yield is_well, message if is_well else with_key(message, [study])
 
 
 def _cuda() -> str:

@@ -87,7 +87,7 @@ def test_the_doctor_reads_tables_and_folders_as_a_run_does(config, capsys):
     )
     assert main(["doctor", "--configfile", overlay]) == 1
     said = capsys.readouterr().out
-    assert "PROBLEM  events.csv: " in said
+    assert "PROBLEM  custom.annotations: events.csv: " in said
     assert "PROBLEM  sounds.folder: empty is an empty folder" in said
 
 

@@ -15,6 +15,7 @@ from avlib.errors import CheckpointError
 from avlib.io.file_kinds import is_safetensors, wrong_kind
 from avlib.io.state_dicts import find_state
 from avlib.io.torch_files import foreign_names, load_torch, some_of
+from avlib.io.torn import REPLACE
 from avlib.io.weights import SETTINGS, decode_settings
 from avlib.io.weights_files import is_index, weight_map, weights_file
 
@@ -83,7 +84,9 @@ def load_metadata(path: Path) -> dict[str, str]:
                 return decode_settings(file.get_tensor(stored[0]), path)
             return dict(file.metadata() or {})
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); {REPLACE}"
+        ) from error
 
 
 def load_checkpoint(path: Path, *, allows_foreign: bool = False) -> object:
@@ -127,7 +130,7 @@ def _load_file(path: Path, allows_foreign: bool) -> object:
     if is_safetensors(path):
         return _load_safetensors(path)
     if kind := wrong_kind(path):
-        raise CheckpointError(f"{path}: not a readable checkpoint, but {kind}")
+        raise CheckpointError(f"{path}: not a readable checkpoint, but {kind}; {REPLACE}")
     return load_torch(path, foreign_names(path) if allows_foreign else [])
 
 
@@ -249,4 +252,6 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from error
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({error}); {REPLACE}"
+        ) from error

@@ -12,6 +12,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from avlib.errors import CheckpointError
+from avlib.io.torn import REPLACE
 
 NAMES_SHOWN = 5
 # Published files keep epochs and scores as numpy numbers, under the names of numpy 1 and 2.
@@ -51,13 +52,15 @@ def load_torch(path: Path, foreign: list[str]) -> object:
     except pickle.UnpicklingError as error:
         names = foreign_names(path)
         if not names:
-            raise CheckpointError(f"{path}: not a readable checkpoint") from error
+            raise CheckpointError(f"{path}: not a readable checkpoint; {REPLACE}") from error
         raise CheckpointError(
             f"{path}: refused, nothing of it was run: it holds more than weights: {some_of(names)}"
         ) from error
     except Exception as error:  # a damaged or wrong file can fail in any operation
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointError(f"{path}: not a readable checkpoint ({reason[:200]})") from error
+        raise CheckpointError(
+            f"{path}: not a readable checkpoint ({reason[:200]}); {REPLACE}"
+        ) from error
 
 
 def foreign_names(path: Path) -> list[str]:
@@ -87,7 +90,7 @@ def imported_names(path: Path) -> list[str]:
             with archive.open(member) as file:
                 return sorted(set(_global_names(file)))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: not a readable checkpoint ({error})") from error
+        raise CheckpointError(f"{path}: not a readable checkpoint ({error}); {REPLACE}") from error
 
 
 def _global_names(file: IO[bytes]) -> Iterator[str]:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from avlib.errors import DataError
 
+REPLACE = "replace it, or delete it if the workflow has trained it"
+
 
 def torn(path: Path, kind: str, error: BaseException) -> DataError:
     """Return the error of a file that a stage has written and that cannot be read.

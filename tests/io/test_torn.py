@@ -7,14 +7,16 @@ import pyarrow as pa
 import pytest
 import torch
 
-from avlib.errors import DataError
+from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.class_names import read_classes
 from avlib.extractors.extraction import Journal
 from avlib.io.arrays import read_arrays, write_arrays
 from avlib.io.atomic import is_kept, keep_copy, write_json
+from avlib.io.checkpoints import load_state_dict
 from avlib.io.json_files import read_cached_json, read_json_lines
 from avlib.io.packs import WaveformStore, write_waveform
 from avlib.io.tables import Column, TableSchema, read_table, write_table
+from avlib.io.weights import save_weights
 from avlib.media.scan import read_scan, scan, shard_list
 from avlib.media.sound_packs import open_previous
 from avlib.media.videos import Video
@@ -144,6 +146,20 @@ def test_a_torn_state_of_a_training_is_passed_over(tmp_path, how):
         save_state(tmp_path, "key", network, optimizer, Progress(epoch=epoch))
     damage(max(tmp_path.glob("*.pt")), how)
     assert load_state(tmp_path, "key", network, optimizer).epoch == 1
+
+
+@pytest.mark.parametrize("how", ["empty", "half", "zeros", "zeros before"])
+@pytest.mark.parametrize("name", ["model.safetensors", "checkpoint_best.pt"])
+def test_torn_weights_are_named_with_the_remedy(tmp_path, name, how):
+    path = tmp_path / name
+    weights = {"a": torch.from_numpy(NOISE)}
+    if path.suffix == ".pt":
+        torch.save(weights, path)
+    else:
+        save_weights(path, weights, {})
+    damage(path, how)
+    with pytest.raises(CheckpointError, match=r": not a readable .*delete it if the workflow"):
+        load_state_dict(path)
 
 
 def test_a_missing_cache_is_none(tmp_path):

@@ -61,7 +61,12 @@ def test_each_import_has_a_study_of_its_own(folder):
     assert "Nothing to be done" in snakemake(folder, *targets)
 
 
-@pytest.mark.parametrize("study", ["ave", "k600", "llp"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "study", ["ave", pytest.param("k600", marks=SLOW), pytest.param("llp", marks=SLOW)]
+)
 def test_the_files_of_every_job_lie_below_the_prefix(folder, study):
     plan = snakemake(folder, "--dry-run", f"two_{study}")
     lines = re.findall(r"^    (?:input|output|log|benchmark): (.*)$", plan, re.MULTILINE)

@@ -97,9 +97,19 @@ LISTS = (
     [
         (SOUNDS, "sounds", "error: sounds.table: {folder}/bad.csv: "),
         (LISTS, "ave", "error: ave.splits.test: {folder}/no is no file"),
-        ("llp: {{variant: [han]}}", "llp", "error: config key llp.variant does not exist"),
+        pytest.param(
+            "llp: {{variant: [han]}}",
+            "llp",
+            "error: config key llp.variant does not exist",
+            marks=pytest.mark.slow,
+        ),
         ("seed: 1", "results/ave/metrics.json", "error: no rule makes results/ave/metrics.json"),
-        ("seed: 1", "results/av/manifest.parquet", "error: no study is called 'av'"),
+        pytest.param(
+            "seed: 1",
+            "results/av/manifest.parquet",
+            "error: no study is called 'av'",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_snakemake_ends_with_one_line(refused, tmp_path, overlay, target, line):
