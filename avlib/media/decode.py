@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.media import ffmpeg
 from avlib.media.files import open_media
-from avlib.media.isolation import Worker
+from avlib.media.isolation import Worker, lent_worker
 
 logger = logging.getLogger(__name__)
 
@@ -180,14 +180,30 @@ def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
     Raises:
         DataError: if ffmpeg cannot read the file, or the stream is empty.
     """
-    with SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        raw = cast(BinaryIO, spool)
-        start = write_blocks(channel_blocks(path), raw)
-        raw.seek(0)
-        samples = np.frombuffer(raw.read(), np.int16).reshape(-1, start.channels)
+    with lent_worker() as worker:
+        samples, sample_rate = _gathered(worker.items(channel_blocks, path))
     if not len(samples):
         raise DataError(f"{path}: the audio stream holds no samples")
-    return samples, start.sample_rate
+    return samples, sample_rate
+
+
+def read_waveform(path: Path, sample_rate: int, channels: int) -> NDArray[np.int16]:
+    """Return the audio of a file as `waveform_blocks` has it: (n_samples, channels).
+
+    Raises:
+        DataError: if ffmpeg cannot read the file.
+    """
+    with lent_worker() as worker:
+        samples, _ = _gathered(worker.items(waveform_blocks, path, sample_rate, channels))
+    return samples
+
+
+def _gathered(blocks: Blocks) -> tuple[NDArray[np.int16], int]:
+    with SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        raw = cast(BinaryIO, spool)
+        start = write_blocks(blocks, raw)
+        raw.seek(0)
+        return np.frombuffer(raw.read(), np.int16).reshape(-1, start.channels), start.sample_rate
 
 
 def _own_channels(container: InputContainer) -> int:

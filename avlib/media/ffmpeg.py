@@ -2,12 +2,13 @@
 
 import errno
 import functools
+import os
 import re
 import shutil
 import signal
 import struct
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib.errors import DataError, no_room, out_of_room
-from avlib.media.isolation import how_it_ended
+from avlib.media.isolation import STALL_S, how_it_ended
 from avlib.media.videos import readable
 
 PIPE_BYTES = 1 << 21
@@ -148,7 +149,7 @@ def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate:
         .compile(cmd=binary())
     )
     descriptors = [target.fileno() for _, _, target in files]
-    done = subprocess.run(arguments, stderr=subprocess.PIPE, pass_fds=descriptors, check=False)
+    done = _run(arguments, lambda: [os.fstat(d).st_size for d in descriptors], pass_fds=descriptors)
     complaints = done.stderr.decode(errors="replace")
     if done.returncode != 0 or complaints:
         raise DataError(f"ffmpeg failed with {len(files)} files: {_last_line(complaints)}")
@@ -186,10 +187,12 @@ def write_jpeg_frames(
     )
     # Run in the folder, whose own name might hold what the command takes for a pattern. Complaints
     # stay in memory, as a full disk would not take them either.
-    done = subprocess.run(arguments, cwd=folder, stderr=subprocess.PIPE, check=False)
+    done = _run(arguments, lambda: len(list(folder.iterdir())), cwd=folder)
     # The frames before it look like those of a shorter video.
     _check_room(done, f"{folder} (set TMPDIR to have it elsewhere)")
     complaints = done.stderr.decode(errors="replace")
+    if done.returncode < 0:
+        raise DataError(f"{path}: ffmpeg {_reason(done.returncode, complaints)}")
     if not any(folder.iterdir()):
         raise DataError(f"{path}: ffmpeg wrote no frame: {_last_line(complaints)}")
 
@@ -219,11 +222,45 @@ def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> 
         .overwrite_output()
         .compile(cmd=binary())
     )
-    done = subprocess.run(arguments, stderr=subprocess.PIPE, check=False)
+    done = _run(arguments, lambda: target.exists() and target.stat().st_size)
     _check_room(done, target)
     complaints = done.stderr.decode(errors="replace")
     if done.returncode != 0:
-        raise DataError(f"{path}: ffmpeg failed: {_last_line(complaints)}")
+        raise DataError(f"{path}: ffmpeg {_reason(done.returncode, complaints)}")
+
+
+def _run(
+    arguments: list[str],
+    made: Callable[[], object],
+    *,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command to its end, unless it hangs.
+
+    Args:
+        arguments: the command.
+        made: returns how much the command has written.
+        cwd: where it runs.
+        pass_fds: files that it writes to.
+
+    Raises:
+        DataError: if it writes nothing for long; then it is ended.
+    """
+    before = None
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, cwd=cwd, pass_fds=pass_fds) as process:
+        while True:
+            try:
+                _, complaints = process.communicate(timeout=STALL_S)
+            except subprocess.TimeoutExpired:
+                now = made()
+                if now == before:
+                    process.kill()
+                    source = arguments[arguments.index("-i") + 1].removeprefix("file:")
+                    raise DataError(f"{source}: ffmpeg got no further in {STALL_S:g} s") from None
+                before = now
+            else:
+                return subprocess.CompletedProcess(arguments, process.returncode, stderr=complaints)
 
 
 def _check_room(done: subprocess.CompletedProcess[bytes], target: Path | str) -> None:

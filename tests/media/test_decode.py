@@ -273,3 +273,21 @@ def test_files_that_do_not_go_together_are_left_to_processes_of_their_own(tmp_pa
         {"good": good, "bad": damaged}, 16_000, tmp_path, worker
     ) as together:
         assert together == {}
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exec sleep 100", r"a\.mp4: ffmpeg got no further in 1 s"),
+        ("touch 1.jpg; kill -SEGV $$", r"a\.mp4: ffmpeg died of SIGSEGV"),
+    ],
+)
+def test_a_command_that_hangs_or_dies_is_an_error(tmp_path, monkeypatch, script, message):
+    command = tmp_path / "ffmpeg"
+    command.write_text(f"#!/bin/sh\n{script}\n")
+    command.chmod(0o755)
+    (tmp_path / "frames").mkdir()
+    monkeypatch.setattr(ffmpeg, "binary", lambda: str(command))
+    monkeypatch.setattr(ffmpeg, "STALL_S", 1.0)
+    with pytest.raises(DataError, match=message):
+        ffmpeg.write_jpeg_frames(tmp_path / "a.mp4", tmp_path / "frames")

@@ -20,8 +20,7 @@ from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import SAMPLE_RATE, embed, interval_patch
 from avlib.extractors.vggish.weights import load_vggish
 from avlib.io.packs import INT16_SCALE, as_float32
-from avlib.media.decode import read_channels
-from avlib.media.ffmpeg import command_waveform
+from avlib.media.decode import read_channels, read_waveform
 
 MOVIEPY_RATE = 44_100  # Hz
 MOVIEPY_PEAK = int(0.99 * INT16_SCALE)
@@ -107,8 +106,7 @@ class VggishSegmentExtractor(SegmentExtractor[VggishSegmentSettings, VGGish]):
         """Return the embeddings of a video's audio: (10, 128)."""
         if self.settings.sound == "own_rate":
             return vggish_features(self.network, *read_channels(video))
-        blocks = list(command_waveform(video, sample_rate=MOVIEPY_RATE, channels=2))
-        samples = np.concatenate([np.zeros(0, np.int16), *blocks]).reshape(-1, 2)
+        samples = read_waveform(video, MOVIEPY_RATE, channels=2)
         return vggish_features(self.network, picked_samples(samples), SAMPLE_RATE)
 
 
