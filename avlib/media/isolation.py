@@ -69,6 +69,7 @@ class Worker:
         self._forks, self._stall_s, self._memory_bytes = forks, stall_s, memory_bytes
         self._process: _Forked | subprocess.Popen[bytes] | None = None
         self._connection: _End | None = None
+        self._arrived = select.poll()
 
     def call(
         self, function: Callable[Concatenate[Path, P], T], path: Path, *args: P.args, **kw: P.kwargs
@@ -118,7 +119,8 @@ class Worker:
     def _receive(self, path: Path) -> tuple[Literal["item", "end"], Any]:
         assert self._connection is not None
         try:
-            if not self._connection.poll(limit_s := self._limit_s(path)):
+            limit_s = self._limit_s(path)
+            if not self._arrived.poll(1000 * limit_s):
                 self._stop()
                 raise DataError(f"{path}: decoding got no further in {limit_s:.3g} s")
             kind, value = _received(self._connection)
@@ -141,6 +143,8 @@ class Worker:
         with theirs:
             self._process = start(ours, theirs, self._memory_bytes)
         self._connection = ours
+        self._arrived = select.poll()
+        self._arrived.register(ours.fileno(), select.POLLIN)
         try:
             ours.recv()
         except (EOFError, OSError) as error:  # no file is to blame

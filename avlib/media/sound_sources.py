@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # libsndfile decodes the same samples as ffmpeg, with more than 16 bits where there are more.
 LOSSLESS_FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC"}
-SENT_SAMPLES = 1 << 17  # from process to process at once
+SENT_SAMPLES = 1 << 18  # from process to process at once
 LARGEST_SAMPLE = 2.0**31  # in floats that were never scaled to [-1, 1]
 FLOAT_CONTAINERS = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff"}  # first bytes
 
