@@ -176,7 +176,7 @@ def test_a_model_for_another_modality_is_refused(study, models, tmp_path):
 
 
 def test_a_model_for_other_windows_is_refused(study, models, tmp_path):
-    with pytest.raises(CheckpointError, match=r"recipe small.* set ave\.tim\.recipe: small"):
+    with pytest.raises(CheckpointError, match=r"recipe small.* set tim\.recipe: small"):
         predict(study, models, tmp_path / "p.parquet", recipe="ave_vgg")
 
 
