@@ -59,14 +59,10 @@ def read_published(
         wanted[texts[0]] = aliases
     table, lines = _read(path, wanted)
     places = match_columns(list(table.columns), wanted, path, required=(*texts, *numbers))
-    columns: dict[str, Any] = {}
-    for name in wanted:
-        if name not in places:
-            columns[name] = np.nan
-            continue
-        column = table.iloc[:, places[name]].rename(name)
-        read = _text if name in texts else _number
-        columns[name] = read(column, lines, path)
+    columns: dict[str, Any] = dict.fromkeys(wanted, np.nan)
+    for name, place in places.items():
+        column = table.iloc[:, place].rename(name)
+        columns[name] = (_text if name in texts else _number)(column, lines, path)
         if name in whole:
             _check_whole(column, columns[name], lines, path)
     return pd.DataFrame(columns, index=range(len(table)))

@@ -250,6 +250,27 @@ def match_columns(
         DataError: if a wanted column occurs twice, a required one is missing, or an optional one
             is missing and a column that nobody wants has nearly its name.
     """
+    places = _places(columns, wanted, path)
+    accepted = {key_of(n) for name, others in wanted.items() for n in (name, *others)}
+    strangers = [str(name) for name in columns if key_of(str(name)) not in accepted]
+    for name in (n for n in required if n not in places):
+        near = nearest(strangers, (name, *wanted[name]), 0.6)
+        hint = f"; is {near[0]!r} meant? Rename it to {near[1]!r}" if near else ""
+        if not near and any(key_of(stranger).isdigit() for stranger in strangers):
+            hint = "; is the header missing?"
+        shown = [str(column)[:_SHOWN] for column in columns[:20]]
+        raise DataError(f"{path}: no column {name!r}; the columns are {shown}{hint}")
+    for name in (n for n in wanted if n not in places):
+        near = nearest(strangers, (name, *wanted[name]), cutoffs.get(name, SLIP))
+        if near:
+            raise DataError(f"{path}: unknown column {near[0]!r}, did you mean {near[1]!r}?")
+    return places
+
+
+def _places(
+    columns: Sequence[str], wanted: Mapping[str, Sequence[str]], path: Path
+) -> dict[str, int]:
+    """Return the places of the wanted columns that there are, each of which occurs once."""
     keys = [key_of(str(name)) for name in columns]
     places: dict[str, int] = {}
     for name, others in wanted.items():
@@ -258,18 +279,6 @@ def match_columns(
             places[name] = keys.index(found)
         if found is not None and keys.count(found) > 1:
             raise DataError(f"{path}: column {str(columns[places[name]])!r} occurs twice")
-    accepted = {key_of(n) for name, others in wanted.items() for n in (name, *others)}
-    strangers = [str(n) for n, key in zip(columns, keys, strict=True) if key not in accepted]
-    for name in (n for n in required if n not in places):
-        near = nearest(strangers, (name, *wanted[name]), 0.6)
-        hint = f"; is {near[0]!r} meant? Rename it to {near[1]!r}" if near else ""
-        hint = hint or ("; is the header missing?" if any(map(str.isdigit, keys)) else "")
-        shown = [str(column)[:_SHOWN] for column in columns[:20]]
-        raise DataError(f"{path}: no column {name!r}; the columns are {shown}{hint}")
-    for name in (n for n in wanted if n not in places):
-        near = nearest(strangers, (name, *wanted[name]), cutoffs.get(name, SLIP))
-        if near:
-            raise DataError(f"{path}: unknown column {near[0]!r}, did you mean {near[1]!r}?")
     return places
 
 
