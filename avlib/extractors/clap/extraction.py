@@ -1,7 +1,7 @@
 """CLAP's feature map of a video, LLP's kind `clap`: (64, 768), stretched to ten seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from avlib.extractors.clap.embeddings import (
     open_clap,
     read_waveform,
 )
+from avlib.extractors.clap.network import Clap
 from avlib.extractors.extraction import NetworkSettings, ShardFiles
 from avlib.extractors.segments import FloatArray, SegmentExtractor, extract_segments
 from avlib.io.atomic import write_json
@@ -57,8 +58,11 @@ def check_weights(checkpoint: Path, target: Path, *, backend: Backend = "transfo
         CheckpointError: if it is not.
         ConfigError: if the package is not installed.
     """
-    open_clap(checkpoint, backend, torch.device("cpu"))
-    write_json(target, {"kind": "clap", "sha256": weights_hash(checkpoint)})
+    network = open_clap(checkpoint, backend, torch.device("cpu"))
+    content: dict[str, Any] = {"kind": "clap", "sha256": weights_hash(checkpoint)}
+    if isinstance(network, Clap):  # so that another config.json is noticed
+        content["structure"] = asdict(network.sizes)
+    write_json(target, content)
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:

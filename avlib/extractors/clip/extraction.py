@@ -1,7 +1,7 @@
 """CLIP's features of a video, LLP's kind `clip`: one row for each of ten seconds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,9 @@ def check_weights(checkpoint: Path, target: Path) -> None:
     Raises:
         CheckpointError: if it is not.
     """
-    load_clip(checkpoint)
-    write_json(target, {"kind": "clip", "sha256": weights_hash(checkpoint)})
+    structure = asdict(load_clip(checkpoint).sizes)  # so that another config.json is noticed
+    content = {"kind": "clip", "sha256": weights_hash(checkpoint)}
+    write_json(target, content | {"structure": structure})
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:

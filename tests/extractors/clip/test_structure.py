@@ -43,6 +43,8 @@ def test_a_hugging_face_folder_is_read_with_its_config(tmp_path, odd, size):
     names = [f.name for f in tmp_path.iterdir() if not f.name.endswith("config.json")]
     for name in ("", *names):
         assert_equal(load_clip(tmp_path / name), expected)
+    check_weights(tmp_path, tmp_path / "given.json")
+    assert json.loads((tmp_path / "given.json").read_text())["structure"]["vision"]["heads"] == 2
 
 
 def test_the_names_of_open_clip_are_read_with_its_config(tmp_path, odd):
