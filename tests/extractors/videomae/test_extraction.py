@@ -72,7 +72,7 @@ def expected(files, prepare):
 def test_view_0_is_plain_and_ends_with_the_last_frame(shard):
     found = np.load(shard.folder / "train/a.npy")
     plain = expected(shard, lambda _, picture: plain_square(picture))
-    assert found.shape == (2, 2, 64)
+    assert found.shape == (2, 2, 384)
     np.testing.assert_allclose(found[:, 0], plain, atol=1e-5)
 
 
