@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
-from avlib.media.files import open_media
+from avlib.media.files import open_media, packets
 from avlib.media.isolation import Worker, lent_worker
 
 logger = logging.getLogger(__name__)
@@ -238,7 +238,7 @@ def _decode_in_process(
     resampler = av.AudioResampler(format="s16", layout=LAYOUTS[channels], rate=sample_rate)
     fifo = av.AudioFifo()
     layout, n_decoded = None, 0
-    for frame in container.decode(stream):
+    for frame in _frames(container, stream):
         layout = layout or frame.layout
         if frame.layout != layout:  # the queue would read channels that are not there
             raise _CommandNeededError(f"{layout.name} that turns to {frame.layout.name}")
@@ -255,6 +255,11 @@ def _decode_in_process(
     yield from _resample(resampler, None)
     if _is_lossless_mov(container, stream) and n_decoded != stream.duration:
         raise _CommandNeededError("an edit list that hides the end of the audio")
+
+
+def _frames(container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
+    for packet in packets(container, stream):
+        yield from packet.decode()
 
 
 def _resample(

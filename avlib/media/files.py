@@ -6,12 +6,17 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 
 from avlib.errors import DataError
 from avlib.media.videos import readable
+
+AnyStream = TypeVar("AnyStream", bound=Stream)
 
 
 def check_regular(path: Path) -> None:
@@ -43,3 +48,14 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     check_regular(path)
     with av.open(f"file:{path}", metadata_errors="replace") as container:
         yield container
+
+
+def packets(container: InputContainer, *streams: AnyStream) -> "Iterator[Packet[AnyStream]]":
+    """Yield the packets of streams in the order of the file, and an empty one of each at its end.
+
+    PyAV has no place for a stream that appears after a file was opened, and may raise at the end.
+    """
+    try:
+        yield from cast("Iterator[Packet[AnyStream]]", container.demux(*streams))
+    except IndexError:
+        return

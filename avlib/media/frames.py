@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
-from avlib.media.files import check_regular, open_media
+from avlib.media.files import check_regular, open_media, packets
 from avlib.media.isolation import lent_worker
 from avlib.media.stamps import read_content
 from avlib.media.timeline import VideoTimes
@@ -220,10 +220,10 @@ def _decoded_frames(
 def _decode(
     container: InputContainer, stream: VideoStream, jumps: Mapping[int, int]
 ) -> Iterator[av.VideoFrame]:
-    packets, n_packets, offset = container.demux(stream), 0, 0
+    following, n_packets, offset = packets(container, stream), 0, 0
     while True:
         try:
-            packet = next(packets)
+            packet = next(following)
         except (av.FFmpegError, StopIteration):  # the end, or what follows cannot be found
             return
         if packet.size and not packet.is_discard:

@@ -10,6 +10,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from avlib.media.files import packets
 from avlib.media.timeline import (
     GAP_S,
     UNKNOWN,
@@ -173,7 +174,7 @@ def _end_of_packets(streams: Iterable[Stream]) -> int:
 
 def _demuxed(container: InputContainer, streams: list[Stream]) -> dict[int, Stamps]:
     columns = {stream.index: array("q") for stream in streams}
-    for packet in container.demux(*streams):
+    for packet in packets(container, *streams):
         if packet.size and not packet.is_discard:
             pts, dts = packet.pts, packet.dts
             columns[packet.stream_index].extend(

@@ -2,11 +2,13 @@ import os
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
-from media_files import make_video
+from media_files import make_video, run_ffmpeg
 
 from avlib.errors import DataError
 from avlib.io.tables import read_table
+from avlib.media.ffmpeg import command_waveform
 from avlib.media.files import check_regular, open_media
 from avlib.media.frames import read_frames
 from avlib.media.probe import VideoInfo, probe_file, probe_shard
@@ -82,6 +84,22 @@ def pack(videos, folder):
         manifest_target=folder / "manifest.parquet",
     )
     return read_table(folder / "manifest.parquet", MANIFEST).set_index("video_id")
+
+
+def test_streams_that_appear_late_stop_nothing(tmp_path):
+    make_video(tmp_path / "both.flv", duration_s=3, video_codec="flv1")
+    tone = ["-f", "lavfi", "-i", "sine=r=44100:d=12", "-c:a", "aac", "-ac", "2"]
+    run_ffmpeg(*tone, tmp_path / "sound.flv")
+    video = tmp_path / "videos" / "a.flv"
+    video.parent.mkdir()
+    tags = (tmp_path / "both.flv").read_bytes()[13:]  # behind the header
+    video.write_bytes((tmp_path / "sound.flv").read_bytes() + tags)
+    manifest = pack(folder_videos(video.parent, "test"), tmp_path)
+    assert manifest["status"]["a"] == "ok"
+    samples = np.concatenate(list(command_waveform(video, sample_rate=16_000, channels=1)))
+    with h5py.File(tmp_path / "pack.h5") as file:
+        np.testing.assert_array_equal(file["a"][:] * 32_768, samples)
+    assert len(samples) == pytest.approx(15 * 16_000, abs=3200)
 
 
 @pytest.mark.parametrize("name", ["rec:12.30", "http:", "concat:a|b", "pipe:0", "%03d", "file:x"])
