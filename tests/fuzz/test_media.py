@@ -229,4 +229,4 @@ def test_damaged_media_files_are_used_or_left_out(tmp_path, capsys):
         other = chance.choice((contents[clip], chance.choice(contents)))
         files.append(folder / f"{number}_{clips[clip].name}")
         files[-1].write_bytes(damage_file(contents[clip], other, chance))
-    check(read_all("media", files, "fuzz.test_media:use", Limits(file_s=60)), capsys)
+    check(read_all("media", files, "fuzz.test_media:use", Limits(file_s=60, cpu_s=1200)), capsys)
