@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
-from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,9 +59,9 @@ def find_state(content: object, source: Path) -> dict[str, Tensor]:
     if not sets:
         raise CheckpointError(f"{source}: holds no tensors; its keys are {some_of(list(content))}")
     sets.sort(key=_rank)
-    for one, other in combinations(sets, 2):
-        _check_rivals(one, other, source)
     chosen, *rest = sets
+    for other in rest:  # what two of the others have in common, as meters do, does not matter
+        _check_rivals(chosen, other, source)
     unused = [part.place or "tensors at the top" for part in rest]
     unused += [str(key) for key, value in content.items() if _is_average(key, value, sets)]
     if unused:
