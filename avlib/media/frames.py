@@ -4,7 +4,7 @@ Frames are found by their time: frame n is the one that is shown at n / rate sec
 constant rate it is the nth one. Where frames come at varying distances, they are repeated or
 dropped, as the ffmpeg command does it.
 
-There are two modes. `decoded` takes the frames as the file holds them, in process. `jpeg` takes the
+There are two modes. `decoded` takes the frames as the file holds them. `jpeg` takes the
 files that the published command writes, which are strongly compressed. Both are RGB of 8 bits in
 the file's own size, upright.
 """
@@ -25,6 +25,7 @@ import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -211,8 +212,9 @@ def _decoded_frames(
             stream = cast(VideoStream, container.streams[numbers.stream])
             # Without it, what is cut off at the left is rounded to what suits the processor.
             stream.codec_context.flags |= Flags.unaligned
+            to_rgb = VideoReformatter()  # one of each frame's own would start threads of its own
             for frame in _decode(container, stream, dict(numbers.times.joins)):
-                yield frame.time, partial(_to_rgb, frame, path)
+                yield frame.time, partial(_image, frame, to_rgb, path)
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path}: the video stream cannot be read ({error})") from error
 
@@ -238,9 +240,10 @@ def _decode(
             logger.debug("%s: part of the video stream is skipped (%s)", container.name, error)
 
 
-def _to_rgb(frame: av.VideoFrame, path: Path) -> Frame:
+def _image(frame: av.VideoFrame, to_rgb: VideoReformatter, path: Path) -> Frame:
     try:
-        image = cast(Frame, frame.to_ndarray(format="rgb24"))
+        rgb = to_rgb.reformat(frame, format="rgb24", threads=1)
+        image = cast(Frame, rgb.to_ndarray())
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: the frame has no RGB form ({error})") from error
     matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]

@@ -3,6 +3,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import weakref
 from functools import partial
@@ -16,7 +17,7 @@ from media_files import cut_off, make_video, run_ffmpeg
 from avlib.errors import DataError, StorageError
 from avlib.media import ffmpeg, isolation
 from avlib.media.clip_reader import ClipReader
-from avlib.media.frames import frame_numbers, read_frames
+from avlib.media.frames import _sent_frames, frame_numbers, read_frames
 
 
 def pictures(path, mode="decoded"):
@@ -306,3 +307,12 @@ def test_frames_that_are_not_wanted_are_counted(tmp_path, wanted):
     assert len(frames) == len(every) == 200
     for number in {*wanted, 199}.intersection(range(200)):
         np.testing.assert_array_equal(frames[number](), every[number])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is not limited elsewhere")
+def test_many_frames_take_little_memory(tmp_path):
+    path = make_video(tmp_path / "a.mp4", fps="100", duration_s=4.0)
+    numbers = frame_numbers(path)
+    with isolation.Worker(memory_bytes=200 << 20) as worker:
+        images = list(worker.items(_sent_frames, path, numbers, None))
+    assert [image.shape for image in images] == [images[0].shape] * 400
