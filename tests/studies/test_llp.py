@@ -60,7 +60,7 @@ def test_files_of_a_given_folder_are_counted(files, tmp_path):
 
 def test_an_unknown_class_is_named_with_its_row(files, tmp_path):
     files["test"].write_text("filename\tevent_labels\ncc_cccccccc_30_40\tDogg\n")
-    with pytest.raises(DataError, match=r"AVVP_test_pd\.csv: row 1: .*'Dogg'.*'Dog'"):
+    with pytest.raises(DataError, match=r"AVVP_test_pd\.csv: line 2: .*'Dogg'.*'Dog'"):
         check(files, tmp_path)
     assert not (tmp_path / "labels.json").exists()
 
