@@ -198,27 +198,27 @@ def folder(tmp_path):
     return tmp_path
 
 
-def read_files(name: str, files: list[Path], reader: str, capsys) -> None:
-    check(read_all(name, files, f"fuzz.test_hdf5:{reader}", Limits(file_s=60)), capsys)
+def read_files(name: str, files: list[Path], reader: str, record_property) -> None:
+    check(read_all(name, files, f"fuzz.test_hdf5:{reader}", Limits(file_s=60)), record_property)
 
 
 @pytest.mark.slow
-def test_strange_sources_are_used_or_left_out(folder, capsys):
-    read_files("strange HDF5 sources", strange_files(folder), "use_as_source", capsys)
+def test_strange_sources_are_used_or_left_out(folder, record_property):
+    read_files("strange HDF5 sources", strange_files(folder), "use_as_source", record_property)
 
 
 @pytest.mark.slow
-def test_damaged_sources_are_used_or_left_out(folder, capsys):
+def test_damaged_sources_are_used_or_left_out(folder, record_property):
     files = _damaged(make_sources(folder / "sources"), folder, N_FILES // 2)
-    read_files("damaged HDF5 sources", files, "use_as_source", capsys)
+    read_files("damaged HDF5 sources", files, "use_as_source", record_property)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", ["use_as_previous", "use_as_pack"])
-def test_damaged_packs_are_made_again_or_named(folder, capsys, reader):
+def test_damaged_packs_are_made_again_or_named(folder, record_property, reader):
     _pack(folder / CLIP, None, folder / "sources")
     packs = [folder / "sources" / name for name in ("audio.h5", "frames.h5")]
     for kept in (folder / "sources").glob("previous*"):
         shutil.copyfile(kept, folder / kept.name.replace("previous", "kept"))
     files = _damaged(packs, folder, N_FILES // 4)
-    read_files(f"packs ({reader})", files, reader, capsys)
+    read_files(f"packs ({reader})", files, reader, record_property)

@@ -218,7 +218,7 @@ def _read_some_frames(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_damaged_media_files_are_used_or_left_out(tmp_path, capsys):
+def test_damaged_media_files_are_used_or_left_out(tmp_path, record_property):
     clips = make_clips(tmp_path / "clips")
     contents = [path.read_bytes() for path in clips]
     folder = tmp_path / "damaged"
@@ -229,4 +229,7 @@ def test_damaged_media_files_are_used_or_left_out(tmp_path, capsys):
         other = chance.choice((contents[clip], chance.choice(contents)))
         files.append(folder / f"{number}_{clips[clip].name}")
         files[-1].write_bytes(damage_file(contents[clip], other, chance))
-    check(read_all("media", files, "fuzz.test_media:use", Limits(file_s=60, cpu_s=1200)), capsys)
+    check(
+        read_all("media", files, "fuzz.test_media:use", Limits(file_s=60, cpu_s=1200)),
+        record_property,
+    )

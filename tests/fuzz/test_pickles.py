@@ -100,7 +100,7 @@ OPCODES = b"".join(op.code.encode("latin1") for op in pickletools.opcodes)
 
 
 @pytest.mark.slow
-def test_damaged_pickles_are_read_or_refused(tmp_path, capsys):
+def test_damaged_pickles_are_read_or_refused(tmp_path, record_property):
     chance = random.Random(29)
     whole, programs = seeds(), Programs(chance)
     donors = [content for contents in whole.values() for content in contents]
@@ -124,5 +124,5 @@ def test_damaged_pickles_are_read_or_refused(tmp_path, capsys):
         files.append(tmp_path / f"{name}-whole.{'npy' if name == 'ids' else 'pkl'}")
         files[-1].write_bytes(contents[0])
     counts = read_all("pickles", files[:FILES], "fuzz_readers:read")
-    check(counts, capsys)
+    check(counts, record_property)
     assert read_all("whole", files[FILES:], "fuzz_readers:read").number["read"] == len(whole)

@@ -70,7 +70,7 @@ def seeds(folder) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.slow
-def test_damaged_tables_are_read_or_refused(tmp_path, capsys):
+def test_damaged_tables_are_read_or_refused(tmp_path, record_property):
     chance = random.Random(20)
     (tmp_path / "files").mkdir()
     for name in ("a.wav", "b.wav"):
@@ -87,5 +87,5 @@ def test_damaged_tables_are_read_or_refused(tmp_path, capsys):
         files.append(tmp_path / f"{name}-whole.csv")
         files[-1].write_bytes(contents[0])
     counts = read_all("tables", files, "fuzz_readers:read")
-    check(counts, capsys)
+    check(counts, record_property)
     assert counts.number["read"] >= len(whole)

@@ -80,11 +80,11 @@ def read(path: Path) -> str | None:
 
 
 @pytest.mark.slow
-def test_damaged_weights_are_read_or_refused(tmp_path, capsys):
+def test_damaged_weights_are_read_or_refused(tmp_path, record_property):
     chance, whole, files = random.Random(SEED), seeds(), []
     for number in range(N_FILES):
         name = list(whole)[number % len(whole)]
         files.append(tmp_path / f"{number}_{name}")
         files[-1].write_bytes(damage(whole[name], list(whole.values()), chance))
     limits = Limits(memory_mb=8192, file_s=60)
-    check(read_all("weights", files, "fuzz.test_weights:read", limits), capsys)
+    check(read_all("weights", files, "fuzz.test_weights:read", limits), record_property)
