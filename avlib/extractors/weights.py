@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from avlib.errors import CheckpointError
+from avlib.extractors.structure import naming_structure
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import load_metadata, weights_hash
 from avlib.io.renaming import without_weights
@@ -28,23 +28,14 @@ def untrained(build: Callable[[], N], seed: int) -> N:
         return build().eval()
 
 
-def structure_error(checkpoint: Path, error: Exception) -> CheckpointError:
-    """Return the error of weights whose structure is described, but is none that can be built."""
-    reason = " ".join(str(error).split())[:200]
-    what = reason if isinstance(error, ValueError) else f"{type(error).__name__}: {reason}"
-    return CheckpointError(f"{checkpoint}: its configuration is of no network here ({what})")
-
-
 def build_network(build: Callable[[], N], checkpoint: Path) -> N:
     """Return the network that `build` makes, as `without_weights`.
 
     Raises:
         CheckpointError: if it cannot be made of the described structure.
     """
-    try:
+    with naming_structure(checkpoint):
         return without_weights(build)
-    except Exception as error:  # whatever the package says of an activation or a size
-        raise structure_error(checkpoint, error) from error
 
 
 def write_report(target: Path, checkpoint: Path, sizes: Mapping[str, object]) -> None:

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from avlib.datasets.llp import CLASSES
-from avlib.extractors.clap import structure as clap
 from avlib.extractors.clap.network import Clap, ClapSizes
-from avlib.extractors.clip import structure as clip
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
 from avlib.extractors.clip.weights import untrained_clip
 from avlib.extractors.resnet.network import R2Plus1d, ResNet
+from avlib.extractors.structure import own_settings
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
 from avlib.extractors.weights import untrained
 from avlib.io.text_tokens import BYTE_VOCABULARY
@@ -121,7 +120,7 @@ def _clip(classes: Sequence[str], seed: int, scale: float) -> SmallClassifier:
         texts = network.text_embeddings(captions)
         return network.logits(network.image_embeddings(images), texts) - limits
 
-    return SmallClassifier(network, network.model, classify, clip.own_settings(SMALL_CLIP))
+    return SmallClassifier(network, network.model, classify, own_settings(SMALL_CLIP))
 
 
 def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> SmallClassifier:
@@ -141,7 +140,7 @@ def _clap(classes: Sequence[str], seed: int, scale: float, tokenizer: Path) -> S
         sounds, _ = network.listen(log_mels[:, None], is_longer)  # one of the equal copies suffices
         return network.logits(sounds, texts) - limits
 
-    return SmallClassifier(network, network.model, classify, clap.own_settings(SMALL_CLAP))
+    return SmallClassifier(network, network.model, classify, own_settings(SMALL_CLAP))
 
 
 def _scaled_by_fan_in(network: Clap) -> Clap:

@@ -10,15 +10,14 @@ from tiny_weights import with_settings
 
 from avlib.errors import DataError
 from avlib.extractors import segments
-from avlib.extractors.clap import structure as clap
 from avlib.extractors.clap.network import ClapSizes
 from avlib.extractors.clap.weights import untrained_clap
-from avlib.extractors.clip import structure as clip
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
 from avlib.extractors.clip.weights import untrained_clip
 from avlib.extractors.extraction import ShardFiles
 from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS, extract_together
 from avlib.extractors.resnet.network import R2Plus1d, ResNet
+from avlib.extractors.structure import own_settings
 from avlib.extractors.tables import FEATURES as FEATURE_TABLE
 from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.weights import untrained
@@ -34,7 +33,7 @@ ONE = (1, 1, 1, 1)
 TOWER = TowerSizes(width=64, depth=1, feedforward=16)
 CLIP = ClipSizes(TOWER, TOWER, 224, 112, vocabulary=49_408, positions=77, embedding=8)
 CLAP = ClapSizes(8, ONE, ONE, 64, 1, 16, vocabulary=261, positions=79, embedding=8)
-STRUCTURES = {"clip": clip.own_settings(CLIP), "clap": clap.own_settings(CLAP)}
+STRUCTURES = {"clip": own_settings(CLIP), "clap": own_settings(CLAP)}
 NETWORKS = {
     "vggish": lambda: VGGish(width=2, hidden=8),
     "res152": lambda: ResNet(blocks=ONE, width=2),

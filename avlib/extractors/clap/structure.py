@@ -4,20 +4,15 @@ Of the settings of our own weights and the `config.json` of the package transfor
 is there decides. Without either, only the shapes of the published network have its structure.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from avlib.errors import CheckpointError
 from avlib.extractors.clap.network import HTSAT_TINY, ClapSizes
-from avlib.extractors.weights import structure_error
+from avlib.extractors.structure import naming_structure, own_structure
 from avlib.io.weights_files import read_config
 
-SETTING = "structure"  # of our own weights
 # What the front end and the network here are made for.
 AUDIO = {
     "enable_fusion": (True,),
@@ -35,11 +30,6 @@ AUDIO = {
 TEXT = {"pad_token_id": (1,), "type_vocab_size": (1,)}
 
 
-def own_settings(sizes: ClapSizes) -> dict[str, str]:
-    """Return what is written with weights of our own."""
-    return {SETTING: json.dumps(asdict(sizes))}
-
-
 def read_structure(checkpoint: Path, settings: Mapping[str, str], inferred: ClapSizes) -> ClapSizes:
     """Return the structure of the network of a file.
 
@@ -51,16 +41,12 @@ def read_structure(checkpoint: Path, settings: Mapping[str, str], inferred: Clap
     Raises:
         CheckpointError: if the structure is not known, or of no network here.
     """
-    try:
-        if SETTING in settings:
-            return TypeAdapter(ClapSizes).validate_json(settings[SETTING])
+    with naming_structure(checkpoint):
+        if own := own_structure(settings, ClapSizes):
+            return own
         config = read_config(checkpoint)
         if config is not None and config.get("model_type") == "clap":
             return _of_transformers(config)
-    except CheckpointError:
-        raise
-    except Exception as error:  # whatever a value leads to in the package that checks it
-        raise structure_error(checkpoint, error) from error
     if inferred == HTSAT_TINY:
         return inferred
     raise CheckpointError(

@@ -5,27 +5,17 @@ Of the settings of our own weights, the `config.json` of the package transformer
 of a network of OpenAI are known to have its structure.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from avlib.errors import CheckpointError
 from avlib.extractors.clip.network import PUBLISHED, ClipSizes, TowerSizes
-from avlib.extractors.weights import structure_error
+from avlib.extractors.structure import naming_structure, own_structure
 from avlib.io.weights_files import read_config
 
-SETTING = "structure"  # of our own weights
 # End tokens that the network finds: the last of the vocabulary; 2 stands for it in old files.
 OLD_END_TOKEN = 2
-
-
-def own_settings(sizes: ClipSizes) -> dict[str, str]:
-    """Return what is written with weights of our own."""
-    return {SETTING: json.dumps(asdict(sizes))}
 
 
 def read_structure(checkpoint: Path, settings: Mapping[str, str], inferred: ClipSizes) -> ClipSizes:
@@ -39,19 +29,15 @@ def read_structure(checkpoint: Path, settings: Mapping[str, str], inferred: Clip
     Raises:
         CheckpointError: if the structure is not known, or of no network here.
     """
-    try:
-        if SETTING in settings:
-            return TypeAdapter(ClipSizes).validate_json(settings[SETTING])
+    with naming_structure(checkpoint):
+        if own := own_structure(settings, ClipSizes):
+            return own
         config = read_config(checkpoint)
         if config is not None and config.get("model_type") == "clip":
             return _of_transformers(config)
         open_clip = read_config(checkpoint, "open_clip_config.json")
         if open_clip is not None:
             return _of_open_clip(open_clip["model_cfg"])
-    except CheckpointError:
-        raise
-    except Exception as error:  # whatever a value leads to in the package that checks it
-        raise structure_error(checkpoint, error) from error
     if inferred in PUBLISHED:
         return inferred
     raise CheckpointError(

@@ -17,8 +17,8 @@ from avlib.extractors.clap.embeddings import (
 )
 from avlib.extractors.clap.log_mel import fused_mels
 from avlib.extractors.clap.network import ClapSizes
-from avlib.extractors.clap.structure import own_settings
 from avlib.extractors.clap.weights import load_clap, published_names, untrained_clap
+from avlib.extractors.structure import own_settings
 
 TINY = ClapSizes(
     audio_width=8,

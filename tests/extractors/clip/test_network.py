@@ -11,8 +11,8 @@ from avlib.errors import CheckpointError
 from avlib.extractors.clip.embeddings import clip_features, clip_logits, text_embeddings
 from avlib.extractors.clip.images import clip_input
 from avlib.extractors.clip.network import ClipSizes, TowerSizes
-from avlib.extractors.clip.structure import own_settings
 from avlib.extractors.clip.weights import load_clip, openai_names, untrained_clip
+from avlib.extractors.structure import own_settings
 from avlib.media.frame_folder import FrameFolder, write_frames
 
 TINY = ClipSizes(
