@@ -36,3 +36,15 @@ FEATURES = TableSchema(
         Column("message", pa.string(), "what was found and what to do; empty when ok"),
     ),
 )
+
+EMBEDDED_CLIPS = TableSchema(
+    "embedded_clips",
+    "one row a clip of a shard, with its status in the file of embeddings",
+    (
+        Column("event_id", pa.string(), "unique name of the clip"),
+        Column("status", pa.string(), "ok, or why the clip has no embedding"),
+        Column("message", pa.string(), "what was found and what to do; empty when nothing"),
+        Column("is_cropped", pa.bool_(), "longer than an input, so that it has one row a crop"),
+        Column("is_silent", pa.bool_(), "all samples are zero"),
+    ),
+)
