@@ -18,7 +18,7 @@ ROOMS = (
     {"extractors"},  # what the networks share
     {"extractors/<network>"},
     {"extractors/registry"},
-    {"tim", "soundtracks", "valor"},
+    {"tim", "soundtracks", "valor", "retrieval"},
     {"studies"},
     {"workflow", "report", "verify", "top"},
 )
