@@ -23,7 +23,7 @@ from avlib.io.torn import torn
 class Waveform(Protocol):
     """A mono waveform that is read by slices: a numpy array or an HDF5 data set.
 
-    Its samples are float32 in [-1, 1], or int16 where 32768 stands for 1.
+    Its samples are float32 in [-1, 1], or integers, of which int16 has 32768 for 1.
     """
 
     def __len__(self) -> int: ...
@@ -36,10 +36,11 @@ BLOCK_SAMPLES = 1 << 20
 PACKS_OPEN = 128  # below the limits of operating systems, 256 and up
 
 
-def as_float32(samples: NDArray[np.int16] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return samples as float32 in [-1, 1]."""
-    if samples.dtype == np.int16:
-        return np.multiply(samples, np.float32(1 / INT16_SCALE), dtype=np.float32)
+def as_float32(samples: NDArray[np.integer] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return samples as float32 in [-1, 1]; integers have their whole range for it."""
+    if samples.dtype.kind == "i":
+        scale = np.float32(2.0 ** (1 - 8 * samples.dtype.itemsize))
+        return np.multiply(samples, scale, dtype=np.float32)
     return samples.astype(np.float32, copy=False)
 
 

@@ -1,4 +1,4 @@
-"""The audio of a media file as 16-bit samples, equal to what the ffmpeg command writes.
+"""The audio of a media file as integer samples, equal to what the ffmpeg command writes.
 
 Decoding in process is several times faster than a process a file, but two releases of FFmpeg
 need not give the same bits. So it is done only where both are shown to agree (the tests compare
@@ -43,10 +43,11 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 @dataclass(frozen=True)
 class DecodedSound:
-    """Samples in an open file, as raw int16, interleaved; and their number of channels."""
+    """Samples in an open file, as raw integers, interleaved; their channels, and bits of each."""
 
     raw: BinaryIO
     channels: int
+    bits: int = 16
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Start:
     n_replaced: int = 0
 
 
-Blocks = Generator[Start | NDArray[np.int16], None, None]
+Blocks = Generator[Start | NDArray[np.integer], None, None]
 
 
 class _CommandNeededError(Exception):
@@ -77,7 +78,9 @@ def agrees_with_command() -> bool:
     return tuple(".".join(release.split(".")[:2]) for release in releases) in AGREEING_RELEASES
 
 
-def waveform_blocks(path: Path, sample_rate: int, channels: int | None = 1) -> Blocks:
+def waveform_blocks(
+    path: Path, sample_rate: int, channels: int | None = 1, bits: int = 16
+) -> Blocks:
     """Yield the audio of a file, a `Start` and then blocks of interleaved samples.
 
     The samples are those of `ffmpeg -vn -ac CHANNELS -ar RATE -c:a pcm_s16le`.
@@ -86,6 +89,7 @@ def waveform_blocks(path: Path, sample_rate: int, channels: int | None = 1) -> B
         path: a media file.
         sample_rate: Hz of the samples.
         channels: one or two. None: one where all audio streams have one, else two.
+        bits: of a sample: 16, or 32, which loses nothing of what a codec decodes.
 
     Raises:
         DataError: if ffmpeg cannot read the file, or it has no audio stream.
@@ -97,7 +101,7 @@ def waveform_blocks(path: Path, sample_rate: int, channels: int | None = 1) -> B
                 raise DataError(f"{path}: no audio stream in the file")
             channels = channels or _own_channels(container)
             yield Start(sample_rate, channels)
-            yield from _decode_in_process(container, sample_rate, channels)
+            yield from _decode_in_process(container, sample_rate, channels, bits)
             return
     except MemoryError:
         raise
@@ -106,7 +110,7 @@ def waveform_blocks(path: Path, sample_rate: int, channels: int | None = 1) -> B
             raise DataError(f"{path}: the audio stream cannot be read ({reason})") from reason
         logger.debug("%s: decoded by the command (%s)", path, reason)
     yield Start(sample_rate, channels)
-    yield from ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels)
+    yield from ffmpeg.command_waveform(path, sample_rate=sample_rate, channels=channels, bits=bits)
 
 
 @contextmanager
@@ -116,6 +120,7 @@ def decoded_together(
     folder: Path,
     worker: Worker,
     channels: int | None = 1,
+    bits: int = 16,
 ) -> Iterator[dict[str, DecodedSound]]:
     """Decode several files by one process of the command; yield their audio by name.
 
@@ -128,17 +133,18 @@ def decoded_together(
         folder: where the samples lie until the end of the context, in files without names.
         worker: process that opens the files first.
         channels: one or two. None: one where the audio stream has one, else two.
+        bits: of a sample, 16 or 32.
     """
     with ExitStack() as stack:
         jobs, decoded = [], {}
         for name, path in files.items():
             if own_channels := _channels_of_only_stream(path, worker):
                 raw = cast(BinaryIO, stack.enter_context(TemporaryFile(dir=folder)))
-                decoded[name] = DecodedSound(raw, channels or min(own_channels, 2))
+                decoded[name] = DecodedSound(raw, channels or min(own_channels, 2), bits)
                 jobs.append((path, decoded[name].channels, raw))
         try:
             if jobs:
-                ffmpeg.write_waveforms(jobs, sample_rate=sample_rate)
+                ffmpeg.write_waveforms(jobs, sample_rate=sample_rate, bits=bits)
         except DataError as reason:
             logger.debug("%s", reason)
             decoded = {}
@@ -228,14 +234,14 @@ def _channels_of_streams(path: Path) -> list[int]:
 
 
 def _decode_in_process(
-    container: InputContainer, sample_rate: int, channels: int
-) -> Iterator[NDArray[np.int16]]:
+    container: InputContainer, sample_rate: int, channels: int, bits: int = 16
+) -> Iterator[NDArray[np.integer]]:
     stream = container.streams.audio[0]
     limit = _samples_kept(container, stream)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all  # so that the video stream is not even read
-    resampler = av.AudioResampler(format="s16", layout=LAYOUTS[channels], rate=sample_rate)
+    resampler = av.AudioResampler(format=f"s{bits}", layout=LAYOUTS[channels], rate=sample_rate)
     fifo = av.AudioFifo()
     layout, n_decoded = None, 0
     for frame in _frames(container, stream):
@@ -265,11 +271,10 @@ def _frames(container: InputContainer, stream: AudioStream) -> Iterator[av.Audio
 
 def _resample(
     resampler: av.AudioResampler, frame: av.AudioFrame | None
-) -> Iterator[NDArray[np.int16]]:
+) -> Iterator[NDArray[np.integer]]:
     for resampled in resampler.resample(frame):
-        samples = np.frombuffer(
-            bytes(resampled.planes[0]), np.int16
-        )  # and what fills up the buffer
+        kind = f"int{8 * resampled.format.bytes}"
+        samples = np.frombuffer(bytes(resampled.planes[0]), kind)  # and what fills up the buffer
         yield samples[: resampled.samples * resampled.layout.nb_channels]
 
 

@@ -50,22 +50,25 @@ def version(command: str) -> str:
     return match.group(1) if match else banner.splitlines()[0]
 
 
-def command_waveform(path: Path, *, sample_rate: int, channels: int) -> Iterator[NDArray[np.int16]]:
+def command_waveform(
+    path: Path, *, sample_rate: int, channels: int, bits: int = 16
+) -> Iterator[NDArray[np.integer]]:
     """Yield the audio of a file in blocks, as `ffmpeg -vn -c:a pcm_s16le` writes it.
 
     Args:
         path: a media file with an audio stream.
         sample_rate: Hz.
         channels: the samples are interleaved.
+        bits: of a sample, 16 or 32.
 
     Raises:
         DataError: if the command fails; the message is its last line.
     """
-    with _output(path, format="s16le", ar=sample_rate, ac=channels) as output:
-        yield from _blocks(output, channels)
+    with _output(path, bits, format=f"s{bits}le", ar=sample_rate, ac=channels) as output:
+        yield from _blocks(output, channels, bits)
 
 
-def first_stream(path: Path) -> Iterator[tuple[int, int] | NDArray[np.int16]]:
+def first_stream(path: Path) -> Iterator[tuple[int, int] | NDArray[np.integer]]:
     """Yield the rate in Hz and the channels of a file's first audio stream, then its samples.
 
     Rate and channels are those of the samples, whatever the file says. They stay those of the
@@ -74,18 +77,18 @@ def first_stream(path: Path) -> Iterator[tuple[int, int] | NDArray[np.int16]]:
     Raises:
         DataError: if the command fails; the message is its last line.
     """
-    with _output(path, format="wav", map="0:a:0") as output:
+    with _output(path, 16, format="wav", map="0:a:0") as output:
         if found := _read_wav_header(output):
             yield found
-            yield from _blocks(output, found[1])
+            yield from _blocks(output, found[1], 16)
 
 
 @contextmanager
-def _output(path: Path, **options: str | int) -> Iterator[BinaryIO]:
-    """Yield the audio of a file as the command writes it into a pipe."""
+def _output(path: Path, bits: int, **options: str | int) -> Iterator[BinaryIO]:
+    """Yield the audio of a file as the command writes it into a pipe, samples of `bits`."""
     arguments = (
         _input(path)
-        .output("pipe:", vn=None, acodec="pcm_s16le", **options)
+        .output("pipe:", vn=None, acodec=f"pcm_s{bits}le", **options)
         .global_args("-nostdin", "-loglevel", "error")
         .compile(cmd=binary())
     )
@@ -100,11 +103,11 @@ def _output(path: Path, **options: str | int) -> Iterator[BinaryIO]:
             raise DataError(f"{path}: ffmpeg {_reason(process.returncode, complaints)}")
 
 
-def _blocks(output: BinaryIO, channels: int) -> Iterator[NDArray[np.int16]]:
+def _blocks(output: BinaryIO, channels: int, bits: int) -> Iterator[NDArray[np.integer]]:
     """Yield what a pipe holds, blocks that have all channels of each sample."""
-    sample_bytes = 2 * channels
+    sample_bytes = bits // 8 * channels
     while block := output.read(PIPE_BYTES // sample_bytes * sample_bytes):
-        yield np.frombuffer(block[: len(block) // sample_bytes * sample_bytes], np.int16)
+        yield np.frombuffer(block[: len(block) // sample_bytes * sample_bytes], f"int{bits}")
 
 
 def _read_wav_header(output: BinaryIO) -> tuple[int, int] | None:
@@ -121,13 +124,16 @@ def _read_wav_header(output: BinaryIO) -> tuple[int, int] | None:
     return None
 
 
-def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate: int) -> None:
+def write_waveforms(
+    files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate: int, bits: int = 16
+) -> None:
     """Write the audio of several files by one process, whose start may cost more than a clip.
 
     Args:
         files: of each, a media file with one audio stream, the number of channels, and an empty
             file that gets the samples of `ffmpeg -ac CHANNELS -ar RATE -c:a pcm_s16le`.
         sample_rate: Hz of the samples.
+        bits: of a sample, 16 or 32.
 
     Raises:
         DataError: if the command complains about any of the files; its output is then not
@@ -136,8 +142,8 @@ def write_waveforms(files: Sequence[tuple[Path, int, BinaryIO]], *, sample_rate:
     outputs = [
         _input(path, thread_queue_size=QUEUED_PACKETS)["a"].output(
             f"pipe:{target.fileno()}",
-            acodec="pcm_s16le",
-            format="s16le",
+            acodec=f"pcm_s{bits}le",
+            format=f"s{bits}le",
             ac=channels,
             ar=sample_rate,
         )

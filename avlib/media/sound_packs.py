@@ -177,7 +177,12 @@ class _Shard:
         files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_process(row)}
         settings = self.settings
         return decoded_together(
-            files, settings.sample_rate, self.scratch, self.worker, settings.n_channels
+            files,
+            settings.sample_rate,
+            self.scratch,
+            self.worker,
+            settings.n_channels,
+            settings.bits,
         )
 
     def _is_for_one_process(self, row: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal, TypeAlias, cast
 import h5py
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from avlib.io.packs import BLOCK_SAMPLES, as_float32, write_waveform
 from avlib.media.decode import (
@@ -46,11 +46,14 @@ class SoundSettings:
         resampler: ffmpeg's (`ffmpeg -ac 1 -ar RATE`), or soxr HQ on the mean of the channels.
         channels: one; or those of the file, of which ffmpeg mixes more than two to two, in
             int16 and with ffmpeg's resampler also for sound files.
+        bits: of the samples that ffmpeg writes: 16 as the published commands, or 32, of which
+            float32 keeps all that a codec decodes.
     """
 
     sample_rate: int
     resampler: Literal["ffmpeg", "soxr"]
     channels: Literal["mono", "own"] = "mono"
+    bits: Literal[16, 32] = 16
 
     @property
     def n_channels(self) -> int | None:
@@ -90,7 +93,8 @@ def pack_sound(
         blocks = worker.items(sound_blocks, path, settings, scratch, is_substitute=is_substitute)
         start = write_blocks(blocks, raw)
         if is_decoded_by_ffmpeg(settings, is_substitute=is_substitute):
-            n_samples = pack_decoded(pack, video_id, DecodedSound(raw, start.channels), settings)
+            sound = DecodedSound(raw, start.channels, settings.bits)
+            n_samples = pack_decoded(pack, video_id, sound, settings)
         else:
             n_samples = raw.tell() // np.dtype(np.float32).itemsize
             if n_samples:
@@ -117,7 +121,8 @@ def sound_blocks(
     with finite_samples(path, folder) as (source, n_replaced):
         blocks: Generator[Start | NDArray[Any], None, None]
         if is_decoded_by_ffmpeg(settings, is_substitute=is_substitute):
-            blocks = waveform_blocks(source, settings.sample_rate, settings.n_channels)
+            how = (settings.sample_rate, settings.n_channels, settings.bits)
+            blocks = waveform_blocks(source, *how)
         else:
             decode = _sound_file_blocks if is_substitute else _soxr_blocks
             blocks = decode(source, settings.sample_rate)
@@ -143,16 +148,17 @@ def is_decoded_by_ffmpeg(settings: SoundSettings, *, is_substitute: bool) -> boo
 def pack_decoded(
     pack: h5py.File, video_id: str, sound: DecodedSound, settings: SoundSettings
 ) -> int:
-    """Add audio as int16 (n_samples, 1 or 2) if it has its own channels, else as float32.
+    """Add audio as integers (n_samples, 1 or 2) if it has its own channels, else as float32.
 
     Returns:
         number of samples; without any, nothing is added.
     """
-    n_samples = sound.raw.seek(0, SEEK_END) // (2 * sound.channels)
-    blocks = _blocks(sound.raw, np.int16, sound.channels)
+    kind = np.dtype(f"int{sound.bits}")
+    n_samples = sound.raw.seek(0, SEEK_END) // (kind.itemsize * sound.channels)
+    blocks = _blocks(sound.raw, kind, sound.channels)
     if n_samples and settings.channels == "own":
         shaped = (block.reshape(-1, sound.channels) for block in blocks)
-        write_waveform(pack, video_id, (n_samples, sound.channels), shaped, np.int16)
+        write_waveform(pack, video_id, (n_samples, sound.channels), shaped, kind)
     elif n_samples:
         write_waveform(pack, video_id, (n_samples,), map(as_float32, blocks))
     return n_samples
@@ -234,7 +240,7 @@ def _soxr_blocks(path: Path, sample_rate: int) -> Generator[Start | Signal, None
 
 
 def _signals(
-    parts: Iterable[Start | NDArray[np.int16]], channels: int, size: int
+    parts: Iterable[Start | NDArray[np.integer]], channels: int, size: int
 ) -> Iterator[Signal]:
     """Yield interleaved samples as (n_samples, channels), up to `size` at once."""
     for part in parts:
@@ -244,7 +250,7 @@ def _signals(
             yield signal[first : first + size]
 
 
-def _blocks(raw: BinaryIO, dtype: type, channels: int = 1) -> Iterator[NDArray[Any]]:
+def _blocks(raw: BinaryIO, dtype: DTypeLike, channels: int = 1) -> Iterator[NDArray[Any]]:
     """Yield the content of a raw file of samples from its start."""
     raw.seek(0)
     while block := raw.read(BLOCK_SAMPLES * channels * np.dtype(dtype).itemsize):

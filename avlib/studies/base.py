@@ -42,6 +42,7 @@ class MediaNeeds:
         sample_rate: Hz of the waveforms.
         resampler: ffmpeg or soxr.
         channels: mono, or those of the file.
+        bits: 16, or 32: of the samples that ffmpeg writes.
         rate_fps: small frames a second, on which a narrow visual network is trained.
         short_side: pixels of their shorter side.
     """
@@ -49,6 +50,7 @@ class MediaNeeds:
     sample_rate: int
     resampler: str
     channels: Literal["mono", "own"] = "mono"
+    bits: Literal[16, 32] = 16
     rate_fps: int = 8
     short_side: int = 80
 
@@ -56,7 +58,7 @@ class MediaNeeds:
     def audio(self) -> dict[str, Any]:
         """The part of it that concerns packs of waveforms."""
         needs = asdict(self)
-        return {name: needs[name] for name in ("sample_rate", "resampler", "channels")}
+        return {name: needs[name] for name in ("sample_rate", "resampler", "channels", "bits")}
 
     @property
     def frames(self) -> dict[str, int]:

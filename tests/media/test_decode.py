@@ -83,6 +83,27 @@ def test_samples_of_sound_files_are_those_of_the_command(tmp_path, suffix, rate,
     assert len(expected) > 40_000 * channels
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "aac"), ("a.mkv", "pcm_s24le"), ("a.mkv", "libopus")]
+)
+def test_samples_of_32_bits_are_those_of_the_command(tmp_path, name, codec, channels):
+    path = make_video(tmp_path / name, channels=channels, audio_codec=codec)
+    blocks = list(ffmpeg.command_waveform(path, sample_rate=48_000, channels=1, bits=32))
+    found = list(decode.waveform_blocks(path, 48_000, 1, 32))[1:]
+    assert np.array_equal(np.concatenate(found), np.concatenate(blocks))
+
+
+def test_samples_of_32_bits_are_those_of_16_bits_before_rounding(tmp_path):
+    path = make_video(tmp_path / "a.mp4", channels=2)
+    rounded, exact = (
+        np.concatenate(list(decode.waveform_blocks(path, 48_000, 1, bits))[1:]) / 2.0 ** (bits - 1)
+        for bits in (16, 32)
+    )
+    difference = np.abs(rounded - exact)
+    assert 0 < difference.max() <= 2.0**-16 + 2.0**-24
+
+
 @pytest.mark.skipif(
     not decode.agrees_with_command(), reason="the ffmpeg command is another release"
 )

@@ -139,6 +139,21 @@ def counted(tmp_path, monkeypatch):
     ffmpeg.binary.cache_clear()
 
 
+def test_samples_of_32_bits_are_packed_unquantised(tmp_path):
+    path = make_video(tmp_path / "videos" / "a.mp4", channels=2)
+    pack(
+        folder_videos(tmp_path / "videos", "test"),
+        tmp_path,
+        SoundSettings(48_000, "ffmpeg", bits=32),
+    )
+    blocks = ffmpeg.command_waveform(path, sample_rate=48_000, channels=1, bits=32)
+    expected = np.concatenate(list(blocks)) * 2.0**-31
+    with WaveformStore([tmp_path / "pack.h5"], sample_rate=48_000) as store:
+        found = store.read("a", 0, store.n_samples("a"))
+    assert np.array_equal(found, expected.astype(np.float32))
+    assert not np.array_equal(found * 32_768, np.round(found * 32_768))
+
+
 @pytest.mark.parametrize("settings", [SETTINGS, SoundSettings(44_100, "ffmpeg", "own")])
 def test_where_the_command_decodes_one_process_decodes_several_files(tmp_path, counted, settings):
     for number in range(20):
