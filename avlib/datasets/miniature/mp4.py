@@ -1,7 +1,8 @@
 """Encoding of rendered frames and audio to mp4, with the same bytes every time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ _AUDIO_FRAME = 1024  # samples of one AAC frame
 
 def write_mp4(
     target: Path,
-    frames: NDArray[np.uint8],
+    frames: Iterable[NDArray[np.uint8]],
     fps: int,
     sound: NDArray[np.float32] | None,
     sample_rate: int,
@@ -28,12 +29,14 @@ def write_mp4(
 
     Args:
         target: file to write.
-        frames: (T, height, width, 3) RGB; height and width even.
+        frames: T of (height, width, 3) RGB, one or more; height and width even.
         fps: frames per second.
         sound: (2, n_samples) in [-1, 1]; None: the video has no audio stream.
         sample_rate: samples per second of `sound`.
         aac_coder: how the encoder searches; `fast` takes a quarter of the time.
     """
+    pictures = iter(frames)
+    first = next(pictures)
     with (
         atomic_path(target) as partial,
         # Without "bitexact" the file would name the versions of its writers.
@@ -41,7 +44,7 @@ def write_mp4(
     ):
         video = container.add_stream("libx264", rate=fps)
         video.options = {"preset": "veryfast", "crf": "26"}
-        video.height, video.width = frames.shape[1:3]
+        video.height, video.width = first.shape[:2]
         video.pix_fmt = "yuv420p"
         if sound is not None:
             audio = container.add_stream("aac", rate=sample_rate, layout="stereo")
@@ -50,7 +53,7 @@ def write_mp4(
         for stream in container.streams:
             stream.codec_context.flags |= Flags.bitexact
             stream.codec_context.thread_count = 1
-        for frame in _video_frames(frames, fps):
+        for frame in _video_frames(chain([first], pictures), fps):
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if sound is not None:
@@ -59,7 +62,7 @@ def write_mp4(
             container.mux(audio.encode(None))
 
 
-def _video_frames(frames: NDArray[np.uint8], fps: int) -> Iterator[av.VideoFrame]:
+def _video_frames(frames: Iterable[NDArray[np.uint8]], fps: int) -> Iterator[av.VideoFrame]:
     for t, pixels in enumerate(frames):
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
         frame.pts, frame.time_base = t, Fraction(1, fps)
