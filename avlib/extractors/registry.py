@@ -1,10 +1,12 @@
 """All extractors, one row each: what a network sees, what it returns and where its code is.
 
-The module of a row has two functions, which are imported when they are used:
+The module of a row has functions that are imported when they are used:
 
 - `check_weights(checkpoint, target, **options)` writes what a checkpoint is to the JSON file
   `target`, if it fits the network; otherwise it raises a CheckpointError.
 - `extract_shard(files, settings, views)` writes the features of a shard's videos and their index.
+- Where `cut` is "clips", `embed_clips(files, settings)` takes its place, and
+  `embed_texts(files, settings)` writes the embeddings of texts in the same space.
 
 See `docs/adding_an_extractor.md`.
 """
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from avlib.extractors.embedding import ClipFiles, TextFiles
     from avlib.extractors.extraction import ShardFiles
 
 COMMON_SETTINGS = ("seed", "dtype", "device", "allow_tf32")
@@ -62,11 +65,13 @@ class Extractor:
         sees: one input of the network.
         cut: what becomes a row of features: the intervals of a table, with views, in files
             `<split>/<video_id>.npy` (intervals, views, *shape); whole seconds, the same with one
-            view; or equal parts of a whole video, in files `<video_id>.npy` (rows, *shape).
+            view; equal parts of a whole video, in files `<video_id>.npy` (rows, *shape); or the
+            clips of a table, one row each, in one file a shard.
         rows: of a whole video; None: as many as it has intervals or seconds.
         shape: of one row of features, with the published weights.
         weights: files of published weights, as their authors name them.
         settings: names of the settings that it takes, beside COMMON_SETTINGS.
+        text_settings: those of them on which embeddings of texts depend.
         options: those of its settings on which it depends whether weights fit.
         is_trainable: whether a study can train it on its own train split.
     """
@@ -77,11 +82,12 @@ class Extractor:
     module: str
     modality: Literal["audio", "visual"]
     sees: AudioInput | FrameInput
-    cut: Literal["intervals", "seconds", "video"]
+    cut: Literal["intervals", "seconds", "video", "clips"]
     rows: int | None = None
     shape: tuple[int, ...]
     weights: tuple[str, ...]
     settings: tuple[str, ...] = ()
+    text_settings: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     is_trainable: bool = False
 
@@ -119,8 +125,34 @@ class Extractor:
         """
         import_module(self.module).extract_shard(files, settings, views)
 
+    def embed_clips(self, files: "ClipFiles", settings: Mapping[str, Any]) -> None:
+        """Write the embeddings of the clips of a shard's videos, and their index.
+
+        Args:
+            files: inputs and outputs. The sources are packs of waveforms for sound.
+            settings: values of COMMON_SETTINGS and of `self.settings`.
+
+        Raises:
+            CheckpointError: if the weights do not fit the network.
+        """
+        import_module(self.module).embed_clips(files, settings)
+
+    def embed_texts(self, files: "TextFiles", settings: Mapping[str, Any]) -> None:
+        """Write the embeddings of texts, each distinct text once.
+
+        Args:
+            files: inputs and outputs.
+            settings: values of COMMON_SETTINGS and of `self.text_settings`.
+
+        Raises:
+            CheckpointError: if the weights do not fit the network.
+            DataError: if the tokenizer cannot be read.
+        """
+        import_module(self.module).embed_texts(files, settings)
+
 
 _PACKAGE = "avlib.extractors"
+_CLIP_SETTINGS = ("crop_seeds", "left_s", "right_s", "mel_on_device")  # of sound
 _ROWS = (
     Extractor(
         name="asf",
@@ -262,6 +294,37 @@ _ROWS = (
         weights=("630k-fusion-best.pt",),
         settings=("backend",),
         options=("backend",),
+    ),
+    Extractor(
+        name="clap_clips",
+        network="clap",
+        folder="clap",
+        module=f"{_PACKAGE}.clap.clips",
+        modality="audio",
+        sees=AudioInput(sample_rate=48_000, window_s=10.0),
+        cut="clips",
+        shape=(512,),
+        weights=("630k-audioset-fusion-best.pt",),
+        settings=(*_CLIP_SETTINGS, "short_clips", "int16_round_trip"),
+    ),
+    *(
+        Extractor(
+            name=name,
+            network=name,
+            folder=name,
+            module=f"{_PACKAGE}.wavcaps.encoder",
+            modality="audio",
+            sees=AudioInput(sample_rate=32_000, window_s=10.0),
+            cut="clips",
+            shape=(1024,),
+            weights=(file,),
+            settings=(*_CLIP_SETTINGS, "resampler", "clean_captions"),
+            text_settings=("clean_captions",),
+        )
+        for name, file in (
+            ("ase_audiocaps", "HTSAT-BERT-FT-AudioCaps.pt"),
+            ("ase_clotho", "HTSAT-BERT-FT-Clotho.pt"),
+        )
     ),
 )
 EXTRACTORS: dict[str, Extractor] = {row.name: row for row in _ROWS}

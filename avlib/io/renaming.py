@@ -29,12 +29,14 @@ class Renaming:
         thirds: own names of the parts of a tensor that is published in one piece, in its order.
         transposed: published names of matrices that are stored the other way round.
         absent: own names, of buffers, that no file holds.
+        unused: tensors of the shapes that a file holds and the network lacks, by published name.
     """
 
     names: Mapping[str, str]
     thirds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     transposed: Collection[str] = ()
     absent: Collection[str] = ()
+    unused: Mapping[str, Tensor] = field(default_factory=dict)
 
     def published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a network as a file holds them."""
@@ -46,7 +48,7 @@ class Renaming:
         }
         for name, group in self.thirds.items():
             renamed[name] = torch.cat([state[part] for part in group])
-        return self._turned(renamed)
+        return self._turned(renamed) | dict(self.unused)
 
     def own(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a file as the network holds them, without copies."""
@@ -55,7 +57,7 @@ class Renaming:
         renamed = {
             inverse.get(name, name): tensor
             for name, tensor in given.items()
-            if name not in self.thirds
+            if name not in self.thirds and name not in self.unused
         }
         for name in self.thirds.keys() & given.keys():
             group = self.thirds[name]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from avlib.extractors.htsat import EPS, HtsatSizes, audio_config
+
 HEAD_WIDTH = 64  # channels of an attention head of the published text tower
-AUDIO_EPS = 1e-5  # HTSAT's
 TEXT_EPS = 1e-5  # RoBERTa's; the package's default is another
 
 
@@ -54,8 +55,20 @@ class ClapSizes:
     text_activation: str = "gelu"
     text_eps: float = TEXT_EPS
     audio_activation: str = "gelu"
-    audio_eps: float = AUDIO_EPS
+    audio_eps: float = EPS
     projection_activation: str = "relu"
+
+    @property
+    def audio(self) -> HtsatSizes:
+        """Structure of the audio tower."""
+        return HtsatSizes(
+            width=self.audio_width,
+            depths=self.audio_depths,
+            heads=self.audio_heads,
+            patch_size=self.patch_size,
+            activation=self.audio_activation,
+            eps=self.audio_eps,
+        )
 
 
 HTSAT_TINY = ClapSizes(
@@ -83,19 +96,8 @@ class Clap(nn.Module):
 
         super().__init__()
         self.sizes = sizes
-        audio = {
-            "enable_fusion": True,
-            "fusion_type": "aff_2d",
-            "patch_size": sizes.patch_size,
-            "patch_stride": [sizes.patch_size, sizes.patch_size],
-            "patch_embeds_hidden_size": sizes.audio_width,
-            "hidden_size": sizes.audio_width << (len(sizes.audio_depths) - 1),
-            "depths": list(sizes.audio_depths),
-            "num_attention_heads": list(sizes.audio_heads),
-            "num_hidden_layers": len(sizes.audio_depths),
-            "hidden_act": sizes.audio_activation,
-            "layer_norm_eps": sizes.audio_eps,
-        }
+        fusion = {"enable_fusion": True, "fusion_type": "aff_2d"}
+        audio = fusion | audio_config(sizes.audio)
         text = {
             "hidden_size": sizes.text_width,
             "num_hidden_layers": sizes.text_depth,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from avlib.errors import CheckpointError
+from avlib.extractors import htsat
 from avlib.extractors.clap.network import Clap, ClapSizes
 from avlib.extractors.clap.structure import read_structure
 from avlib.extractors.weights import build_network, untrained
@@ -15,18 +16,6 @@ from avlib.io.renaming import Renaming, count_blocks, fit_renamed, with_paramete
 
 OWN_MARK = "audio_model.audio_encoder.batch_norm.weight"  # in files with the package's names
 AUDIO, TEXT = "audio_model.audio_encoder", "text_model"
-BLOCK_MODULES = {
-    "attention.output.dense": "attn.proj",
-    "intermediate.dense": "mlp.fc1",
-    "output.dense": "mlp.fc2",
-    "layernorm_before": "norm1",
-    "layernorm_after": "norm2",
-}
-BLOCK_TENSORS = {
-    f"attention.self.{name}": f"attn.{name}"
-    for name in ("relative_position_bias_table", "relative_position_index")
-}
-QKV = ("query", "key", "value")
 PROJECTIONS = {
     f"{tower}_projection.linear{i}": f"{tower}_projection.{2 * (i - 1)}"
     for tower in ("audio", "text")
@@ -51,23 +40,10 @@ def published_names(sizes: ClapSizes) -> Renaming:
     """Return how the published file calls the tensors of `Clap.model`, but for the UNUSED ones."""
     with torch.device("meta"):
         own = Clap(sizes).model.state_dict()
-    names = {
-        name: name.replace(AUDIO, "audio_branch", 1).replace("batch_norm.", "bn0.", 1)
-        for name in own
-        if name.startswith(AUDIO)
-    }
-    names |= {n: n.replace(TEXT, "text_branch", 1) for n in own if n.startswith(f"{TEXT}.")}
-    names |= dict(with_parameters(PROJECTIONS))
-    thirds: dict[str, tuple[str, ...]] = {}
-    for stage, depth in enumerate(sizes.audio_depths):
-        for i in range(depth):
-            block = f"layers.{stage}.blocks.{i}"
-            parts = dict(with_parameters(BLOCK_MODULES)) | BLOCK_TENSORS
-            names |= {f"{AUDIO}.{block}.{o}": f"audio_branch.{block}.{p}" for o, p in parts.items()}
-            for kind in ("weight", "bias"):
-                group = tuple(f"{AUDIO}.{block}.attention.self.{part}.{kind}" for part in QKV)
-                thirds[f"audio_branch.{block}.attn.qkv.{kind}"] = group
-    return Renaming(names=names, thirds=thirds, absent=COUNTERS)
+    audio = htsat.published_names(own, AUDIO, "audio_branch")
+    text = {n: n.replace(TEXT, "text_branch", 1) for n in own if n.startswith(f"{TEXT}.")}
+    names = {**audio.names, **text, **dict(with_parameters(PROJECTIONS))}
+    return Renaming(names=names, thirds=audio.thirds, absent=COUNTERS)
 
 
 def is_unused(name: str) -> bool:
