@@ -5,7 +5,6 @@ A file holds one object a video: `metadata`, and under `action_localisation` and
 the labels have gaps, so they are numbered anew: see `default_label_map`.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from avlib.errors import DataError
+from avlib.io.json_files import read_published_json
 from avlib.io.text_tables import read_text
 
 # The annotations that become events: their key in the file, and that of their label map.
@@ -58,7 +58,7 @@ def read_annotations(
         DataError: if the file is no such file, or lacks a video; the message names the video and
             the segment.
     """
-    content = _read_json(path)
+    content = read_published_json(path)
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, expected an object of videos")
     missing = sorted(set(video_ids or ()) - content.keys())
@@ -74,27 +74,6 @@ def read_annotations(
         table = pd.DataFrame(rows, columns=names)
         events[modality] = table.assign(split=split, modality=modality)
     return PerceptionTest(events, durations)
-
-
-def _read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
-
-    Raises:
-        DataError: if it is no JSON, or an object has a name twice.
-    """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{twice[:80]!r} occurs twice")
-        return found
-
-    try:
-        return json.loads(read_text(path), object_pairs_hook=once)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not readable as JSON ({error})") from error
 
 
 def _duration(video: Any, where: str) -> float:
@@ -174,7 +153,7 @@ def read_label_map(path: Path) -> LabelMap:
         DataError: if the file has another form, or two labels of one column the same class.
     """
     try:
-        content = _read_json(path)
+        content = read_published_json(path)
         label_map = {
             column: {int(label_id): int(number) for label_id, number in content[column].items()}
             for _, column in TRACKS.values()

@@ -1,7 +1,9 @@
 """Published annotation tables, pickled or as text, column by column and with checked values."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from avlib.io.text_tables import (
 
 _LARGEST = 2.0**1000  # of numbers; a pickle may have whole numbers that are no floats
 _LARGEST_WHOLE = 2.0**53  # above it, floats skip whole numbers
+_LISTED = re.compile(r"\[ *(?:[0-9]{1,9} *(?:, *[0-9]{1,9} *)*)?\]")
+_LIST = re.compile("[0-9]+")
 PICKLE_SUFFIXES = {".pkl", ".pickle"}
 
 
@@ -31,9 +35,11 @@ def read_published(
     numbers: Sequence[str] = (),
     optional: Sequence[str] = (),
     whole: Sequence[str] = (),
+    lists: Sequence[str] = (),
     aliases: Sequence[str] = (),
+    places: Mapping[str, int] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Return columns of a published table, `texts` as str and the others as float64.
+    """Return columns of a published table, `texts` as str, `lists` as tuples, others as float64.
 
     A pickle's index counts as a column, under its name, or under the first of `texts` if it has
     none. An absent optional column is NaN. Blanks, case and underscores of the names of columns are
@@ -46,23 +52,31 @@ def read_published(
         numbers: names of columns of numbers.
         optional: names of columns of numbers that may be absent.
         whole: those of the columns of numbers that hold whole ones.
+        lists: names of columns of lists of whole numbers, in text as `[2, 5]`.
         aliases: other names that the first of `texts` may have.
+        places: of columns that published code reads by their place, counted from 0: in a text
+            these may have any name, but none of them may stand elsewhere.
 
     Raises:
         UnsafePickleError: if a pickle would execute code.
-        DataError: if the file cannot be read, a column is missing, or a value is empty, not a
-            number or not a whole one; the message names the row, counted from 1 and without the
-            header, and of a text its line.
+        DataError: if the file cannot be read, a column is missing or at another place, or a value
+            is empty, not a number or not a whole one; the message names the row, counted from 1
+            and without the header, and of a text its line.
     """
-    wanted: dict[str, Sequence[str]] = {name: () for name in (*texts, *numbers, *optional)}
+    required = (*texts, *numbers, *lists)
+    wanted: dict[str, Sequence[str]] = {name: () for name in (*required, *optional)}
     if texts:
         wanted[texts[0]] = aliases
     table, lines = _read(path, wanted)
-    places = match_columns(list(table.columns), wanted, path, required=(*texts, *numbers))
+    names = list(table.columns)
+    if path.suffix.lower() not in PICKLE_SUFFIXES:
+        names = _at_places(names, places, path)
+    found = match_columns(names, wanted, path, required=required)
     columns: dict[str, Any] = dict.fromkeys(wanted, np.nan)
-    for name, place in places.items():
+    for name, place in found.items():
         column = table.iloc[:, place].rename(name)
-        columns[name] = (_text if name in texts else _number)(column, lines, path)
+        read = _text if name in texts else _list if name in lists else _number
+        columns[name] = read(column, lines, path)
         if name in whole:
             _check_whole(column, columns[name], lines, path)
     return pd.DataFrame(columns, index=range(len(table)))
@@ -93,6 +107,21 @@ def _read(path: Path, wanted: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame
     return plain, ()
 
 
+def _at_places(columns: list[str], places: Mapping[str, int], path: Path) -> list[str]:
+    """Return the names of columns, with the known ones at their places."""
+    keys = [key_of(name) for name in columns]
+    for name, place in places.items():
+        if key_of(name) in keys and keys.index(key_of(name)) != place:
+            found = keys.index(key_of(name)) + 1
+            raise DataError(f"{path}: {name!r} is column {found}, expected as column {place + 1}")
+        if place >= len(columns):
+            raise DataError(
+                f"{path}: has {len(columns)} columns, expected {name!r} as column {place + 1}"
+            )
+        columns[place] = name
+    return columns
+
+
 def _where(path: Path, row: int, lines: Sequence[int]) -> str:
     """Return the place of a row, which is counted from 0."""
     return f"{path}: line {lines[row]}, row {row + 1}" if lines else f"{path}: row {row + 1}"
@@ -106,6 +135,25 @@ def _text(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
             where = f"{_where(path, row, lines)}: {column.name}"
             raise DataError(f"{where} is {shown(value)}, expected a text")
     return values
+
+
+def _list(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
+    """Return lists of whole numbers as an array of tuples."""
+    values = np.empty(len(column), dtype=object)
+    for row, value in enumerate(column.to_numpy(dtype=object)):
+        items = value
+        if isinstance(value, str):
+            items = [int(n) for n in _LIST.findall(value)] if _LISTED.fullmatch(value) else None
+        if not isinstance(items, list | tuple) or not all(map(_is_whole, items)):
+            where = f"{_where(path, row, lines)}: {column.name}"
+            raise DataError(f"{where} is {shown(value)}, expected whole numbers as in [2, 5]")
+        values[row] = tuple(map(int, items))
+    return values
+
+
+def _is_whole(item: Any) -> bool:
+    is_number = isinstance(item, int | np.integer) and not isinstance(item, bool)
+    return is_number and bool(0 <= item < _LARGEST_WHOLE)
 
 
 def _number(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:

@@ -1,10 +1,33 @@
-"""JSON files of the workflow, and what to do about one that lost its content."""
+"""JSON files: those from outside, and those of the workflow, which may have lost their content."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from avlib.errors import DataError
+from avlib.io.text_tables import read_text
 from avlib.io.torn import torn
+
+
+def read_published_json(path: Path) -> Any:
+    """Return the content of a JSON file from outside.
+
+    Raises:
+        DataError: if it is no JSON, or an object has a name twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice[:80]!r} occurs twice")
+        return found
+
+    try:
+        return json.loads(read_text(path), object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not readable as JSON ({error})") from error
 
 
 def read_json(path: Path) -> Any:

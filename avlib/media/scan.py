@@ -16,6 +16,7 @@ from typing import Any
 
 from avlib.io.atomic import write_json
 from avlib.io.json_files import read_cached_json, read_json
+from avlib.media.recordings import recording_of
 from avlib.media.videos import SOUND_SUFFIXES, Video, count_passed_over, is_hdf5
 
 SAMPLE_BYTES = 64 * 1024
@@ -35,8 +36,11 @@ class ScannedVideo:
 
 
 def shard_of(video_id: str, shards: int) -> int:
-    """Return the shard of a video; with `shards` a power of two, smaller counts nest in larger."""
-    return int(hashlib.sha1(video_id.encode()).hexdigest()[:8], 16) % shards
+    """Return the shard of a video; with `shards` a power of two, smaller counts nest in larger.
+
+    The chunks of a recording are of one shard.
+    """
+    return int(hashlib.sha1(recording_of(video_id).encode()).hexdigest()[:8], 16) % shards
 
 
 def content_hash(path: Path) -> str:

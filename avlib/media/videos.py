@@ -58,9 +58,9 @@ def find_media(folder: Path, *, includes_sounds: bool = True) -> list[str]:
     videos = find_files(folder, VIDEO_SUFFIXES)
     if not includes_sounds:
         return videos
-    ids = {_video_id(path) for path in videos}
+    ids = {video_id_of(path) for path in videos}
     sounds = find_files(folder, SOUND_SUFFIXES)
-    return sorted([*videos, *(path for path in sounds if _video_id(path) not in ids)])
+    return sorted([*videos, *(path for path in sounds if video_id_of(path) not in ids)])
 
 
 def find_files(folder: Path, suffixes: Container[str] | None) -> list[str]:
@@ -114,7 +114,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def folder_videos(folder: Path, split: str) -> list[Video]:
     """Return every media file below `folder`; the id is the file's name without its suffix."""
-    return sorted(Video(_video_id(path), split, path) for path in find_media(folder))
+    return sorted(Video(video_id_of(path), split, path) for path in find_media(folder))
 
 
 def named_videos(
@@ -131,7 +131,7 @@ def named_videos(
     """
     by_id: dict[str, list[str]] = {}
     for path in find_media(folder, includes_sounds=includes_sounds):
-        by_id.setdefault(_video_id(path), []).append(path)
+        by_id.setdefault(video_id_of(path), []).append(path)
     return sorted(
         (
             Video(video_id, split, path)
@@ -168,10 +168,10 @@ def sound_files(source: Path) -> dict[str, str]:
         for path in sorted(source.iterdir(), reverse=True)
         if path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".")
     ]
-    return {_video_id(path): path for path in paths}
+    return {video_id_of(path): path for path in paths}
 
 
-def _video_id(path: str) -> str:
+def video_id_of(path: str) -> str:
     """Return a file's id, readable even where the name is not UTF-8."""
     stem = Path(path).name.removesuffix(Path(path).suffix)
     return unicodedata.normalize("NFC", readable(stem))

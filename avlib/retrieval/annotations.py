@@ -1,0 +1,138 @@
+"""Stage read_annotations: published files of a benchmark, or of a subset of it, to tables."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from avlib.datasets import ego_mcq, epic_mir, epic_sounds_ret
+from avlib.datasets.captioned import TEXT_PLACES, CaptionedClips
+from avlib.datasets.published import read_published
+from avlib.datasets.tables import CAPTIONED_CLIPS, TEXTS
+from avlib.errors import DataError
+from avlib.io.tables import read_table, write_table
+
+logger = logging.getLogger(__name__)
+
+Reader = Callable[[Mapping[str, Path]], CaptionedClips]
+READERS: Mapping[str, Reader] = {
+    "epic_mir": epic_mir.read,
+    "ego_mcq": ego_mcq.read,
+    "epic_sounds_ret": epic_sounds_ret.read,
+}
+
+
+def write_annotations(
+    benchmark: str,
+    files: Mapping[str, Path | str],
+    targets: Mapping[str, Path],
+    *,
+    full: Mapping[str, Path] = MappingProxyType({}),
+    others: Mapping[str, Path | str] = MappingProxyType({}),
+) -> None:
+    """Write the tables of a benchmark, or of a subset of it.
+
+    Args:
+        benchmark: one of READERS.
+        files: published files by role, as the function `files` of the benchmark's module names
+            them.
+        targets: tables to write by name: clips, texts, clip_classes, sentences, questions. A table
+            that the benchmark lacks is written without rows.
+        full: of a subset, the tables `clips` and `texts` of the whole benchmark. Clips and texts
+            are embedded from them, so that a subset must not have others.
+        others: published tables of clips of other subsets by their level, none of whose clips may
+            be in this one.
+
+    Raises:
+        UnsafePickleError, DataError: if a file is no such file, or does not fit the others; the
+            message names the file and the row, or the question.
+    """
+    paths = {role: Path(path) for role, path in files.items()}
+    found = READERS[benchmark](paths)
+    source = paths.get("clips") or paths.get("questions") or paths["events"]
+    if full:
+        check_subset(found, full, source)
+    for path in others.values():
+        _check_apart(found.clips, source, Path(path))
+    tables = found.tables()
+    for name, target in targets.items():
+        rows, schema = tables[name]
+        write_table(rows, target, schema)
+    logger.info(
+        "%s: %d clips of %d videos, %d sentences, %d questions",
+        *(source, len(found.clips), found.clips["video_id"].nunique()),
+        *(len(found.sentences), len(found.questions)),
+    )
+
+
+def check_subset(subset: CaptionedClips, full: Mapping[str, Path], source: Path) -> None:
+    """Check that clips and texts of a subset are those of the whole benchmark.
+
+    Args:
+        subset: what was read of it.
+        full: tables `clips` and `texts` of the whole benchmark.
+        source: published file of the subset's clips, for messages.
+
+    Raises:
+        DataError: naming the first clip or text that is not, and the row of a clip, from 1.
+    """
+    clips = read_table(full["clips"], CAPTIONED_CLIPS).set_index("event_id")
+    ids = subset.clips["event_id"]
+    is_known = ids.isin(clips.index).to_numpy()
+    if not is_known.all():
+        row = int(np.argmin(is_known))
+        raise DataError(
+            f"{source}: {_place(subset, row)}: clip {ids[row]!r} is not one of the {len(clips)} of "
+            f"the whole benchmark ({full['clips']})"
+        )
+    columns = ["video_id", "start_s", "stop_s"]
+    own, whole = subset.clips[columns].to_numpy(), clips.loc[ids, columns].to_numpy()
+    differs = (own != whole).any(axis=1)
+    if differs.any():
+        row = int(np.argmax(differs))
+        raise DataError(
+            f"{source}: {_place(subset, row)}: clip {ids[row]!r} is {_span(own[row])}, but "
+            f"{_span(whole[row])} in the whole benchmark ({full['clips']})"
+        )
+    texts = read_table(full["texts"], TEXTS)
+    known = set(zip(texts["kind"], texts["text"], strict=True))
+    for text in subset.texts.itertuples():
+        if (text.kind, text.text) not in known:
+            raise DataError(
+                f"{source}: clip {text.event_id!r}: no clip of the whole benchmark "
+                f"({full['texts']}) has the text {str(text.text)[:80]!r} of kind {text.kind}"
+            )
+
+
+def _place(subset: CaptionedClips, row: int) -> str:
+    """Return where a clip is in its file: the row, or the first question that has it."""
+    if subset.questions.empty:
+        return f"row {row + 1}"
+    event_id = subset.clips["event_id"][row]
+    has_it = (subset.questions.filter(like="choice_") == event_id).any(axis=1)
+    return f"question {subset.questions['question_id'][int(np.argmax(has_it))]!r}"
+
+
+def _span(values: "np.ndarray[tuple[int], np.dtype[np.object_]]") -> str:
+    return f"{values[1]} to {values[2]} s of {values[0]!r}"
+
+
+def _check_apart(clips: pd.DataFrame, source: Path, other: Path) -> None:
+    """Check that no clip is in the published table of another subset, too.
+
+    Raises:
+        DataError: naming the first one, and its rows, counted from 1.
+    """
+    places = {"narration_id": TEXT_PLACES["narration_id"]}
+    ids = read_published(other, texts=("narration_id",), places=places)["narration_id"]
+    shared = np.flatnonzero(clips["event_id"].isin(ids))
+    if len(shared):
+        row, event_id = shared[0], clips["event_id"][shared[0]]
+        found = int(np.argmax(ids == event_id)) + 1
+        raise DataError(
+            f"{source}: row {row + 1}: clip {event_id!r} is in {other}, too, in row {found}; "
+            "expected each clip in one subset"
+        )
