@@ -1,9 +1,8 @@
-"""Memory and time of 20,000 soundtracks against a tenth of them, to packs of audio images.
+"""Memory and time of a shard of 2,500 soundtracks against a tenth of them, to audio images.
 
 A few wav files of 1.2 s, 44.1 kHz, one or two channels, go by many names. As in the workflow each
-stage of a shard is a process of its own. All files are measured, and a tenth of them in as many
-shards: what a job needs should not grow with the files of its shard, apart from what HDF5 remembers
-of the data sets of an open pack, which it limits to 32 MiB.
+stage of a shard is a process of its own. What a job needs should not grow with the files of its
+shard, apart from what HDF5 remembers of the data sets of an open pack, which it limits to 32 MiB.
 
     .venv/bin/python benchmarks/audio_image_memory.py [FILES]
 """
@@ -22,20 +21,20 @@ from measure import describe, write_result
 from avlib.media.scan import scan
 from avlib.media.videos import Video
 
-RATE, SHARDS, RECORDINGS = 44_100, 8, 8
+RATE, FILES, RECORDINGS = 44_100, 2500, 8
 SECONDS = (1.1, 1.3)  # of the shortest and the longest recording
 
 # The workflow's scripts, with the paths of a shard as arguments.
 STAGES = {
     "probe": """
 from avlib.media.probe import probe_shard
-probe_shard(shard / "videos.json", shard / "probe.parquet")
+probe_shard(shard / "0.json", shard / "probe.parquet")
 """,
     "sound packs": """
 from avlib.media.sound_packs import pack_waveforms
 from avlib.media.sound_sources import SoundSettings
 pack_waveforms(
-    videos=shard / "videos.json",
+    videos=shard / "0.json",
     manifest=shard / "probe.parquet",
     settings=SoundSettings(44_100, "ffmpeg", "own"),
     previous=shard / "cache" / "sound.h5",
@@ -44,16 +43,16 @@ pack_waveforms(
 )
 """,
     "audio images": """
-from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.image_packs import ImageShardFiles, pack_audio_images
 from avlib.soundtracks.mel import Mel
-pack_audio_images(
+files = ImageShardFiles(
     manifest=shard / "sound.parquet",
     sounds=shard / "sound.h5",
-    mel=Mel(),
     previous=shard / "cache" / "images.h5",
-    pack_target=shard / "images.h5",
-    index_target=shard / "images.parquet",
+    pack=shard / "images.h5",
+    index=shard / "images.parquet",
 )
+pack_audio_images(files, mel=Mel())
 """,
 }
 PREAMBLE = "import sys\nfrom pathlib import Path\nshard = Path(sys.argv[1])\n"
@@ -84,40 +83,27 @@ def run_stage(stage: str, shard: Path) -> tuple[float, float]:
     return usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
 
 
-def measure(n_files: int) -> dict[str, dict[str, float]]:
-    """Return the largest memory of a job and the CPU seconds of all, for each stage."""
+def measure(n_files: int) -> dict[str, tuple[float, float]]:
+    """Return memory in MiB and CPU seconds of each stage of a shard of so many files."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        scan(make_sounds(folder / "sounds", n_files), shards=SHARDS, folder=folder / "lists")
-        used: dict[str, list[tuple[float, float]]] = {stage: [] for stage in STAGES}
-        for number in range(SHARDS):
-            shard = folder / str(number)
-            shard.mkdir()
-            (folder / "lists" / f"{number}.json").rename(shard / "videos.json")
-            for stage, jobs in used.items():
-                jobs.append(run_stage(stage, shard))
-            for pack in (*shard.glob("*.h5"), *shard.glob("cache/*.h5")):
-                pack.unlink()  # the disk need not hold all at once
-    return {
-        stage: {"MiB": max(mib for mib, _ in jobs), "CPU s": sum(s for _, s in jobs)}
-        for stage, jobs in used.items()
-    }
+        shard = Path(name)
+        scan(make_sounds(shard / "sounds", n_files), shards=1, folder=shard)
+        return {stage: run_stage(stage, shard) for stage in STAGES}
 
 
 def main() -> None:
     """Measure and write the result."""
     describe(__doc__)
     parser = argparse.ArgumentParser(description="Measure memory and time of many soundtracks.")
-    parser.add_argument("files", nargs="?", type=int, default=20_000, help="how many, 20000")
+    parser.add_argument("files", nargs="?", type=int, default=FILES, help=f"how many, {FILES}")
     n_files = parser.parse_args().files
-    result: dict[str, float] = {"files": n_files, "shards": SHARDS}
     few, many = measure(n_files // 10), measure(n_files)
-    for stage in STAGES:
-        result[f"{stage}, MiB, a tenth of the files"] = round(few[stage]["MiB"])
-        result[f"{stage}, MiB"] = round(many[stage]["MiB"])
-        marginal = (many[stage]["CPU s"] - few[stage]["CPU s"]) / (n_files - n_files // 10)
+    result: dict[str, float] = {"files": n_files}
+    for stage, (mib, seconds) in many.items():
+        result[f"{stage}, MiB, a tenth of the files"] = round(few[stage][0])
+        result[f"{stage}, MiB"] = round(mib)
+        marginal = (seconds - few[stage][1]) / (n_files - n_files // 10)
         result[f"{stage}, CPU ms a file"] = round(1000 * marginal, 2)
-    result["CPU seconds of all jobs"] = round(sum(used["CPU s"] for used in many.values()))
     write_result("audio_image_memory", result, "numpy", "torch", "h5py", "av")
 
 

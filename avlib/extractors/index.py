@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,39 +20,48 @@ from avlib.media.tables import MANIFEST
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class IndexFiles:
+    """What an index of features is made of, and what is written.
+
+    Attributes:
+        shards: feature indices of the shards.
+        manifest: all videos of the study.
+        media_files: JSON file of `avlib.media.manifest.count_files`.
+        checkpoint: weights; None for random ones.
+        index: table to write.
+        summary: JSON file to write.
+    """
+
+    shards: Sequence[Path]
+    manifest: Path
+    media_files: Path
+    checkpoint: Path | None
+    index: Path
+    summary: Path
+
+
 def index_features(
-    *,
-    shards: Sequence[Path],
-    manifest: Path,
-    files: Path,
-    checkpoint: Path | None,
-    study: str,
-    extraction: dict[str, object],
-    max_bad_fraction: float,
-    index_target: Path,
-    summary_target: Path,
+    files: IndexFiles, *, study: str, extraction: dict[str, object], max_bad_fraction: float
 ) -> None:
     """Join the indices of all shards, and write what went in beside counts of what came out.
 
     Args:
-        shards: feature indices of the shards.
-        manifest: all videos of the study.
-        files: JSON file of `avlib.media.manifest.count_files`.
-        checkpoint: weights; None for random ones.
+        files: what is read and written.
         study: its name.
         extraction: settings and views.
         max_bad_fraction: share of the videos that may have no features.
-        index_target: table to write.
-        summary_target: JSON file to write.
 
     Raises:
         DataError: if more of the videos have none.
     """
-    rows = pd.concat([read_table(path, FEATURES) for path in shards], ignore_index=True)
+    shards = [read_table(path, FEATURES) for path in files.shards]
+    rows = pd.concat(shards, ignore_index=True)
     rows = rows.sort_values(["split", "video_id"], ignore_index=True)
     for row in rows[rows["status"] != "ok"].itertuples():
         logger.warning("no features: %s: %s: %s", row.video_id, row.status, row.message)
-    check_bad_fraction(rows, f"videos for {index_target.parent}", max_bad_fraction)
+    check_bad_fraction(rows, f"videos for {files.index.parent}", max_bad_fraction)
+    checkpoint = files.checkpoint
     weights = {
         "path": str(checkpoint) if checkpoint else "untrained",
         "sha256": weights_hash(checkpoint) if checkpoint else None,
@@ -60,16 +70,16 @@ def index_features(
     summary = {
         "study": study,
         "counts": {
-            "media_files": read_json(files),
-            "videos": count_statuses(read_table(manifest, MANIFEST)),
+            "media_files": read_json(files.media_files),
+            "videos": count_statuses(read_table(files.manifest, MANIFEST)),
             "feature_files": int((rows["status"] == "ok").sum()),
             "features": count_statuses(rows),
             "intervals": int(rows["intervals"].sum()),
             "padded_intervals": int(rows["padded_intervals"].sum()),
         },
         "extraction": extraction,
-        "inputs": {"manifest": file_hash(manifest), "weights": weights},
+        "inputs": {"manifest": file_hash(files.manifest), "weights": weights},
         "versions": package_versions() | {"ffmpeg": version(binary())},
     }
-    write_table(rows, index_target, FEATURES)
-    write_json(summary_target, summary)
+    write_table(rows, files.index, FEATURES)
+    write_json(files.summary, summary)

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,39 +33,46 @@ TOO_SHORT = "the sound is shorter than a clip of 0.96 s; it has no image and no 
 PADDED = "the sound is shorter than a clip of 0.96 s; it is zero-padded to one"
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageShardFiles:
+    """What a shard's audio images are made of, and what is written.
+
+    Attributes:
+        manifest: table of kind MANIFEST, the shard's videos.
+        sounds: pack of their waveforms, (n,) or (n, channels), with attributes `rate_hz`.
+        previous: copy of the shard's last pack; unchanged soundtracks are copied from it.
+        pack: HDF5 file to write.
+        index: table of kind AUDIO_IMAGES to write, one row a soundtrack.
+    """
+
+    manifest: Path
+    sounds: Path
+    previous: Path
+    pack: Path
+    index: Path
+
+
 def pack_audio_images(
-    *,
-    manifest: Path,
-    sounds: Path,
-    mel: Mel,
-    pads_short: bool = False,
-    native_rate: bool = False,
-    previous: Path,
-    pack_target: Path,
-    index_target: Path,
+    files: ImageShardFiles, *, mel: Mel, pads_short: bool = False, native_rate: bool = False
 ) -> None:
     """Pack the images of a shard's soundtracks, each as one data set (clips, N_MELS, N_FRAMES).
 
     Args:
-        manifest: table of kind MANIFEST, the shard's videos.
-        sounds: pack of their waveforms, (n,) or (n, channels), with attributes `rate_hz`.
+        files: what is read and written.
         mel: how images are made and stored.
         pads_short: whether a soundtrack shorter than a clip is zero-padded to one; else it has a
             data set without images.
         native_rate: whether waveforms may have any rate; else it has to be SAMPLE_RATE.
-        previous: copy of the shard's last pack; unchanged soundtracks are copied from it.
-        pack_target: HDF5 file to write.
-        index_target: table of kind AUDIO_IMAGES to write, one row a soundtrack.
 
     Raises:
         DataError: if the pack of sound cannot be read.
     """
-    rows = read_table(manifest, MANIFEST).drop_duplicates("video_id")
+    rows = read_table(files.manifest, MANIFEST).drop_duplicates("video_id")
     with (
-        atomic_path(pack_target) as partial,
+        atomic_path(files.pack) as partial,
         h5py.File(partial, "w") as pack,
-        open_previous(previous) as old,
-        _open_sounds(sounds) as waveforms,
+        open_previous(files.previous) as old,
+        _open_sounds(files.sounds) as waveforms,
     ):
         write_attributes(pack, mel, sample_rate=None if native_rate else SAMPLE_RATE)
         shard = _Shard(waveforms, pack, old, mel, pads_short, native_rate)
@@ -73,8 +81,8 @@ def pack_audio_images(
             shard.pack_row(row)
             for row in progress(listed, "packing audio images", "soundtracks", total=len(rows))
         ]
-    write_index(index, index_target)
-    keep_copy(pack_target, previous)
+    write_index(index, files.index)
+    keep_copy(files.pack, files.previous)
 
 
 def write_attributes(pack: h5py.File, mel: Mel, *, sample_rate: int | None) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,31 +28,40 @@ COMBINED = "combined"  # the name of the mean of both heads
 ORDER: tuple[Modality, ...] = ("audio_visual", "audio", "visual")  # of models in the tables
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictionFiles(InputFiles):
+    """What a prediction reads and writes: the windows of the split, and the models.
+
+    Attributes:
+        models: our safetensors files or published `.pth.tar` files, by input modality.
+        table: of kind PREDICTIONS, to write.
+        published: the pickle that the authors' program writes, of the model of both modalities, or
+            the only one; None: it is not written.
+    """
+
+    models: Mapping[Modality, Path]
+    table: Path
+    published: Path | None
+
+
 def predict_tim(
-    files: InputFiles,
+    files: PredictionFiles,
     *,
-    models: Mapping[Modality, Path],
     recipe: str,
     split: str,
     device: str,
     mixed_precision: bool = False,
-    target: Path,
-    published_target: Path | None,
 ) -> None:
     """Write the predictions of each model for all queries of a split that have features.
 
     Args:
-        files: windows, queries, features and classes.
-        models: our safetensors files or published `.pth.tar` files, by input modality.
+        files: windows, queries, features, classes, models, and what is written.
         recipe: name of the recipe that the windows were made for, which is also that of published
             files, as they do not hold it.
         split: train, val or test.
         device: cpu, cuda, or auto for cuda where there is one.
         mixed_precision: whether to compute in float16 on cuda and in bfloat16 on the CPU, where
             that is safe.
-        target: table of kind PREDICTIONS.
-        published_target: also the pickle that the authors' program writes, of the model of both
-            modalities, or the only one.
 
     Raises:
         CheckpointError: if a model does not fit the windows, the classes or the features.
@@ -61,7 +71,7 @@ def predict_tim(
     classes = read_head_classes(files.classes)
     place = resolve_device(device)
     predictions: dict[Modality, Predictions] = {}
-    for modality, path in sorted(models.items(), key=lambda model: ORDER.index(model[0])):
+    for modality, path in sorted(files.models.items(), key=lambda model: ORDER.index(model[0])):
         model, windows, made_by = _open(files, path, modality, recipe, split, classes)
         predictions[modality] = predict(
             model.to(place),
@@ -71,9 +81,9 @@ def predict_tim(
             precision=precision(place, is_mixed=mixed_precision),
         )
     parts = [part for m, found in predictions.items() for part in tables(found, m, classes)]
-    write_parts(parts, target, PREDICTIONS)
-    if published_target is not None:
-        write_predictions(published(next(iter(predictions.values()))), published_target)
+    write_parts(parts, files.table, PREDICTIONS)
+    if files.published is not None:
+        write_predictions(published(next(iter(predictions.values()))), files.published)
 
 
 def _open(

@@ -126,7 +126,6 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
     )
     progress = fit(
         task,
-        seed=run.seed,
         directory=files.state_directory,
         key=_state_key(run, recipe, model, splits),
         log=files.log,

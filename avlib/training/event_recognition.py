@@ -207,9 +207,7 @@ def train_on_events(
     key = _state_key(task, splits, settings)
     validated_on = validation_split(splits)
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        progress = fit(
-            task, seed=task.seed, directory=outputs.state_directory, key=key, log=outputs.log_path
-        )
+        progress = fit(task, directory=outputs.state_directory, key=key, log=outputs.log_path)
         task.model.load_state_dict(progress.best_model)
         scored = {s: splits[s] for s in (validated_on, "test") if len(splits[s])}
         results = {split: task.evaluate(part, lambda: None) for split, part in scored.items()}

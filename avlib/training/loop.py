@@ -28,6 +28,7 @@ class Task(Protocol[Batch]):
     """What is trained, as the loop sees it."""
 
     title: str  # names the network in bars and logs
+    seed: int  # of all random draws
     device: torch.device
     epochs: int
     steps: int  # an epoch
@@ -60,7 +61,6 @@ class Task(Protocol[Batch]):
 def fit(
     task: Task[Any],
     *,
-    seed: int,
     directory: Path,
     key: str,
     log: Path,
@@ -71,12 +71,11 @@ def fit(
     """Train from the newest state in `directory`, or from the start, to the last epoch.
 
     The state is saved after every epoch, and where SIGTERM or SIGINT ends the process (status
-    143). Random draws depend on the seed, the epoch and the step alone, so that an interrupted
-    run ends in the bytes of an undisturbed one.
+    143). Random draws depend on the task's seed, the epoch and the step alone, so that an
+    interrupted run ends in the bytes of an undisturbed one.
 
     Args:
         task: what is trained.
-        seed: of all random draws.
         directory: where states are kept.
         key: names the configuration and the data; states of another key are not resumed.
         log: JSON lines, one an epoch: epoch, learning_rate (at its first step), train_loss and
@@ -93,7 +92,7 @@ def fit(
     with Interruption(team.any) as interruption:
         try:
             while state.epoch < task.epochs and not _is_stalled(state, patience):
-                _train_epoch(task, state, seed, interruption.check)
+                _train_epoch(task, state, interruption.check)
                 _finish_epoch(task, state, interruption.check)
                 if team.is_first:
                     save_state(directory, key, task.model, task.optimizer, state)
@@ -114,7 +113,7 @@ def _is_stalled(state: Progress, patience: int | None) -> bool:
     return patience is not None and state.epoch - state.best_epoch > patience
 
 
-def _train_epoch(task: Task[Any], state: Progress, seed: int, check: Callable[[], None]) -> None:
+def _train_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) -> None:
     """Take the steps of an epoch that are still missing."""
     epoch = state.epoch
     batches = prefetched(task.batches(epoch, state.step))
@@ -123,7 +122,7 @@ def _train_epoch(task: Task[Any], state: Progress, seed: int, check: Callable[[]
         rate = task.learning_rate(epoch + state.step / task.steps)
         for group in task.optimizer.param_groups:
             group["lr"] = rate
-        step_seed = int(generator(seed, "step", epoch, state.step).integers(2**63))
+        step_seed = int(generator(task.seed, "step", epoch, state.step).integers(2**63))
         with torch.random.fork_rng([task.device] if task.device.type == "cuda" else []):
             torch.manual_seed(step_seed)
             found = task.train_step(batch)

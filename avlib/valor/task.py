@@ -64,7 +64,7 @@ class ParserTask:
         criterion: ParserCriterion,
         epochs_folder: Path | None = None,
     ) -> None:
-        self.title = recipe.name
+        self.title, self.seed = recipe.name, recipe.seed
         self.model, self.recipe, self.orders = model, recipe, orders
         self.training, self.validation = training, validation
         self.criterion, self.epochs_folder = criterion, epochs_folder

@@ -146,9 +146,7 @@ def fit_parser(
         epochs_folder=outputs.epochs_folder,
     )
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        progress = fit(
-            task, seed=recipe.seed, directory=outputs.state_directory, key=key, log=outputs.log
-        )
+        progress = fit(task, directory=outputs.state_directory, key=key, log=outputs.log)
     write_checkpoint(outputs.last, model.state_dict())
     write_checkpoint(outputs.best, progress.best_model)
     if outputs.epochs_folder is not None:

@@ -13,7 +13,7 @@ from avlib.errors import DataError
 from avlib.extractors.clips import ClipExtractor
 from avlib.extractors.extraction import Journal, ShardFiles
 from avlib.extractors.frames import normalise
-from avlib.extractors.index import index_features
+from avlib.extractors.index import IndexFiles, index_features
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.omnivore import extraction as omnivore_extraction
 from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_image
@@ -185,17 +185,15 @@ def test_the_summary_counts_what_was_left_out(tmp_path, video):
     broken.write_bytes(b"no video")
     extract(files)
     (tmp_path / "files.json").write_text('{"found": 2}')
-    index = partial(
-        index_features,
+    index_files = IndexFiles(
         shards=[files.index],
         manifest=files.manifests[0],
-        files=tmp_path / "files.json",
+        media_files=tmp_path / "files.json",
         checkpoint=files.checkpoint,
-        study="s",
-        extraction=SETTINGS,
-        index_target=tmp_path / "s" / "index.parquet",
-        summary_target=tmp_path / "summary.json",
+        index=tmp_path / "s" / "index.parquet",
+        summary=tmp_path / "summary.json",
     )
+    index = partial(index_features, index_files, study="s", extraction=SETTINGS)
     with pytest.raises(DataError, match=r"1 of 2 videos for .*s are left out .*: 0\.4$"):
         index(max_bad_fraction=0.4)
     index(max_bad_fraction=0.5)

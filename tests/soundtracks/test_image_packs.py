@@ -8,7 +8,7 @@ from avlib.io.packs import ImageStore
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.soundtracks import image_packs
-from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.image_packs import ImageShardFiles, pack_audio_images
 from avlib.soundtracks.images import audio_images
 from avlib.soundtracks.mel import Mel
 from avlib.soundtracks.tables import AUDIO_IMAGES
@@ -52,15 +52,14 @@ def write_sounds(folder, rates=None, **sounds):
 
 def pack(folder, mel=None, **options):
     """Run the stage; return the pack and the rows of the index by video."""
-    pack_audio_images(
+    files = ImageShardFiles(
         manifest=folder / "manifest.parquet",
         sounds=folder / "sounds.h5",
-        mel=mel or Mel(),
-        **options,
         previous=folder / "previous.h5",
-        pack_target=folder / "images.h5",
-        index_target=folder / "images.parquet",
+        pack=folder / "images.h5",
+        index=folder / "images.parquet",
     )
+    pack_audio_images(files, mel=mel or Mel(), **options)
     index = read_table(folder / "images.parquet", AUDIO_IMAGES).set_index("video_id")
     return folder / "images.h5", index
 

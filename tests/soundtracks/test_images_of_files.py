@@ -16,7 +16,7 @@ from avlib.media.sound_packs import pack_waveforms
 from avlib.media.sound_sources import SoundSettings
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import Video
-from avlib.soundtracks.image_packs import pack_audio_images
+from avlib.soundtracks.image_packs import ImageShardFiles, pack_audio_images
 from avlib.soundtracks.images import audio_images
 from avlib.soundtracks.mel import Mel
 from avlib.soundtracks.tables import AUDIO_IMAGES
@@ -82,14 +82,14 @@ def pack(folder):
         pack_target=folder / "sound.h5",
         manifest_target=folder / "sound.parquet",
     )
-    pack_audio_images(
+    files = ImageShardFiles(
         manifest=folder / "sound.parquet",
         sounds=folder / "sound.h5",
-        mel=Mel(),
         previous=folder / "cache" / "images.h5",
-        pack_target=folder / "images.h5",
-        index_target=folder / "images.parquet",
+        pack=folder / "images.h5",
+        index=folder / "images.parquet",
     )
+    pack_audio_images(files, mel=Mel())
 
 
 @pytest.mark.parametrize("name", [*SOUNDS, *VIDEOS])

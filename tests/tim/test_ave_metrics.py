@@ -18,10 +18,9 @@ from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.tim.ave_metrics import EvaluatedFiles, evaluate_ave
-from avlib.tim.prediction import predict_tim
+from avlib.tim.prediction import PredictionFiles, predict_tim
 from avlib.tim.published_predictions import read_predictions
 from avlib.tim.recipes import TIM_RECIPES
-from avlib.tim.splits import InputFiles
 from avlib.tim.tables import PREDICTIONS, QUERIES
 from avlib.tim.windows import build_windows
 
@@ -49,14 +48,13 @@ def predict(
     study, models, target, *, recipe="small", mixed=False, published_target=None, **changes
 ):
     predict_tim(
-        InputFiles(**(study | changes)),
-        models=models,
+        PredictionFiles(
+            **(study | changes), models=models, table=target, published=published_target
+        ),
         recipe=recipe,
         split="test",
         device="cpu",
         mixed_precision=mixed,
-        target=target,
-        published_target=published_target,
     )
     return target
 
