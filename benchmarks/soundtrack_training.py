@@ -22,7 +22,7 @@ from avlib.io.packs import ImageStore
 from avlib.soundtracks.clips import SoundtrackEvents
 from avlib.soundtracks.network import soundtrack_network
 from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES
-from avlib.soundtracks.task import HEADS, SoundtrackRecognition
+from avlib.soundtracks.task import SoundtrackRecognition
 
 RATE, PACKS, SOUNDTRACKS, CLIPS, CLASSES, ROUNDS = 44_100, 16, 400, 10, 600, 5
 
@@ -44,7 +44,9 @@ def make_task(name: str, images: ImageStore) -> SoundtrackRecognition:
     recipe = SOUNDTRACK_RECIPES[name]
     soundtracks = pd.DataFrame({"video_id": [f"v{i:04}" for i in range(SOUNDTRACKS)]})
     soundtracks["class_id"] = np.arange(SOUNDTRACKS) % CLASSES
-    events = SoundtrackEvents(soundtracks, images, heads=HEADS, augmentation=recipe.augmentation)
+    events = SoundtrackEvents(
+        soundtracks, images, heads=recipe.heads, augmentation=recipe.augmentation
+    )
     choice = recipe.choice
     options: dict[str, Any] = {"pool": choice.pool, "width": choice.width}
     options |= {"stem_stride": choice.stem_stride, "standardises": choice.standardises}

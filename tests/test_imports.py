@@ -33,6 +33,7 @@ def dotted(path: Path) -> str:
 
 
 MODULES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+BENCHMARKS = sorted((PACKAGE.parent / "benchmarks").glob("*.py"))
 PACKAGES = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 
 
@@ -97,6 +98,21 @@ def test_the_init_of_a_shared_package_imports_nothing(name):
 def test_the_library_does_not_know_snakemake():
     for path in MODULES.values():
         assert not [name for name in imports(path) if name.split(".")[0] == "snakemake"], path
+
+
+def top_names(path: Path) -> set[str]:
+    """Return the names that the top level of a module defines."""
+    nodes = ast.parse(path.read_text("utf-8")).body
+    names = {node.id for top in nodes for node in ast.walk(top) if isinstance(node, ast.Name)}
+    return names | {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+def test_benchmarks_import_only_what_the_library_has(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            names = {alias.name for alias in node.names} - top_names(MODULES[node.module])
+            assert not [name for name in names if f"{node.module}.{name}" not in MODULES]
 
 
 def test_modules_are_of_a_readable_size():
