@@ -1,0 +1,1 @@
+"""EgoVLP: embeddings of clips and of texts in one space."""
