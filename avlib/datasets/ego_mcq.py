@@ -4,7 +4,6 @@ The authors share files of questions, and beside each one with texts by a langua
 seconds of the whole recording, which may be cut into chunks, see `avlib.media.recordings`.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ FILES = {
 }
 TYPES = {1: "inter_video", 2: "intra_video"}
 N_CHOICES = 5
+_LONGEST_S = 1e9
 
 
 class _Question(NamedTuple):
@@ -171,7 +171,7 @@ def _clip(record: Any, where: str) -> tuple[str, float, float]:
 def _seconds(record: Any, name: str, where: str) -> float:
     value = _field(record, name, where)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or abs(value) > 1e9:
+    if not is_number or not abs(value) < _LONGEST_S:  # of NaN it is false
         raise DataError(f"{where}: {name} is {shown(value)}, expected seconds")
     return float(value)
 

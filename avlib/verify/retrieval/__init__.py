@@ -1,0 +1,1 @@
+"""Operations of the retrieval of sound by text."""

@@ -1,0 +1,17 @@
+import pytest
+from tiny_golden import GOLDEN, changed, failures
+
+
+def test_golden_plans_of_chunks_pass():
+    assert failures(GOLDEN / "retrieval/mcq_clip_plan.json") == []
+
+
+@pytest.mark.parametrize(
+    ("case_id", "change"),
+    [("2", {"clip_end": 601.5}), ("10", {"left_sec": 1}), ("8", {"clip_end": 597.9})],
+)
+def test_another_clip_or_context_is_read_from_elsewhere(tmp_path, case_id, change):
+    def other(cases, arrays):
+        cases[case_id]["arguments"] |= change
+
+    assert len(failures(changed("retrieval/mcq_clip_plan.json", tmp_path, other, [case_id]))) == 1
