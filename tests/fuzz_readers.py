@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from avlib.datasets import ave, custom, epic_kitchens, epic_sounds, kinetics, llp, vggsound
+from avlib.datasets import (
+    ave,
+    custom,
+    ego_mcq,
+    epic_kitchens,
+    epic_mir,
+    epic_sounds,
+    kinetics,
+    llp,
+    vggsound,
+)
 from avlib.datasets import perception_test as perception
 from avlib.datasets.tables import EVENTS
 from avlib.extractors.intervals import read_published_intervals
@@ -24,6 +34,17 @@ def _pickled_table(path):
     read_published_intervals(path)
 
 
+def _write_all(found, path):
+    """Write all tables of a benchmark of retrieval as a stage does."""
+    for name, (rows, schema) in found.tables().items():
+        write_table(rows, path.with_suffix(f".{name}.parquet"), schema)
+
+
+def _captioned(path):
+    sentences = path.parent / "files" / "sentences.csv"
+    _write_all(epic_mir.read({"clips": path, "sentences": sentences}), path)
+
+
 READERS = {
     "table": _pickled_table,
     "arrays": read_array_dict,
@@ -43,6 +64,8 @@ READERS = {
     "perception": lambda path: perception.read_annotations(path, "val"),
     "labels": perception.read_label_map,
     "list": perception.read_video_ids,
+    "captioned": _captioned,
+    "questions": lambda path: _write_all(ego_mcq.read({"questions": path}), path),
     "parquet": lambda path: read_table(path, EVENTS),
 }
 

@@ -69,16 +69,17 @@ def read(files: Mapping[str, Path]) -> CaptionedClips:
     questions = list(_questions(files["questions"]))
     written = _read_texts(files["questions_llm"], questions) if "questions_llm" in files else None
     clips = dict.fromkeys(choice for question in questions for choice in question.choices)
+    id_of = {clip: clip_id(*clip) for clip in clips}
     rows: list[tuple[object, ...]] = []
     texts: dict[tuple[str, str, str], None] = {}
     for n, question in enumerate(questions):
-        ids = [clip_id(*choice) for choice in question.choices]
+        ids = [id_of[choice] for choice in question.choices]
         llm = None if written is None else written[n]
         rows.append((question.key, question.kind, question.text, llm, question.answer, *ids))
         texts[ids[question.answer], "original", question.text] = None
         if llm is not None:
             texts[ids[question.answer], "llm", llm] = None
-    table = as_rows([(clip_id(*c), *c, None, None) for c in clips], CAPTIONED_CLIPS)
+    table = as_rows([(id_of[clip], *clip, None, None) for clip in clips], CAPTIONED_CLIPS)
     frames = ["start_frame", "stop_frame"]
     table[frames] = table[frames].astype("Int64")
     return CaptionedClips(

@@ -51,12 +51,12 @@ def write_annotations(
             message names the file and the row, or the question.
     """
     paths = {role: Path(path) for role, path in files.items()}
-    found = READERS[benchmark](paths)
-    source = paths.get("clips") or paths.get("questions") or paths["events"]
+    found, source = READERS[benchmark](paths), _source(paths)
     if full:
-        check_subset(found, full, source)
-    for path in others.values():
-        _check_apart(found.clips, source, Path(path))
+        clips, texts = read_table(full["clips"], CAPTIONED_CLIPS), read_table(full["texts"], TEXTS)
+        _check_subset(found, clips, texts, source, full["clips"])
+    for path in map(Path, others.values()):
+        _check_apart(found.clips["event_id"], source, _clip_ids(path), path)
     tables = found.tables()
     for name, target in targets.items():
         rows, schema = tables[name]
@@ -68,42 +68,74 @@ def write_annotations(
     )
 
 
-def check_subset(subset: CaptionedClips, full: Mapping[str, Path], source: Path) -> None:
+def check_annotations(benchmark: str, files: Mapping[str, Mapping[str, Path]]) -> CaptionedClips:
+    """Return the whole benchmark after checking it, and its subsets, as `write_annotations` does.
+
+    Args:
+        benchmark: one of READERS.
+        files: published files by role, of `all` and of each subset.
+
+    Raises:
+        UnsafePickleError, DataError: as `write_annotations`.
+    """
+    read, whole = READERS[benchmark], _source(files["all"])
+    full = read(files["all"])
+    before: list[tuple[pd.Series[str], Path]] = []
+    for level in (level for level in files if level != "all"):
+        subset, source = read(files[level]), _source(files[level])
+        _check_subset(subset, full.clips, full.texts, source, whole)
+        ids = subset.clips["event_id"]
+        if subset.questions.empty:  # a clip may be a choice of several questions
+            for others in before:
+                _check_apart(ids, source, *others)
+        before.append((ids, source))
+    return full
+
+
+def _source(files: Mapping[str, Path]) -> Path:
+    """Return the published file that has the clips."""
+    return files.get("clips") or files.get("questions") or files["events"]
+
+
+def _check_subset(
+    subset: CaptionedClips, clips: pd.DataFrame, texts: pd.DataFrame, source: Path, whole: Path
+) -> None:
     """Check that clips and texts of a subset are those of the whole benchmark.
 
     Args:
         subset: what was read of it.
-        full: tables `clips` and `texts` of the whole benchmark.
+        clips: those of the whole benchmark.
+        texts: those of the whole benchmark.
         source: published file of the subset's clips, for messages.
+        whole: file of the clips of the whole benchmark, for messages.
 
     Raises:
         DataError: naming the first clip or text that is not, and the row of a clip, from 1.
     """
-    clips = read_table(full["clips"], CAPTIONED_CLIPS).set_index("event_id")
     ids = subset.clips["event_id"]
-    is_known = ids.isin(clips.index).to_numpy()
+    is_known = ids.isin(clips["event_id"]).to_numpy()
     if not is_known.all():
         row = int(np.argmin(is_known))
         raise DataError(
             f"{source}: {_place(subset, row)}: clip {ids[row]!r} is not one of the {len(clips)} of "
-            f"the whole benchmark ({full['clips']})"
+            f"the whole benchmark ({whole})"
         )
     columns = ["video_id", "start_s", "stop_s"]
-    own, whole = subset.clips[columns].to_numpy(), clips.loc[ids, columns].to_numpy()
-    differs = (own != whole).any(axis=1)
+    own = subset.clips[columns].to_numpy()
+    others = clips.set_index("event_id").loc[ids, columns].to_numpy()
+    differs = (own != others).any(axis=1)
     if differs.any():
         row = int(np.argmax(differs))
         raise DataError(
             f"{source}: {_place(subset, row)}: clip {ids[row]!r} is {_span(own[row])}, but "
-            f"{_span(whole[row])} in the whole benchmark ({full['clips']})"
+            f"{_span(others[row])} in the whole benchmark ({whole})"
         )
-    texts = read_table(full["texts"], TEXTS)
     known = set(zip(texts["kind"], texts["text"], strict=True))
     for text in subset.texts.itertuples():
         if (text.kind, text.text) not in known:
             raise DataError(
-                f"{source}: clip {text.event_id!r}: no clip of the whole benchmark "
-                f"({full['texts']}) has the text {str(text.text)[:80]!r} of kind {text.kind}"
+                f"{source}: clip {text.event_id!r}: no clip of the whole benchmark ({whole}) has "
+                f"the text {str(text.text)[:80]!r} of kind {text.kind}"
             )
 
 
@@ -120,19 +152,25 @@ def _span(values: "np.ndarray[tuple[int], np.dtype[np.object_]]") -> str:
     return f"{values[1]} to {values[2]} s of {values[0]!r}"
 
 
-def _check_apart(clips: pd.DataFrame, source: Path, other: Path) -> None:
-    """Check that no clip is in the published table of another subset, too.
+def _clip_ids(path: Path) -> "pd.Series[str]":
+    """Return the ids of a published table of clips."""
+    places = {"narration_id": TEXT_PLACES["narration_id"]}
+    return read_published(path, texts=("narration_id",), places=places)["narration_id"]
+
+
+def _check_apart(
+    ids: "pd.Series[str]", source: Path, others: "pd.Series[str]", other: Path
+) -> None:
+    """Check that no clip of a subset is in another one, too.
 
     Raises:
         DataError: naming the first one, and its rows, counted from 1.
     """
-    places = {"narration_id": TEXT_PLACES["narration_id"]}
-    ids = read_published(other, texts=("narration_id",), places=places)["narration_id"]
-    shared = np.flatnonzero(clips["event_id"].isin(ids))
+    shared = np.flatnonzero(ids.isin(others))
     if len(shared):
-        row, event_id = shared[0], clips["event_id"][shared[0]]
-        found = int(np.argmax(ids == event_id)) + 1
+        event_id = ids[shared[0]]
+        found = int(np.argmax(others == event_id)) + 1
         raise DataError(
-            f"{source}: row {row + 1}: clip {event_id!r} is in {other}, too, in row {found}; "
+            f"{source}: row {shared[0] + 1}: clip {event_id!r} is in {other}, too, in row {found}; "
             "expected each clip in one subset"
         )

@@ -22,6 +22,8 @@ PERCEPTION = {
         "sound_localisation": [SEGMENT | {"id": 1}],
     }
 }
+CHOICE = {"video_uid": "ü-1", "clip_start": -0.5, "clip_end": 2.5, "clip_text": "cuts"}
+QUESTION = {"answer": 4, "types": 1, "query": CHOICE, "choices": dict.fromkeys("01234", CHOICE)}
 TEXTS = {
     "custom": 'video_id,start_s,stop_s,label,split\n"-a, b",0,1.5,tap,train\nü,2,3e0,NA,val\n',
     "ave": "Category&VideoID&Quality&StartTime&EndTime\nDog&-a&good&0&10\nCat&b_&good&3&7\n",
@@ -42,6 +44,10 @@ TEXTS = {
     "perception": json.dumps(PERCEPTION),
     "labels": json.dumps({"action_class": {"7": 0, "9": 1}, "class_id": {"7": 0}}),
     "list": "video_1,video_3\nvideo_9\n",
+    "captioned": "narration_id,participant_id,video_id,narration_timestamp,start_timestamp,"
+    "stop_timestamp,start_frame,stop_frame,narration,verb_class,all_noun_classes\n"
+    'P_0,P,P_1,x,00:00:01.5,00:00:02,90,120,take tap,0,"[3, 7]"\n',
+    "questions": json.dumps({"0": QUESTION}),
 }
 
 
@@ -75,6 +81,7 @@ def test_damaged_tables_are_read_or_refused(tmp_path, record_property):
     (tmp_path / "files").mkdir()
     for name in ("a.wav", "b.wav"):
         (tmp_path / "files" / name).touch()
+    (tmp_path / "files" / "sentences.csv").write_text("narration_id,narration\nP_0,take tap\n")
     whole = seeds(tmp_path)
     donors = [content for contents in whole.values() for content in contents]
     donors += [np.arange(9).tobytes(), b'"' * 9, b";;;;\n", b"[" * 5000, b"\r\n,\r\n"]

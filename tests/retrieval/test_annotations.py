@@ -14,7 +14,7 @@ from retrieval_files import (
 
 from avlib.datasets import ego_mcq, epic_mir, epic_sounds_ret
 from avlib.errors import DataError
-from avlib.retrieval.annotations import write_annotations
+from avlib.retrieval.annotations import check_annotations, write_annotations
 
 BOTH = ("original", "llm")
 NAMES = ("clips", "texts", "clip_classes", "sentences", "questions")
@@ -121,6 +121,32 @@ def test_nothing_is_written_of_tables_that_do_not_fit(tmp_path):
     with pytest.raises(DataError):
         write(tmp_path, sentences=[*SENTENCES, ["c9", "fly"]], sounds=SOUNDS)
     assert not (tmp_path / "annotations").exists()
+
+
+def published(folder, relevancy, **tables):
+    write_mir(folder, epic_mir.SUFFIXES[relevancy], **tables)
+    return {relevancy: epic_mir.files(folder, relevancy, BOTH)}
+
+
+def test_all_subsets_can_be_checked_before_anything_is_written(tmp_path):
+    files = published(tmp_path, "all") | published(tmp_path, "low", **subset(0, 1))
+    high = published(tmp_path, "high", **subset(2))
+    assert len(check_annotations("epic_mir", files | high).clips) == 3
+    high = published(tmp_path, "high", **subset(2, 1))
+    with pytest.raises(DataError, match=r"high.csv: row 2: clip 'c1' is in .*low.csv, too, in row"):
+        check_annotations("epic_mir", files | high)
+    high = published(tmp_path, "high", **subset(2, clips=[clip_row("c2", start="00:00:00.5")]))
+    with pytest.raises(
+        DataError, match=r"high.csv: row 1: clip 'c2' is 0.5 to 2.5 s of 'P01_11', "
+    ):
+        check_annotations("epic_mir", files | high)
+
+
+def test_questions_of_several_subsets_may_share_clips(tmp_path):
+    files = {r: ego_mcq.files(tmp_path, r, ("original",)) for r in ("all", "low", "high")}
+    for path in files.values():
+        write_questions(path["questions"], [question()])
+    assert len(check_annotations("ego_mcq", files).questions) == 1
 
 
 def ego(folder, relevancy, questions, full=None):
