@@ -167,6 +167,19 @@ def write_id_array(ids: Iterable[str], path: Path) -> None:
         np.lib.format.write_array(file, array, allow_pickle=True)
 
 
+def read_array(path: Path) -> NDArray[Any]:
+    """Return a pickled array of numbers or of text.
+
+    Raises:
+        UnsafePickleError: if the pickle names anything that arrays do not contain.
+        DataError: if the file is damaged or holds no array.
+    """
+    array = _load(read_content(path), path)
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: holds a {type(array).__name__}, expected an array")
+    return array
+
+
 def read_array_dict(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a pickled dictionary, of numbers or of text, by their names.
 
