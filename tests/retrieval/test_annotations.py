@@ -1,3 +1,6 @@
+import hashlib
+
+import numpy as np
 import pandas as pd
 import pytest
 from retrieval_files import (
@@ -15,8 +18,11 @@ from retrieval_files import (
 from avlib.datasets import ego_mcq, epic_mir, epic_sounds_ret
 from avlib.errors import DataError
 from avlib.retrieval.annotations import check_annotations, write_annotations
+from avlib.retrieval.relevancy import shared_classes
 
 BOTH = ("original", "llm")
+# Of the float64 matrix that the published script makes of the public tables.
+RELEVANCE_SHA256 = "e3e131906c33d44e4510cd8706eac3a79e3c1a9e49de5d1e6ccc68f41eae6014"
 NAMES = ("clips", "texts", "clip_classes", "sentences", "questions")
 
 
@@ -171,3 +177,21 @@ def test_the_builder_of_epic_sounds_writes_its_tables(shared_data, tmp_path):
     write_annotations("epic_sounds_ret", files, targets(tmp_path))
     clips = pd.read_parquet(tmp_path / "clips.parquet")
     assert clips["event_id"].is_unique and len(clips) == 8035
+
+
+def test_classes_of_the_public_tables_give_the_published_relevance(shared_data):
+    folder = shared_data / "epic100"
+    found = epic_mir.read(
+        {
+            "clips": folder / "EPIC_100_validation.csv",
+            "sentences": folder / "EPIC_100_retrieval_test_sentence.csv",
+        }
+    )
+    ids = found.clips["event_id"]
+    classes = found.clip_classes.groupby(["group", "event_id"])["class_id"].agg(frozenset)
+    groups = [classes[group][ids].tolist() for group in ("verb", "noun")]
+    sentences = pd.Index(ids).get_indexer(found.sentences["event_id"])
+    matrix = shared_classes(groups, sentences).dense()
+    assert matrix.shape == (9668, 3842)
+    assert np.isclose(matrix.sum(), 2040309.2333333334)
+    assert hashlib.sha256(matrix).hexdigest() == RELEVANCE_SHA256
