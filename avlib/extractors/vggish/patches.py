@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.extractors.intervals import interval_samples
-from avlib.extractors.vggish.kaiser_resample import resample_kaiser_best
+from avlib.extractors.kaiser_resample import resample_kaiser_best
 from avlib.extractors.vggish.network import EMBEDDING, N_MELS, PATCH_FRAMES, VGGish
 from avlib.io.arrays import read_arrays
 from avlib.io.packs import Waveform, as_float32

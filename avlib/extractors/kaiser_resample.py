@@ -1,4 +1,4 @@
-"""Resampling as resampy's filter `kaiser_best` does it, which VGGish features were made with.
+"""Resampling as resampy's filter `kaiser_best` does it, which VGGish and WavCaps were run with.
 
 Source: Smith, "Digital Audio Resampling", 2002, and resampy 0.4 (ISC), whose tables and cuts to
 integers are kept: an ideal resampler differs by 0.02 in the log-mel bands of tonal sound.
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.signal.windows import kaiser
 from scipy.sparse import csr_array
 
+from avlib.io.packs import Waveform, as_float32
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -20,6 +22,8 @@ STEPS = 1 << 13  # entries of the table from one zero crossing to the next
 BETA = 12.984585247040012
 ROLL_OFF = 0.9173473712608761  # edge of the pass band, as a fraction of the lower Nyquist rate
 CHUNK_SAMPLES = 4000  # resampled samples whose weights, 13 MB at 44.1 kHz, are made at once
+
+BLOCK = 256  # periods that one row of a matrix product makes
 
 
 @cache
@@ -80,3 +84,56 @@ def _wing(distance: FloatArray, available: IntArray, ratio: float) -> tuple[IntA
     entries = np.minimum(offset[:, None] + taps * step, len(window) - 1)
     weights = window[entries] + (position - offset)[:, None] * slope[entries]
     return taps, np.where(taps < n_taps[:, None], weights, 0.0)
+
+
+def resample_part(
+    waveform: Waveform, from_rate: int, to_rate: int, first: int, last: int
+) -> NDArray[np.float32]:
+    """Return samples [first, last) of what `resample_kaiser_best` makes of a waveform, as float32.
+
+    The filter's few phases come back periodically, so that a product with one small matrix makes
+    them all. Only the samples that are needed are read. Beyond the last sample the result is zero,
+    as librosa pads it to ceil(n_samples * to / from) samples.
+
+    Args:
+        waveform: at `from_rate`.
+        from_rate: Hz.
+        to_rate: Hz; a period of the result has a power of two of samples, as from 48 to 32 kHz.
+        first: of the samples at `to_rate`.
+        last: after them.
+    """
+    matrix, period_in, period_out, before = _period_matrix(from_rate, to_rate)
+    n_out = int(len(waveform) * float(to_rate) / float(from_rate))
+    rows = np.arange(first // period_out, -(-min(last, n_out) // period_out))
+    result = np.zeros(last - first, np.float32)
+    if not len(rows):
+        return result
+    start = int(rows[0]) * period_in - before
+    n_taps = len(matrix)
+    n_read = (len(rows) - 1) * period_in + n_taps
+    read = as_float32(waveform[max(start, 0) : max(start + n_read, 0)])
+    padded = np.zeros(n_read)
+    padded[max(-start, 0) : max(-start, 0) + len(read)] = read
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_taps)[::period_in]
+    made = (frames @ matrix).ravel()  # (len(rows) * period_out,)
+    kept = made[first - int(rows[0]) * period_out :][: min(last, n_out) - first]
+    result[: len(kept)] = kept
+    return result
+
+
+@lru_cache(maxsize=4)
+def _period_matrix(from_rate: int, to_rate: int) -> tuple[FloatArray, int, int, int]:
+    """Return (taps, period_out) weights, the periods in samples, and taps before a period."""
+    factor = math.gcd(from_rate, to_rate)
+    down, up = from_rate // factor, to_rate // factor
+    if up & (up - 1):
+        raise ValueError(f"the phases from {from_rate} to {to_rate} Hz do not come back exactly")
+    margin = 2 * ZERO_CROSSINGS * max(1, -(-down // up))  # more than the taps of a wing
+    n_in, n_out = BLOCK * down, BLOCK * up
+    n_samples = n_in + 2 * margin
+    shift = margin // down * up  # samples of the result before the period
+    before = margin // down * down
+    weights = _weights(shift, shift + n_out, n_samples, to_rate / from_rate).toarray()
+    used = np.flatnonzero(weights.any(axis=0))
+    taps = weights[:, used[0] : used[-1] + 1]
+    return np.ascontiguousarray(taps.T), n_in, n_out, before - int(used[0])

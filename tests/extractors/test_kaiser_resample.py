@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from scipy.signal.windows import kaiser
 
-from avlib.extractors.vggish import kaiser_resample
-from avlib.extractors.vggish.kaiser_resample import (
+from avlib.extractors import kaiser_resample
+from avlib.extractors.kaiser_resample import (
     BETA,
     ROLL_OFF,
     STEPS,
     ZERO_CROSSINGS,
     resample_kaiser_best,
+    resample_part,
 )
 
 
@@ -77,3 +78,38 @@ def test_parts_of_the_work_do_not_change_the_result(monkeypatch):
 def test_the_same_rate_changes_nothing():
     waveform = np.random.default_rng(2).standard_normal(10)
     assert resample_kaiser_best(waveform, 16_000, 16_000) is waveform
+
+
+@pytest.mark.parametrize("n_samples", [0, 1, 2, 3, 191, 192, 193, 5_000])
+def test_a_product_with_the_phases_gives_the_same_samples(n_samples):
+    waveform = np.random.default_rng(3).standard_normal(n_samples).astype(np.float32)
+    expected = resample_kaiser_best(waveform.astype(float), 48_000, 32_000)
+    n_out = -(-n_samples * 2 // 3)  # librosa pads the last sample
+    whole = resample_part(waveform, 48_000, 32_000, 0, n_out)
+    assert whole.dtype == np.float32
+    np.testing.assert_allclose(whole[: len(expected)], expected, atol=1e-7)
+    assert not whole[len(expected) :].any()
+    first, last = n_out // 3, n_out - n_out // 5
+    part = resample_part(waveform, 48_000, 32_000, first, last)
+    np.testing.assert_array_equal(part, whole[first:last])
+
+
+def test_of_a_long_waveform_only_what_is_needed_is_read():
+    read = []
+
+    class Recording:
+        def __len__(self):
+            return 48_000 * 3600
+
+        def __getitem__(self, samples):
+            read.append(samples)
+            return np.ones(samples.stop - samples.start, np.float32)
+
+    part = resample_part(Recording(), 48_000, 32_000, 32_000_000, 32_320_000)
+    np.testing.assert_allclose(part, 1.0, atol=1e-3)
+    assert sum(s.stop - s.start for s in read) < 481_000
+
+
+def test_phases_that_never_come_back_are_refused():
+    with pytest.raises(ValueError, match="44100 to 16000 Hz"):
+        resample_part(np.ones(9, np.float32), 44_100, 16_000, 0, 3)
