@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def tokenise(
     for name in WORD_FILES if encoding == "BERT" else TOKENIZER_FILES:
         if not (folder / name).is_file():
             raise DataError(f"{folder}: no {name}; expected that of the published {encoding}")
-    kinds = {"CLIP": CLIPTokenizer, "RoBERTa": RobertaTokenizer, "BERT": BertTokenizer}
+    kinds: dict[str, Any] = {"CLIP": CLIPTokenizer, "RoBERTa": RobertaTokenizer, "BERT": BertTokenizer}
     limit = {"truncation": True, "max_length": longest} if cuts else {}
     try:
         tokenizer = kinds[encoding].from_pretrained(str(folder), local_files_only=True)

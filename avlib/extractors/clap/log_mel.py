@@ -7,6 +7,7 @@ batch is longer than 10 s, it marks one at random as longer, which changes that 
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torchvision.transforms import functional as transforms
 from avlib.errors import DataError
 
 Signal = NDArray[np.float32]
+Filling = Literal["repeatpad", "repeat", "pad"]
 
 SAMPLE_RATE = 48_000  # Hz
 N_FFT = 1024
@@ -30,6 +32,8 @@ FLOOR = 1e-10  # of the power, -100 dB
 CLIP_FRAMES = 1 + CLAP_SAMPLES // HOP_SAMPLES
 COPIES = 4  # log-mels of a sound
 LARGEST_INT16 = 32_767
+LONGEST_AT_ONCE = 6 * CLAP_SAMPLES  # whose spectrum has 25 MB
+CPU = torch.device("cpu")
 
 
 @cache
@@ -39,12 +43,34 @@ def _mel_filters() -> Tensor:
     return audio.melscale_fbanks(bins, LOWEST_HZ, HIGHEST_HZ, N_MELS, SAMPLE_RATE, None, "htk")
 
 
-def log_mel(waveform: Signal) -> Tensor:
-    """Return decibels (1 + n_samples // HOP_SAMPLES, N_MELS) of a signal at SAMPLE_RATE."""
-    window = torch.hann_window(N_FFT)
-    samples = torch.from_numpy(np.ascontiguousarray(waveform))
-    power = audio.spectrogram(samples, 0, window, N_FFT, HOP_SAMPLES, N_FFT, 2.0, False)
-    return audio.amplitude_to_DB(power.T @ _mel_filters(), 10.0, FLOOR, 0.0)
+def log_mel(waveform: Signal, device: torch.device = CPU) -> Tensor:
+    """Return decibels (1 + n_samples // HOP_SAMPLES, N_MELS) of a signal at SAMPLE_RATE.
+
+    Args:
+        waveform: (n_samples,).
+        device: where they are made.
+    """
+    samples = torch.from_numpy(np.ascontiguousarray(waveform)).to(device)
+    if len(samples) <= LONGEST_AT_ONCE:
+        return _decibels(samples, is_centred=True)
+    ends = (N_FFT // 2, N_FFT // 2)
+    mirrored = torch.nn.functional.pad(samples[None, None], ends, mode="reflect")[0, 0]
+    last = len(samples) // HOP_SAMPLES * HOP_SAMPLES
+    parts = []
+    for first in range(0, last + 1, LONGEST_AT_ONCE):
+        stop = min(first + LONGEST_AT_ONCE - HOP_SAMPLES, last) + N_FFT
+        parts.append(_decibels(mirrored[first:stop], is_centred=False))
+    return torch.cat(parts)
+
+
+def _decibels(samples: Tensor, *, is_centred: bool) -> Tensor:
+    """Return decibels (T, N_MELS) of frames around every hop, or of those inside of a signal."""
+    window = torch.hann_window(N_FFT, device=samples.device)
+    power = audio.spectrogram(
+        samples, 0, window, N_FFT, HOP_SAMPLES, N_FFT, 2.0, normalized=False, center=is_centred
+    )
+    filters = _mel_filters().to(samples.device)
+    return audio.amplitude_to_DB(power.T @ filters, 10.0, FLOOR, 0.0)
 
 
 def quantise(waveform: Signal) -> Signal:
@@ -59,9 +85,25 @@ def repeat_pad(waveform: Signal) -> Signal:
     Raises:
         ValueError: if the signal is empty or longer than that.
     """
+    return filled(waveform, "repeatpad")
+
+
+def filled(waveform: Signal, filling: Filling) -> Signal:
+    """Return a signal of CLAP_SAMPLES that begins with a shorter one.
+
+    Args:
+        waveform: (n_samples,).
+        filling: what follows: `repeatpad`, whole repeats and zeros; `repeat`, repeats to the end;
+            `pad`, zeros.
+
+    Raises:
+        ValueError: if the signal is empty or longer than that.
+    """
     if not 0 < len(waveform) <= CLAP_SAMPLES:
         raise ValueError(f"expected 1 to {CLAP_SAMPLES} samples, got {len(waveform)}")
-    repeated = np.tile(waveform, CLAP_SAMPLES // len(waveform))
+    whole = CLAP_SAMPLES // len(waveform)
+    repeats = {"repeatpad": whole, "repeat": whole + 1, "pad": 1}[filling]
+    repeated = np.tile(waveform, repeats)[:CLAP_SAMPLES]
     return np.pad(repeated, (0, CLAP_SAMPLES - len(repeated)))
 
 
@@ -144,11 +186,14 @@ def fused_mels(
     choose: Callable[[NDArray[np.int64]], int],
     *,
     antialias: bool,
+    filling: Filling = "repeatpad",
+    int16_round_trip: bool = True,
+    device: torch.device = CPU,
 ) -> tuple[Tensor, bool]:
     """Return the log-mels (4, CLIP_FRAMES, N_MELS) of a sound, and whether it is a longer one.
 
     A longer sound is shown shrunk as a whole, and by three chunks of 10 s; a shorter one is
-    repeated, and shown four times. The features of VALOR never are of longer sounds.
+    filled, and shown four times. The features of VALOR never are of longer sounds.
 
     Args:
         waveform: (n_samples,) in [-1, 1] at SAMPLE_RATE, one sample or more.
@@ -156,11 +201,12 @@ def fused_mels(
             front, the middle and the back chunk, in this order.
         antialias: whether the spectrogram is smoothed before it shrinks; torchvision's default
             was without up to its release 0.16.
+        filling: of a shorter sound.
+        int16_round_trip: whether samples become those that 16-bit integers hold.
+        device: where spectrograms are made.
     """
-    sound = quantise(waveform)
-    if len(sound) <= CLAP_SAMPLES:
-        return four_copies(log_mel(repeat_pad(sound))[None])[0], False
-    bands = log_mel(sound)
+    sound = quantise(waveform) if int16_round_trip else waveform
+    bands = log_mel(sound if len(sound) > CLAP_SAMPLES else filled(sound, filling), device)
     if len(bands) <= CLIP_FRAMES:
         return four_copies(bands[None])[0], False
     starts: Sequence[int] = [int(choose(r)) for r in chunk_ranges(len(bands))]
