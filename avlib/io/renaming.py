@@ -41,13 +41,14 @@ class Renaming:
     def published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors of a network as a file holds them."""
         parts = {part for group in self.thirds.values() for part in group}
-        renamed = {
-            self.names.get(name, name): tensor
-            for name, tensor in state.items()
-            if name not in parts and name not in self.absent
-        }
-        for name, group in self.thirds.items():
-            renamed[name] = torch.cat([state[part] for part in group])
+        first = {group[0]: name for name, group in self.thirds.items()}
+        renamed: dict[str, Tensor] = {}
+        for name, tensor in state.items():
+            if name in first:
+                whole = first[name]
+                renamed[whole] = torch.cat([state[part] for part in self.thirds[whole]])
+            elif name not in parts and name not in self.absent:
+                renamed[self.names.get(name, name)] = tensor
         return self._turned(renamed) | dict(self.unused)
 
     def own(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
