@@ -37,7 +37,11 @@ def tokenise(
     for name in WORD_FILES if encoding == "BERT" else TOKENIZER_FILES:
         if not (folder / name).is_file():
             raise DataError(f"{folder}: no {name}; expected that of the published {encoding}")
-    kinds: dict[str, Any] = {"CLIP": CLIPTokenizer, "RoBERTa": RobertaTokenizer, "BERT": BertTokenizer}
+    kinds: dict[str, Any] = {
+        "CLIP": CLIPTokenizer,
+        "RoBERTa": RobertaTokenizer,
+        "BERT": BertTokenizer,
+    }
     limit = {"truncation": True, "max_length": longest} if cuts else {}
     try:
         tokenizer = kinds[encoding].from_pretrained(str(folder), local_files_only=True)
