@@ -160,3 +160,12 @@ def read_relevancy(path: Path, shape: tuple[int, int]) -> Relevancy:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[0]} clips x {shape[1]} sentences" if len(shape) == 2 else f"shape {shape}"
+
+
+def different_columns(one: Relevancy, other: Relevancy) -> int:
+    """Return for how many sentences two matrices of the same shape differ."""
+    shape = len(one.sentences), len(one.clips)
+    return sum(
+        int((one.grades[one.of_sentences(r)] != other.grades[other.of_sentences(r)]).any(1).sum())
+        for r in block_rows(*shape)
+    )

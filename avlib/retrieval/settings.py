@@ -18,6 +18,12 @@ GRADED_GROUPS: dict[GradedBy, tuple[str, ...]] = {
     "noun": ("noun",),
     "class": ("class",),
 }
+NETWORK_TITLES = {
+    "clap": "LAION-CLAP",
+    "ase_audiocaps": "WavCaps ASE (AudioCaps)",
+    "ase_clotho": "WavCaps ASE (Clotho)",
+    "egovlp": "EgoVLP",
+}
 TEMPERATURE = 500.0  # of the first softmax of the dual softmax, as published
 
 
