@@ -176,7 +176,8 @@ def _draw(panels: Sequence[list[Row]], titles: Sequence[str], heading: str, targ
             axes.axis("off")
         for axes, rows, title in zip(grid.ravel(), panels, titles, strict=False):
             _draw_video(axes, rows)
-            axes.set_title(title, fontsize="small", loc="left")
+            # Ends with the axes, as there are labels before them and nothing after them.
+            axes.set_title(title, fontsize="small", loc="right")
         for line, n_rows in zip(grid, most, strict=True):
             for axes in line:
                 axes.set_ylim(n_rows, 0)

@@ -21,7 +21,7 @@ def closing_lines(targets: Iterable[Path]) -> list[str]:
     """
     lines = []
     for path, content in _summaries(targets).items():
-        found = [*_lines(content), *_files(path)]
+        found = [*_lines(path, content), *_files(path)]
         lines += [f"{content['study']}: {path}", *(f"  {line}" for line in found)]
     return [*lines, NEXT] if lines else []
 
@@ -38,7 +38,7 @@ def front_page(results: Path) -> dict[str, list[str]]:
     page: dict[str, list[str]] = {}
     for path, content in _summaries(files).items():
         title = " ".join(str(content[key]) for key in ("study", "variant") if key in content)
-        for line in [*_lines(content), *_files(path), *_origins(content), f"in {path}"]:
+        for line in [*_lines(path, content), *_files(path), *_origins(content), f"in {path}"]:
             page[f"{title} | {line}"] = []
     return page or {"No study has come to its metrics yet.": []}
 
@@ -56,11 +56,12 @@ def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     return {path: content for path, content in found.items() if "study" in content}
 
 
-def _lines(content: Mapping[str, Any]) -> list[str]:
+def _lines(path: Path, content: Mapping[str, Any]) -> list[str]:
     if "extraction" not in content:
         return headline(content)
     counts = content["counts"]
-    return [f"features of {counts['feature_files']} of {sum(counts['videos'].values())} videos"]
+    videos = sum(counts["videos"].values())
+    return [f"{path.parent.name} features of {counts['feature_files']} of {videos} videos"]
 
 
 def _files(path: Path) -> list[str]:

@@ -62,7 +62,7 @@ def test_a_run_ends_with_its_numbers_what_was_left_out_and_where_the_file_is(res
 
 def test_features_are_counted_by_the_summary_beside_their_index(results):
     lines = closing_lines([results / "custom/features/asf/index.parquet"])
-    assert "  features of 3 of 5 videos" in lines
+    assert "  asf features of 3 of 5 videos" in lines
 
 
 def test_a_run_says_what_became_of_every_file(results):
@@ -86,7 +86,7 @@ def test_the_first_page_of_the_report_has_every_study_with_its_numbers(results):
     page = front_page(results)
     assert "ave | audio: segment accuracy 70.6 %, majority class 70.6 %" in page
     assert "ave | weights of asf: trained" in page
-    assert "custom | features of 3 of 5 videos" in page
+    assert "custom | asf features of 3 of 5 videos" in page
     assert not any("model/tim" in line for line in page)
 
 
