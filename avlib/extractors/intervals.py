@@ -29,9 +29,9 @@ INTERVAL_S = 1.1  # length of an interval
 HOP_S = 0.2  # distance between the starts of two intervals
 LONGEST_S = 7 * 24 * 3600.0  # of a video; the intervals of a longer one need gigabytes of memory
 
-# Columns of the published tables and of ours, in the order of the published ones.
 _DIGITS = 18  # of the number of an interval, which then fits 64 bits
-_OURS = {
+# Columns of the published tables, in their order, and what we call them.
+PUBLISHED_COLUMNS = {
     "narration_id": "interval_id",
     "video_id": "video_id",
     "start_sec": "start_s",
@@ -225,7 +225,7 @@ def read_published_intervals(path: Path) -> pd.DataFrame:
         numbers=("start_sec", "stop_sec"),
         optional=("narration_sec", "start_frame", "stop_frame"),
         whole=("start_frame", "stop_frame"),
-    ).rename(columns=_OURS)
+    ).rename(columns=PUBLISHED_COLUMNS)
     first_seen = {video: i for i, video in enumerate(dict.fromkeys(table["video_id"]))}
     try:
         k = interval_numbers(table["interval_id"].to_list())
@@ -261,7 +261,8 @@ def write_published_intervals(intervals: pd.DataFrame, path: Path) -> None:
     The frame numbers are left out if any is empty.
     """
     table = intervals.set_index("interval_id").rename_axis("narration_id")
-    table = table.rename(columns={ours: name for name, ours in _OURS.items()})[list(_OURS)[1:]]
+    published = {ours: name for name, ours in PUBLISHED_COLUMNS.items()}
+    table = table.rename(columns=published)[list(PUBLISHED_COLUMNS)[1:]]
     frames = ["start_frame", "stop_frame"]
     if table[frames].isna().any(axis=None):
         table = table.drop(columns=frames)

@@ -25,31 +25,14 @@ from avlib.extractors.auditory_slowfast.network import (
 )
 from avlib.extractors.auditory_slowfast.steps import build_optimizer, train_step
 from avlib.extractors.auditory_slowfast.views import view_slices
-from avlib.extractors.intervals import interval_rows, interval_samples
+from avlib.extractors.intervals import PUBLISHED_COLUMNS, interval_rows, interval_samples
 from avlib.media.resample import resample_mono
 from avlib.training.schedules import learning_rate, schedule_from_solver
 from avlib.training.spec_augment import frequency_mask, time_mask, time_warp, warp_flow
-from avlib.verify.networks import (
-    Clipping,
-    OptimizerSettings,
-    ParameterGroup,
-    configure,
-    recorded,
-    weight_list,
-)
+from avlib.verify.networks import Optimization, recorded, weight_list
 from avlib.verify.operations import Array, Numerics, Results, Settings, Weights, operation
 
 BLOCK_SAMPLES = 1 << 14  # of the parts in which a recording is resampled
-# Columns of the published interval tables, and what we call them.
-COLUMNS = {
-    "narration_id": "interval_id",
-    "video_id": "video_id",
-    "start_sec": "start_s",
-    "stop_sec": "stop_s",
-    "narration_sec": "centre_s",
-    "start_frame": "start_frame",
-    "stop_frame": "stop_frame",
-}
 
 
 def network(*, num_classes: list[int], width: int = 64) -> AuditorySlowFast:
@@ -66,23 +49,37 @@ def forward(build: Callable[[], AuditorySlowFast], log_mel: Tensor, weights: Wei
     return _forward(weights.fill(build().eval()), log_mel)
 
 
-@operation("auditory_slowfast", "sound_features", build=network)
+def stored_recording(waveform: Array, *, sound_rate: int, sample_rate: int) -> Array:
+    """Return a sound, (n,) or (channels, n), as it is stored for extraction."""
+    channels = np.atleast_2d(waveform).T
+    blocks = (channels[i : i + BLOCK_SAMPLES] for i in range(0, len(channels), BLOCK_SAMPLES))
+    return np.concatenate(list(resample_mono(blocks, sound_rate, sample_rate)))
+
+
+def viewed_slices(
+    *, sample_rate: int, intervals: list[list[float]], views: int = 1, view: int = 0
+) -> list[tuple[int, int]]:
+    """Return where a view of intervals [start, stop] is cut, in samples."""
+    return [view_slices(*s, sample_rate=sample_rate, views=views)[view] for s in intervals]
+
+
+@operation(
+    *("auditory_slowfast", "sound_features"),
+    build=network,
+    recording=stored_recording,
+    slices=viewed_slices,
+)
 def sound_features(
     build: Callable[[], AuditorySlowFast],
+    recording: Callable[[], Array],
+    slices: Callable[[], list[tuple[int, int]]],
     numerics: Numerics,
-    waveform: Array,
     weights: Weights,
     *,
-    sound_rate: int,
     sample_rate: int,
-    intervals: list[list[float]],
-    views: int = 1,
-    view: int = 0,
 ) -> Results:
-    """Return what `forward` does, of a view of intervals [start, stop] of a recording."""
-    stored = stored_recording(waveform, sound_rate, sample_rate)
-    slices = [view_slices(*s, sample_rate=sample_rate, views=views)[view] for s in intervals]
-    log_mels = interval_log_mels(stored, slices, sample_rate=sample_rate)[:, None]
+    """Return what `forward` does, of a view of intervals of a recording."""
+    log_mels = interval_log_mels(recording(), slices(), sample_rate=sample_rate)[:, None]
     return _forward(weights.fill(build().eval()), numerics.tensor(log_mels))
 
 
@@ -109,19 +106,11 @@ def _outputs(model: AuditorySlowFast, x: Tensor) -> dict[str, Any]:
     return results
 
 
-def stored_recording(waveform: Array, rate: int, sample_rate: int) -> Array:
-    """Return a sound, (n,) or (channels, n), as it is stored for extraction."""
-    channels = np.atleast_2d(waveform).T
-    blocks = (channels[i : i + BLOCK_SAMPLES] for i in range(0, len(channels), BLOCK_SAMPLES))
-    return np.concatenate(list(resample_mono(blocks, rate, sample_rate)))
-
-
-@operation("auditory_slowfast", "log_mel")
+@operation("auditory_slowfast", "log_mel", recording=stored_recording)
 def interval_log_mel(
+    recording: Callable[[], Array],
     numerics: Numerics,
-    waveform: Array,
     *,
-    sound_rate: int,
     sample_rate: int,
     start_s: float,
     stop_s: float,
@@ -129,7 +118,7 @@ def interval_log_mel(
     view: int = 0,
 ) -> Results:
     """Return where an interval is cut, and its spectrogram by both ways to compute it."""
-    stored = stored_recording(waveform, sound_rate, sample_rate)
+    stored = recording()
     cut = view_slices(start_s, stop_s, sample_rate=sample_rate, views=views)[view]
     device = numerics.device
     plain = log_mel(torch.from_numpy(stored[slice(*cut)]), sample_rate=sample_rate)
@@ -210,7 +199,7 @@ def spec_augment(
 def intervals(*, video_id: str, num_frames: int, fps: float, window: float, hop: float) -> Results:
     """Return the interval table of a video by columns, and its number of rows."""
     table = interval_rows(video_id, num_frames, fps, interval_s=window, hop_s=hop)
-    columns = {name: table[ours].to_list() for name, ours in COLUMNS.items()}
+    columns = {name: table[ours].to_list() for name, ours in PUBLISHED_COLUMNS.items()}
     return {"rows": len(table), **columns}
 
 
@@ -254,31 +243,40 @@ class PreciseBatch(Settings):
     scale: float = 1.0
 
 
-@operation("auditory_slowfast", "train_steps", build=network)
-def train_steps(
-    build: Callable[[], AuditorySlowFast],
-    log_mel: Tensor,
-    labels: Tensor,
+def trained_network(
     weights: Weights,
     *,
-    optimizer: OptimizerSettings,
-    parameter_groups: list[ParameterGroup] | None = None,
-    gradient_clipping: Clipping = None,
-    steps: int,
+    num_classes: list[int],
+    width: int = 64,
     freeze_batch_norm: bool = False,
     dropout: None = None,
+) -> AuditorySlowFast:
+    """Return the network in training; nothing but no dropout can be asked for."""
+    model = weights.fill(network(num_classes=num_classes, width=width))
+    if freeze_batch_norm:
+        freeze_norms(model)
+    train_mode(model)
+    return model
+
+
+@operation("auditory_slowfast", "train_steps", build=trained_network, optimization=Optimization)
+def train_steps(
+    build: Callable[[], AuditorySlowFast],
+    optimization: Callable[[], Optimization],
+    log_mel: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
     precise_batches: list[PreciseBatch] | None = None,
 ) -> Results:
     """Return losses, logits and gradients of the first step, and what the steps changed.
 
     Statistics of `precise_batches` replace the running ones of batch norms after the steps.
     """
-    model = weights.fill(build())
-    if freeze_batch_norm:
-        freeze_norms(model)
-    train_mode(model)
-    built = build_optimizer(model, optimizer.lr)
-    results = configure(model, built, optimizer, parameter_groups, gradient_clipping)
+    model, settings = build(), optimization()
+    built = build_optimizer(model, settings.optimizer.lr)
+    results = settings.configure(model, built)
+    settings.clip_before_steps(built)
     results["batch_norms_in_training"] = sum(n.training for n in batch_norms(model).values())
     initial = {name: p.detach().clone() for name, p in model.named_parameters()}
     targets = labels.reshape(len(log_mel), -1)  # (B, heads)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -43,44 +44,50 @@ def refuse_low_precision(weights: Weights) -> None:
         raise CaseError("nobody trains in less than float32")
 
 
-def configure(
-    model: nn.Module,
-    optimizer: Optimizer,
-    settings: OptimizerSettings,
-    groups: list[ParameterGroup] | None = None,
-    max_norm: float | None = None,
-) -> dict[str, Any]:
-    """Give an optimizer of the library the settings of a case; return those that it had.
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """How a case updates weights: a part of every operation that trains.
 
-    Args:
-        model: what is trained.
-        optimizer: of the library.
-        settings: of the case.
-        groups: weight decay by name; the library's where there are none.
-        max_norm: to which gradients are clipped before each step, if they are.
-
-    Raises:
-        CaseError: if it is of another kind, has no such setting, or no group takes a parameter.
+    Attributes:
+        optimizer: its settings.
+        parameter_groups: weight decay by name; the library's where there are none.
+        gradient_clipping: norm to which gradients are clipped before each step, if they are.
     """
-    if type(optimizer).__name__ != settings.name:
-        raise CaseError(f"the library trains with {type(optimizer).__name__}, not {settings.name}")
-    names = OptimizerSettings.model_fields.keys() - {"name", "lr", "weight_decay"}
-    library = {n: optimizer.param_groups[0][n] for n in names if n in optimizer.param_groups[0]}
-    published_groups = _group_sizes(optimizer)
-    for name, value in settings.model_dump(exclude={"name"}, exclude_none=True).items():
-        if name not in optimizer.defaults:
-            raise CaseError(f"{settings.name} has no setting {name!r}")
-        for group in optimizer.param_groups:
-            group[name] = value
-    if groups is not None:
-        optimizer.param_groups[:] = _groups(model, optimizer, groups)
-    if max_norm is not None:
-        optimizer.register_step_pre_hook(partial(_clip, max_norm))
-    return {
-        "recipe": {"name": settings.name, **library},
-        "published_groups": published_groups,
-        "groups": _group_sizes(optimizer),
-    }
+
+    optimizer: OptimizerSettings
+    parameter_groups: list[ParameterGroup] | None = None
+    gradient_clipping: Clipping = None
+
+    def configure(self, model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+        """Give an optimizer of the library the settings of the case; return those that it had.
+
+        Raises:
+            CaseError: if it is of another kind, has no such setting, or no group takes a parameter.
+        """
+        settings = self.optimizer
+        if type(optimizer).__name__ != settings.name:
+            kind = type(optimizer).__name__
+            raise CaseError(f"the library trains with {kind}, not {settings.name}")
+        names = OptimizerSettings.model_fields.keys() - {"name", "lr", "weight_decay"}
+        library = {n: optimizer.param_groups[0][n] for n in names if n in optimizer.param_groups[0]}
+        published_groups = _group_sizes(optimizer)
+        for name, value in settings.model_dump(exclude={"name"}, exclude_none=True).items():
+            if name not in optimizer.defaults:
+                raise CaseError(f"{settings.name} has no setting {name!r}")
+            for group in optimizer.param_groups:
+                group[name] = value
+        if self.parameter_groups is not None:
+            optimizer.param_groups[:] = _groups(model, optimizer, self.parameter_groups)
+        return {
+            "recipe": {"name": settings.name, **library},
+            "published_groups": published_groups,
+            "groups": _group_sizes(optimizer),
+        }
+
+    def clip_before_steps(self, optimizer: Optimizer) -> None:
+        """Let `optimizer` clip the gradients; for trainings that do not do so themselves."""
+        if self.gradient_clipping is not None:
+            optimizer.register_step_pre_hook(partial(_clip, self.gradient_clipping))
 
 
 def _clip(max_norm: float, optimizer: Optimizer, *_: Any) -> None:

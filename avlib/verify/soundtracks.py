@@ -33,14 +33,7 @@ from avlib.soundtracks.recipes import SOUNDTRACK_RECIPES
 from avlib.soundtracks.steps import build_optimizer, top_k_share, train_step
 from avlib.soundtracks.sweep import Paired, sweep, weight_grid
 from avlib.training.schedules import Schedule, learning_rate
-from avlib.verify.networks import (
-    Clipping,
-    OptimizerSettings,
-    ParameterGroup,
-    configure,
-    recorded,
-    weight_list,
-)
+from avlib.verify.networks import Optimization, recorded, weight_list
 from avlib.verify.operations import Array, Results, Settings, Weights, operation
 from avlib.verify.rule import renaming
 
@@ -166,33 +159,40 @@ class MultiStep(Settings):
         return Schedule(rate, epochs=steps[-1] + 1, steps=steps, factors=factors)
 
 
-@operation("soundtrack", "train_steps")
-def train_steps(
-    images: Tensor,
-    labels: Tensor,
+def trained_network(
     weights: Weights,
     *,
     network: Literal["resnet"] = "resnet",
     block: Literal["basic", "bottleneck"] = "basic",
     layers: list[int],
     num_classes: int,
-    optimizer: OptimizerSettings,
-    schedule: MultiStep | None = None,
-    parameter_groups: list[ParameterGroup] | None = None,
-    gradient_clipping: Clipping = None,
-    loss: Literal["cross_entropy"] = "cross_entropy",
-    label_smoothing: float = 0.0,
     dropout: None = None,
-) -> Results:
-    """Return rate, loss and accuracies in percent of each step, and logits after the last one."""
+) -> ResNet:
+    """Return a residual network in training; nothing but no dropout can be asked for."""
     blocks = BasicBlock if block == "basic" else Bottleneck
     model = ResNet(blocks, layers, num_classes=num_classes)
-    model = weights.fill(model, renaming(model, published_name)).train()
-    kind: Literal["sgd", "adamw"] = "sgd" if optimizer.name == "SGD" else "adamw"
-    lr = optimizer.lr
+    return weights.fill(model, renaming(model, published_name)).train()
+
+
+@operation("soundtrack", "train_steps", build=trained_network, optimization=Optimization)
+def train_steps(
+    build: Callable[[], ResNet],
+    optimization: Callable[[], Optimization],
+    images: Tensor,
+    labels: Tensor,
+    *,
+    schedule: MultiStep | None = None,
+    loss: Literal["cross_entropy"] = "cross_entropy",
+    label_smoothing: float = 0.0,
+) -> Results:
+    """Return rate, loss and accuracies in percent of each step, and logits after the last one."""
+    model, settings = build(), optimization()
+    kind: Literal["sgd", "adamw"] = "sgd" if settings.optimizer.name == "SGD" else "adamw"
+    lr = settings.optimizer.lr
     rates = schedule.schedule(lr) if schedule else Schedule(lr, epochs=1)
     built = build_optimizer(model, replace(RECIPE, optimizer=kind, schedule=rates))
-    results = configure(model, built, optimizer, parameter_groups, gradient_clipping)
+    results = settings.configure(model, built)
+    settings.clip_before_steps(built)
     rows = []
     for step, (x, y) in enumerate(zip(images, labels.long(), strict=True)):
         rate = learning_rate(float(step), rates)

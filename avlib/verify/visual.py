@@ -74,17 +74,17 @@ def omnivore_forward(build: Callable[[], Any], clips: Tensor, weights: Weights) 
     return {**stages, "features": features, "fused/features": fuse_attention(model)(clips)}
 
 
-@operation("omnivore", "frames")
+def chosen_frames(*, start_frame: int, stop_frame: int, num_frames: int = 32) -> Array:
+    """Return the numbers, from 0, of the frames of Omnivore's clip of an interval."""
+    return omnivore_frames([start_frame], [stop_frame], num_frames=num_frames)[0]
+
+
+@operation("omnivore", "frames", choose=chosen_frames)
 def omnivore_frame_numbers(
-    *,
-    start_frame: int,
-    stop_frame: int,
-    frames_in_video: int | None = None,
-    num_frames: int = 32,
+    choose: Callable[[], Array], *, frames_in_video: int | None = None
 ) -> Results:
     """Return the numbers, from 1, of the frames of a clip; later ones are the video's last."""
-    numbers = omnivore_frames([start_frame], [stop_frame], num_frames=num_frames)[0] + 1
-    return {"numbers": np.minimum(numbers, _last(frames_in_video))}
+    return {"numbers": np.minimum(choose() + 1, _last(frames_in_video))}
 
 
 @operation("videomae", "frames")
@@ -100,21 +100,18 @@ def _last(frames_in_video: int | None) -> int:
     return ENDLESS if frames_in_video is None else frames_in_video
 
 
-@operation("omnivore", "clip")
+@operation("omnivore", "clip", choose=chosen_frames)
 def omnivore_clip(
+    choose: Callable[[], Array],
     frames: Array,
     draws: Sequence[Sequence[Mapping[str, Any]]] = (),
     *,
-    start_frame: int,
-    stop_frame: int,
     frames_in_video: int | None = None,
-    num_frames: int = 32,
     crop: int,
     scaled: Literal["short_side", "height"] = "short_side",
 ) -> Results:
     """Return a clip (3, T, H, W) of BGR frames, augmented by the draws of each of its frames."""
-    numbers = omnivore_frames([start_frame], [stop_frame], num_frames=num_frames)[0]
-    pictures: list[Frame] = [frames[i] for i in np.minimum(numbers, len(frames) - 1)]
+    pictures: list[Frame] = [frames[i] for i in np.minimum(choose(), len(frames) - 1)]
     drawn = [[_drawn(**draw) for draw in of_frame] for of_frame in draws]
     if drawn:
         images = zip((Image.fromarray(p) for p in pictures), drawn, strict=True)

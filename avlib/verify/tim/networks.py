@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -46,6 +46,16 @@ def network(
 operation("tim", "state_dict", build=network)(weight_list())
 
 
+class Inputs(NamedTuple):
+    """What the network takes, in its order; features are None where it does not take them."""
+
+    visual: Tensor | None
+    audio: Tensor | None
+    times: Tensor
+    num_v_queries: int
+    num_a_queries: int
+
+
 def taken_features(
     model: TIM, visual: Tensor | None, audio: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
@@ -57,17 +67,27 @@ def taken_features(
     return visual if "visual" in taken else None, audio if "audio" in taken else None
 
 
-@operation("tim", "forward", build=network)
-@torch.inference_mode()
-def forward(
-    build: Callable[[], TIM],
-    weights: Weights,
+def given_inputs(
+    model: TIM,
+    /,
     times: Tensor,
     visual: Tensor | None = None,
     audio: Tensor | None = None,
     *,
     num_v_queries: int,
     num_a_queries: int,
+) -> Inputs:
+    """Return what the network takes of the inputs of a case."""
+    return Inputs(*taken_features(model, visual, audio), times, num_v_queries, num_a_queries)
+
+
+@operation("tim", "forward", build=network, inputs_of=given_inputs)
+@torch.inference_mode()
+def forward(
+    build: Callable[[], TIM],
+    inputs_of: Callable[[TIM], Inputs],
+    weights: Weights,
+    *,
     drloc_pairs: int = 1,
 ) -> Results:
     """Return what the network computes on the way, and its logits.
@@ -76,17 +96,16 @@ def forward(
     distances that are predicted for the first tokens, each paired with one of the last ones.
     """
     model = weights.fill(build()).eval()
-    features = taken_features(model, visual, audio)
-    sizes = (num_v_queries, num_a_queries)
+    inputs = inputs_of(model)
     modules = {n: getattr(model, p) for n, p in HOOKED.items() if getattr(model, p) is not None}
     modules["layer0"] = model.transformer_encoder.layers[0]
-    vectors = model.time_vectors(times)
+    vectors = model.time_vectors(inputs.times)
     with recorded(modules) as seen:
-        output = model.encode(*features, vectors, *sizes, keeps_tokens=True)
+        output = model.encode(*inputs._replace(times=vectors), keeps_tokens=True)
     tokens, n = output.tokens, drloc_pairs
     assert tokens is not None
     pairs = torch.cat([tokens[:, :n], tokens[:, -n:]], dim=2)
-    queries_only = _logits(model(*features, times, *sizes))
+    queries_only = _logits(model(*inputs))
     return {
         **seen,
         "time_mlp": vectors,
@@ -109,27 +128,23 @@ def _logits(output: TimOutput) -> dict[str, Any]:
     return results
 
 
-@operation("tim", "checkpoint")
+@operation("tim", "checkpoint", inputs_of=given_inputs)
 @torch.inference_mode()
 def checkpoint(
+    inputs_of: Callable[[TIM], Inputs],
     numerics: Numerics,
     checkpoint: Path,
-    times: Tensor,
-    visual: Tensor | None = None,
-    audio: Tensor | None = None,
     *,
     nhead: int,
     num_feats: int,
-    num_v_queries: int,
-    num_a_queries: int,
 ) -> Results:
     """Return what is read of a checkpoint of the published program, and what its network gives."""
     model = load_tim(checkpoint, nhead=nhead, num_feats=num_feats).eval()
     weights = {f"weights/{name}": value for name, value in model.state_dict().items()}
     model.to(numerics.device, numerics.dtype)
-    features = taken_features(model, visual, audio)
-    inputs = (*features, model.time_vectors(times))
-    output = model.encode(*inputs, num_v_queries, num_a_queries, keeps_tokens=True)
+    inputs = inputs_of(model)
+    vectors = model.time_vectors(inputs.times)
+    output = model.encode(*inputs._replace(times=vectors), keeps_tokens=True)
     return {**_content(checkpoint), **weights, "tokens": output.tokens, **_logits(output)}
 
 

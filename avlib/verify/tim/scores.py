@@ -1,8 +1,8 @@
 """Operations of the scores: predictions of several windows joined, their metrics, records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,23 +64,61 @@ def best_records(
     return {"answers": answers}
 
 
-@operation("tim", "metrics")
-def metrics(
+class Joined(NamedTuple):
+    """Probabilities of the visual and the audio queries, and the rows of each batch."""
+
+    visual: dict[str, Array]
+    audio: dict[str, Array]
+    rows: dict[str, Array]
+
+
+def joined_logits(
+    n_visual: int,
+    n_audio: int,
+    /,
     logits: Mapping[str, Array],
-    visual_labels: Array,
-    audio_labels: Array,
     visual_queries: Array | None = None,
     audio_queries: Array | None = None,
-    batch_losses: Mapping[str, Array] | None = None,
     *,
     batches: int = 1,
+) -> Joined:
+    """Return what the rows of `logits` by head are for so many queries of both label spaces.
+
+    The rows come in `batches` of nearly equal size. The queries of each row are numbers, those of
+    audio after all visual ones; by default each row is a query of its own.
+    """
+    heads = {head: logits[head] for head in VISUAL_HEADS if head in logits}
+    ids = np.arange(n_visual), np.arange(n_visual, n_visual + n_audio)
+    visual, slots = _joined(ids[0], visual_queries, heads, batches)
+    audio, audio_slots = _joined(ids[1], audio_queries, {"audio": logits["audio"]}, batches)
+    rows = {"visual": slots, "audio": audio_slots, "both": slots + audio_slots}
+    return Joined(visual, audio, rows)
+
+
+def _joined(
+    ids: Array, queries: Array | None, logits: Mapping[str, Array], batches: int
+) -> tuple[dict[str, Array], Array]:
+    """Return the probabilities of each head, and the rows of each batch."""
+    rows = ids if queries is None else queries
+    scores = QueryScores(ids, {head: x.shape[1] for head, x in logits.items()})
+    parts = np.array_split(np.arange(len(rows)), batches)
+    for part in parts:
+        scores.add(rows[part], {head: x[part] for head, x in logits.items()})
+    return dict(scores.probs()), np.array([len(part) for part in parts])
+
+
+@operation("tim", "metrics", join=joined_logits)
+def metrics(
+    join: Callable[[int, int], Joined],
+    visual_labels: Array,
+    audio_labels: Array,
+    batch_losses: Mapping[str, Array] | None = None,
+    *,
     is_paired: bool = False,
     losses: dict[str, str] | None = None,
 ) -> Results:
     """Return [top-1, top-5] of each head in percent, mean losses, and what becomes a record.
 
-    `logits` has rows by head, which come in `batches` of nearly equal size. The queries of each row
-    are numbers, those of audio after all visual ones; by default each row is a query of its own.
     `visual_labels` are (N, 3) verbs, nouns and actions, or (N,) actions. With `is_paired` the k-th
     visual and audio query are of the same second. `losses` names the queries over which the means
     of batches are averaged: visual, audio or both.
@@ -89,33 +127,17 @@ def metrics(
     if labels.ndim == 1:
         unknown = np.full_like(labels, UNKNOWN)
         labels = np.stack([unknown, unknown, labels], axis=1)
-    n, total = len(labels), len(labels) + len(audio_labels)
-    heads = {head: logits[head] for head in VISUAL_HEADS if head in logits}
-    visual, slots = _joined(np.arange(n), visual_queries, heads, batches)
-    sounds = {"audio": logits["audio"]}
-    audio, audio_slots = _joined(np.arange(n, total), audio_queries, sounds, batches)
-    shares = tim_metrics(visual, labels, audio["audio"], audio_labels, is_paired=is_paired)
+    found = join(len(labels), len(audio_labels))
+    sounds = found.audio["audio"]
+    shares = tim_metrics(found.visual, labels, sounds, audio_labels, is_paired=is_paired)
     del shares["queries"]
-    weights = {"visual": slots, "audio": audio_slots, "both": slots + audio_slots}
     given = batch_losses or {}
-    means = {name: _mean(given[name], weights[of]) for name, of in (losses or {}).items()}
+    means = {name: _mean(given[name], found.rows[of]) for name, of in (losses or {}).items()}
     records = BestRecords()
     record = {"best_before_update": dict(records.best)}
-    tag = records.update({name: found["top1"] for name, found in shares.items()})
-    accuracies = {name: percent(found) for name, found in shares.items()}
+    tag = records.update({name: share["top1"] for name, share in shares.items()})
+    accuracies = {name: percent(share) for name, share in shares.items()}
     return {**accuracies, **means, **record, "is_best": tag}
-
-
-def _joined(
-    ids: Array, queries: Array | None, logits: Mapping[str, Array], batches: int
-) -> tuple[dict[str, Any], Array]:
-    """Return the probabilities of each head, and the rows of each batch."""
-    rows = ids if queries is None else queries
-    scores = QueryScores(ids, {head: x.shape[1] for head, x in logits.items()})
-    parts = np.array_split(np.arange(len(rows)), batches)
-    for part in parts:
-        scores.add(rows[part], {head: x[part] for head, x in logits.items()})
-    return dict(scores.probs()), np.array([len(part) for part in parts])
 
 
 def _mean(values: Array, weights: Array) -> float | None:

@@ -1,6 +1,7 @@
 """Operations of the training: steps, mixup, localisation loss."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -10,16 +11,11 @@ from avlib.tim import objective
 from avlib.tim.batches import WindowBatch
 from avlib.tim.network import TIM
 from avlib.tim.recipes import Modality, TimRecipe
-from avlib.verify.networks import (
-    Clipping,
-    OptimizerSettings,
-    ParameterGroup,
-    configure,
-    refuse_low_precision,
-)
+from avlib.verify.networks import Optimization, refuse_low_precision
 from avlib.verify.operations import Array, Results, Settings, Weights, operation
 from avlib.verify.tim.networks import network, rate, taken_features
 
+Draws = tuple[objective.StepDraws, list[int]]
 DROPOUT = ("enc_dropout", "feat_dropout", "seq_dropout")
 
 
@@ -31,72 +27,82 @@ class WarmCosine(Settings):
     total_steps: int
     warmup_steps: int
 
-    def at(self, step: int, lr: float) -> float:
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduledOptimization(Optimization):
+    """How a case updates weights, with a schedule; without one the rate is constant."""
+
+    schedule: WarmCosine | None
+
+    def rate(self, step: int) -> float:
         """Return the learning rate of a step, from 0."""
-        return rate(step, lr, self.lr_min, self.total_steps, self.warmup_steps)
+        lr, plan = self.optimizer.lr, self.schedule
+        return rate(step, lr, plan.lr_min, plan.total_steps, plan.warmup_steps) if plan else lr
 
 
-def given_steps(
-    model: TIM,
-    /,
+def given_batches(
     times: Tensor,
     label_verb: Tensor,
     label_noun: Tensor,
     label_action: Tensor,
     label_class_id: Tensor,
-    permutation: Tensor,
-    pos1: Tensor,
-    pos2: Tensor,
-    lambda_: Array,
     visual: Tensor | None = None,
     audio: Tensor | None = None,
-    *,
-    torch_seed: int = 0,
-) -> list[objective.Step]:
-    """Return batch and draws of each step, the first axis of all inputs; the seed is of dropout."""
+) -> list[WindowBatch]:
+    """Return the batch of each step, the first axis of all inputs."""
     visual_labels = torch.stack([label_verb, label_noun, label_action], dim=-1).long()
-    audio_labels, positions = label_class_id.long(), torch.stack([pos1, pos2], dim=1).long()
-    seen, heard = taken_features(model, visual, audio)
-    steps = []
-    for i, share in enumerate(lambda_.tolist()):
-        batch = WindowBatch(
-            visual=None if seen is None else seen[i],
-            audio=None if heard is None else heard[i],
+    audio_labels = label_class_id.long()
+    return [
+        WindowBatch(
+            visual=None if visual is None else visual[i],
+            audio=None if audio is None else audio[i],
             times=times[i],
             visual_labels=visual_labels[i],
             audio_labels=audio_labels[i],
             visual_queries=visual_labels[i, ..., 0],
             audio_queries=audio_labels[i],
         )
-        draws = objective.StepDraws(share, permutation[i].long(), positions[i])
-        steps.append(objective.Step(batch, draws, [torch_seed]))
-    return steps
+        for i in range(len(times))
+    ]
+
+
+def given_draws(
+    permutation: Tensor, pos1: Tensor, pos2: Tensor, lambda_: Array, *, torch_seed: int = 0
+) -> list[Draws]:
+    """Return the draws of each step, the first axis of all inputs; the seed is of dropout."""
+    positions = torch.stack([pos1, pos2], dim=1).long()
+    drawn = zip(lambda_.tolist(), permutation.long(), positions, strict=True)
+    return [(objective.StepDraws(*of_step), [torch_seed]) for of_step in drawn]
 
 
 def loss_settings(
     *,
-    gradient_clipping: Clipping,
     data_modality: Modality = "audio_visual",
     lambda_audio: float,
     lambda_drloc: float,
     label_smoothing: float,
 ) -> TimRecipe:
-    """Return weights and smoothing of the losses, and the largest norm of the gradient."""
-    settings = {name: value for name, value in locals().items() if name != "gradient_clipping"}
-    return TimRecipe(name="case", clip_norm=gradient_clipping, **settings)
+    """Return weights and smoothing of the losses."""
+    return TimRecipe(name="case", **locals())
 
 
-@operation("tim", "train_steps", build=network, steps_of=given_steps, recipe_of=loss_settings)
+@operation(
+    *("tim", "train_steps"),
+    build=network,
+    batches_of=given_batches,
+    draws_of=given_draws,
+    recipe_of=loss_settings,
+    optimization=ScheduledOptimization,
+)
 def train_steps(
     build: Callable[..., TIM],
-    steps_of: Callable[[TIM], list[objective.Step]],
+    batches_of: Callable[[], list[WindowBatch]],
+    draws_of: Callable[[], list[Draws]],
     recipe_of: Callable[[], TimRecipe],
+    optimization: Callable[[], ScheduledOptimization],
     weights: Weights,
     *,
     dropout: float,
-    optimizer: OptimizerSettings,
-    schedule: WarmCosine | None,
-    parameter_groups: list[ParameterGroup] | None = None,
 ) -> Results:
     """Return losses, gradients and learning rates of some steps, and the weights after them.
 
@@ -105,13 +111,15 @@ def train_steps(
     """
     refuse_low_precision(weights)
     model = weights.fill(build(**dict.fromkeys(DROPOUT, dropout))).train()
-    lr = optimizer.lr
-    built = objective.build_optimizer(model, rate=lr, weight_decay=0.0)
-    configure(model, built, optimizer, parameter_groups)
-    steps, recipe = steps_of(model), recipe_of()
-    rates = [schedule.at(i, lr) if schedule else lr for i in range(len(steps) + 1)]
+    settings, batches = optimization(), batches_of()
+    recipe = replace(recipe_of(), clip_norm=settings.gradient_clipping)
+    built = objective.build_optimizer(model, rate=settings.optimizer.lr, weight_decay=0.0)
+    settings.configure(model, built)
+    rates = [settings.rate(i) for i in range(len(batches) + 1)]
     losses, norms = [], []
-    for step, value in zip(steps, rates, strict=False):
+    for batch, drawn, value in zip(batches, draws_of(), rates, strict=False):
+        visual, audio = taken_features(model, batch.visual, batch.audio)
+        step = objective.Step(batch._replace(visual=visual, audio=audio), *drawn)
         for group in built.param_groups:
             group["lr"] = value
         found = objective.train_step(model, built, step, recipe)

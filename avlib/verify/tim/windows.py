@@ -1,7 +1,8 @@
 """Operations on the windows of a split, and on a network's predictions of its queries."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,17 @@ import pandas as pd
 import torch
 
 from avlib.extractors.intervals import read_published_intervals
+from avlib.io.pickles import read_array_dict
 from avlib.tim.batches import PADDING, WindowDataset
 from avlib.tim.inference import Predictions, predict
 from avlib.tim.network import TIM
-from avlib.tim.published_predictions import (
-    PublishedPredictions,
-    read_predictions,
-    write_predictions,
-)
+from avlib.tim.published_predictions import IDS, PublishedPredictions, write_predictions
 from avlib.tim.queries import join_queries, read_durations, read_published_queries
 from avlib.tim.recipes import TimRecipe
-from avlib.tim.scores import tim_metrics
 from avlib.tim.splits import SplitWindows
-from avlib.tim.tables import LABEL_COLUMNS, VISUAL_HEADS
+from avlib.tim.tables import VISUAL_HEADS
 from avlib.tim.windows import DECIMALS, WindowIndex, build_windows
+from avlib.verify.cases import CaseError
 from avlib.verify.operations import Array, Results, Weights, operation
 from avlib.verify.tim.networks import network
 from avlib.verify.tim.scores import percent
@@ -32,6 +30,7 @@ MODALITIES = ("visual", "audio")
 Files = Path | None
 Features = Mapping[str, Array] | None
 Windows = tuple[WindowDataset, pd.DataFrame]
+Split = AbstractContextManager[Windows]
 
 
 def cut(
@@ -47,9 +46,9 @@ def cut(
     )
 
 
+@contextmanager
 def split_windows(
     recipe: TimRecipe,
-    folder: Path,
     /,
     intervals: Path,
     durations: Path,
@@ -57,8 +56,8 @@ def split_windows(
     audio_queries: Files = None,
     visual_features: Features = None,
     audio_features: Features = None,
-) -> Windows:
-    """Return the windows of a split and its queries; features are written to `folder`.
+) -> Iterator[Windows]:
+    """Yield the windows of a split and its queries, with features on disk until the context ends.
 
     Queries are tables of TIM's own form, of one label space or of both; features are arrays
     (rows, views, ...) by video.
@@ -71,60 +70,34 @@ def split_windows(
         counts = rows["video_id"].value_counts()
         visual_features = {v: np.zeros((n, 1, 1), np.float32) for v, n in counts.items()}
         audio_features = visual_features
-    visual = _written(folder / "visual", visual_features)
-    audio = _written(folder / "audio", audio_features)
-    return WindowDataset(index, queries, rows, visual=visual, audio=audio, recipe=recipe), queries
+    with tempfile.TemporaryDirectory() as name:
+        visual = _written(Path(name, "visual"), visual_features)
+        audio = _written(Path(name, "audio"), audio_features)
+        features = {"visual": visual, "audio": audio}
+        yield WindowDataset(index, queries, rows, **features, recipe=recipe), queries
 
 
-@operation("tim", "windows", cut=cut, split=split_windows)
-def windows(
-    cut: Callable[[], TimRecipe],
-    split: Callable[[TimRecipe, Path], Windows],
-    visual_features: Features = None,
-    audio_features: Features = None,
+def padded_windows(
+    dataset: WindowDataset,
+    /,
     *,
     visual_slots: int | None = None,
     audio_slots: int | None = None,
     padding: int = PADDING,
-    torch_seed: int | None = None,
-) -> Results:
-    """Return the windows of a split, padded as the original pads them, and counts of them.
-
-    With features, `visual_data/<window>` are those of a window, and `drawn/...` those of the first
-    one, of a view for each feature that torch's generator of that seed draws. Slots are numbers of
-    queries to pad to, the largest number by default.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        dataset, queries = split(cut(), Path(folder))
-        results = _padded(dataset, (visual_slots, audio_slots), padding)
-        if visual_features is not None or audio_features is not None:
-            results |= _data(dataset, torch_seed)
-    size = {"window_size": cut().window_s}
-    return {**results, **_names(dataset.index, queries), **window_counts(dataset.index), **size}
-
-
-def _written(folder: Path, features: Features) -> Path | None:
-    if features is None:
-        return None
-    folder.mkdir()
-    for video_id, array in features.items():
-        np.save(folder / f"{video_id}.npy", array)
-    return folder
-
-
-def _padded(
-    dataset: WindowDataset, slots: tuple[int | None, int | None], padding: int
 ) -> dict[str, Any]:
-    """Return times, feature rows, queries and labels of all windows."""
-    index = dataset.index
+    """Return times, feature rows, queries and labels of all windows.
+
+    Slots are numbers of queries to pad to, the largest number by default.
+    """
+    index, slots = dataset.index, (visual_slots, audio_slots)
     batch = dataset.batch(range(len(index)))
     padded = {
-        "label_verb": (batch.visual_labels[..., 0], slots[0]),
-        "label_noun": (batch.visual_labels[..., 1], slots[0]),
-        "label_action": (batch.visual_labels[..., 2], slots[0]),
-        "label_class_id": (batch.audio_labels, slots[1]),
-        "v_action_ids": (batch.visual_queries, slots[0]),
-        "a_action_ids": (batch.audio_queries, slots[1]),
+        "label_verb": (batch.visual_labels[..., 0], visual_slots),
+        "label_noun": (batch.visual_labels[..., 1], visual_slots),
+        "label_action": (batch.visual_labels[..., 2], visual_slots),
+        "label_class_id": (batch.audio_labels, audio_slots),
+        "v_action_ids": (batch.visual_queries, visual_slots),
+        "a_action_ids": (batch.audio_queries, audio_slots),
     }
     sizes = [batch.visual_queries.shape[1], batch.audio_queries.shape[1]]
     n_features = batch.times.shape[1] - sum(sizes)
@@ -138,6 +111,38 @@ def _padded(
         "times": np.concatenate([features.numpy(), *times], axis=1),
         **{name: np.where(x == PADDING, padding, x) for name, x in values.items()},
     }
+
+
+@operation("tim", "windows", cut=cut, split=split_windows, pad=padded_windows)
+def windows(
+    cut: Callable[[], TimRecipe],
+    split: Callable[[TimRecipe], Split],
+    pad: Callable[[WindowDataset], dict[str, Any]],
+    visual_features: Features = None,
+    audio_features: Features = None,
+    *,
+    torch_seed: int | None = None,
+) -> Results:
+    """Return the windows of a split, padded as the original pads them, and counts of them.
+
+    With features, `visual_data/<window>` are those of a window, and `drawn/...` those of the first
+    one, of a view for each feature that torch's generator of that seed draws.
+    """
+    with split(cut()) as (dataset, queries):
+        results = pad(dataset)
+        if visual_features is not None or audio_features is not None:
+            results |= _data(dataset, torch_seed)
+    size = {"window_size": cut().window_s}
+    return {**results, **_names(dataset.index, queries), **window_counts(dataset.index), **size}
+
+
+def _written(folder: Path, features: Features) -> Path | None:
+    if features is None:
+        return None
+    folder.mkdir()
+    for video_id, array in features.items():
+        np.save(folder / f"{video_id}.npy", array)
+    return folder
 
 
 def _filled(values: torch.Tensor, slots: int | None, filling: float) -> Array:
@@ -204,7 +209,7 @@ def window_counts(index: WindowIndex) -> dict[str, Any]:
 def evaluate(
     build: Callable[[], TIM],
     cut: Callable[[], TimRecipe],
-    split: Callable[[TimRecipe, Path], Windows],
+    split: Callable[[TimRecipe], Split],
     weights: Weights,
     *,
     batch_size: int,
@@ -217,8 +222,7 @@ def evaluate(
     the original has 0 for what there is not.
     """
     model = weights.fill(build()).float()
-    with tempfile.TemporaryDirectory() as folder:
-        dataset, queries = split(cut(), Path(folder))
+    with split(cut()) as (dataset, queries):
         visual, audio = (queries[queries["modality"] == m] for m in MODALITIES)
         predictions = predict(
             model,
@@ -226,38 +230,31 @@ def evaluate(
             batch_size=batch_size,
             label_smoothing=label_smoothing,
         )
-        saved = _saved(predictions, Path(folder) / "predictions.pkl")
-    return _metrics(predictions, is_paired=is_paired) | saved
+    return _metrics(predictions, is_paired=is_paired) | _saved(predictions)
 
 
 def _metrics(predictions: Predictions, *, is_paired: bool) -> dict[str, Any]:
     visual, audio = predictions.visual, predictions.audio
-    labels = _integers(predictions.split.visual[[LABEL_COLUMNS[head] for head in VISUAL_HEADS]])
-    sounds = _integers(predictions.split.audio["class_id"])
-    sound_probs = audio.probs().get("audio")
-    shares = tim_metrics(visual.probs(), labels, sound_probs, sounds, is_paired=is_paired)
-    none = dict.fromkeys(("top1", "top5"))
+    if predictions.split.is_paired != is_paired:
+        raise CaseError(f"argument is_paired: the queries say {not is_paired}")
+    found = predictions.metrics()
+    none = dict.fromkeys(("top1", "top5", "loss"))
     heads = (*VISUAL_HEADS, "verb_noun", "audio", "combined")
-    losses = {head: loss or 0.0 for head, loss in predictions.losses.means().items()}
-    seen = [losses[head] for head in VISUAL_HEADS if head in losses]
+    losses = {head: found.get(head, none)["loss"] or 0.0 for head in (*VISUAL_HEADS, "audio")}
+    seen = [losses[head] for head in VISUAL_HEADS if head in found]
     return {
-        **{f"{head}_acc": percent(shares.get(head, none)) for head in heads},
-        **{f"visual_{head}_loss": losses.get(head, 0.0) for head in VISUAL_HEADS},
+        **{f"{head}_acc": percent(found.get(head, none)) for head in heads},
+        **{f"visual_{head}_loss": losses[head] for head in VISUAL_HEADS},
         "visual_loss": sum(seen) / max(len(seen), 1),
-        "audio_loss": losses.get("audio", 0),
+        "audio_loss": losses["audio"],
         "visual_views": int(visual.counts.sum()),
         "audio_views": int(audio.counts.sum()),
         "actions_seen": int(visual.is_seen.sum() + audio.is_seen.sum()),
     }
 
 
-def _integers(labels: Any) -> Array:
-    found: Array = labels.astype("Int64").to_numpy(np.int64, na_value=PADDING)
-    return found
-
-
-def _saved(predictions: Predictions, path: Path) -> dict[str, Any]:
-    """Return the predictions as they are read back from a file of the published form.
+def _saved(predictions: Predictions) -> dict[str, Any]:
+    """Return the predictions as a file of the published form holds them.
 
     For a label space that is not used the original has zeros, one row for each query of the
     other; here there are no rows.
@@ -265,11 +262,12 @@ def _saved(predictions: Predictions, path: Path) -> dict[str, Any]:
     probs = predictions.visual.probs() | predictions.audio.probs()
     split = predictions.split
     ids = [queries["annotation_id"].to_list() for queries in (split.visual, split.audio)]
-    write_predictions(PublishedPredictions(probs, *ids), path)
-    saved = read_predictions(path)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "predictions.pkl"
+        write_predictions(PublishedPredictions(probs, *ids), path)
+        saved = read_array_dict(path)
     return {
         "seen_count": np.concatenate([predictions.visual.counts, predictions.audio.counts]),
-        "v_narration_ids": [f"v_{name}" for name in saved.visual_ids],
-        "a_narration_ids": [f"a_{name}" for name in saved.audio_ids],
-        **{f"extract_{head}": x for head, x in saved.probs.items()},
+        **{name: saved[name].tolist() for name, _ in IDS.values()},
+        **{f"extract_{head}": saved[head] for head in probs},
     }

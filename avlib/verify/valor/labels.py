@@ -1,6 +1,6 @@
 """Operations of LLP's labels, of the places that stand for segments, and of the metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +80,26 @@ def stretched_samples(samples: Sequence[int]) -> Results:
     return {str(n): np.asarray(stretch_indices(n)) for n in samples}
 
 
-@operation("valor", "scores")
-def scores(
-    gt_audio: Array,
-    gt_visual: Array,
+def predicted_events(
     pred_audio: Array | None = None,
     pred_visual: Array | None = None,
     video_prob: Array | None = None,
     frame_prob: Array | None = None,
+) -> metrics.Events:
+    """Return predictions (N, K, T) that are given, or follow from the probabilities."""
+    if video_prob is not None and frame_prob is not None:
+        return metrics.find_events(video_prob, frame_prob)
+    if pred_audio is not None and pred_visual is not None:
+        return metrics.Events(pred_audio.astype(bool), pred_visual.astype(bool))
+    raise CaseError("the case has neither inputs 'pred_...' nor 'video_prob', 'frame_prob'")
+
+
+@operation("valor", "scores", predict=predicted_events)
+def scores(
+    predict: Callable[[], metrics.Events],
+    gt_audio: Array,
+    gt_visual: Array,
+    video_prob: Array | None = None,
     label: Array | None = None,
     filenames: Sequence[str] | None = None,
     *,
@@ -95,16 +107,9 @@ def scores(
 ) -> Results:
     """Return the scores of predictions (N, K, T), and `fields` of the data set in percent.
 
-    The predictions are given, or follow from the probabilities; with `label`, weak labels, and
-    `filenames` there is more that follows from these.
+    With `label`, weak labels, and `filenames` there is more that follows from these.
     """
-    truth = metrics.Events(gt_audio.astype(bool), gt_visual.astype(bool))
-    if video_prob is not None and frame_prob is not None:
-        predicted = metrics.find_events(video_prob, frame_prob)
-    elif pred_audio is not None and pred_visual is not None:
-        predicted = metrics.Events(pred_audio.astype(bool), pred_visual.astype(bool))
-    else:
-        raise CaseError("the case has neither inputs 'pred_...' nor 'video_prob', 'frame_prob'")
+    truth, predicted = metrics.Events(gt_audio.astype(bool), gt_visual.astype(bool)), predict()
     segments = metrics.segment_scores(predicted, truth)
     events = metrics.event_scores(predicted, truth)
     of_data_set = metrics.data_set_scores(segments.video_f, events.video_f)

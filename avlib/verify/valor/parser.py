@@ -17,14 +17,7 @@ from avlib.valor.network import (
 )
 from avlib.valor.recipes import ParserRecipe
 from avlib.valor.weights import PARSERS, new_parser
-from avlib.verify.networks import (
-    Clipping,
-    OptimizerSettings,
-    ParameterGroup,
-    configure,
-    refuse_low_precision,
-    weight_list,
-)
+from avlib.verify.networks import Optimization, refuse_low_precision, weight_list
 from avlib.verify.operations import Array, Results, Weights, operation
 
 STREAMS = ("x_audio_in", "x_visual_in", "x_audio_out", "x_visual_out")
@@ -144,16 +137,16 @@ def given_batches(
     return [objective.ParserBatch(*of_step) for of_step in zip(*features, *targets, strict=True)]
 
 
-@operation("valor", "train_steps", build=parser, batches_of=given_batches)
+@operation(
+    *("valor", "train_steps"), build=parser, batches_of=given_batches, optimization=Optimization
+)
 def train_steps(
     build: Callable[[], EventParser],
     batches_of: Callable[[], list[objective.ParserBatch]],
+    optimization: Callable[[], Optimization],
     weights: Weights,
     *,
-    optimizer: OptimizerSettings,
-    parameter_groups: list[ParameterGroup] | None = None,
     lr_per_step: list[float],
-    gradient_clipping: Clipping,
     dropout: bool,
     torch_seed: int = 0,
 ) -> Results:
@@ -164,11 +157,11 @@ def train_steps(
     gradient. Dropout is at the network's own rate.
     """
     refuse_low_precision(weights)
-    model = weights.fill(build()).train(dropout)
-    kind: Literal["adam", "adamw"] = "adam" if optimizer.name == "Adam" else "adamw"
-    recipe = ParserRecipe(name="case", seed=0, lr=optimizer.lr, optimizer=kind)
+    model, settings = weights.fill(build()).train(dropout), optimization()
+    kind: Literal["adam", "adamw"] = "adam" if settings.optimizer.name == "Adam" else "adamw"
+    recipe = ParserRecipe(name="case", seed=0, lr=settings.optimizer.lr, optimizer=kind)
     built = objective.build_optimizer(model, recipe)
-    configure(model, built, optimizer, parameter_groups)
+    settings.configure(model, built)
     batches = batches_of()
     rows, norms = [], []
     first = _first_norms(model, batches[0], torch_seed)
@@ -176,7 +169,7 @@ def train_steps(
     for batch, rate in zip(batches, lr_per_step, strict=True):
         for group in built.param_groups:
             group["lr"] = rate
-        values = objective.train_step(model, built, batch, grad_norm=gradient_clipping)
+        values = objective.train_step(model, built, batch, grad_norm=settings.gradient_clipping)
         rows.append([values[name] for name in LOSSES])
         norms.append([values["grad_norm"], float(np.linalg.norm(_gradient_norms(model)))])
     return {
