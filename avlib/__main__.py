@@ -6,8 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from avlib.errors import AvlibError
+
+# Argparse gives the type no public name.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m avlib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_checks(commands)
+    _add_transfers(commands)
+    schemas = commands.add_parser("schemas", help="write schemas/ anew from the code")
+    schemas.set_defaults(run=_schemas)
+    return parser
 
+
+def _add_checks(commands: Commands) -> None:
+    """Add the commands that look at this installation."""
     doctor = commands.add_parser("doctor", help="check the installation and the configured inputs")
     doctor.add_argument(
         "--configfile", type=Path, nargs="+", default=[], help="overlays, as given to snakemake"
@@ -47,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.set_defaults(run=_verify)
 
+
+def _add_transfers(commands: Commands) -> None:
+    """Add the commands between our files and those of the published programs."""
     export = commands.add_parser(
         "export-features", help="write features, ids and intervals as the published code has them"
     )
@@ -77,10 +92,6 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("target", type=Path, help="folder of the packs and labels.parquet")
     imports.add_argument("--shards", type=int, default=4, help="number of packs")
     imports.set_defaults(run=_import_images)
-
-    schemas = commands.add_parser("schemas", help="write schemas/ anew from the code")
-    schemas.set_defaults(run=_schemas)
-    return parser
 
 
 # Commands import what they need, so that none waits for the libraries of another.

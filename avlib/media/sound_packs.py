@@ -101,7 +101,7 @@ class _Shard:
     Attributes:
         sources: the shard's videos by id.
         settings: rate, resampler and channels.
-        scratch: folder for files of a while.
+        scratch: folder for temporary files.
         worker: process that decodes.
         pack: file to write.
         old: the last pack, if there is one.

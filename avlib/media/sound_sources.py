@@ -80,7 +80,7 @@ def pack_sound(
         video_id: name of the data set.
         path: a media file.
         settings: rate, resampler and channels.
-        scratch: folder for files of a while.
+        scratch: folder for temporary files.
         worker: process that decodes.
         is_substitute: whether the file is used in place of a video's own audio; TIM's loader of
             wav folders then decides the samples.

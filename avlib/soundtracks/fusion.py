@@ -5,12 +5,13 @@ videos that it is reported on; here that is an option.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from avlib.datasets.kinetics import match_key
 from avlib.errors import DataError
@@ -91,15 +92,8 @@ def fuse(
     Raises:
         DataError: if no video is left, or there are too few for two halves.
     """
-    halves = np.array([name_half(video_id) for video_id in evaluated.video_ids])
-    if not len(halves):
-        raise DataError("no video with visual scores has a soundtrack as long as a clip")
-    needs_halves = fusion.weight_from == "validation" and validation is None
-    if needs_halves and len(set(halves)) < 2:
-        raise DataError(
-            f"{len(halves)} videos cannot be split in two to choose the weight of the fusion; "
-            f"give scores of validation videos or set fusion.weight_from: evaluation"
-        )
+    needs_both = fusion.weight_from == "validation" and validation is None
+    halves = _halves(evaluated.video_ids, needs_both=needs_both)
 
     def fused_in(space: Space) -> tuple[Paired, Fused]:
         pairs = _as_space(evaluated.pairs, space)
@@ -125,6 +119,19 @@ def fuse(
     with atomic_path(targets.sweep) as partial:
         pd.DataFrame(rows, columns=SWEEP_COLUMNS).to_csv(partial, index=False)
     write_json(targets.report, report)
+
+
+def _halves(video_ids: Sequence[str], *, needs_both: bool) -> NDArray[np.int64]:
+    """Return the half of the data that each video is in."""
+    halves = np.array([name_half(video_id) for video_id in video_ids])
+    if not len(halves):
+        raise DataError("no video with visual scores has a soundtrack as long as a clip")
+    if needs_both and len(set(halves)) < 2:
+        raise DataError(
+            f"{len(halves)} videos cannot be split in two to choose the weight of the fusion; "
+            f"give scores of validation videos or set fusion.weight_from: evaluation"
+        )
+    return halves
 
 
 def _as_space(pairs: Paired, space: Space) -> Paired:

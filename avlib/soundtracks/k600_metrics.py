@@ -98,16 +98,20 @@ def evaluate_k600(
             *_notes(origins, report["scores"]["fused"]["weight_from"]),
             *single_class_notes({name: fused[name] for name in MODALITIES}, names, "test videos"),
         ],
-        inputs={
-            "labels": labels.labelled_files,
-            "classes": labels.classes,
-            "soundtrack_scores": audio.scores,
-            "fusion": fusion.report,
-            "answers": fusion.predictions,
-            "sweep": fusion.sweep,
-            **provenance.inputs,
-        },
+        inputs={**_inputs(labels, audio, fusion), **provenance.inputs},
     )
+
+
+def _inputs(labels: Labels, audio: ScoreFiles, fusion: FusionFiles) -> dict[str, Path]:
+    """Return the files whose hashes are reported."""
+    return {
+        "labels": labels.labelled_files,
+        "classes": labels.classes,
+        "soundtrack_scores": audio.scores,
+        "fusion": fusion.report,
+        "answers": fusion.predictions,
+        "sweep": fusion.sweep,
+    }
 
 
 def _all_soundtracks(audio: ScoreFiles, num_classes: int) -> dict[str, Any]:

@@ -51,11 +51,7 @@ def evaluate_sounds(
     """
     names, files = read_classes(labels.classes), labels.read()
     folds = fold_names(files)
-    if set(folds) != set(scores):
-        raise DataError(
-            f"{labels.labelled_files}: has the folds {', '.join(folds)}, but there are scores of "
-            f"{', '.join(sorted(scores)) or 'none'}; score every fold"
-        )
+    _check_folds(folds, scores, labels.labelled_files)
     parts = {fold: _tested(scores[fold], len(names)) for fold in folds}
     test_ids = {v for fold in folds for v in _test_ids(splits_of_fold(files, fold))}
     found = {fold: _metrics([part]) for fold, part in parts.items()}
@@ -87,6 +83,14 @@ def evaluate_sounds(
             **provenance.inputs,
         },
     )
+
+
+def _check_folds(folds: Sequence[str], scores: Mapping[str, ScoreFiles], source: Path) -> None:
+    if set(folds) != set(scores):
+        raise DataError(
+            f"{source}: has the folds {', '.join(folds)}, but there are scores of "
+            f"{', '.join(sorted(scores)) or 'none'}; score every fold"
+        )
 
 
 def _predicted(parts: Mapping[str, ScoreTable]) -> dict[str, Any]:

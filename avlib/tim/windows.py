@@ -73,7 +73,7 @@ class WindowIndex:
         return cls(**arrays)
 
     def counts(self) -> dict[str, int]:
-        """Return how many there are of what; `views` are pairs of a window and a query."""
+        """Return the numbers of windows, videos, queries, and views: pairs of window and query."""
         window = np.repeat(np.arange(len(self)), np.diff(self.offsets))
         visual, audio = (
             np.bincount(window[chosen], minlength=len(self))

@@ -16,8 +16,8 @@ Size = tuple[int, int, int]  # tokens along time, height and width
 class FusedWindowAttention(nn.Module):
     """torchvision's `ShiftedWindowAttention3d` with one kernel for scores, softmax and sum.
 
-    A shifted window at the border holds tokens that are no neighbours. Windows with the same
-    pattern of them go through the kernel together, under one sum of position bias and mask. The
+    A shifted window at the border holds tokens that are no neighbours, which are masked. Windows
+    with the same mask go through the kernel together, under one sum of position bias and mask. The
     results differ from torchvision's by rounding, about 1e-6.
 
     Args:
@@ -54,16 +54,15 @@ class FusedWindowAttention(nn.Module):
 
     def _attend(self, x: Tensor, grid: Size, window: Size, shift: Size) -> Tensor:
         heads = self.attention.num_heads
-        qkv = self.attention.qkv(x).reshape(
-            *x.shape[:3], 3, heads, -1
-        )  # (B, windows, N, 3, heads, D)
+        qkv = self.attention.qkv(x)  # (B, windows, N, 3 * C)
+        qkv = qkv.reshape(*x.shape[:3], 3, heads, -1)  # (B, windows, N, 3, heads, D)
         bias = self.attention.get_relative_position_bias(list(window))  # (1, heads, N, N)
         if not any(shift):
             return _windowed_attention(qkv, bias)
         out = torch.empty_like(x)
-        for members, strangers in _patterns(grid, window, shift):
+        for members, mask in _masks(grid, window, shift):
             places = members.to(x.device)
-            masked = bias + strangers.to(x.device, bias.dtype) * MASKED
+            masked = bias + mask.to(x.device, bias.dtype) * MASKED
             out[:, places] = _windowed_attention(qkv[:, places], masked)
         return out
 
@@ -100,8 +99,8 @@ def _join(x: Tensor, grid: Size, window: Size) -> Tensor:
 
 
 @lru_cache(maxsize=32)
-def _patterns(grid: Size, window: Size, shift: Size) -> list[tuple[Tensor, Tensor]]:
-    """Return the windows of each pattern of strangers, and the pattern: (windows,), (N, N) bool.
+def _masks(grid: Size, window: Size, shift: Size) -> list[tuple[Tensor, Tensor]]:
+    """Return the windows of each attention mask, and the mask: (windows,), (N, N) bool.
 
     A grid that was rolled by `shift` meets its other end in its last windows.
     """

@@ -1,4 +1,4 @@
-"""VideoMAE ViT-L with verb and noun heads, as it was tuned on EPIC-KITCHENS.
+"""VideoMAE ViT-L with verb and noun heads, as it was fine-tuned on EPIC-KITCHENS.
 
 Source: Tong et al., "VideoMAE: Masked Autoencoders are Data-Efficient Learners for Self-Supervised
 Video Pre-Training", NeurIPS 2022; weights of Chalk et al., "TIM", CVPR 2024. The transformer is
