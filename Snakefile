@@ -44,7 +44,8 @@ onstart:
 
 
 onsuccess:
-    for line in closing_lines(map(Path, sorted(workflow.dag.derived_targetfiles))):
+    made = map(Path, sorted(workflow.dag.derived_targetfiles))
+    for line in closing_lines(made, workflow.config_settings.configfiles):
         logger.info(line)
 
 

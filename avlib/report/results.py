@@ -1,6 +1,7 @@
 """What a run found, in words: its last lines on the console, and the first page of the report."""
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ NAMES_SHOWN = 3  # of the videos that are left out, by status
 NEXT = "figures and all results in one file: .venv/bin/snakemake --report report.html"
 
 
-def closing_lines(targets: Iterable[Path]) -> list[str]:
+def closing_lines(targets: Iterable[Path], configfiles: Sequence[Path] = ()) -> list[str]:
     """Return what is to be said at the end of a run.
 
     Args:
         targets: files that the run was to make; metrics files among them are summarised, and
             summaries beside them.
+        configfiles: overlays of the run, which its report needs as well.
     """
     lines = []
     for path, content in _summaries(targets).items():
         found = [*_lines(path, content), *_files(path)]
         lines += [f"{content['study']}: {path}", *(f"  {line}" for line in found)]
-    return [*lines, NEXT] if lines else []
+    options = shlex.join(["--configfile", *map(str, configfiles)]) if configfiles else ""
+    return [*lines, f"{NEXT} {options}".rstrip()] if lines else []
 
 
 def front_page(results: Path) -> dict[str, list[str]]:

@@ -74,8 +74,15 @@ class StudyFiles:
         return [t for s in studies for t in s.targets(Place(self.results / s.name, seed))]
 
     def finished(self) -> list[str]:
-        """Return the final results that exist, of all studies: what a report can show."""
-        begun = [s for s in self.config.studies.values() if (self.results / s.name).is_dir()]
+        """Return the final results that exist: what a report can show.
+
+        They are of all studies but those that are neither rendered nor configured here, whose jobs
+        are not known.
+        """
+        known = [
+            s for s in self.config.sections.values() if s.is_rendered or s in self.config.chosen
+        ]
+        begun = [s for s in known if (self.results / s.name).is_dir()]
         return [target for target in self.targets(*begun) if Path(target).exists()]
 
     def summary(self, wildcards: Wildcards) -> dict[str, str]:

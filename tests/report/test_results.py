@@ -60,6 +60,12 @@ def test_a_run_ends_with_its_numbers_what_was_left_out_and_where_the_file_is(res
     assert lines[-1].endswith("snakemake --report report.html")
 
 
+def test_the_command_of_the_report_has_the_overlays_of_the_run(results):
+    overlays = [Path("my own.yaml"), Path("b.yaml")]
+    lines = closing_lines([results / "ave/test_metrics.json"], overlays)
+    assert lines[-1].endswith("--report report.html --configfile 'my own.yaml' b.yaml")
+
+
 def test_features_are_counted_by_the_summary_beside_their_index(results):
     lines = closing_lines([results / "custom/features/asf/index.parquet"])
     assert "  asf features of 3 of 5 videos" in lines

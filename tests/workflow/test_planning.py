@@ -1,6 +1,7 @@
 """Errors before the first job: one line each, with the key of the configuration at fault."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from workflow_checkout import Checkout
 from avlib.errors import ConfigError, DataError
 from avlib.studies import load_config
 from avlib.workflow.planning import guarded, one_line, shorten_unknown_target, with_key
+from avlib.workflow.study_files import StudyFiles
 
 
 def message(error, **sections):
@@ -123,3 +125,17 @@ def test_results_of_an_earlier_run_hide_no_error(refused, tmp_path):
         (results / name).parent.mkdir(exist_ok=True)
         (results / name).touch()
     assert "ave.splits.test" in refused(LISTS, "results/ave/tim/queries.parquet")
+
+
+def test_a_report_without_the_overlay_of_a_study_shows_the_others(tmp_path):
+    made = {"ave/test_metrics.json", "custom/features/asf/index.parquet"}
+    for name in made:
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+
+    def shown(**sections):
+        files = StudyFiles(load_config(sections), results=tmp_path, rescan=False)
+        return {str(Path(target).relative_to(tmp_path)) for target in files.finished()}
+
+    assert shown() == {"ave/test_metrics.json"}
+    assert shown(custom={"videos": "v", "checkpoints": {"asf": "untrained"}}) == made
