@@ -7,7 +7,7 @@ comes from the seed of a crop and the id of the clip. Clips of equal content are
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -171,13 +171,19 @@ class TextEncoder(ABC):
 
 
 @dataclass
-class _Rows:
+class Rows:
     """The rows of the file that is made, in order, and the vectors by what they are made from."""
 
     vectors: dict[str, Vectors]  # (channels,) each
     keys: list[str] = field(default_factory=list)
     crops: list[int] = field(default_factory=list)
     made_from: list[str] = field(default_factory=list)
+
+    def add(self, key: str, crop: int, digest: str) -> None:
+        """Add a row, whose vector may be known later."""
+        self.keys.append(key)
+        self.crops.append(crop)
+        self.made_from.append(digest)
 
     def embeddings(self) -> Embeddings:
         """Return the rows as the file holds them."""
@@ -198,7 +204,7 @@ def embed_clips(files: ClipFiles, encoder: ClipEncoder) -> None:
     """
     torch.set_num_threads(1)  # another number gives other last bits
     clips = clips_of(files)
-    rows = _Rows(_previous(files.previous))
+    rows = Rows(known_vectors(files.previous))
     index: list[dict[str, Any]] = []
 
     def wanted() -> Iterator[tuple[str, tuple[Tensor, ...]]]:
@@ -207,18 +213,21 @@ def embed_clips(files: ClipFiles, encoder: ClipEncoder) -> None:
         asked: set[str] = set()
         for clip in returning_memory(named):
             found = encoder.find(clip)
-            index.append(_index_row(clip, found))
+            index.append(index_row(clip, found))
             for view in found.views:
                 digest = sha256(encoder.made_by.encode() + view.content).hexdigest()
-                rows.keys.append(clip.event_id)
-                rows.crops.append(view.crop)
-                rows.made_from.append(digest)
+                rows.add(clip.event_id, view.crop, digest)
                 if digest not in rows.vectors and digest not in asked:
                     asked.add(digest)
                     yield digest, view.inputs()
 
     for digests, inputs in prefetched(_batches(wanted(), encoder.batch_size)):
         rows.vectors.update(zip(digests, encoder.embed(inputs), strict=False))
+    write_clips(files, rows, index)
+
+
+def write_clips(files: ClipFiles, rows: Rows, index: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows of a shard, their index, and a copy for the next run."""
     write_embeddings(files.target, rows.embeddings())
     write_table(pd.DataFrame(index, columns=_INDEX_COLUMNS), files.index, EMBEDDED_CLIPS)
     keep_copy(files.target, files.previous)
@@ -254,7 +263,7 @@ def embed_texts(files: TextFiles, encoder: TextEncoder) -> None:
     by_length: dict[int, dict[str, tuple[Tensor, ...]]] = {}
     for digest, found in zip(digests, tokens, strict=True):
         by_length.setdefault(len(found), {})[digest] = (torch.tensor(found),)
-    rows = _Rows({}, texts, [WHOLE] * len(texts), digests)
+    rows = Rows({}, texts, [WHOLE] * len(texts), digests)
     batches = [
         batch
         for group in by_length.values()
@@ -282,14 +291,16 @@ def _batches(
         yield digests, [torch.stack(part) for part in zip(*filled, strict=True)]
 
 
-def _previous(path: Path) -> dict[str, Vectors]:
+def known_vectors(path: Path) -> dict[str, Vectors]:
+    """Return the vectors of a kept file by what they were made from; none without one."""
     if not is_kept(path):
         return {}
     old = read_embeddings(path)
     return dict(zip(old.made_from, old.vectors, strict=True))
 
 
-def _index_row(clip: Clip, found: FoundClip) -> dict[str, Any]:
+def index_row(clip: Clip, found: FoundClip) -> dict[str, Any]:
+    """Return the row of the index for a clip, and log why it has no embedding."""
     if found.status != "ok":
         logger.warning("left out: %s (%s): %s", clip.event_id, found.status, found.message)
     return {

@@ -326,6 +326,18 @@ _ROWS = (
             ("ase_clotho", "HTSAT-BERT-FT-Clotho.pt"),
         )
     ),
+    Extractor(
+        name="egovlp",
+        network="egovlp",
+        folder="egovlp",
+        module=f"{_PACKAGE}.egovlp.encoder",
+        modality="visual",
+        sees=FrameInput(rate_fps=None, size=224, frames=16),
+        cut="clips",
+        shape=(256,),
+        weights=("egovlp.pth",),
+        settings=("num_frames", "frames"),
+    ),
 )
 EXTRACTORS: dict[str, Extractor] = {row.name: row for row in _ROWS}
 # Those of whole videos by the name of their folder, LLP's kinds of features.

@@ -56,13 +56,18 @@ class FrameFolder(Sequence[Frame]):
 
     def __getitem__(self, index: int | slice) -> Frame | list[Frame]:
         if isinstance(index, slice):
-            return [_decode(path) for path in self._paths[index]]
-        return _decode(self._paths[index])
+            return [read_jpeg(path) for path in self._paths[index]]
+        return read_jpeg(self._paths[index])
 
 
-def _decode(path: Path) -> Frame:
+def read_jpeg(path: Path) -> Frame:
+    """Return an image as RGB.
+
+    Raises:
+        DataError: if it cannot be decoded.
+    """
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable JPEG file; extract it anew ({error})") from error

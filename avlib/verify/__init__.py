@@ -11,7 +11,7 @@ from avlib.extractors.clap.embeddings import Backend
 from avlib.extractors.clap.laion import require_package
 from avlib.verify import auditory_slowfast, runner, soundtracks, visual
 from avlib.verify.operations import Numerics
-from avlib.verify.retrieval import annotations, rankings, sounds, weights
+from avlib.verify.retrieval import annotations, egovlp, rankings, sounds, weights
 from avlib.verify.tim import facts, networks, scores, training, windows
 from avlib.verify.valor import labels, parser, teachers
 
@@ -20,7 +20,7 @@ REGISTERED = (
     *(auditory_slowfast, soundtracks, visual),
     *(facts, networks, scores, training, windows),
     *(labels, parser, teachers),
-    *(annotations, rankings, sounds, weights),
+    *(annotations, egovlp, rankings, sounds, weights),
 )
 
 

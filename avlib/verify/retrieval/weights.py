@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from avlib.extractors import htsat
 from avlib.extractors.clap.network import HTSAT_TINY, Clap
 from avlib.extractors.clap.weights import published_names as clap_names
+from avlib.extractors.egovlp.network import PUBLISHED as EGOVLP
+from avlib.extractors.egovlp.network import EgoVlp
 from avlib.extractors.wavcaps.network import HTSAT_BERT, Ase
 from avlib.extractors.wavcaps.weights import N_BINS, N_FFT, unused_tensors
 from avlib.extractors.wavcaps.weights import published_names as ase_names
@@ -89,7 +91,14 @@ def _unused_of_clap() -> Iterator[tuple[str, Tensor]]:
     yield "text_branch.embeddings.position_ids", torch.arange(HTSAT_TINY.positions)[None]
 
 
+def egovlp_4f() -> Published:
+    """Return EgoVLP, and its tensors."""
+    network = EgoVlp(EGOVLP)
+    return network, network.state_dict()
+
+
 NETWORKS: dict[str, Callable[[], Published]] = {
+    "egovlp_4f": egovlp_4f,
     "wavcaps_ase": wavcaps_ase,
     "laion_clap_fusion": laion_clap_fusion,
 }
