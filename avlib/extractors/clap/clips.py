@@ -5,6 +5,7 @@ Source: Wu et al., ICASSP 2023 (CLAP); Oncescu et al., "A Sound Approach", ICASS
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from avlib.extractors.clap.weights import load_clap
 from avlib.extractors.embedding import ClipFiles, TextFiles, Vectors
 from avlib.extractors.embedding import embed_clips as embed_with
 from avlib.extractors.embedding import embed_texts as embed_texts_with
+from avlib.extractors.htsat_tower import HtsatTower
 from avlib.extractors.sound_encoder import ClipSettings, LoadedNetwork, SoundEncoder, TokenEncoder
 from avlib.io.packs import Waveform
 from avlib.io.text_tokens import tokenise
@@ -55,6 +57,10 @@ class _LoadedClap(LoadedNetwork[ClapClipSettings, Clap]):
 class ClapSounds(_LoadedClap, SoundEncoder[ClapClipSettings, Clap]):
     """Embeds the sounds of clips."""
 
+    @cached_property
+    def _tower(self) -> HtsatTower:
+        return HtsatTower(self.network.model.audio_model)
+
     def is_cropped(self, n_samples: int) -> bool:
         """Return whether a clip has more frames than an input."""
         return 1 + n_samples // HOP_SAMPLES > CLIP_FRAMES
@@ -75,9 +81,8 @@ class ClapSounds(_LoadedClap, SoundEncoder[ClapClipSettings, Clap]):
     def embed(self, inputs: Sequence[Tensor]) -> Vectors:
         """Return the embeddings of log-mels."""
         log_mels, is_fused = inputs
-        vectors, _ = self.network.listen(
-            log_mels.to(self.device, self.dtype), is_fused.to(self.device)
-        )
+        pooled = self._tower(log_mels.to(self.device, self.dtype), is_fused.to(self.device))
+        vectors = self.network.project_sounds(pooled)
         return np.asarray(vectors.float().cpu().numpy())
 
 

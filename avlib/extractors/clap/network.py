@@ -136,8 +136,11 @@ class Clap(nn.Module):
             is_longer: (B,) whether the last three log-mels, parts of a longer sound, count.
         """
         output = self.model.audio_model(input_features=log_mels, is_longer=is_longer[:, None])
-        projected = self.model.audio_projection(output.pooler_output)
-        return nn.functional.normalize(projected, dim=-1), output.last_hidden_state
+        return self.project_sounds(output.pooler_output), output.last_hidden_state
+
+    def project_sounds(self, pooled: Tensor) -> Tensor:
+        """Return embeddings (B, embedding) of length 1 of what the audio tower gives (B, C)."""
+        return nn.functional.normalize(self.model.audio_projection(pooled), dim=-1)
 
     def text_embeddings(self, token_ids: Tensor, mask: Tensor) -> Tensor:
         """Return embeddings (N, embedding) of length 1.

@@ -6,6 +6,7 @@ Source: Mei et al., "WavCaps", 2023; Oncescu et al., "A Sound Approach", ICASSP 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from avlib.extractors.embedding import ClipFiles, TextFiles, Vectors
 from avlib.extractors.embedding import embed_clips as embed_with
 from avlib.extractors.embedding import embed_texts as embed_texts_with
+from avlib.extractors.htsat_tower import HtsatTower
 from avlib.extractors.sound_encoder import ClipSettings, LoadedNetwork, SoundEncoder, TokenEncoder
 from avlib.extractors.wavcaps.log_mel import (
     CLIP_SAMPLES,
@@ -66,6 +68,10 @@ class _LoadedAse(LoadedNetwork[AseSettings, Ase]):
 class AseSounds(_LoadedAse, SoundEncoder[AseSettings, Ase]):
     """Embeds the sounds of clips."""
 
+    @cached_property
+    def _tower(self) -> HtsatTower:
+        return HtsatTower(self.network.audio)
+
     def is_cropped(self, n_samples: int) -> bool:
         """Return whether a clip is longer than ten seconds."""
         return resampled_length(n_samples) > CLIP_SAMPLES
@@ -84,7 +90,7 @@ class AseSounds(_LoadedAse, SoundEncoder[AseSettings, Ase]):
     def embed(self, inputs: Sequence[Tensor]) -> Vectors:
         """Return the embeddings of log-mels."""
         (log_mels,) = inputs
-        vectors = self.network.sound_embeddings(log_mels.to(self.device, self.dtype))
+        vectors = self.network.project_sounds(self._tower(log_mels.to(self.device, self.dtype)))
         return np.asarray(vectors.float().cpu().numpy())
 
 

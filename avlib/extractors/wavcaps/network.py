@@ -105,7 +105,10 @@ class Ase(nn.Module):
         Args:
             log_mels: (B, 1, frames, bands) in decibels, of `log_mel.sound_mel`.
         """
-        pooled = self.audio(input_features=log_mels).pooler_output
+        return self.project_sounds(self.audio(input_features=log_mels).pooler_output)
+
+    def project_sounds(self, pooled: Tensor) -> Tensor:
+        """Return embeddings (B, embedding) of length 1 of what the audio tower gives (B, C)."""
         return nn.functional.normalize(self.audio_proj(pooled), dim=-1)
 
     def text_embeddings(self, token_ids: Tensor, mask: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from avlib.extractors.clap import log_mel as clap_mel
 from avlib.extractors.clap.network import HTSAT_TINY, Clap
 from avlib.extractors.clap.weights import published_names as clap_names
 from avlib.extractors.clap.weights import untrained_clap
+from avlib.extractors.htsat_tower import HtsatTower
 from avlib.extractors.wavcaps import log_mel as ase_mel
 from avlib.extractors.wavcaps.encoder import clean_caption
 from avlib.extractors.wavcaps.network import HTSAT_BERT, Ase
@@ -77,16 +78,18 @@ def ase_forward(
     encoder = network.audio.audio_encoder
     images: list[Tensor] = []
     hook = encoder.patch_embed.register_forward_pre_hook(lambda _, x: images.append(x[0]))
+    log_mels = log_mels.to(weights.numerics.dtype)
     with recorded(_stages(network)) as found:
-        sounds = network.sound_embeddings(log_mels.to(weights.numerics.dtype))
+        network.audio(input_features=log_mels)
         texts = network.text_embeddings(input_ids.long(), attention_mask.long())
     hook.remove()
+    pooled = HtsatTower(network.audio)(log_mels)
     stages = {name: x[0] if isinstance(x, tuple) else x for name, x in found.items()}
     return stages | {
         "logmel": log_mels,
         "reshape_wav2img": images[0],
-        "htsat_embedding": found["audio"].pooler_output,
-        "audio_embedding": sounds,
+        "htsat_embedding": pooled,
+        "audio_embedding": network.project_sounds(pooled),
         "text_cls": found["text"].last_hidden_state[:, 0],
         "text_embedding": texts,
     }
@@ -101,7 +104,6 @@ def _stages(network: Ase) -> Mapping[str, nn.Module]:
         **{f"layer0_block{i}": block for i, block in enumerate(blocks)},
         **{f"layer{i}": layer for i, layer in enumerate(encoder.layers)},
         "norm": encoder.norm,
-        "audio": network.audio,
         "text": network.text,
     }
 
@@ -135,11 +137,10 @@ def clap_forward(
     flags = np.zeros(len(mels), bool) if longer is None else np.asarray(longer, bool)
     if fusion and (one_by_one or not flags.any()):
         flags = np.ones(len(mels), bool)
-    with recorded({"audio": network.model.audio_model}) as found:
-        sounds, _ = network.listen(mels, torch.from_numpy(flags).to(mels.device))
+    pooled = HtsatTower(network.model.audio_model)(mels, torch.from_numpy(flags).to(mels.device))
     results = {
-        "embedding": found["audio"].pooler_output,
-        "audio": sounds,
+        "embedding": pooled,
+        "audio": network.project_sounds(pooled),
         "longer_after": flags.astype(int),
     }
     if input_ids is not None and attention_mask is not None:
