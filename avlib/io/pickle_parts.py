@@ -6,7 +6,10 @@ runs. A `Builder` builds the real arrays and tables afterwards, with every lengt
 """
 
 import math
+import pickle
 import re
+from collections.abc import Callable
+from functools import partial
 from pickle import UnpicklingError
 from typing import Any
 
@@ -21,6 +24,34 @@ _LAST_CHARACTER = 0x10FFFF
 # Bytes built for each byte of a file: a text of one letter has 50, as an object of Python.
 _GROWTH = 64
 _SPARE = 2**20
+
+
+# Operations that add keys to dictionaries and sets, and where on the stack these are.
+_KEYS: dict[bytes, slice] = {
+    pickle.SETITEM: slice(-2, -1),
+    pickle.SETITEMS: slice(None, None, 2),
+    pickle.DICT: slice(None, None, 2),
+    pickle.ADDITEMS: slice(None),
+    pickle.FROZENSET: slice(None),
+}
+
+
+def dispatch_with_checked_keys() -> dict[int, Any]:
+    """Return the operations of Python's own unpickler, with keys that are scalars.
+
+    The hash of tuples in tuples, which a few bytes make, takes years.
+    """
+    dispatch: dict[int, Any] = dict(pickle._Unpickler.dispatch)
+    for code, place in _KEYS.items():
+        dispatch[code[0]] = partial(_load_checked, dispatch[code[0]], place)
+    return dispatch
+
+
+def _load_checked(load: Callable[[Any], None], place: slice, unpickler: Any) -> None:
+    for key in unpickler.stack[place]:
+        if not isinstance(key, str | int | float | bytes | None):
+            raise UnpicklingError(f"a key that is a {type(key).__name__}")
+    load(unpickler)
 
 
 class Builder:

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.atomic import atomic_path
-from avlib.io.pickle_parts import Builder, PickledDtype, is_unicode, shown
+from avlib.io.pickle_parts import (
+    Builder,
+    PickledDtype,
+    dispatch_with_checked_keys,
+    is_unicode,
+    shown,
+)
 from avlib.io.pickle_tables import ALLOWED, ALLOWED_VALUES
 from avlib.io.text_tables import read_content
 
@@ -21,11 +27,10 @@ class _TableUnpickler(pickle._Unpickler):
     """Finds stand-ins for the names that tables contain; imports nothing.
 
     It is Python's own unpickler in Python: that in C sets aside memory for as many objects as a
-    few bytes of the file announce. Keys are scalars: the hash of tuples in tuples, which a few
-    bytes make, takes years.
+    few bytes of the file announce.
     """
 
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    dispatch: ClassVar[dict[int, Any]] = dispatch_with_checked_keys()
     _name_before = ""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -40,26 +45,6 @@ class _TableUnpickler(pickle._Unpickler):
 
 def _printable(name: str) -> str:
     return name if name.isprintable() else ascii(name)
-
-
-def _with_checked_keys(code: bytes, keys: Callable[[list[Any]], list[Any]]) -> None:
-    """Check the keys of dictionaries and sets before an operation that adds them."""
-    load = pickle._Unpickler.dispatch[code[0]]
-
-    def checked(unpickler: Any) -> None:
-        for key in keys(unpickler.stack):
-            if not isinstance(key, str | int | float | bytes | None):
-                raise pickle.UnpicklingError(f"a key that is a {type(key).__name__}")
-        load(unpickler)
-
-    _TableUnpickler.dispatch[code[0]] = checked
-
-
-_with_checked_keys(pickle.SETITEM, lambda stack: stack[-2:-1])
-_with_checked_keys(pickle.SETITEMS, lambda stack: stack[::2])
-_with_checked_keys(pickle.DICT, lambda stack: stack[::2])
-_with_checked_keys(pickle.ADDITEMS, lambda stack: stack)
-_with_checked_keys(pickle.FROZENSET, lambda stack: stack)
 
 
 def _load(content: bytes, source: Path) -> Any:

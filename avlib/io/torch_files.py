@@ -12,9 +12,11 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from avlib.errors import CheckpointError
+from avlib.io.torch_archives import Foreign, read_archive
 from avlib.io.torn import REPLACE
 
 NAMES_SHOWN = 5
+SYSTEM = {"os", "posix", "nt", "sys"}  # modules whose names nobody's settings need
 # Published files keep epochs and scores as numpy numbers, under the names of numpy 1 and 2.
 NUMPY_SCALAR = np.float64().__reduce__()[0]
 NUMPY_SCALARS: list[Any] = [
@@ -23,16 +25,6 @@ NUMPY_SCALARS: list[Any] = [
     (NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
     (NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
 ]
-
-
-class Foreign:
-    """Stands for an object of a class that is not known here; it keeps nothing and does nothing."""
-
-    def __init__(self, *_arguments: object) -> None:
-        pass
-
-    def __setstate__(self, state: object) -> None:
-        pass
 
 
 def load_torch(path: Path, foreign: list[str]) -> object:
@@ -45,10 +37,8 @@ def load_torch(path: Path, foreign: list[str]) -> object:
     Raises:
         CheckpointError: if it is no such file, or holds objects of other classes.
     """
-    stand_ins = [(Foreign, name) for name in foreign]
     try:
-        with torch.serialization.safe_globals([*NUMPY_SCALARS, *stand_ins]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return _loaded(path, foreign)
     except pickle.UnpicklingError as error:
         names = foreign_names(path)
         if not names:
@@ -61,6 +51,18 @@ def load_torch(path: Path, foreign: list[str]) -> object:
         raise CheckpointError(
             f"{path}: not a readable checkpoint ({reason[:200]}); {REPLACE}"
         ) from error
+
+
+def _loaded(path: Path, foreign: list[str]) -> object:
+    stand_ins = [(Foreign, name) for name in foreign]
+    try:
+        with torch.serialization.safe_globals([*NUMPY_SCALARS, *stand_ins]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        is_command = any(name.partition(".")[0] in SYSTEM for name in foreign)
+        if not foreign or is_command or not zipfile.is_zipfile(path):
+            raise
+    return read_archive(path)  # it takes stand-ins for objects of every kind
 
 
 def foreign_names(path: Path) -> list[str]:

@@ -133,15 +133,16 @@ def test_every_form_of_a_file_gives_the_same_network(tmp_path, foreign, key, pre
             assert torch.equal(loaded.text_embeddings(tokens, mask), expected)
 
 
-def test_settings_that_would_run_code_are_read_without_running_it(tmp_path, foreign):
-    programs = [Program(function, tmp_path / "ran") for function in (touch, Path, open, eval)]
-    config = foreign(programs=programs, named={"a": programs[0]})
+@pytest.mark.parametrize("function", [touch, Path, open, eval, Path.touch])
+def test_settings_that_would_run_code_are_read_without_running_it(tmp_path, foreign, function):
+    program = Program(function, tmp_path / "ran")
+    config = foreign(programs=[program], named={"a": program})
     load_egovlp(save_published(tmp_path / "a.pth", with_structure(narrow()), config), 4)
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("function", [Path.touch, os.mkdir, os.system])
-def test_settings_of_methods_and_of_the_system_are_refused_and_not_run(tmp_path, foreign, function):
+@pytest.mark.parametrize("function", [os.mkdir, os.system])
+def test_settings_that_name_commands_of_the_system_are_refused(tmp_path, foreign, function):
     config = foreign(program=Program(function, tmp_path / "ran"))
     path = save_published(tmp_path / "a.pth", with_structure(narrow()), config)
     with pytest.raises(CheckpointError, match=r"a\.pth: refused, nothing of it was run"):
