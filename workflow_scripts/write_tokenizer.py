@@ -8,4 +8,4 @@ from avlib.joblog import job_log
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    write_byte_tokenizer(Path(smk.output.vocabulary).parent)
+    write_byte_tokenizer(Path(smk.output.vocabulary).parent, words=smk.params.get("words", ()))

@@ -14,6 +14,7 @@ from avlib.io.atomic import atomic_path
 Encoding = Literal["CLIP", "RoBERTa", "BERT"]
 TOKENIZER_FILES = ("vocab.json", "merges.txt")  # of CLIP and RoBERTa
 WORD_FILES = ("vocab.txt",)  # of BERT and DistilBERT
+SPACE = "\u0120"  # stands for it in the tokens of RoBERTa
 BYTE_VOCABULARY = 261  # tokens of `write_byte_tokenizer`: the bytes, and five that are none
 
 
@@ -71,21 +72,39 @@ def padded(
     return tokens, is_token.astype(np.int64)
 
 
-def write_byte_tokenizer(folder: Path) -> None:
-    """Write a tokenizer of RoBERTa's kind whose tokens are single bytes.
+def write_byte_tokenizer(folder: Path, words: Sequence[str] = ()) -> None:
+    """Write a tokenizer of RoBERTa's kind whose tokens are single bytes, or whole words.
 
     It serves networks that were trained with it, where the published one is not at hand.
 
     Args:
         folder: in which the TOKENIZER_FILES are written.
+        words: of ASCII; each is one token after a space, and mostly at the start of a text.
     """
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that stand for themselves
     symbols = [*map(chr, plain), *(chr(256 + i) for i in range(256 - len(plain)))]
-    words = ["<s>", "<pad>", "</s>", "<unk>", *symbols, "<mask>"]
-    contents = (json.dumps({word: i for i, word in enumerate(words)}), "#version: 0.2")
-    for name, content in zip(TOKENIZER_FILES, contents, strict=True):
+    merges = byte_merges(words)
+    joined = [left + right for left, right in merges]
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", *symbols, "<mask>", *joined]
+    vocabulary = json.dumps({token: i for i, token in enumerate(tokens)})
+    rules = "\n".join(["#version: 0.2", *(f"{left} {right}" for left, right in merges)])
+    for name, content in zip(TOKENIZER_FILES, (vocabulary, rules), strict=True):
         with atomic_path(folder / name) as partial:
-            partial.write_text(f"{content}\n", encoding="ascii")
+            partial.write_text(f"{content}\n", encoding="utf-8")
+
+
+def byte_merges(words: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of tokens to join, in order, until each word is one token.
+
+    Words after a space come first, so that no pair of theirs is taken by another word.
+    """
+    pairs = [
+        (text[:end], text[end])
+        for start in (SPACE, "")
+        for text in (start + word for word in words)
+        for end in range(1, len(text))
+    ]
+    return list(dict.fromkeys(pairs))
 
 
 def write_word_tokenizer(folder: Path, words: Sequence[str]) -> None:

@@ -11,7 +11,11 @@ from avlib.io.json_files import read_json_lines
 from avlib.report.svg import svg_figure
 
 NETWORKS = {
+    "ase_audiocaps": "ASE (AudioCaps)",
+    "ase_clotho": "ASE (Clotho)",
     "asf": "Auditory SlowFast",
+    "clap": "CLAP",
+    "egovlp": "EgoVLP",
     "omnivore": "Omnivore",
     "parser": "parser of LLP",
     "soundtrack": "soundtrack network",
@@ -29,6 +33,9 @@ NAMES = {
     "Seg-a": "audio",
     "Seg-v": "visual",
     "Seg-av": "audio-visual",
+    "original": "original texts",
+    "llm": "descriptions",
+    "both": "both kinds of texts",
 }
 SEGMENT_SCORES = ("Seg-type", "Seg-a", "Seg-v", "Seg-av")  # of event parsing; the first decides
 

@@ -1,9 +1,17 @@
+import json
+
 import numpy as np
 import pytest
 
 from avlib.datasets.miniature.kitchen_texts import vocabulary
 from avlib.errors import DataError
-from avlib.io.text_tokens import padded, tokenise, write_byte_tokenizer, write_word_tokenizer
+from avlib.io.text_tokens import (
+    BYTE_VOCABULARY,
+    padded,
+    tokenise,
+    write_byte_tokenizer,
+    write_word_tokenizer,
+)
 
 TEXTS = ["put pan on counter", "Quixotic 7-Up!", "cut / chop"]
 
@@ -46,3 +54,19 @@ def test_padding_is_masked():
     tokens, mask = padded([[7, 8, 9], [5]], 1)
     assert np.array_equal(tokens, [[7, 8, 9], [5, 1, 1]])
     assert np.array_equal(mask, [[1, 1, 1], [1, 0, 0]])
+
+
+def test_words_of_a_byte_tokenizer_are_one_token_after_a_space(tmp_path):
+    write_byte_tokenizer(tmp_path, ["pan", "counter", "put"])
+    rows = tokenise(["put pan on counter", "pans"], tmp_path, "RoBERTa", 30)
+    words = json.loads((tmp_path / "vocab.json").read_text("utf-8"))
+    names = {token: word for word, token in words.items()}
+    named = [[names[token] for token in row] for row in rows]
+    assert named[0] == ["<s>", "put", "Ġpan", "Ġ", "o", "n", "Ġcounter", "</s>"]
+    assert named[1] == ["<s>", "pan", "s", "</s>"]
+
+
+def test_a_byte_tokenizer_without_words_has_the_bytes_alone(tmp_path):
+    write_byte_tokenizer(tmp_path)
+    assert len(json.loads((tmp_path / "vocab.json").read_text("utf-8"))) == BYTE_VOCABULARY
+    assert (tmp_path / "merges.txt").read_text("utf-8") == "#version: 0.2\n"

@@ -1,15 +1,21 @@
 """Actions of the miniatures of retrieval: how a verb and a noun together sound, look and are named.
 
-The noun decides pitch, spectrum and colour; the verb decides rhythm and shape. So neither sound
-nor picture of an action is known from its verb or from its noun alone. Numbers and names of classes
-are those of EPIC-KITCHENS-100 and of EPIC-SOUNDS.
+The noun decides pitch, spectrum and colour; the verb decides rhythm, a noise of its own and shape.
+So neither sound nor picture of an action is known from its verb or from its noun alone. Numbers and
+names of classes are those of EPIC-KITCHENS-100 and of EPIC-SOUNDS.
 """
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from avlib.datasets.miniature.picture import Look
-from avlib.datasets.miniature.sound import Timbre
+from avlib.datasets.miniature.sound import Timbre, band_noise, strokes, synthesise
+
+Sound = NDArray[np.float64]
+VERB_SHARE = 0.6  # peak of the noise of a verb; that of the noun is 1
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Verb:
         third: the same in the third person.
         heard: what a language model calls its sound; a noun's follows.
         sound_class: number and name in EPIC-SOUNDS; None: a collision, which the noun decides.
-        pulse_hz, decay_s, sweep, noise: rhythm of the sound, as a Timbre has them.
+        noise_hz: band of its noise.
+        pulse_hz, decay_s, sweep: rhythm of the sound, as a Timbre has them.
         lobes, bulge, hole, stripes: shape, as a Look has them.
     """
 
@@ -31,10 +38,10 @@ class Verb:
     third: tuple[str, ...]
     heard: tuple[str, ...]
     sound_class: tuple[int, str] | None
+    noise_hz: tuple[float, float]
     pulse_hz: float = 0.0
     decay_s: float = 0.1
     sweep: tuple[float, float] = (0.0, 0.0)
-    noise: float = 0.0
     lobes: int = 0
     bulge: float = 0.0
     hole: float = 0.0
@@ -72,7 +79,7 @@ VERBS = (
         ("washes", "rinses"),
         ("water running over", "a steady splash on"),
         (5, "water"),
-        noise=0.6,
+        (6000, 11_000),
         stripes=4,
     ),
     Verb(
@@ -81,6 +88,7 @@ VERBS = (
         ("cuts", "chops"),
         ("sharp quick chops on", "fast hard knocks of a blade on"),
         (2, "cut / chop"),
+        (2500, 4500),
         pulse_hz=4.5,
         decay_s=0.03,
         lobes=3,
@@ -92,6 +100,7 @@ VERBS = (
         ("mixes", "stirs"),
         ("slow waves of stirring in", "a soft swirl in"),
         (8, "stir / mix / whisk"),
+        (40, 130),
         pulse_hz=2.0,
         decay_s=0.3,
         hole=0.55,
@@ -102,6 +111,7 @@ VERBS = (
         ("shakes",),
         ("rapid rattling of", "a busy flutter of"),
         (4, "rustle"),
+        (7000, 9000),
         pulse_hz=12.0,
         decay_s=0.03,
         lobes=8,
@@ -113,6 +123,7 @@ VERBS = (
         ("moves", "slides"),
         ("a gliding whine of", "a long slide of"),
         (9, "slide object"),
+        (450, 650),
         sweep=(0.2, 1.2),
         lobes=2,
         bulge=0.5,
@@ -123,6 +134,7 @@ VERBS = (
         ("puts", "places"),
         ("single heavy thuds of", "a dull bump of"),
         None,
+        (1000, 1700),
         pulse_hz=1.1,
         decay_s=0.12,
     ),
@@ -204,19 +216,19 @@ class Action(NamedTuple):
     verb: int
     noun: int
 
-    @property
-    def timbre(self) -> Timbre:
-        """How it sounds."""
+    def sound(self, n_samples: int, sample_rate: int, rng: np.random.Generator) -> Sound:
+        """Return (n_samples,) of how it sounds, with a peak of 1."""
         verb, noun = VERBS[self.verb], NOUNS[self.noun]
-        return Timbre(
-            noun.pitch_hz,
-            noun.partials,
-            verb.sweep,
-            noise=min(1.0, noun.noise + verb.noise),
-            noise_hz=noun.noise_hz,
-            pulse_hz=verb.pulse_hz,
-            decay_s=verb.decay_s,
+        body = Timbre(
+            noun.pitch_hz, noun.partials, verb.sweep, noise=noun.noise, noise_hz=noun.noise_hz
         )
+        sound = synthesise(body, n_samples, sample_rate, rng)
+        sound += VERB_SHARE * band_noise(n_samples, sample_rate, verb.noise_hz, rng)
+        if verb.pulse_hz:
+            seconds = np.arange(n_samples) / sample_rate
+            sound *= strokes(seconds, verb.pulse_hz, verb.decay_s, rng)
+        peak: float = np.abs(sound).max()
+        return sound / peak
 
     @property
     def look(self) -> Look:

@@ -43,20 +43,24 @@ def class_description(class_id: int, rng: np.random.Generator) -> str:
     return _sentence(_CLASS_DESCRIPTIONS, f"{_one(verb.heard, rng)} {ending}", rng)
 
 
+def spoken_words() -> list[str]:
+    """Return all words of the texts, as they are written inside a text, sorted."""
+    phrases = [*SOUND_CLASSES.values(), *_CLASS_ENDINGS, *_DESCRIPTIONS, *_CLASS_DESCRIPTIONS]
+    phrases += [phrase for verb in VERBS for phrase in (*verb.words, *verb.third, *verb.heard)]
+    phrases += [phrase for noun in NOUNS for phrase in (*noun.words, *noun.heard)]
+    phrases += ["on counter", "a person the"]
+    return sorted({word for phrase in phrases for word in re.findall("[a-z]+", phrase.lower())})
+
+
 def vocabulary() -> list[str]:
     """Return the lines of a `vocab.txt` of WordPiece in which no word is unknown.
 
     There are all words of the texts, and every printable character of ASCII alone, at the start of
     a word and inside, into which words of other texts are divided.
     """
-    phrases = [*SOUND_CLASSES.values(), *_DESCRIPTIONS, *_CLASS_DESCRIPTIONS, *_CLASS_ENDINGS]
-    phrases += [phrase for verb in VERBS for phrase in (*verb.words, *verb.third, *verb.heard)]
-    phrases += [phrase for noun in NOUNS for phrase in (*noun.words, *noun.heard)]
-    phrases += ["on counter", "a person the"]
-    words = {word for phrase in phrases for word in re.findall("[a-z]+", phrase.lower())}
     letters = string.ascii_lowercase + string.digits
     pieces = [*letters, *string.punctuation, *(f"##{letter}" for letter in letters)]
-    return [*_SPECIAL, *pieces, *sorted(words - set(letters))]
+    return [*_SPECIAL, *pieces, *(word for word in spoken_words() if len(word) > 1)]
 
 
 def _one(phrases: tuple[str, ...], rng: np.random.Generator) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avlib.datasets.miniature.kitchen import ACTIONS, Action
 from avlib.datasets.miniature.mp4 import write_mp4
 from avlib.datasets.miniature.picture import draw_scene
-from avlib.datasets.miniature.sound import band_noise, synthesise
+from avlib.datasets.miniature.sound import band_noise, faded
 from avlib.datasets.miniature.video import SAMPLE_RATE, SIZE
 from avlib.seeds import generator
 
@@ -127,17 +127,16 @@ def clip_sound(
 ) -> NDArray[np.float64]:
     """Return the sound of an action over quiet noise, (n_samples,) in [-1, 1] at SAMPLE_RATE.
 
+    It is drawn quickly where the number of samples has only small factors.
+
     Args:
         action: what is done.
         level: key of LEVELS.
         is_on: (n_samples,) whether it is done.
         rng: generator of all draws.
     """
-    n_fade = round(FADE_S * SAMPLE_RATE)
-    gain = np.convolve(is_on, np.full(n_fade, 1 / n_fade))[: len(is_on)]
-    sound = (
-        rng.uniform(*LEVELS[level]) * gain * synthesise(action.timbre, len(gain), SAMPLE_RATE, rng)
-    )
+    gain = faded(is_on.astype(np.float64), round(FADE_S * SAMPLE_RATE))
+    sound = rng.uniform(*LEVELS[level]) * gain * action.sound(len(gain), SAMPLE_RATE, rng)
     return sound + rng.uniform(*MURMUR) * band_noise(len(gain), SAMPLE_RATE, (50, 6000), rng)
 
 

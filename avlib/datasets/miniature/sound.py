@@ -43,9 +43,16 @@ def synthesise(
     noise = band_noise(n_samples, sample_rate, timbre.noise_hz, rng)
     sound = (1 - timbre.noise) * tone / np.abs(tone).max() + timbre.noise * noise
     if timbre.pulse_hz:
-        period_s = 1 / (timbre.pulse_hz * rng.uniform(0.9, 1.1))
-        sound *= np.exp(-((seconds + rng.uniform(0, period_s)) % period_s) / timbre.decay_s)
+        sound *= strokes(seconds, timbre.pulse_hz, timbre.decay_s, rng)
     return sound / np.abs(sound).max()
+
+
+def strokes(
+    seconds: NDArray[np.float64], pulse_hz: float, decay_s: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the gain of strokes at these times, whose rate and phase are drawn from `rng`."""
+    period_s = 1 / (pulse_hz * rng.uniform(0.9, 1.1))
+    return np.exp(-((seconds + rng.uniform(0, period_s)) % period_s) / decay_s)
 
 
 def band_noise(
@@ -67,8 +74,11 @@ def gate(is_on: NDArray[np.bool_], sample_rate: int, ramp_s: float = 0.02) -> ND
         sample_rate: samples per second.
         ramp_s: length of the linear fade at each change, which starts with the second.
     """
-    gain = np.repeat(is_on.astype(np.float64), sample_rate)
-    n_ramp = round(ramp_s * sample_rate)
+    return faded(np.repeat(is_on.astype(np.float64), sample_rate), round(ramp_s * sample_rate))
+
+
+def faded(gain: NDArray[np.float64], n_ramp: int) -> NDArray[np.float64]:
+    """Return a gain (n_samples,) of 0 and 1 with ramps of `n_ramp` samples after its changes."""
     before = np.concatenate([np.zeros(n_ramp), gain])
     total = np.cumsum(before)
     return (total[n_ramp:] - total[:-n_ramp]) / n_ramp
