@@ -6,19 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from avlib.datasets.ego_mcq import FILES, N_CHOICES
 from avlib.datasets.miniature.kitchen import NOUNS, VERBS
 from avlib.datasets.miniature.kitchen_texts import description, sentence
 from avlib.datasets.miniature.kitchen_videos import FPS, PlannedRecording
 from avlib.io.atomic import write_json
 from avlib.seeds import generator
 
-CHOICES = 5
-FULL = "egomcq_aud_full_filtered_query_and_answer_filter_cliptextfull_silence"
-LEFT_OUT = {  # levels that the name of a file says were left out, by the one that it holds
-    "low": "moderate_high",
-    "moderate": "low_high",
-    "high": "low_moderate",
-}
 INTER, INTRA = 1, 2  # types: choices of several videos, or of one
 _BEFORE_S = 0.9  # what a published clip has before an action that begins with the video
 
@@ -45,8 +39,8 @@ def write_questions(target: Path, plan: Sequence[PlannedRecording], seed: int) -
                 for kind, others in places.items()
             ]
             descriptions[r, number] = description(clip.action, rng)
-    for level, suffix in (None, ""), *((level, f"_{out}") for level, out in LEFT_OUT.items()):
-        kept = [p for p in questions if level in (None, plan[p[0]].clips[p[1]].level)]
+    for level, name in FILES.items():
+        kept = [p for p in questions if level in ("all", plan[p[0]].clips[p[1]].level)]
         asked = [question for place in kept for question in questions[place]]
         described = [
             question | {"query": question["query"] | {"clip_text": descriptions[place]}}
@@ -54,8 +48,8 @@ def write_questions(target: Path, plan: Sequence[PlannedRecording], seed: int) -
             for question in questions[place]
         ]
         for kind, content in (("", asked), ("_gpt", described)):
-            name = f"{FULL}{suffix}{kind}.json"
-            write_json(target / name, {str(i): question for i, question in enumerate(content)})
+            numbered = {str(i): question for i, question in enumerate(content)}
+            write_json(target / f"{name}{kind}.json", numbered)
 
 
 def _question(
@@ -66,7 +60,7 @@ def _question(
     seed: int,
     rng: np.random.Generator,
 ) -> Question:
-    answer = int(rng.integers(CHOICES))
+    answer = int(rng.integers(N_CHOICES))
     places = [*others[:answer], right, *others[answer:]]
     return {
         "answer": answer,
@@ -88,7 +82,7 @@ def _other_videos(
                 actions.add(plan[r].clips[number].action)
                 places.append((r, number))
                 break
-    return places[: CHOICES - 1]
+    return places[: N_CHOICES - 1]
 
 
 def _same_video(
@@ -96,7 +90,7 @@ def _same_video(
 ) -> list[Place]:
     """Draw four other clips of a recording."""
     numbers = [n for n in range(len(plan[right[0]].clips)) if n != right[1]]
-    return [(right[0], n) for n in rng.permutation(numbers)[: CHOICES - 1].tolist()]
+    return [(right[0], n) for n in rng.permutation(numbers)[: N_CHOICES - 1].tolist()]
 
 
 def _record(plan: Sequence[PlannedRecording], place: Place, seed: int) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from avlib.datasets.epic_mir import SUFFIXES
 from avlib.datasets.miniature.kitchen import COUNTER, NOUNS, SOUND_CLASSES, VERBS
 from avlib.datasets.miniature.kitchen_texts import class_description, description, narration
-from avlib.datasets.miniature.kitchen_videos import LEVELS, PlannedClip, PlannedRecording
+from avlib.datasets.miniature.kitchen_videos import PlannedClip, PlannedRecording
 from avlib.io.atomic import atomic_path
 from avlib.seeds import generator
 
@@ -20,7 +21,6 @@ COLUMNS = (
 TEXT = COLUMNS.index("narration")
 MIR_TABLE = "EPIC_100_retrieval_test"
 SOUNDS_TABLE = "EPIC_Sounds_test_epicmirstyle"
-LEVEL_SUFFIX = "_gptfiltered_"  # of the tables of a subset, before the name of the level
 _ON_COUNTER_SHARE = 0.3  # of the things that are put somewhere
 _PUT = 1  # class of the verb
 
@@ -35,9 +35,8 @@ def write_mir_tables(target: Path, plan: Sequence[PlannedRecording], seed: int) 
         (*row[:TEXT], description(clip.action, _texts(seed, recording, i, "llm")), *row[TEXT + 1 :])
         for row, (recording, i, clip) in zip(rows, clips, strict=True)
     ]
-    for level in (None, *LEVELS):
-        suffix = "" if level is None else f"{LEVEL_SUFFIX}{level}"
-        kept = [i for i, (_, _, clip) in enumerate(clips) if level in (None, clip.level)]
+    for level, suffix in SUFFIXES.items():
+        kept = [i for i, (_, _, clip) in enumerate(clips) if level in ("all", clip.level)]
         for kind, table in (("", rows), ("_gpt", described)):
             chosen = [table[i] for i in kept]
             _write(target / f"{MIR_TABLE}{suffix}{kind}.csv", COLUMNS, chosen)

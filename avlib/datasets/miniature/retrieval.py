@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from avlib.datasets.ego_mcq import N_CHOICES
 from avlib.datasets.miniature.kitchen import ACTIONS
-from avlib.datasets.miniature.kitchen_questions import CHOICES, write_questions
+from avlib.datasets.miniature.kitchen_questions import write_questions
 from avlib.datasets.miniature.kitchen_tables import write_mir_tables, write_sound_tables
 from avlib.datasets.miniature.kitchen_videos import (
     FPS,
@@ -21,6 +22,7 @@ from avlib.datasets.miniature.kitchen_videos import (
     render_recording,
 )
 from avlib.errors import ConfigError
+from avlib.media.recordings import CHUNK_S
 from avlib.seeds import generator
 
 BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds_ret")
@@ -35,7 +37,6 @@ VIDEOS = {  # folder of the videos
     "epic_sounds_ret": "EPIC-KITCHENS",
 }
 EGO_FPS = 30  # which the published clips count frames by
-CHUNK_S = 600  # of a file of Ego4D
 _RESUMES_AT = round(598.5 * FPS)  # the long recording, whose next clip is cut in two
 _AFTER = 5  # frames after the last clip
 
@@ -58,7 +59,7 @@ def miniature_plan(
     Raises:
         ConfigError: if a number is out of range.
     """
-    least = CHOICES if benchmark == "ego_mcq" else 1
+    least = N_CHOICES if benchmark == "ego_mcq" else 1
     if videos < least or not least <= clips <= len(ACTIONS):
         raise ConfigError(
             f"the miniature of {benchmark} needs {least} videos or more, of {least} to "

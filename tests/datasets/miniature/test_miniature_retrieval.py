@@ -8,17 +8,17 @@ import av
 import numpy as np
 import pytest
 
+from avlib.datasets import ego_mcq, epic_mir, epic_sounds_ret
+from avlib.datasets.ego_mcq import FILES
+from avlib.datasets.epic_mir import SUFFIXES
 from avlib.datasets.miniature.kitchen import ACTIONS, SOUND_CLASSES
 from avlib.datasets.miniature.kitchen_questions import (
-    FULL,
     INTER,
     INTRA,
-    LEFT_OUT,
     write_questions,
 )
 from avlib.datasets.miniature.kitchen_tables import (
     COLUMNS,
-    LEVEL_SUFFIX,
     write_mir_tables,
     write_sound_tables,
 )
@@ -27,12 +27,13 @@ from avlib.datasets.miniature.kitchen_videos import FPS, LEVELS, render_recordin
 from avlib.datasets.miniature.retrieval import (
     ANNOTATIONS,
     BENCHMARKS,
-    CHUNK_S,
     EGO_FPS,
     miniature_plan,
     render_miniature,
 )
 from avlib.errors import ConfigError
+from avlib.media.recordings import CHUNK_S
+from avlib.retrieval.annotations import check_annotations
 
 SIZES = {"epic_mir": (2, 9), "epic_sounds_ret": (2, 9), "ego_mcq": (5, 6)}  # videos, clips
 WRITERS = {
@@ -63,8 +64,8 @@ def rows(folder, name):
         return list(csv.DictReader(file))
 
 
-def questions(folder, suffix):
-    return json.loads((folder / "dataset" / f"{FULL}{suffix}.json").read_text("utf-8"))
+def questions(folder, name):
+    return json.loads((folder / "dataset" / f"{name}.json").read_text("utf-8"))
 
 
 def decode(path):
@@ -125,6 +126,27 @@ def test_the_planned_files_are_rendered_with_bytes_that_depend_on_the_seed(tmp_p
     assert made["again"] == made["first"] != made["other"]
 
 
+KINDS = ("original", "llm")
+READ_FILES = {
+    "epic_mir": lambda folder, level: epic_mir.files(folder, level, KINDS),
+    "epic_sounds_ret": lambda folder, level: epic_sounds_ret.files(folder, "test", level, KINDS),
+    "ego_mcq": lambda folder, level: ego_mcq.files(folder, level, KINDS),
+}
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_what_is_written_is_read_as_published_files_are(written, benchmark):
+    folder, plan = written[benchmark]
+    levels = ["all"] if benchmark == "epic_sounds_ret" else list(SUFFIXES)
+    root = folder / ANNOTATIONS[benchmark]
+    read = check_annotations(benchmark, {n: READ_FILES[benchmark](root, n) for n in levels})
+    planned = {(r.video_id, c.stop_s) for r in plan for c in r.clips}
+    assert {(c.video_id, c.stop_s) for c in read.clips.itertuples()} == planned
+    assert set(read.texts["kind"]) == set(KINDS)
+    n_questions = 2 * len(planned) if benchmark == "ego_mcq" else 0
+    assert len(read.questions) == n_questions and read.note == ""
+
+
 def test_tables_have_the_published_layout_and_describe_the_planned_clips(written):
     folder, plan = written["epic_mir"]
     table = rows(folder, "EPIC_100_retrieval_test")
@@ -142,7 +164,7 @@ def test_tables_have_the_published_layout_and_describe_the_planned_clips(written
 
 def test_descriptions_are_of_the_same_clips_row_by_row(written):
     folder, _ = written["epic_mir"]
-    for suffix in ("", *(LEVEL_SUFFIX + level for level in LEVELS)):
+    for suffix in SUFFIXES.values():
         table = rows(folder, f"EPIC_100_retrieval_test{suffix}")
         described = rows(folder, f"EPIC_100_retrieval_test{suffix}_gpt")
         for row, other in zip(table, described, strict=True):
@@ -153,7 +175,7 @@ def test_descriptions_are_of_the_same_clips_row_by_row(written):
 @pytest.mark.parametrize("kind", ["", "_gpt"])
 def test_sentences_are_the_distinct_texts_of_a_table(written, kind):
     folder, _ = written["epic_mir"]
-    for suffix in ("", *(LEVEL_SUFFIX + level for level in LEVELS)):
+    for suffix in SUFFIXES.values():
         texts = [row["narration"] for row in rows(folder, f"EPIC_100_retrieval_test{suffix}{kind}")]
         found = rows(folder, f"EPIC_100_retrieval_test_sentence{suffix}{kind}")
         assert [row["narration"] for row in found] == list(dict.fromkeys(texts))
@@ -161,7 +183,7 @@ def test_sentences_are_the_distinct_texts_of_a_table(written, kind):
 
 def test_subsets_by_level_divide_the_clips(written):
     folder, _ = written["epic_mir"]
-    parts = [rows(folder, f"EPIC_100_retrieval_test{LEVEL_SUFFIX}{level}") for level in LEVELS]
+    parts = [rows(folder, f"EPIC_100_retrieval_test{SUFFIXES[level]}") for level in LEVELS]
     ids = [row["narration_id"] for part in parts for row in part]
     assert sorted(ids) == sorted(r["narration_id"] for r in rows(folder, "EPIC_100_retrieval_test"))
     assert [len(part) for part in parts] == [6, 6, 6]
@@ -178,7 +200,7 @@ def test_sounds_have_one_sentence_a_class(written):
 
 def test_both_kinds_of_questions_are_asked_about_each_clip(written):
     folder, plan = written["ego_mcq"]
-    asked = questions(folder, "")
+    asked = questions(folder, FILES["all"])
     assert set(asked) == {str(i) for i in range(2 * sum(len(r.clips) for r in plan))}
     for question in asked.values():
         choices = [question["choices"][str(i)] for i in range(5)]
@@ -190,11 +212,11 @@ def test_both_kinds_of_questions_are_asked_about_each_clip(written):
 
 def test_questions_by_level_and_with_descriptions_have_the_same_choices(written):
     folder, _ = written["ego_mcq"]
-    everything = questions(folder, "")
-    parts = [questions(folder, f"_{left_out}") for left_out in LEFT_OUT.values()]
+    everything = questions(folder, FILES["all"])
+    parts = [questions(folder, FILES[level]) for level in LEVELS]
     assert sum(len(part) for part in parts) == len(everything)
-    for suffix in ("", *(f"_{left_out}" for left_out in LEFT_OUT.values())):
-        plain, described = questions(folder, suffix), questions(folder, f"{suffix}_gpt")
+    for name in FILES.values():
+        plain, described = questions(folder, name), questions(folder, f"{name}_gpt")
         assert plain.keys() == described.keys()
         for key, question in plain.items():
             assert described[key]["choices"] == question["choices"]
