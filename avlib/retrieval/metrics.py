@@ -26,29 +26,36 @@ class QueryScores(NamedTuple):
     average_precision: NDArray[np.float64]
 
 
-def descending(scores: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Return the order of each row (R, C) from the highest score, and the scores in that order.
+def descending(scores: Floats) -> NDArray[np.int64]:
+    """Return the order of each row (R, C) from the highest score; equal ones keep their order.
 
-    Equal scores remain in the order of the items. A stable sort takes several times as long as
-    one that is not, so equal scores are put in order afterwards.
+    A stable sort takes several times as long as one that is not. So float32 scores are sorted as
+    whole numbers that end with the place of the item, and others are put in order afterwards.
     """
-    order = np.argsort(-scores, axis=1)
-    ranked = np.empty_like(scores)
-    for row in range(len(scores)):
-        np.take(scores[row], order[row], out=ranked[row])
-    is_equal = ranked[:, 1:] == ranked[:, :-1]
-    if is_equal.any():
-        is_tied = np.zeros(scores.shape, dtype=bool)
-        is_tied[:, 1:] = is_equal
-        begins = ~is_tied
-        is_tied[:, :-1] |= is_equal
-        run = np.cumsum(begins)[is_tied.ravel()]
-        columns = scores.shape[1]
-        order[is_tied] = np.sort(run * columns + order[is_tied]) % columns
-    return order, ranked
+    if scores.dtype != np.float32:
+        return _in_order(np.argsort(-scores, axis=1), scores)
+    bits = (np.float32(0) - scores).view(np.int32)  # never -0.0
+    bits ^= (bits >> 31) & np.int32(0x7FFF_FFFF)  # negative floats ascend with falling bits
+    keys = np.multiply(bits, 1 << 32, dtype=np.int64)
+    keys += np.arange(scores.shape[1])
+    keys.sort(axis=1)
+    keys &= 0xFFFF_FFFF
+    return keys
 
 
-def query_scores(order: NDArray[np.intp], codes: Codes, grades: Grades) -> QueryScores:
+def _in_order(order: NDArray[np.int64], scores: Floats) -> NDArray[np.int64]:
+    """Return an order in which items of equal scores ascend."""
+    ranked = np.take_along_axis(scores, order, axis=1)
+    is_tied = np.zeros(scores.shape, dtype=bool)
+    is_tied[:, 1:] = ranked[:, 1:] == ranked[:, :-1]
+    begins = ~is_tied
+    is_tied[:, :-1] |= is_tied[:, 1:]
+    run = np.cumsum(begins[is_tied]) * scores.shape[1]
+    order[is_tied] = np.sort(run + order[is_tied]) - run
+    return order
+
+
+def query_scores(order: NDArray[np.int64], codes: Codes, grades: Grades) -> QueryScores:
     """Return nDCG and average precision of queries.
 
     nDCG counts as many items as have any relevance. Average precision sums, at each item of grade
@@ -63,24 +70,37 @@ def query_scores(order: NDArray[np.intp], codes: Codes, grades: Grades) -> Query
     n_queries, n_items = codes.shape
     ranked = np.empty_like(codes)
     for row in range(n_queries):
-        np.take(codes[row], order[row], out=ranked[row])
-    query, rank = np.divmod(np.flatnonzero(ranked != 0), n_items)
-    found = ranked[query, rank]
-    gain, n_relevant = grades[found], np.bincount(query, minlength=n_queries)
-    counted = np.where(rank < n_relevant[query], gain / np.log2(rank + 2.0), 0.0)
-    gained = np.bincount(query, counted, n_queries)
+        codes[row].take(order[row], out=ranked[row], mode="clip")  # which is not buffered
+    is_relevant = ranked != 0
+    n_relevant = np.count_nonzero(is_relevant, axis=1)
+    cells = np.flatnonzero(is_relevant)  # of all queries, one after another
+    query, first = (np.repeat(x, n_relevant) for x in _rows(n_relevant))
+    rank, place = cells - query * n_items, np.arange(len(cells)) - first
+    found = ranked.ravel().take(cells)
+    gain = grades.take(found)
+    discounted = gain * _discounts(n_items).take(rank)
+    discounted[rank >= np.repeat(n_relevant, n_relevant)] = 0
     with np.errstate(invalid="ignore"):
-        ndcg = gained / _ideal(query, found, grades, n_queries)
-    place = np.arange(len(query)) - (np.cumsum(n_relevant) - n_relevant)[query]
+        ndcg = np.bincount(query, discounted, n_queries) / _ideal(query, found, grades, n_queries)
     so_far = np.zeros((n_queries, max(n_relevant, default=0)))
     so_far[query, place] = gain
     so_far.cumsum(axis=1, out=so_far)
     at = np.flatnonzero(gain == PERFECT)
     precision = so_far[query[at], place[at]] / (rank[at] + 1)
     n_perfect = np.bincount(query[at], minlength=n_queries)
-    return QueryScores(
-        ndcg, np.bincount(query[at], precision, n_queries) / np.maximum(n_perfect, 1)
-    )
+    mean = np.bincount(query[at], precision, n_queries) / np.maximum(n_perfect, 1)
+    return QueryScores(ndcg, mean)
+
+
+def _rows(lengths: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the number of each row, and the place of its first item among those of all rows."""
+    return np.arange(len(lengths)), np.cumsum(lengths) - lengths
+
+
+def _discounts(n_items: int) -> NDArray[np.float64]:
+    """Return what a gain counts at each rank."""
+    discounts: NDArray[np.float64] = 1 / np.log2(np.arange(n_items) + 2.0)
+    return discounts
 
 
 def _ideal(
@@ -89,7 +109,7 @@ def _ideal(
     """Return the DCG of each query in the best order, from the number of items of each grade."""
     cells = np.bincount(query * len(grades) + found, minlength=n_queries * len(grades))
     at_least = cells.reshape(n_queries, -1)[:, :0:-1].cumsum(axis=1)  # from the highest grade
-    discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(at_least.max(initial=0)) + 2.0)))
+    discounts = np.append(0.0, np.cumsum(_discounts(at_least.max(initial=0))))
     steps = np.diff(grades)[::-1]
     ideal: NDArray[np.float64] = discounts[at_least] @ steps
     return ideal
@@ -106,7 +126,7 @@ def chance_scores(codes: Codes, grades: Grades) -> QueryScores:
     query, item = np.nonzero(codes)
     found = codes[query, item]
     n_relevant = np.bincount(query, minlength=n_queries)
-    discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(n_items) + 2.0)))
+    discounts = np.append(0.0, np.cumsum(_discounts(n_items)))
     total = np.bincount(query, grades[found], n_queries)
     with np.errstate(invalid="ignore"):
         ndcg = total / n_items * discounts[n_relevant] / _ideal(query, found, grades, n_queries)
@@ -128,20 +148,24 @@ def caption_ranks(
         counts: (U,) how many texts have each caption.
     """
     mine = np.take_along_axis(scores, own[:, None], axis=1)
-    weights = counts.astype(np.float64)
-    higher, equal = (scores > mine) @ weights, (scores == mine) @ weights
-    ranks: NDArray[np.float64] = higher + (equal - 1) / 2
+    weights = counts.astype(np.float32)  # whole numbers, which are exact
+    higher, equal = (scores > mine) @ weights, weights[own]
+    is_equal = scores == mine
+    tied = np.flatnonzero(np.count_nonzero(is_equal, axis=1) > 1)  # with other captions
+    equal[tied] = is_equal[tied] @ weights
+    ranks = higher + (equal.astype(np.float64) - 1) / 2
     return ranks
 
 
-def clip_ranks(ranked: Floats, mine: Floats) -> NDArray[np.float64]:
+def clip_ranks(scores: Floats, own: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the rank of right clips of one caption, from 0; equals count as the first of them.
 
     Args:
-        ranked: (N,) scores of all clips, descending.
-        mine: (R,) scores of the right clips.
+        scores: (N,) of the caption to all clips.
+        own: (R,) the clips of the caption.
     """
-    return np.searchsorted(-ranked, -mine, side="left").astype(np.float64)
+    higher = [np.count_nonzero(scores > score) for score in scores[own]]
+    return np.array(higher, dtype=np.float64)
 
 
 def recall(ranks: NDArray[np.float64]) -> dict[str, float]:
@@ -170,7 +194,7 @@ def means_by_name(
 
 def question_ranks(
     similarities: Floats, answers: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the rank of each right choice, from 0, and the order of the choices.
 
     Of equal choices the first counts as the higher one.
@@ -179,5 +203,5 @@ def question_ranks(
         similarities: (Q, C) of questions to their choices; NaN is lower than all.
         answers: (Q,) number of the right choice.
     """
-    order, _ = descending(np.where(np.isnan(similarities), -np.inf, similarities))
+    order = descending(np.where(np.isnan(similarities), -np.inf, similarities))
     return np.argmax(order == answers[:, None], axis=1).astype(np.float64), order

@@ -69,7 +69,7 @@ def rank_sentences(
     for rows in block_rows(n_clips, max(candidates.captions, len(candidates.of_sentences))):
         scores = similarity.of_clips(rows)
         found.ranks[rows] = caption_ranks(scores, candidates.of_clips[rows], counts)
-        order, _ = descending(scores.take(candidates.of_sentences, axis=1))
+        order = descending(scores.take(candidates.of_sentences, axis=1))
         values = query_scores(order, relevancy.of_clips(rows), relevancy.grades)
         found.ndcg[rows], found.average_precision[rows] = values
         found.top[rows] = order[:, : found.top.shape[1]]
@@ -85,11 +85,11 @@ def rank_clips(
     clips, sentences = _Grouped(candidates.of_clips), _Grouped(candidates.of_sentences)
     for rows in block_rows(candidates.captions, n_clips):
         scores = similarity.of_captions(rows)
-        order, ranked = descending(scores)
+        order = descending(scores)
         found.top[rows] = order[:, : found.top.shape[1]]
         for caption in range(rows.start, rows.stop):
-            row, own = caption - rows.start, clips.of(caption, caption + 1)
-            found.ranks[own] = clip_ranks(ranked[row], scores[row, own])
+            own = clips.of(caption, caption + 1)
+            found.ranks[own] = clip_ranks(scores[caption - rows.start], own)
         asked = sentences.of(rows.start, rows.stop)
         for part in block_rows(len(asked), n_clips):
             at = asked[part]

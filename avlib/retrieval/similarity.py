@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from avlib.retrieval.settings import TEMPERATURE
 
 SHORTEST = 1e-8  # length of a vector below which it is divided by this, as published
-CELLS = 2**20  # of a block of a matrix
+CELLS = 2**18  # of a block of a matrix, whose parts stay in the cache of the processor
 Floats = NDArray[np.floating[Any]]
 
 

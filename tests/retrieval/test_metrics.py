@@ -55,9 +55,8 @@ def own_candidates(n):
 def test_scores_of_queries_are_those_of_plain_loops(drawn):
     scores, grades = drawn
     relevancy = of_matrix(grades)
-    order, ranked = descending(scores)
+    order = descending(scores)
     np.testing.assert_array_equal(order, [plain.ranked(row) for row in scores])
-    np.testing.assert_array_equal(ranked, np.take_along_axis(scores, order, axis=1))
     found = query_scores(order, relevancy.table, relevancy.grades)
     pairs = list(zip(scores, grades, strict=True))
     np.testing.assert_allclose(found.ndcg, [plain.ndcg(*p) for p in pairs], rtol=1e-12)
@@ -71,7 +70,7 @@ def test_equal_scores_remain_in_the_order_of_the_items(dtype):
     scores = rng.integers(0, 40, (50, 700)).astype(dtype)
     scores[3] = 0
     scores[4, ::2] = -0.0
-    order, _ = descending(scores)
+    order = descending(scores)
     np.testing.assert_array_equal(order, np.argsort(-scores, axis=1, kind="stable"))
 
 
@@ -104,7 +103,7 @@ def test_chance_is_the_mean_over_random_orders():
     expected = chance_scores(relevancy.table, relevancy.grades)
     found = []
     for _ in range(4000):
-        order, _ = descending(rng.random((6, 15)))
+        order = descending(rng.random((6, 15)))
         found.append(query_scores(order, relevancy.table, relevancy.grades))
     for name in ("ndcg", "average_precision"):
         mean = np.mean([getattr(values, name) for values in found], axis=0)
@@ -114,9 +113,7 @@ def test_chance_is_the_mean_over_random_orders():
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.float64, (7, 7), elements=st.integers(0, 3).map(float)))
 def test_ranks_follow_the_published_rules_of_ties(similarities):
-    _, ranked = descending(similarities)
-    own = np.diagonal(similarities)[:, None]
-    found = [clip_ranks(row, mine)[0] for row, mine in zip(ranked, own, strict=True)]
+    found = [clip_ranks(row, np.array([i]))[0] for i, row in enumerate(similarities)]
     assert found == plain.clip_ranks(similarities)
     counts = np.ones(7, np.int64)
     found = caption_ranks(similarities.T, np.arange(7), counts)

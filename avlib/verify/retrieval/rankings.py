@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from avlib.datasets.published import read_published, seconds
-from avlib.retrieval.metrics import caption_ranks, clip_ranks, descending, means_by_name, recall
+from avlib.retrieval.metrics import caption_ranks, clip_ranks, means_by_name, recall
 from avlib.retrieval.metrics import question_ranks as ranks_of_questions
 from avlib.retrieval.ranking import Candidates, Rankings, rank_clips, rank_sentences
 from avlib.retrieval.relevancy import Relevancy, of_matrix, shared_classes
@@ -282,10 +282,7 @@ def recall_values(sims: Array) -> Results:
     n_texts, n_clips = sims.shape
     each = n_texts // n_clips
     own = np.arange(n_texts) // each
-    _, ranked = descending(sims)
-    of_texts = np.concatenate(
-        [clip_ranks(ranked[i], sims[i, own[i : i + 1]]) for i in range(n_texts)]
-    )
+    of_texts = np.concatenate([clip_ranks(sims[i], own[i : i + 1]) for i in range(n_texts)])
     counts, first = np.ones(n_texts, np.int64), np.arange(n_clips) * each
     of_clips = np.min([caption_ranks(sims.T, first + i, counts) for i in range(each)], axis=0)
     return {
