@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from avlib.evaluation.retrieval_headline import is_retrieval, retrieval_lines
+
 ACCURACIES = {
     "segment_accuracy": "segment accuracy",
     "top1": "top-1 accuracy",
@@ -27,13 +29,15 @@ def headline(content: Metrics) -> list[str]:
 
     Returns:
         a line for each model, by its modality or variant; then how many videos were left out,
-        and the notes.
+        or clips, and the notes.
     """
     lines = [*_models(content), *_left_out(content.get("counts", {}))]
     return lines + [f"note: {note}" for note in content.get("notes", [])]
 
 
 def _models(content: Metrics) -> list[str]:
+    if is_retrieval(content):
+        return retrieval_lines(content)
     if "variants" in content:
         variants = content["variants"].items()
         return [f"{name}: {_parsing(found['scores'])}" for name, found in variants]
@@ -80,5 +84,6 @@ def _left_out(counts: Metrics) -> list[str]:
         return []
     reasons = [f"{row['left_out_by']}, {row['status']}" for row in rows]
     listed = "; ".join(f"{reasons.count(reason)} by {reason}" for reason in dict.fromkeys(reasons))
-    n_videos = len({row["video_id"] for row in rows})
-    return [f"left out: {n_videos} {'video' if n_videos == 1 else 'videos'} ({listed})"]
+    what = "clip" if "event_id" in rows[0] else "video"
+    count = len({row["event_id" if what == "clip" else "video_id"] for row in rows})
+    return [f"left out: {count} {what if count == 1 else what + 's'} ({listed})"]

@@ -8,7 +8,11 @@ from typing import Any
 from avlib.evaluation.headline import headline
 from avlib.io.json_files import read_cached_json
 
-METRICS_FILES = ("*/test_metrics.json", "*/summary.json", "*/features/*/summary.json")
+METRICS_FILES = (
+    *("*/test_metrics.json", "*/summary.json", "*/features/*/summary.json"),
+    *("*/*/test_metrics.json", "*/tables.json"),  # of models, and of all that were compared
+)
+NAMES = {"test_metrics.json", "summary.json", "tables.json"}
 NAMES_SHOWN = 3  # of the videos that are left out, by status
 NEXT = "figures and all results in one file: .venv/bin/snakemake --report report.html"
 
@@ -40,7 +44,8 @@ def front_page(results: Path) -> dict[str, list[str]]:
     files = [path for pattern in METRICS_FILES for path in sorted(results.glob(pattern))]
     page: dict[str, list[str]] = {}
     for path, content in _summaries(files).items():
-        title = " ".join(str(content[key]) for key in ("study", "variant") if key in content)
+        names = ("study", "variant", "model")
+        title = " ".join(str(content[key]) for key in names if key in content)
         for line in [*_lines(path, content), *_files(path), *_origins(content), f"in {path}"]:
             page[f"{title} | {line}"] = []
     return page or {"No study has come to its metrics yet.": []}
@@ -53,10 +58,17 @@ def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
     }
     found = {}
     for path in beside:
-        if path.name in {"test_metrics.json", "summary.json"} and path.is_file():
+        if path.name in NAMES and path.is_file():
             # A run that has ended well must not fail for want of last words.
             found[path] = read_cached_json(path) or {}
-    return {path: content for path, content in found.items() if "study" in content}
+    # What stands side by side in a table, or in a summary, is not said again.
+    compared = {Path(entry["path"]) for c in found.values() for entry in c.get("files", ())}
+    compared |= {path for path in found if path.parents[1] / "summary.json" in found}
+    return {
+        path: content
+        for path, content in found.items()
+        if "study" in content and path not in compared
+    }
 
 
 def _lines(path: Path, content: Mapping[str, Any]) -> list[str]:

@@ -5,27 +5,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from avlib.io.atomic import atomic_path
 from avlib.io.json_files import read_json
+from avlib.report.html import write_page
 from avlib.valor.metrics import TABLE
 
 GROUPS = {"Seg": "F of segments", "Event": "F of events"}
 COLUMNS = {"a": "audio", "v": "visual", "av": "both", "type": "Type", "event": "Event"}
-STYLE = """\
-body { font: 15px/1.4 sans-serif; color: #222; background: white; margin: 1.5em; }
-table { border-collapse: collapse; }
-th, td { padding: 0.35em 0.8em; text-align: right; font-variant-numeric: tabular-nums; }
-th { font-weight: normal; }
-thead th { border-bottom: 1px solid #888; }
-thead th[colspan] { text-align: center; }
-tbody tr { border-bottom: 1px solid #ddd; }
-tbody th { text-align: left; vertical-align: top; }
-.first { border-left: 1px solid #888; }
-.grey { color: #767676; }
-.below { display: block; font-size: 85%; }
-caption, p, li { text-align: left; max-width: 60em; }
-caption { padding-bottom: 0.8em; }
-"""
 
 
 def draw_variants(summary: Path, target: Path) -> None:
@@ -44,11 +29,6 @@ def draw_variants(summary: Path, target: Path) -> None:
     rows = [_row(variant, entry, best) for variant, entry in variants.items()]
     notes = [f"<li>{escape(note)}</li>" for note in content["notes"]]
     lines = [
-        "<!doctype html>",
-        '<html lang="en">',
-        '<head><meta charset="utf-8"><title>Variants of the parser</title>',
-        f"<style>\n{STYLE}</style></head>",
-        "<body>",
         "<table>",
         f"<caption>{_caption(content)}</caption>",
         *_head(),
@@ -60,11 +40,8 @@ def draw_variants(summary: Path, target: Path) -> None:
         "<ul>",
         *notes,
         "</ul>",
-        "</body>",
-        "</html>",
     ]
-    with atomic_path(target) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    write_page(target, "Variants of the parser", lines)
 
 
 def _caption(content: Mapping[str, Any]) -> str:

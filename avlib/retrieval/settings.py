@@ -40,17 +40,22 @@ class Fusion(Section):
     )
 
 
-class RetrievalEvaluation(Section):
+class Comparison(Section):
+    """How embeddings are compared in every benchmark."""
+
+    crop_seeds: Annotated[tuple[int, ...], Field(min_length=1)] = Field(
+        (0, 1, 2), description="Seeds of the crops of clips over 10 s; metrics are their means"
+    )
+    fusion: Fusion = Fusion()
+
+
+class RetrievalEvaluation(Comparison):
     """How embeddings are compared; changing it runs no network again."""
 
     graded_by: GradedBy = Field(
         "caption",
         description="Graded relevance: shared verb and nouns (caption), one of them, or the class",
     )
-    crop_seeds: Annotated[tuple[int, ...], Field(min_length=1)] = Field(
-        (0, 1, 2), description="Seeds of the crops of clips over 10 s; metrics are their means"
-    )
     dual_softmax: bool = Field(
         False, description="Re-weight similarities by a softmax over clips and one over texts"
     )
-    fusion: Fusion = Fusion()

@@ -58,3 +58,35 @@ def test_parsers_are_given_by_their_f():
     summary = {"variants": {"han": {"scores": scores}, "valor": {"scores": {}}}}
     none = "F of segments and events in %: no test video"
     assert headline(summary) == [f"han: {line}", f"valor: {none}"]
+
+
+def test_retrieval_has_a_line_a_kind_of_texts_beside_a_random_order():
+    numbers = {"ndcg": {"mean": 0.3}, "map": {"mean": 0.4121, "a2t": 0.5}}
+    content = {
+        "model": "clap",
+        "metrics": {"all": {"original": numbers, "llm": {}}, "low": {"original": numbers}},
+        "chance": {"all": {"original": {"map": {"mean": 0.056}}}},
+        "counts": {
+            "left_out": [{"event_id": e, "left_out_by": "clap", "status": "outside"} for e in "ab"]
+        },
+    }
+    assert headline(content) == [
+        "clap, original texts: mAP 41.2 % (random order 5.6 %), nDCG 30.0 %",
+        "clap, llm texts: no query",
+        "the file has also the clips of low relevancy",
+        "left out: 2 clips (2 by clap, outside)",
+    ]
+
+
+def test_questions_have_the_shares_of_right_answers():
+    shares = {"accuracy": {"inter_video": 80.04, "intra_video": 55.0}}
+    chance = {"accuracy": {"inter_video": 20.0, "intra_video": 20.0}}
+    content = {
+        "model": "egovlp+clap",
+        "metrics": {"high": {"llm": shares}},
+        "chance": {"high": {"llm": chance}},
+    }
+    assert headline(content) == [
+        "egovlp+clap, llm texts, high relevancy: inter-video 80.0 % (random order 20.0 %), "
+        "intra-video 55.0 % (random order 20.0 %)"
+    ]

@@ -1,0 +1,75 @@
+"""The few lines that a person reads first of retrieval by text: metrics files, and the tables."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Numbers that are shown: place below a kind of texts, what it is called, and what makes percents.
+SHOWN = (
+    (("map", "mean"), "mAP", 100),
+    (("ndcg", "mean"), "nDCG", 100),
+    (("accuracy", "inter_video"), "inter-video", 1),
+    (("accuracy", "intra_video"), "intra-video", 1),
+)
+
+Metrics = Mapping[str, Any]
+
+
+def is_retrieval(content: Metrics) -> bool:
+    """Say whether a file is of retrieval: metrics of a model, or the tables of all."""
+    return "tables" in content or ("model" in content and "chance" in content)
+
+
+def retrieval_lines(content: Metrics) -> list[str]:
+    """Return a line for each kind of texts, of all clips or else the first subset; or each table.
+
+    What a random order reaches stands beside the numbers, where it is known.
+
+    Args:
+        content: what `evaluate_retrieval` or `gather_tables` wrote.
+    """
+    lines = _tables(content) if "tables" in content else _subset(content)
+    return list(lines)
+
+
+def _subset(content: Metrics) -> Iterator[str]:
+    relevancy, *others = content["metrics"]
+    level = "" if relevancy == "all" else f", {relevancy} relevancy"
+    for kind, values in content["metrics"][relevancy].items():
+        chance = _at(content["chance"], relevancy, kind)
+        parts = [
+            f"{title} {_percent(_at(values, *place), factor)}{_beside(_at(chance, *place), factor)}"
+            for place, title, factor in SHOWN
+            if _at(values, *place) is not None
+        ]
+        yield f"{content['model']}, {kind} texts{level}: {', '.join(parts) or 'no query'}"
+    if others:
+        yield f"the file has also the clips of {', '.join(others)} relevancy"
+
+
+def _tables(content: Metrics) -> Iterator[str]:
+    for table in content["tables"]:
+        rows = [row for row in table["rows"] if row["model"] != "chance"]
+        done = [row for row in rows if row["file"] is not None]
+        columns = [(f"{a}.{b}", title, f) for (a, b), title, f in SHOWN]
+        place, title, factor = next(c for c in columns if c[0] in table["columns"])
+        text = f"table {table['number']}, {table['title']}: {len(done)} of {len(rows)} rows run"
+        found = [row for row in done if isinstance(row["cells"][place], Mapping)]
+        if found:
+            best = max(found, key=lambda row: row["cells"][place]["value"])
+            value = _percent(best["cells"][place]["value"], factor)
+            text += f"; highest {title} {value} ({best['model']}, {best['texts']} texts)"
+        yield text
+
+
+def _at(tree: Any, *names: str) -> Any:
+    for name in names:
+        tree = tree.get(name) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _percent(value: float, factor: int) -> str:
+    return f"{factor * value:.1f} %"
+
+
+def _beside(chance: float | None, factor: int) -> str:
+    return "" if chance is None else f" (random order {_percent(chance, factor)})"
