@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms import functional as images
 
+from avlib.errors import DataError
 from avlib.extractors.frames import MEAN, STD, unit_range
 
 RATE = 30  # Hz at which the frames of clips are counted that only have times
+FLATTEST = 32  # times that one side of a frame may be longer; a flatter one would fill the memory
 RESIZED = 256 / 224  # short side of a frame before the crop, for each pixel of the network's input
 
 
@@ -45,7 +47,13 @@ def seen(image: NDArray[np.uint8], size: int) -> Tensor:
     Args:
         image: (H, W, 3) RGB.
         size: pixels on either side.
+
+    Raises:
+        DataError: if one side of the frame is more than FLATTEST times the other.
     """
+    height, width = image.shape[:2]
+    if max(height, width) > FLATTEST * min(height, width):
+        raise DataError(f"a frame of {width} x {height} pixels is too flat to be seen; crop it")
     short_side = round(size * RESIZED)
     # With antialiasing, the default of newer libraries, embeddings are others.
     small = images.resize(unit_range(image), [short_side], antialias=False)
