@@ -31,11 +31,14 @@ include: "rules/extractors.smk"
 include: "rules/tim.smk"
 include: "rules/soundtracks.smk"
 include: "rules/valor.smk"
+include: "rules/retrieval.smk"
 include: "rules/download.smk"
 
 
 if workflow.modifier.is_main_snakefile():
-    logger.addFilter(partial(shorten_unknown_target, targets=settings.sections))
+    logger.addFilter(
+        partial(shorten_unknown_target, targets=[*settings.sections, "retrieval"])
+    )
 
 
 onstart:
@@ -54,11 +57,19 @@ rule all:
     default_target: True
     input:
         lambda wildcards: (
-            files.finished() if IS_REPORT else files.targets(*settings.chosen)
+            files.finished() + retrieval.finished
+            if IS_REPORT
+            else files.targets(*settings.chosen)
         ),
 
 
-# A target a study: ave, k600, llp, custom, sounds.
+rule retrieval:
+    """Tables 1 to 5 of the paper on retrieval by text, and the studies that they are of."""
+    input:
+        retrieval.targets,
+
+
+# A target a study: ave, k600, llp, epic_mir, ego_mcq, epic_sounds_ret, custom, sounds.
 for section, study in settings.sections.items():
 
     rule:

@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+from avlib.datasets.captioned import KINDS, RELEVANCIES
 from avlib.datasets.llp import LABEL_FILES
 from avlib.datasets.splits import SPLITS
-from avlib.extractors.registry import EXTRACTORS, VIDEO_EXTRACTORS
+from avlib.extractors.registry import CLIP_ENCODERS, EXTRACTORS, VIDEO_EXTRACTORS
 from avlib.io.provenance import code_fingerprint
 from avlib.studies import load_config
 from avlib.studies.llp import Llp
+from avlib.studies.retrieval_study import RetrievalStudy
 from avlib.studies.soundtrack_study import SoundtrackStudy
 from avlib.studies.tim_study import MODALITIES, FeatureStudy
 from avlib.valor.recipes import PARSER_RECIPES
@@ -23,7 +25,7 @@ with one_line():
 RESULTS = workflow.modifier.path_modifier.replace_prefix("results")
 
 _workflow = Workflow(settings, results=Path(RESULTS), rescan=workflow.is_main_process)
-files, weights, media, extractors, tim, soundtracks, valor = (
+files, weights, media, extractors, tim, soundtracks, valor, retrieval = (
     guarded(part, settings.studies)
     for part in (
         _workflow.files,
@@ -33,12 +35,14 @@ files, weights, media, extractors, tim, soundtracks, valor = (
         _workflow.tim,
         _workflow.soundtracks,
         _workflow.valor,
+        _workflow.retrieval,
     )
 )
 
 FOLD = "[A-Za-z0-9_.-]+"
 MODALITY = "|".join(MODALITIES)
 VARIANT = "|".join(map(re.escape, PARSER_RECIPES))
+ENCODER = "|".join(CLIP_ENCODERS)
 NETWORKS = "|".join({row.network: None for row in EXTRACTORS.values()})
 
 
@@ -51,5 +55,7 @@ wildcard_constraints:
     fold=FOLD,
     kind="|".join(VIDEO_EXTRACTORS),
     variant=VARIANT,
+    relevancy="|".join(RELEVANCIES),
+    model=rf"({ENCODER})(\+({ENCODER}))?",
     # The networks of a paper have the part of their name behind the slash where one is trained.
     network=f"{NETWORKS}|tim(/({MODALITY}))?|soundtrack(/{FOLD})?|parser/({VARIANT})",

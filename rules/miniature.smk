@@ -71,3 +71,63 @@ rule render_llp:
         code=code_fingerprint("avlib.datasets.miniature.llp"),
     script:
         "../workflow_scripts/render_llp.py"
+
+
+rule render_epic_mir:
+    """Videos and tables in the layout of AudioEpicMIR."""
+    output:
+        expand(
+            f"results/{settings.epic_mir.name}/miniature/{{table}}",
+            table=settings.epic_mir.rendered_tables(),
+        ),
+    log:
+        f"logs/{settings.epic_mir.name}/render_epic_mir.log",
+    benchmark:
+        f"logs/{settings.epic_mir.name}/render_epic_mir.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 2
+    resources:
+        mem_mb=1_000,
+        runtime=30,
+    params:
+        benchmark="epic_mir",
+        size=settings.epic_mir.miniature.as_arguments(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.retrieval"),
+    script:
+        "../workflow_scripts/render_retrieval.py"
+
+
+use rule render_epic_mir as render_ego_mcq with:
+    output:
+        expand(
+            f"results/{settings.ego_mcq.name}/miniature/{{table}}",
+            table=settings.ego_mcq.rendered_tables(),
+        ),
+    log:
+        f"logs/{settings.ego_mcq.name}/render_ego_mcq.log",
+    benchmark:
+        f"logs/{settings.ego_mcq.name}/render_ego_mcq.tsv"
+    params:
+        benchmark="ego_mcq",
+        size=settings.ego_mcq.miniature.as_arguments(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.retrieval"),
+
+
+use rule render_epic_mir as render_epic_sounds_ret with:
+    output:
+        expand(
+            f"results/{settings.epic_sounds_ret.name}/miniature/{{table}}",
+            table=settings.epic_sounds_ret.rendered_tables(),
+        ),
+    log:
+        f"logs/{settings.epic_sounds_ret.name}/render_epic_sounds_ret.log",
+    benchmark:
+        f"logs/{settings.epic_sounds_ret.name}/render_epic_sounds_ret.tsv"
+    params:
+        benchmark="epic_sounds_ret",
+        size=settings.epic_sounds_ret.miniature.as_arguments(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.retrieval"),

@@ -103,9 +103,9 @@ class EditedCheckout(Checkout):
         assert not path.exists(), f"{name} is not new"
         path.write_text(text)
 
-    def planned(self) -> set[tuple[str, str]]:
+    def planned(self, *config: str) -> set[tuple[str, str]]:
         """Return rule and first output of each job that a run would do; targets have no output."""
-        command = self.command()
+        command = self.command(*config)
         command.insert(command.index("--cores"), "--dry-run")
         run = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stdout + run.stderr

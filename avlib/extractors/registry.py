@@ -70,6 +70,7 @@ class Extractor:
         rows: of a whole video; None: as many as it has intervals or seconds.
         shape: of one row of features, with the published weights.
         weights: files of published weights, as their authors name them.
+        tokenizer: bert or roberta, whose files its texts become tokens by, where it takes texts.
         settings: names of the settings that it takes, beside COMMON_SETTINGS.
         text_settings: those of them on which embeddings of texts depend.
         options: those of its settings on which it depends whether weights fit.
@@ -86,6 +87,7 @@ class Extractor:
     rows: int | None = None
     shape: tuple[int, ...]
     weights: tuple[str, ...]
+    tokenizer: str = ""
     settings: tuple[str, ...] = ()
     text_settings: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
@@ -305,6 +307,7 @@ _ROWS = (
         cut="clips",
         shape=(512,),
         weights=("630k-audioset-fusion-best.pt",),
+        tokenizer="roberta",
         settings=(*_CLIP_SETTINGS, "short_clips", "int16_round_trip"),
     ),
     *(
@@ -318,6 +321,7 @@ _ROWS = (
             cut="clips",
             shape=(1024,),
             weights=(file,),
+            tokenizer="bert",
             settings=(*_CLIP_SETTINGS, "resampler", "clean_captions"),
             text_settings=("clean_captions",),
         )
@@ -336,12 +340,15 @@ _ROWS = (
         cut="clips",
         shape=(256,),
         weights=("egovlp.pth",),
+        tokenizer="bert",
         settings=("num_frames", "frames"),
     ),
 )
 EXTRACTORS: dict[str, Extractor] = {row.name: row for row in _ROWS}
 # Those of whole videos by the name of their folder, LLP's kinds of features.
 VIDEO_EXTRACTORS = {row.folder: row for row in _ROWS if row.cut == "video"}
+# Those of clips and of texts by the name of their weights, the models of retrieval.
+CLIP_ENCODERS = {row.network: row for row in _ROWS if row.cut == "clips"}
 
 
 def extract_together(

@@ -14,8 +14,12 @@ from avlib.sections import Section
 from avlib.studies.ave import Ave
 from avlib.studies.base import Study
 from avlib.studies.custom import Custom
+from avlib.studies.ego_mcq import EgoMcq
+from avlib.studies.epic_mir import EpicMir
+from avlib.studies.epic_sounds_ret import EpicSoundsRet
 from avlib.studies.k600 import K600
 from avlib.studies.llp import Llp
+from avlib.studies.retrieval_study import SHARED
 from avlib.studies.sounds import Sounds
 
 DEFAULT = "ave"  # section of the study that a run makes where no section is configured
@@ -38,6 +42,9 @@ class Config(Section):
     ave: Ave = Ave()
     k600: K600 = K600()
     llp: Llp = Llp()
+    epic_mir: EpicMir = EpicMir()
+    ego_mcq: EgoMcq = EgoMcq()
+    epic_sounds_ret: EpicSoundsRet = EpicSoundsRet()
     custom: Custom = Custom()
     sounds: Sounds = Sounds()
 
@@ -45,6 +52,8 @@ class Config(Section):
     def _names_differ(self) -> Self:
         names = Counter(study.name for study in self.sections.values())
         for section, study in self.sections.items():
+            if study.name == SHARED:
+                raise ValueError(f"{section}.name may not be {SHARED!r}, the folder of its tables")
             if names[study.name] > 1 and study.name != section:
                 raise ValueError(
                     f"{section}.name may not be the name of another study, {study.name!r}"

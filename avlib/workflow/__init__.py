@@ -10,6 +10,7 @@ from pathlib import Path
 from avlib.studies import Config
 from avlib.workflow.extractors import ExtractorFiles
 from avlib.workflow.media import MediaFiles
+from avlib.workflow.retrieval import RetrievalFiles
 from avlib.workflow.soundtracks import SoundtrackFiles
 from avlib.workflow.study_files import StudyFiles
 from avlib.workflow.tim import TimFiles
@@ -34,3 +35,4 @@ class Workflow:
         self.tim = TimFiles(self.files, self.weights)
         self.soundtracks = SoundtrackFiles(self.files, self.weights)
         self.valor = ParsingFiles(self.files, self.weights)
+        self.retrieval = RetrievalFiles(self.files, self.weights)

@@ -23,6 +23,8 @@ class Wildcards(Protocol):
     fold: str
     kind: str
     variant: str
+    relevancy: str
+    model: str
 
 
 class StudyFiles:
