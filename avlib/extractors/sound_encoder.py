@@ -1,12 +1,11 @@
-"""Bases of the encoders of the sounds of clips, and of texts: settings, weights, device."""
+"""Base of the encoders of the sounds of clips, which come out of packs."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
-from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,22 +13,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avlib.device import resolve_device
 from avlib.extractors.clip_sounds import ClipStore
-from avlib.extractors.embedding import (
-    Clip,
-    ClipEncoder,
-    ClipFiles,
-    ClipView,
-    FoundClip,
-    TextEncoder,
-    Vectors,
-)
+from avlib.extractors.embedding import Clip, ClipEncoder, ClipFiles, ClipView, FoundClip
+from avlib.extractors.encoder_network import LoadedNetwork, Network
 from avlib.extractors.extraction import NetworkSettings
-from avlib.io.checkpoints import weights_hash
 from avlib.io.embeddings import WHOLE
 from avlib.io.packs import BLOCK_SAMPLES, Waveform
-from avlib.io.provenance import code_fingerprint
 from avlib.seeds import generator
 
 GPU_BATCH = 32  # clips; a CPU is fastest with one, whose activations fit its caches
@@ -52,57 +41,7 @@ class ClipSettings(NetworkSettings):
     mel_on_device: bool = False
 
 
-class TextNetwork(Protocol):
-    """A network with a text tower."""
-
-    def text_embeddings(self, token_ids: Tensor, mask: Tensor) -> Tensor:
-        """Return embeddings (N, embedding) of texts."""
-
-
-Network = TypeVar("Network", bound=TextNetwork)
 Settings = TypeVar("Settings", bound=ClipSettings)
-
-
-class LoadedNetwork(ABC, Generic[Settings, Network]):
-    """The network of a checkpoint, read when it is first needed, and what it decides.
-
-    Args:
-        checkpoint: its weights.
-        settings: what decides the bytes of embeddings, beside clips or texts.
-
-    Attributes:
-        module: of the encoder; its code decides the bytes, too.
-    """
-
-    module: ClassVar[str]
-
-    def __init__(self, checkpoint: Path, settings: Settings) -> None:
-        self.settings, self.checkpoint = settings, checkpoint
-        self.device = resolve_device(settings.device)
-        self.dtype = getattr(torch, settings.dtype)
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
-
-    @cached_property
-    def made_by(self) -> str:
-        """Everything that decides the bytes of a row, beside the clip or text."""
-        # Crops and context are part of a clip's content.
-        own = replace(self.settings, seed=0, crop_seeds=(), left_s=0.0, right_s=0.0)
-        code = code_fingerprint(self.module)
-        return repr((astuple(own), weights_hash(self.checkpoint), code, str(self.device)))
-
-    @cached_property
-    def network(self) -> Network:
-        """The network, ready to run."""
-        return self.load()
-
-    @abstractmethod
-    def load(self) -> Network:
-        """Return the network of the checkpoint, on the device and in the precision it runs in.
-
-        Raises:
-            CheckpointError: if the file cannot be read or does not fit.
-        """
 
 
 class SoundEncoder(LoadedNetwork[Settings, Network], ClipEncoder):
@@ -117,6 +56,10 @@ class SoundEncoder(LoadedNetwork[Settings, Network], ClipEncoder):
         super().__init__(files.checkpoint, settings)
         self._store = ClipStore(files, settings.left_s, settings.right_s)
         self.batch_size = GPU_BATCH if self.device.type == "cuda" else 1
+
+    def deciding(self) -> Settings:
+        """Return the settings without crops and context, which are part of a clip's content."""
+        return replace(super().deciding(), crop_seeds=(), left_s=0.0, right_s=0.0)
 
     @abstractmethod
     def is_cropped(self, n_samples: int) -> bool:
@@ -162,14 +105,3 @@ class SoundEncoder(LoadedNetwork[Settings, Network], ClipEncoder):
 def _blocks(sound: Waveform) -> Iterator[NDArray[np.float32]]:
     for first in range(0, len(sound), BLOCK_SAMPLES):
         yield sound[first : first + BLOCK_SAMPLES]
-
-
-class TokenEncoder(LoadedNetwork[Settings, Network], TextEncoder):
-    """Base of the encoders of texts."""
-
-    @torch.inference_mode()
-    def embed(self, token_ids: Tensor) -> Vectors:
-        """Return the embeddings of texts, as `TextEncoder.embed`."""
-        ids = token_ids.to(self.device)
-        vectors = self.network.text_embeddings(ids, torch.ones_like(ids))
-        return np.asarray(vectors.float().cpu().numpy())

@@ -20,8 +20,9 @@ from avlib.extractors.clap.weights import load_clap
 from avlib.extractors.embedding import ClipFiles, TextFiles, Vectors
 from avlib.extractors.embedding import embed_clips as embed_with
 from avlib.extractors.embedding import embed_texts as embed_texts_with
+from avlib.extractors.encoder_network import LoadedNetwork, TokenEncoder
 from avlib.extractors.htsat_tower import HtsatTower
-from avlib.extractors.sound_encoder import ClipSettings, LoadedNetwork, SoundEncoder, TokenEncoder
+from avlib.extractors.sound_encoder import ClipSettings, SoundEncoder
 from avlib.io.packs import Waveform
 from avlib.io.text_tokens import tokenise
 
@@ -89,14 +90,10 @@ class ClapSounds(_LoadedClap, SoundEncoder[ClapClipSettings, Clap]):
 class ClapTexts(_LoadedClap, TokenEncoder[ClapClipSettings, Clap]):
     """Embeds texts."""
 
-    def __init__(self, files: TextFiles, settings: ClapClipSettings) -> None:
-        super().__init__(files.checkpoint, settings)
-        self._tokenizer = files.tokenizer
-
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the byte pairs of texts."""
         longest = min(LONGEST_TEXT, self.network.sizes.positions - POSITION_OFFSET)
-        return tokenise(texts, self._tokenizer, "RoBERTa", longest, cuts=True)
+        return tokenise(texts, self.tokenizer, "RoBERTa", longest, cuts=True)
 
 
 def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:

@@ -1,20 +1,19 @@
 """EgoVLP's embeddings of the frames of clips, and of texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
-import cv2
 import numpy as np
 import PIL
 import torch
+import torchvision
 from torch import Tensor
 
-from avlib.device import resolve_device
 from avlib.errors import DataError
 from avlib.extractors import embedding
 from avlib.extractors.egovlp.frames import filled
@@ -26,7 +25,6 @@ from avlib.extractors.embedding import (
     ClipFiles,
     FoundClip,
     Rows,
-    TextEncoder,
     TextFiles,
     Vectors,
     clips_of,
@@ -34,17 +32,14 @@ from avlib.extractors.embedding import (
     known_vectors,
     write_clips,
 )
+from avlib.extractors.encoder_network import LoadedNetwork, TokenEncoder
 from avlib.extractors.extraction import NetworkSettings
 from avlib.extractors.weights import write_report
-from avlib.io.checkpoints import weights_hash
 from avlib.io.embeddings import WHOLE
-from avlib.io.provenance import code_fingerprint
 from avlib.io.text_tokens import tokenise
 from avlib.memory import returning_memory
 from avlib.prefetch import prefetched
 from avlib.progress import progress
-
-MODULE = "avlib.extractors.egovlp.encoder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,29 +56,13 @@ class EgoVlpSettings(NetworkSettings):
     frames: Path | None = None
 
 
-class _Loaded:
-    """The network of a checkpoint, read when it is first needed."""
+class _LoadedEgoVlp(LoadedNetwork[EgoVlpSettings, EgoVlp]):
+    module = "avlib.extractors.egovlp.encoder"
 
-    def __init__(self, checkpoint: Path, settings: EgoVlpSettings) -> None:
-        self._checkpoint, self._settings = checkpoint, settings
-        self.device = resolve_device(settings.device)
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
-
-    @cached_property
-    def made_by(self) -> str:
-        """Everything that decides the bytes of a row, beside the content of its clip or text."""
-        s = self._settings
-        how = (s.num_frames, s.dtype, s.allow_tf32, str(self.device))
-        versions = (av.ffmpeg_version_info, cv2.__version__, PIL.__version__)
-        return repr((how, weights_hash(self._checkpoint), code_fingerprint(MODULE), versions))
-
-    @cached_property
-    def network(self) -> EgoVlp:
-        """The network, ready to run."""
-        with torch.inference_mode(False):  # weights that are made in it give other last bits
-            network = load_egovlp(self._checkpoint, self._settings.num_frames)
-            return network.to(self.device, getattr(torch, self._settings.dtype))
+    def load(self) -> EgoVlp:
+        """Return the network of the checkpoint."""
+        network = load_egovlp(self.checkpoint, self.settings.num_frames)
+        return network.to(self.device, self.dtype)
 
 
 class _Planned(NamedTuple):
@@ -100,13 +79,15 @@ class _Planned(NamedTuple):
     digest: str
 
 
-class FrameEncoder(_Loaded):
+class FrameEncoder(_LoadedEgoVlp):
     """Embeds the frames of clips.
 
     Args:
         files: the sources are lists of videos.
         settings: of the encoder.
     """
+
+    libraries = (str(av.ffmpeg_version_info), PIL.__version__, torchvision.__version__)
 
     def __init__(self, files: ClipFiles, settings: EgoVlpSettings) -> None:
         super().__init__(files.checkpoint, settings)
@@ -115,6 +96,10 @@ class FrameEncoder(_Loaded):
             ImageSources(Path(settings.frames)) if settings.frames else VideoSources(files)
         )
         self._source = lru_cache(maxsize=1)(self._sources.find)
+
+    def deciding(self) -> EgoVlpSettings:
+        """Return the settings without the folder of images, which are part of the content."""
+        return replace(super().deciding(), frames=None)
 
     def plan(self, clip: Clip) -> _Planned:
         """Return what is known of a clip."""
@@ -171,33 +156,17 @@ class FrameEncoder(_Loaded):
         A clip has a thousand tokens or more, which keep a processor busy. Alone, no clip changes
         the last bits of another.
         """
-        clips = frames[None].to(self.device, next(self.network.parameters()).dtype)
+        clips = frames[None].to(self.device, self.dtype)
         return np.asarray(self.network.video_embeddings(clips)[0].float().cpu().numpy())
 
 
-class TokenEncoder(_Loaded, TextEncoder):
-    """Embeds texts.
-
-    Args:
-        files: inputs and outputs.
-        settings: of the encoder.
-    """
-
-    def __init__(self, files: TextFiles, settings: EgoVlpSettings) -> None:
-        super().__init__(files.checkpoint, settings)
-        self._tokenizer = files.tokenizer
+class EgoVlpTexts(_LoadedEgoVlp, TokenEncoder[EgoVlpSettings, EgoVlp]):
+    """Embeds texts."""
 
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the word pieces of texts, as many as the network takes."""
         longest = self.network.sizes.positions
-        return tokenise(texts, self._tokenizer, "BERT", longest, cuts=True)
-
-    @torch.inference_mode()
-    def embed(self, token_ids: Tensor) -> Vectors:
-        """Return the embeddings of texts (B, L) without padding."""
-        ids = token_ids.to(self.device)
-        vectors = self.network.text_embeddings(ids, torch.ones_like(ids))
-        return np.asarray(vectors.float().cpu().numpy())
+        return tokenise(texts, self.tokenizer, "BERT", longest, cuts=True)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:
@@ -236,4 +205,4 @@ def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:
 
 def embed_texts(files: TextFiles, settings: Mapping[str, Any]) -> None:
     """Write the embeddings of texts; see `registry.Extractor`."""
-    embedding.embed_texts(files, TokenEncoder(files, EgoVlpSettings(**settings)))
+    embedding.embed_texts(files, EgoVlpTexts(files, EgoVlpSettings(**settings)))

@@ -18,8 +18,9 @@ from torch import Tensor
 from avlib.extractors.embedding import ClipFiles, TextFiles, Vectors
 from avlib.extractors.embedding import embed_clips as embed_with
 from avlib.extractors.embedding import embed_texts as embed_texts_with
+from avlib.extractors.encoder_network import LoadedNetwork, TokenEncoder
 from avlib.extractors.htsat_tower import HtsatTower
-from avlib.extractors.sound_encoder import ClipSettings, LoadedNetwork, SoundEncoder, TokenEncoder
+from avlib.extractors.sound_encoder import ClipSettings, SoundEncoder
 from avlib.extractors.wavcaps.log_mel import (
     CLIP_SAMPLES,
     Resampler,
@@ -97,14 +98,10 @@ class AseSounds(_LoadedAse, SoundEncoder[AseSettings, Ase]):
 class AseTexts(_LoadedAse, TokenEncoder[AseSettings, Ase]):
     """Embeds texts."""
 
-    def __init__(self, files: TextFiles, settings: AseSettings) -> None:
-        super().__init__(files.checkpoint, settings)
-        self._tokenizer = files.tokenizer
-
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the word pieces of texts."""
         cleaned = map(clean_caption, texts) if self.settings.clean_captions else texts
-        return tokenise(list(cleaned), self._tokenizer, "BERT", LONGEST_TEXT, cuts=True)
+        return tokenise(list(cleaned), self.tokenizer, "BERT", LONGEST_TEXT, cuts=True)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:
