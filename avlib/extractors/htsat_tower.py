@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from avlib.extractors.htsat import QKV, WINDOW
 
 TOKENS = WINDOW * WINDOW  # of a window
-CACHED = 1 << 17  # values of a channel of all tokens that pass through a block together
+CACHED = 1 << 18  # values of a channel of all tokens that pass through a block together
 FEWEST_WINDOWS = 4  # that make it worth to read the weights of a wide block
 
 
@@ -103,9 +103,8 @@ class HtsatTower:
             is_fused: (B,) whether the last three of four log-mels count.
         """
         encoder = self._encoder
-        normed = encoder.batch_norm(log_mels.transpose(1, 3)).transpose(1, 3)
         fused = None if is_fused is None else torch.where(is_fused)[0]
-        x = encoder.patch_embed(encoder.reshape_mel2img(normed), fused)  # (B, tokens, C)
+        x = encoder.patch_embed(self._images(log_mels), fused)  # (B, tokens, C)
         for step, merges, groups in self._steps:
             batch, _, channels = x.shape
             if not step.is_in_order:
@@ -116,6 +115,15 @@ class HtsatTower:
                 x = x.index_select(1, groups).view(batch, -1, 4 * channels)
                 x = merges.reduction(merges.norm(x))
         return encoder.norm(x).mean(dim=1)
+
+    def _images(self, log_mels: Tensor) -> Tensor:
+        """Return log-mels as images (B, 1 or 4, side, side); equal ones are made once."""
+        copies = log_mels.shape[1]
+        if torch.equal(log_mels, log_mels[:, :1].expand_as(log_mels)):
+            log_mels = log_mels[:, :1]
+        normed = self._encoder.batch_norm(log_mels.transpose(1, 3)).transpose(1, 3)
+        images: Tensor = self._encoder.reshape_mel2img(normed)
+        return images.expand(-1, copies, -1, -1) if images.shape[1] < copies else images
 
 
 def _relative_bias(attention: Any) -> Tensor:

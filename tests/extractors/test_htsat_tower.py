@@ -62,3 +62,12 @@ def test_how_many_windows_pass_together_does_not_matter(monkeypatch, values):
     monkeypatch.setattr("avlib.extractors.htsat_tower.CACHED", values)
     monkeypatch.setattr("avlib.extractors.htsat_tower.FEWEST_WINDOWS", 3)
     torch.testing.assert_close(HtsatTower(model)(log_mels, is_fused), expected)
+
+
+def test_four_equal_log_mels_give_what_the_package_computes():
+    model = strong(untrained_clap(TINY_CLAP, 0)).model.audio_model
+    log_mels = (torch.randn(2, 1, 1001, 64) * 10 - 30).expand(-1, 4, -1, -1).contiguous()
+    is_fused = torch.tensor([True, False])
+    with torch.inference_mode():
+        expected = model(input_features=log_mels, is_longer=is_fused[:, None]).pooler_output
+    torch.testing.assert_close(HtsatTower(model)(log_mels, is_fused), expected)
