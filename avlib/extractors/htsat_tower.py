@@ -57,6 +57,8 @@ class _Block:
         n = len(self.mask)
         if n == 1 or count == n:
             return self.mask
+        if first % n + count <= n:
+            return self.mask[first % n : first % n + count]
         return self.mask[torch.arange(first, first + count, device=self.mask.device) % n]
 
     def _run(self, x: Tensor, mask: Tensor) -> None:

@@ -101,7 +101,8 @@ class AseTexts(_LoadedAse, TokenEncoder[AseSettings, Ase]):
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the word pieces of texts."""
         cleaned = map(clean_caption, texts) if self.settings.clean_captions else texts
-        return tokenise(list(cleaned), self.tokenizer, "BERT", LONGEST_TEXT, cuts=True)
+        longest = min(LONGEST_TEXT, self.network.sizes.positions)
+        return tokenise(list(cleaned), self.tokenizer, "BERT", longest, cuts=True)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:
