@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -95,7 +95,7 @@ class FrameEncoder(_LoadedEgoVlp):
         self._sources = (
             ImageSources(Path(settings.frames)) if settings.frames else VideoSources(files)
         )
-        self._source = lru_cache(maxsize=1)(self._sources.find)
+        self._source = cache(self._sources.find)
 
     def deciding(self) -> EgoVlpSettings:
         """Return the settings without the folder of images, which are part of the content."""

@@ -257,6 +257,22 @@ def test_what_has_not_changed_is_not_read_again(tmp_path, checkpoint, video, mon
     assert len(read) == 4
 
 
+def test_a_video_is_decoded_once_however_its_clips_are_ordered(
+    tmp_path, checkpoint, video, monkeypatch
+):
+    videos = {"v": video, "w": make_video(tmp_path / "w.mp4")}
+    mixed = [(name, f"{name}{key}", *span) for key, *span in EPIC[::-1] for name in videos]
+    decoded = []
+    monkeypatch.setattr(
+        reading,
+        "read_frames",
+        lambda path, *rest, **named: decoded.append(path) or read_frames(path, *rest, **named),
+    )
+    vectors, _ = embed(make_shard(tmp_path, checkpoint, videos, mixed))
+    assert decoded == list(videos.values())
+    assert list(vectors) == [clip[1] for clip in mixed]
+
+
 def test_memory_is_bounded_where_many_clips_overlap(tmp_path, checkpoint, video, monkeypatch):
     clips = [(f"c{n}", 0.02 * n, 1.9 - 0.02 * n, 1 + n, 48 - n) for n in range(12)]
     files = make_shard(tmp_path, checkpoint, {"v": video}, of_video("v", clips))
