@@ -86,6 +86,9 @@ use rule write_tokenizer as write_byte_tokenizer with:
         "logs/retrieval/write_byte_tokenizer.log",
     benchmark:
         "logs/retrieval/write_byte_tokenizer.tsv"
+    params:
+        words=retrieval.words,
+        code=code_fingerprint("avlib.io.text_tokens"),
 
 
 rule train_encoder:

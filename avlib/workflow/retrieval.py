@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from avlib.datasets.captioned import RELEVANCIES
+from avlib.datasets.miniature.kitchen_texts import spoken_words
 from avlib.extractors.registry import CLIP_ENCODERS, COMMON_SETTINGS
 from avlib.io.provenance import code_fingerprint
 from avlib.origins import Origin
@@ -117,6 +118,10 @@ class RetrievalFiles:
         """Return the files of the tokenizer of the job's network, in one folder."""
         place = self.files.place(wildcards)
         return list(map(str, self.study(wildcards).tokenizer_files(wildcards.network, place)))
+
+    def words(self, wildcards: Wildcards) -> list[str]:
+        """Return the words of the miniatures, each a token of the small CLAP."""
+        return spoken_words()
 
     def small_tokenizer(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the tokenizer that a small encoder is trained with."""

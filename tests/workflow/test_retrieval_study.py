@@ -102,6 +102,41 @@ def test_a_second_run_does_nothing(retrieval):
     assert "Nothing to be done" in retrieval.run().stderr
 
 
+OFFICIAL = """
+{study}:
+  source: official
+  annotations: {root}/{study}/miniature/{tables}
+  videos: {root}/{study}/miniature
+  models: [clap]
+  texts: [original]
+  relevancy: [all]
+  checkpoints: {{clap: {root}/retrieval/model/clap/model.safetensors}}
+  tokenizers: {{roberta: {root}/retrieval/model/tokenizers/roberta}}
+  shards: 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("study", "tables"), [("epic_mir", "retrieval_annotations"), ("ego_mcq", "dataset")]
+)
+def test_given_weights_on_the_official_layout_give_the_same_numbers(
+    retrieval, tmp_path, study, tables
+):
+    root = retrieval.folder / "results"
+    overlay = OFFICIAL.format(study=study, tables=tables, root=root)
+    target = f"results/{study}/clap/test_metrics.json"
+    official = Checkout(tmp_path, overlay, target)
+    run = official.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / f"results/{study}/model/clap/given.json").is_file()
+    given = metrics(official, study)
+    assert given["models"]["clap"]["weights"] == "given"
+    assert given["notes"] == []
+    path = root / f"{study}/clap/test_metrics.json"
+    trained = json.loads(path.read_text())["metrics"]["all"]["original"]
+    assert given["metrics"]["all"]["original"] == trained
+
+
 def test_dual_softmax_gives_other_numbers_of_the_same_embeddings(retrieval):
     before = metrics(retrieval, "epic_mir")["metrics"]["all"]
     jobs = retrieval.jobs("epic_mir={'dual_softmax': True}")
