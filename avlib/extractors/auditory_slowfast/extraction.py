@@ -7,7 +7,7 @@ bytes of a feature do not depend on shards, on other videos or on interruptions.
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -39,11 +39,9 @@ from avlib.extractors.extraction import (
     UsableVideo,
     extract_videos,
 )
-from avlib.extractors.intervals import interval_samples
+from avlib.extractors.waveforms import WaveformExtractor, count_padded
 from avlib.extractors.weights import write_report
-from avlib.io.checkpoints import file_hash
 from avlib.io.packs import Waveform, WaveformStore
-from avlib.io.provenance import code_fingerprint
 from avlib.prefetch import prefetched
 from avlib.seeds import generator
 from avlib.training.spec_augment import augment
@@ -51,7 +49,6 @@ from avlib.training.spec_augment import augment
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
-BLOCK_SAMPLES = 1 << 20
 
 Item = tuple[Any, int, tuple[int, int]]  # row of the interval table, view, sample range
 
@@ -142,25 +139,10 @@ class FeatureExtractor:
         return self._network.features(x).float().cpu().numpy()
 
 
-class SoundExtractor:
-    """Makes the features of videos whose waveforms are in a store.
+class SoundExtractor(WaveformExtractor[ExtractionSettings]):
+    """Makes the features of videos."""
 
-    Args:
-        checkpoint: weights, which are read when the first video needs them; None for random ones.
-        settings: what decides the bytes.
-        waveforms: audio at the preset's rate.
-    """
-
-    def __init__(
-        self, checkpoint: Path | None, settings: ExtractionSettings, waveforms: WaveformStore
-    ) -> None:
-        self._checkpoint, self._settings, self._waveforms = checkpoint, settings, waveforms
-        self.made_by = (
-            astuple(settings),
-            file_hash(checkpoint) if checkpoint else "untrained",
-            code_fingerprint("avlib.extractors.auditory_slowfast.extraction"),
-            resolve_device(settings.device),
-        )
+    module = "avlib.extractors.auditory_slowfast.extraction"
 
     @cached_property
     def _network(self) -> FeatureExtractor:
@@ -172,24 +154,13 @@ class SoundExtractor:
             check_preset(network, self._checkpoint, self._settings.preset)
         return FeatureExtractor(network, self._settings)
 
-    def content(self, video: UsableVideo) -> Iterator[bytes]:
-        """Yield a video's waveform."""
-        waveform = self._waveforms[video.video_id]
-        for first in range(0, len(waveform), BLOCK_SAMPLES):
-            yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()
-
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the features of a video's intervals."""
         waveform, network = self._waveforms[video.video_id], self._network
-        rate = network.sample_rate
-        starts = [
-            interval_samples(start_s, stop_s, sample_rate=rate)[0]
-            for start_s, stop_s in zip(rows["start_s"], rows["stop_s"], strict=True)
-        ]
         return FeatureArray(
             (len(rows), views, network.channels),
             network.blocks(waveform, rows, views),
-            lambda: sum(start >= len(waveform) for start in starts),
+            lambda: count_padded(waveform, rows, network.sample_rate),
         )
 
 

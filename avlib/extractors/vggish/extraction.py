@@ -1,8 +1,8 @@
 """Stage extract_features for VGGish: embeddings of whole seconds, from packs of waveforms."""
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 
 from avlib.datasets.splits import SPLITS
-from avlib.device import resolve_device
 from avlib.extractors.extraction import (
     FeatureArray,
     NetworkSettings,
@@ -20,7 +19,6 @@ from avlib.extractors.extraction import (
     UsableVideo,
     extract_videos,
 )
-from avlib.extractors.intervals import interval_samples
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
 from avlib.extractors.vggish.patches import embed, interval_patch
 from avlib.extractors.vggish.weights import (
@@ -29,15 +27,13 @@ from avlib.extractors.vggish.weights import (
     load_vggish,
     untrained_vggish,
 )
+from avlib.extractors.waveforms import WaveformExtractor, count_padded
 from avlib.extractors.weights import write_report
-from avlib.io.checkpoints import file_hash
 from avlib.io.packs import WaveformStore
-from avlib.io.provenance import code_fingerprint
 
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32  # patches
-BLOCK_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,31 +47,15 @@ class VggishSettings(NetworkSettings):
     sample_rate: int
 
 
-class VggishExtractor:
-    """Makes the embeddings of videos whose waveforms are in a store.
+class VggishExtractor(WaveformExtractor[VggishSettings]):
+    """Makes the embeddings of videos."""
 
-    Args:
-        checkpoint: weights, which are read when the first video needs them; None for random ones.
-        settings: what decides the bytes.
-        waveforms: audio at the settings' rate.
-    """
-
-    def __init__(
-        self, checkpoint: Path | None, settings: VggishSettings, waveforms: WaveformStore
-    ) -> None:
-        self._checkpoint, self._settings, self._waveforms = checkpoint, settings, waveforms
-        self._device = resolve_device(settings.device)
-        self.made_by = (
-            astuple(settings),
-            file_hash(checkpoint) if checkpoint else "untrained",
-            code_fingerprint("avlib.extractors.vggish.extraction"),
-            self._device,
-        )
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+    module = "avlib.extractors.vggish.extraction"
 
     @cached_property
     def _network(self) -> VGGish:
+        torch.backends.cuda.matmul.allow_tf32 = self._settings.allow_tf32
+        torch.backends.cudnn.allow_tf32 = self._settings.allow_tf32
         if self._checkpoint is None:
             logger.warning("random weights: these features are meaningless")
             network = untrained_vggish(self._settings.seed)
@@ -83,22 +63,15 @@ class VggishExtractor:
             network = load_vggish(self._checkpoint)
         return network.to(self._device, getattr(torch, self._settings.dtype))
 
-    def content(self, video: UsableVideo) -> Iterator[bytes]:
-        """Yield a video's waveform."""
-        waveform = self._waveforms[video.video_id]
-        for first in range(0, len(waveform), BLOCK_SAMPLES):
-            yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()
-
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the embeddings of a video's intervals: (intervals, 1, EMBEDDING)."""
         waveform, rate = self._waveforms[video.video_id], self._settings.sample_rate
-        spans = list(zip(rows["start_s"], rows["stop_s"], strict=True))
-        starts = [interval_samples(*span, sample_rate=rate)[0] for span in spans]
+        spans = zip(rows["start_s"], rows["stop_s"], strict=True)
         patches = np.stack([interval_patch(waveform, *span, rate) for span in spans])
         return FeatureArray(
             (len(rows), views, EMBEDDING),
             embed(self._network, patches, BATCH_SIZE),
-            lambda: sum(start >= len(waveform) for start in starts),
+            lambda: count_padded(waveform, rows, rate),
         )
 
 
