@@ -34,12 +34,30 @@ def descending(scores: Floats) -> NDArray[np.int64]:
     """
     if scores.dtype != np.float32:
         return _in_order(np.argsort(-scores, axis=1), scores)
+    return _sorted_keys(scores, np.arange(scores.shape[1])) & 0xFFFF_FFFF
+
+
+def ranked_codes(scores: Floats, codes: Codes, top: int = 0) -> tuple[Codes, NDArray[np.int64]]:
+    """Return `codes` (R, C) in the order of `descending`, and the first `top` of each order.
+
+    The codes of up to 256 grades are part of the numbers that are sorted.
+    """
+    n_items = scores.shape[1]
+    if scores.dtype == np.float32 and codes.dtype == np.uint8 and n_items <= 1 << 24:
+        keys = _sorted_keys(scores, np.arange(n_items) << 8, codes)
+        return keys.astype(np.uint8), keys[:, :top] >> 8 & 0xFF_FFFF
+    order = descending(scores)
+    return np.take_along_axis(codes, order, axis=1), order[:, :top]
+
+
+def _sorted_keys(scores: Floats, *low: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return each row of float32 scores, descending, as numbers whose 32 low bits are `low`."""
     bits = (np.float32(0) - scores).view(np.int32)  # never -0.0
     bits ^= (bits >> 31) & np.int32(0x7FFF_FFFF)  # negative floats ascend with falling bits
     keys = np.multiply(bits, 1 << 32, dtype=np.int64)
-    keys += np.arange(scores.shape[1])
+    for part in low:
+        keys |= part
     keys.sort(axis=1)
-    keys &= 0xFFFF_FFFF
     return keys
 
 
@@ -55,7 +73,7 @@ def _in_order(order: NDArray[np.int64], scores: Floats) -> NDArray[np.int64]:
     return order
 
 
-def query_scores(order: NDArray[np.int64], codes: Codes, grades: Grades) -> QueryScores:
+def query_scores(ranked: Codes, grades: Grades) -> QueryScores:
     """Return nDCG and average precision of queries.
 
     nDCG counts as many items as have any relevance. Average precision sums, at each item of grade
@@ -63,14 +81,10 @@ def query_scores(order: NDArray[np.int64], codes: Codes, grades: Grades) -> Quer
     item has grade 1. Both are the published forms.
 
     Args:
-        order: (R, C) items of each query, best first.
-        codes: (R, C) place in `grades` of the relevance of each item.
+        ranked: (R, C) place in `grades` of the relevance of each item, best item first.
         grades: (V,) ascending, from 0.
     """
-    n_queries, n_items = codes.shape
-    ranked = np.empty_like(codes)
-    for row in range(n_queries):
-        codes[row].take(order[row], out=ranked[row], mode="clip")  # which is not buffered
+    n_queries, n_items = ranked.shape
     is_relevant = ranked != 0
     n_relevant = np.count_nonzero(is_relevant, axis=1)
     cells = np.flatnonzero(is_relevant)  # of all queries, one after another
@@ -119,7 +133,7 @@ def chance_scores(codes: Codes, grades: Grades) -> QueryScores:
     """Return the expected nDCG and average precision of queries over all orders of the items.
 
     Args:
-        codes: (R, C) as in `query_scores`.
+        codes: (R, C) place in `grades` of the relevance of each item.
         grades: as in `query_scores`.
     """
     n_queries, n_items = codes.shape

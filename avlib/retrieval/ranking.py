@@ -16,6 +16,7 @@ from avlib.retrieval.metrics import (
     clip_ranks,
     descending,
     query_scores,
+    ranked_codes,
 )
 from avlib.retrieval.relevancy import Relevancy
 from avlib.retrieval.similarity import Similarity, block_rows
@@ -65,14 +66,15 @@ def rank_sentences(
 ) -> Rankings:
     """Return what clips find, A->T: the queries are the N clips."""
     n_clips, counts = len(candidates.of_clips), candidates.counts
-    found = _empty(n_clips, n_clips, n_clips, min(top, len(candidates.of_sentences)))
+    best = min(top, len(candidates.of_sentences))
+    found = _empty(n_clips, n_clips, n_clips, best)
     for rows in block_rows(n_clips, max(candidates.captions, len(candidates.of_sentences))):
         scores = similarity.of_clips(rows)
         found.ranks[rows] = caption_ranks(scores, candidates.of_clips[rows], counts)
-        order = descending(scores.take(candidates.of_sentences, axis=1))
-        values = query_scores(order, relevancy.of_clips(rows), relevancy.grades)
+        of_sentences = scores.take(candidates.of_sentences, axis=1)
+        codes, found.top[rows] = ranked_codes(of_sentences, relevancy.of_clips(rows), best)
+        values = query_scores(codes, relevancy.grades)
         found.ndcg[rows], found.average_precision[rows] = values
-        found.top[rows] = order[:, : found.top.shape[1]]
     return found
 
 
@@ -81,21 +83,23 @@ def rank_clips(
 ) -> Rankings:
     """Return what sentences find, T->A: the queries are the M sentences."""
     n_clips, n_sentences = len(candidates.of_clips), len(candidates.of_sentences)
-    found = _empty(n_sentences, n_clips, candidates.captions, min(top, n_clips))
+    best = min(top, n_clips)
+    found = _empty(n_sentences, n_clips, candidates.captions, best)
     clips, sentences = _Grouped(candidates.of_clips), _Grouped(candidates.of_sentences)
     for rows in block_rows(candidates.captions, n_clips):
         scores = similarity.of_captions(rows)
-        order = descending(scores)
-        found.top[rows] = order[:, : found.top.shape[1]]
         for caption in range(rows.start, rows.stop):
             own = clips.of(caption, caption + 1)
             found.ranks[own] = clip_ranks(scores[caption - rows.start], own)
         asked = sentences.of(rows.start, rows.stop)
-        for part in block_rows(len(asked), n_clips):
-            at = asked[part]
-            own_order = order[candidates.of_sentences[at] - rows.start]
-            values = query_scores(own_order, relevancy.of_sentences(at), relevancy.grades)
-            found.ndcg[at], found.average_precision[at] = values
+        for at in (asked[part] for part in block_rows(len(asked), n_clips)):
+            of = candidates.of_sentences[at]
+            codes, found.top[of] = ranked_codes(
+                scores[of - rows.start], relevancy.of_sentences(at), best
+            )
+            found.ndcg[at], found.average_precision[at] = query_scores(codes, relevancy.grades)
+        lone = np.setdiff1d(np.arange(rows.start, rows.stop), candidates.of_sentences[asked])
+        found.top[lone] = descending(scores[lone - rows.start])[:, :best]
     return found
 
 

@@ -19,6 +19,7 @@ from avlib.retrieval.metrics import (
     means_by_name,
     query_scores,
     question_ranks,
+    ranked_codes,
     recall,
 )
 from avlib.retrieval.ranking import Candidates, chance, rank_clips, rank_sentences
@@ -57,7 +58,10 @@ def test_scores_of_queries_are_those_of_plain_loops(drawn):
     relevancy = of_matrix(grades)
     order = descending(scores)
     np.testing.assert_array_equal(order, [plain.ranked(row) for row in scores])
-    found = query_scores(order, relevancy.table, relevancy.grades)
+    ranked, top = ranked_codes(scores, relevancy.table, 3)
+    np.testing.assert_array_equal(ranked, np.take_along_axis(relevancy.table, order, axis=1))
+    np.testing.assert_array_equal(top, order[:, :3])
+    found = query_scores(ranked, relevancy.grades)
     pairs = list(zip(scores, grades, strict=True))
     np.testing.assert_allclose(found.ndcg, [plain.ndcg(*p) for p in pairs], rtol=1e-12)
     expected = [plain.average_precision(*p) for p in pairs]
@@ -76,14 +80,13 @@ def test_equal_scores_remain_in_the_order_of_the_items(dtype):
 
 def test_average_precision_adds_partly_relevant_items_too():
     relevancy = of_matrix(np.array([[0.5, 1.0, 0.0, 1.0]]))
-    order = np.array([[0, 1, 2, 3]])
-    found = query_scores(order, relevancy.table, relevancy.grades)
+    found = query_scores(relevancy.table, relevancy.grades)
     assert found.average_precision[0] == pytest.approx((1.5 / 2 + 2.5 / 4) / 2)
 
 
 def test_a_query_without_relevance_has_no_ndcg_and_an_average_precision_of_zero():
     relevancy = of_matrix(np.array([[0.0, 0.0], [0.5, 0.0]]))
-    found = query_scores(np.array([[0, 1], [0, 1]]), relevancy.table, relevancy.grades)
+    found = query_scores(relevancy.table, relevancy.grades)
     assert math.isnan(found.ndcg[0])
     assert found.ndcg[1] == 1
     assert found.average_precision.tolist() == [0, 0]
@@ -93,7 +96,7 @@ def test_the_best_order_has_an_ndcg_of_one():
     rng = np.random.default_rng(1)
     grades = rng.choice([0, 0.25, 1 / 3, 1.0], (40, 90))
     relevancy = of_matrix(grades)
-    found = query_scores(np.argsort(-grades, axis=1), relevancy.table, relevancy.grades)
+    found = query_scores(np.sort(relevancy.table, axis=1)[:, ::-1], relevancy.grades)
     np.testing.assert_allclose(found.ndcg, 1, rtol=1e-12)
 
 
@@ -103,8 +106,8 @@ def test_chance_is_the_mean_over_random_orders():
     expected = chance_scores(relevancy.table, relevancy.grades)
     found = []
     for _ in range(4000):
-        order = descending(rng.random((6, 15)))
-        found.append(query_scores(order, relevancy.table, relevancy.grades))
+        ranked, _ = ranked_codes(rng.random((6, 15)), relevancy.table)
+        found.append(query_scores(ranked, relevancy.grades))
     for name in ("ndcg", "average_precision"):
         mean = np.mean([getattr(values, name) for values in found], axis=0)
         np.testing.assert_allclose(getattr(expected, name), mean, atol=0.015)
