@@ -134,8 +134,8 @@ def _ase_input(action: Action, rng: np.random.Generator) -> Tensor:
 
 def _frames(action: Action, rng: np.random.Generator) -> Tensor:
     """Return frames as the narrow network takes them: (T, 3, size, size)."""
-    is_visible = np.ones((1, CLIP_FRAMES), np.bool_)
-    drawn = draw_scene([action.look], is_visible, SIZE, rng)
+    is_visible = np.ones((len(action.looks), CLIP_FRAMES), np.bool_)
+    drawn = draw_scene(action.looks, is_visible, SIZE, rng)
     return torch.stack([seen(picture, IMAGE_SIZE) for picture in drawn])
 
 

@@ -3,8 +3,8 @@
 They are CLAP, ASE and EgoVLP with few channels and blocks, trained contrastively on rendered clips
 of the actions of the miniatures, none of which is in a benchmark, and on texts of all kinds that
 the benchmarks have. One encoder serves all three benchmarks, as the published ones do. The two of
-ASE differ in what was drawn for them. Beside clips and texts, texts of two kinds about one action
-are drawn together, which teaches the text tower in a fraction of the steps.
+ASE differ in what was drawn for them. Texts of two kinds about one action are drawn together, too,
+before the clips and beside them, since steps of texts take a fraction of the time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +34,7 @@ from avlib.training.state import Progress, remove_states, state_key
 
 WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 1.0  # norm
+TEXT_WARMUP_STEPS = 20
 VALIDATED = {"original": "narration", "llm": "description"}  # kinds of texts
 
 
@@ -44,14 +45,21 @@ class Tokens(NamedTuple):
     mask: Tensor  # (B, L)
 
 
+class Pairs(NamedTuple):
+    """Texts of two kinds about the same actions; rows of equal labels fit each other."""
+
+    one: Tokens
+    other: Tokens
+    labels: Tensor  # (P,)
+
+
 class Batch(NamedTuple):
     """Clips with a text of each, and pairs of texts; rows of equal labels fit each other."""
 
     inputs: list[Tensor]
     texts: Tokens
     labels: Tensor  # (B,)
-    pairs: tuple[Tokens, Tokens]
-    pair_labels: Tensor  # (P,)
+    pairs: Pairs
 
 
 class Texts:
@@ -80,6 +88,13 @@ class Texts:
     def drawn(self, kind: str, actions: NDArray[np.int64], rng: np.random.Generator) -> Tokens:
         """Return a text about each action."""
         return self._padded([int(rng.choice(self._rows[kind][action])) for action in actions])
+
+    def pairs(self, count: int, rng: np.random.Generator) -> Pairs:
+        """Return texts about random actions, of two random kinds."""
+        one, other = (str(kind) for kind in rng.choice(list(TEXT_KINDS), 2, replace=False))
+        actions = rng.integers(len(ACTIONS), size=count)
+        labels = _labels(actions, one, other)
+        return Pairs(self.drawn(one, actions, rng), self.drawn(other, actions, rng), labels)
 
     def first(self, kind: str) -> Tokens:
         """Return the first text about each of ACTIONS."""
@@ -137,15 +152,11 @@ class EncoderTask:
             rows = order[step * size : (step + 1) * size]
             kind = str(rng.choice(list(TEXT_KINDS), p=shares))
             actions = clips.actions[rows]
-            texts = self._texts.drawn(kind, actions, rng)
-            one, other = (str(k) for k in rng.choice(list(TEXT_KINDS), 2, replace=False))
-            mixed = rng.integers(len(ACTIONS), size=self._recipe.text_pairs)
             yield Batch(
                 [clips.inputs[row] for row in rows],
-                texts,
+                self._texts.drawn(kind, actions, rng),
                 _labels(actions, kind),
-                (self._texts.drawn(one, mixed, rng), self._texts.drawn(other, mixed, rng)),
-                _labels(mixed, one, other),
+                self._texts.pairs(self._recipe.text_pairs, rng),
             )
 
     def train_step(self, batch: Batch) -> dict[str, float]:
@@ -156,8 +167,7 @@ class EncoderTask:
         clips = self.model.embed_clips(batch.inputs)
         texts = self.model.embed_texts(*batch.texts)
         loss = contrastive_loss(clips, texts, batch.labels)
-        one, other = (self.model.embed_texts(*tokens) for tokens in batch.pairs)
-        pair_loss = contrastive_loss(one, other, batch.pair_labels)
+        pair_loss = _pair_loss(self.model, batch.pairs)
         self.optimizer.zero_grad()
         (loss + pair_loss).backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._trained, LARGEST_GRADIENT)
@@ -185,6 +195,29 @@ class EncoderTask:
         score = sum(part["top1"] for part in found.values()) / len(found)
         both = {"loss": sum(losses) / len(losses), "both": {"top1": score}}
         return score, {"select_by": "both", **both, **found}
+
+
+def teach_texts(encoder: SmallEncoder, texts: Texts, recipe: EncoderRecipe, seed: int) -> None:
+    """Train the text tower on pairs of texts alone, before the clips.
+
+    Without it, the first epochs of the clips pass by texts whose embeddings hardly differ.
+    """
+    encoder.eval()
+    trained = [p for p in encoder.parameters() if p.requires_grad]
+    optimizer = AdamW(trained, weight_decay=WEIGHT_DECAY)
+    for step in range(recipe.text_steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.schedule.base_rate * min(1.0, (step + 1) / TEXT_WARMUP_STEPS)
+        pairs = texts.pairs(recipe.text_pairs, generator(seed, "pairs of texts", step))
+        optimizer.zero_grad()
+        _pair_loss(encoder, pairs).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(trained, LARGEST_GRADIENT)
+        optimizer.step()
+
+
+def _pair_loss(encoder: SmallEncoder, pairs: Pairs) -> Tensor:
+    one, other = (encoder.embed_texts(*tokens) for tokens in (pairs.one, pairs.other))
+    return contrastive_loss(one, other, pairs.labels)
 
 
 def _labels(actions: NDArray[np.int64], *kinds: str) -> Tensor:
@@ -224,15 +257,17 @@ def train_encoder(
     """
     torch.set_num_threads(1)  # another number changes the last bits
     recipe = recipe or ENCODER_RECIPES[network]
-    drawn = draw_texts(seed)
+    texts = Texts(network, draw_texts(seed), tokenizer)
+    encoder = build_encoder(network, seed)
+    teach_texts(encoder, texts, recipe, seed)
     task = EncoderTask(
         network,
-        build_encoder(network, seed),
+        encoder,
         recipe,
         # The names of the two sets are part of their seeds.
         draw_clips(network, recipe.clips_per_action, seed, "trained on"),
         draw_clips(network, recipe.validated_per_action, seed, "validated on"),
-        Texts(network, drawn, tokenizer),
+        texts,
         seed,
     )
     code = code_fingerprint("avlib.retrieval.training")

@@ -43,7 +43,9 @@ def train(network, folder, tokenizer, *, epochs=None):
     recipe = ENCODER_RECIPES[network]
     if epochs is not None:
         schedule = replace(recipe.schedule, epochs=epochs)
-        recipe = replace(recipe, clips_per_action=1, validated_per_action=1, batch_size=6)
+        recipe = replace(
+            recipe, clips_per_action=1, validated_per_action=1, batch_size=6, text_steps=20
+        )
         recipe = replace(recipe, schedule=schedule)
     train_encoder(
         network,

@@ -1,8 +1,9 @@
 """Actions of the miniatures of retrieval: how a verb and a noun together sound, look and are named.
 
-The noun decides pitch, spectrum and colour; the verb decides rhythm, a noise of its own and shape.
-So neither sound nor picture of an action is known from its verb or from its noun alone. Numbers and
-names of classes are those of EPIC-KITCHENS-100 and of EPIC-SOUNDS.
+The noun decides pitch and spectrum, the verb rhythm and a noise of its own; a disc stands for the
+noun, and another shape for the verb. So neither sound nor picture of an action is known from its
+verb or from its noun alone. Numbers and names of classes are those of EPIC-KITCHENS-100 and of
+EPIC-SOUNDS.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from avlib.datasets.miniature.picture import Look
 from avlib.datasets.miniature.sound import Timbre, band_noise, strokes, synthesise
 
 Sound = NDArray[np.float64]
-VERB_SHARE = 0.6  # peak of the noise of a verb; that of the noun is 1
+VERB_SHARE = 0.5  # peak of the noise of a verb; that of the noun is 1
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Verb:
         heard: what a language model calls its sound; a noun's follows.
         sound_class: number and name in EPIC-SOUNDS; None: a collision, which the noun decides.
         noise_hz: band of its noise.
+        look: shape that stands for it.
         pulse_hz, decay_s, sweep: rhythm of the sound, as a Timbre has them.
-        lobes, bulge, hole, stripes: shape, as a Look has them.
     """
 
     class_id: int
@@ -39,13 +40,10 @@ class Verb:
     heard: tuple[str, ...]
     sound_class: tuple[int, str] | None
     noise_hz: tuple[float, float]
+    look: Look
     pulse_hz: float = 0.0
     decay_s: float = 0.1
     sweep: tuple[float, float] = (0.0, 0.0)
-    lobes: int = 0
-    bulge: float = 0.0
-    hole: float = 0.0
-    stripes: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ VERBS = (
         ("water running over", "a steady splash on"),
         (5, "water"),
         (6000, 11_000),
-        stripes=4,
+        Look(0.083, lobes=4, bulge=0.4, stripes=4),
     ),
     Verb(
         7,
@@ -89,10 +87,9 @@ VERBS = (
         ("sharp quick chops on", "fast hard knocks of a blade on"),
         (2, "cut / chop"),
         (2500, 4500),
+        Look(0.25, lobes=3, bulge=0.4),
         pulse_hz=4.5,
         decay_s=0.03,
-        lobes=3,
-        bulge=0.4,
     ),
     Verb(
         10,
@@ -101,9 +98,9 @@ VERBS = (
         ("slow waves of stirring in", "a soft swirl in"),
         (8, "stir / mix / whisk"),
         (40, 130),
+        Look(0.417, hole=0.55),
         pulse_hz=2.0,
         decay_s=0.3,
-        hole=0.55,
     ),
     Verb(
         15,
@@ -112,10 +109,9 @@ VERBS = (
         ("rapid rattling of", "a busy flutter of"),
         (4, "rustle"),
         (7000, 9000),
+        Look(0.583, lobes=8, bulge=0.3),
         pulse_hz=12.0,
         decay_s=0.03,
-        lobes=8,
-        bulge=0.3,
     ),
     Verb(
         11,
@@ -124,9 +120,8 @@ VERBS = (
         ("a gliding whine of", "a long slide of"),
         (9, "slide object"),
         (450, 650),
+        Look(0.75, lobes=2, bulge=0.5),
         sweep=(0.2, 1.2),
-        lobes=2,
-        bulge=0.5,
     ),
     Verb(
         1,
@@ -135,6 +130,7 @@ VERBS = (
         ("single heavy thuds of", "a dull bump of"),
         None,
         (1000, 1700),
+        Look(0.917, lobes=5, bulge=0.35),
         pulse_hz=1.1,
         decay_s=0.12,
     ),
@@ -171,7 +167,7 @@ NOUNS = (
         (1, 2),
         0.05,
         (500, 3000),
-        0.33,
+        0.333,
     ),
     Noun(
         23,
@@ -182,7 +178,7 @@ NOUNS = (
         (1, 2, 3, 4, 5),
         0.1,
         (60, 500),
-        0.12,
+        0.167,
     ),
     Noun(
         19,
@@ -193,7 +189,7 @@ NOUNS = (
         (1,),
         0.7,
         (4000, 10_000),
-        0.67,
+        0.667,
     ),
     Noun(
         17,
@@ -204,7 +200,7 @@ NOUNS = (
         (1,),
         0.7,
         (150, 1200),
-        0.85,
+        0.833,
     ),
 )
 COUNTER = (42, "top")  # class of the noun where a thing is put "on counter"
@@ -231,10 +227,9 @@ class Action(NamedTuple):
         return sound / peak
 
     @property
-    def look(self) -> Look:
-        """How it looks."""
-        verb = VERBS[self.verb]
-        return Look(NOUNS[self.noun].hue, verb.lobes, verb.bulge, verb.hole, verb.stripes)
+    def looks(self) -> tuple[Look, Look]:
+        """How it looks: the shapes of noun and verb, of twelve colours a twelfth apart."""
+        return Look(NOUNS[self.noun].hue), VERBS[self.verb].look
 
     @property
     def sound_class(self) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from avlib.datasets.miniature.video import SAMPLE_RATE, SIZE
 from avlib.seeds import generator
 
 FPS = 10  # drawn frames; times are whole numbers of them
-LEVELS = {"low": (0.004, 0.012), "moderate": (0.04, 0.12), "high": (0.3, 0.6)}  # peaks of a sound
+LEVELS = {"low": (0.01, 0.03), "moderate": (0.06, 0.15), "high": (0.3, 0.6)}  # peaks of a sound
 MURMUR = (0.002, 0.01)  # peak of the noise that is always there
 FADE_S = 0.02
 _LENGTHS = (10, 40)  # frames of a clip
@@ -159,9 +159,10 @@ def _pictures(
             continue
         for _ in range(at, first):
             yield from (still for _ in range(shown))
-        is_visible = np.arange(first, clip.stop)[None] >= clip.start
+        looks = clip.action.looks
+        is_visible = np.tile(np.arange(first, clip.stop) >= clip.start, (len(looks), 1))
         rng = generator(seed, "kitchen picture", recording.video_id, number)
-        drawn = draw_scene([clip.action.look], is_visible, SIZE, rng)
+        drawn = draw_scene(looks, is_visible, SIZE, rng)
         for picture in drawn[max(at - first, 0) : stop - first]:
             yield from (picture for _ in range(shown))
         at, still = clip.stop, drawn[-1]
