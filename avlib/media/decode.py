@@ -8,20 +8,21 @@ short files a process.
 
 import logging
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from os import SEEK_END
 from pathlib import Path
-from tempfile import SpooledTemporaryFile, TemporaryFile
-from typing import Any, BinaryIO, cast
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO, cast
 
 import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Discard
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from avlib.errors import DataError
 from avlib.media import ffmpeg
@@ -36,18 +37,10 @@ LOSSLESS_CODECS = {"flac", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_u
 LOSSY_CODECS = {"aac", "mp3", "mp3float", "mp2", "mp2float", "opus", "vorbis"}
 
 FIFO_SAMPLES = 16_384  # larger blocks are slower: each brings memory that was never touched
-SPOOL_BYTES = 64 << 20  # audio up to this size stays in memory
+HELD_BYTES = 64 << 20  # audio up to this size stays in memory
+READ_SAMPLES = 1 << 20  # of a file at once
 AAC_FRAME_SAMPLES = 1024
 LAYOUTS = {1: "mono", 2: "stereo"}
-
-
-@dataclass(frozen=True)
-class DecodedSound:
-    """Samples in an open file, as raw integers, interleaved; their channels, and bits of each."""
-
-    raw: BinaryIO
-    channels: int
-    bits: int = 16
 
 
 @dataclass(frozen=True)
@@ -63,6 +56,21 @@ class Start:
     sample_rate: int
     channels: int
     n_replaced: int = 0
+
+
+@dataclass(frozen=True)
+class DecodedSound:
+    """Audio of known length.
+
+    Attributes:
+        start: what it begins with.
+        n_samples: of each channel.
+        blocks: its samples, interleaved; they can be read once.
+    """
+
+    start: Start
+    n_samples: int
+    blocks: Iterable[NDArray[Any]]
 
 
 Blocks = Generator[Start | NDArray[np.integer], None, None]
@@ -136,19 +144,19 @@ def decoded_together(
         bits: of a sample, 16 or 32.
     """
     with ExitStack() as stack:
-        jobs, decoded = [], {}
+        jobs = {}
         for name, path in files.items():
             if own_channels := _channels_of_only_stream(path, worker):
                 raw = cast(BinaryIO, stack.enter_context(TemporaryFile(dir=folder)))
-                decoded[name] = DecodedSound(raw, channels or min(own_channels, 2), bits)
-                jobs.append((path, decoded[name].channels, raw))
+                jobs[name] = (path, channels or min(own_channels, 2), raw)
         try:
             if jobs:
-                ffmpeg.write_waveforms(jobs, sample_rate=sample_rate, bits=bits)
+                ffmpeg.write_waveforms(list(jobs.values()), sample_rate=sample_rate, bits=bits)
         except DataError as reason:
             logger.debug("%s", reason)
-            decoded = {}
-        yield decoded
+            jobs = {}
+        kind = np.dtype(f"int{bits}")
+        yield {name: _filed(Start(sample_rate, n), raw, kind) for name, (_, n, raw) in jobs.items()}
 
 
 def channel_blocks(path: Path) -> Blocks:
@@ -166,18 +174,44 @@ def channel_blocks(path: Path) -> Blocks:
         raise DataError(f"{path}: the audio stream holds no samples")
 
 
-def write_blocks(blocks: Iterator[Start | NDArray[Any]], target: BinaryIO) -> Start:
-    """Write samples to an empty file; return what they begin with."""
-    start = None
-    for block in blocks:
-        if isinstance(block, Start):
-            start = block
-            target.seek(0)
-            target.truncate()
+@contextmanager
+def held(blocks: Iterator[Start | NDArray[Any]], folder: Path) -> Iterator[DecodedSound]:
+    """Read blocks, as `waveform_blocks` yields them, to their end; yield them as a whole.
+
+    Args:
+        blocks: a `Start` and what follows it.
+        folder: where long audio lies until the end of the context, in a file without a name.
+    """
+    start, parts, raw, dtype = None, list[NDArray[Any]](), None, np.dtype(np.int16)
+    with ExitStack() as stack:
+        for block in blocks:
+            if isinstance(block, Start):
+                start, parts, raw = block, [], None
+                continue
+            dtype = block.dtype
+            parts.append(block)
+            if raw is None and sum(part.nbytes for part in parts) > HELD_BYTES:
+                raw = stack.enter_context(TemporaryFile(dir=folder))
+            if raw is not None:
+                raw.writelines(part.data for part in parts)
+                parts = []
+        assert start is not None
+        if raw is None:
+            yield DecodedSound(start, sum(map(len, parts)) // start.channels, parts)
         else:
-            target.write(block.data)
-    assert start is not None
-    return start
+            yield _filed(start, raw, dtype)
+
+
+def _filed(start: Start, raw: IO[bytes], dtype: DTypeLike) -> DecodedSound:
+    """Return the audio that an open file of raw samples holds."""
+    sample_bytes = np.dtype(dtype).itemsize * start.channels
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        raw.seek(0)
+        while block := raw.read(READ_SAMPLES * sample_bytes):
+            yield np.frombuffer(block, dtype)
+
+    return DecodedSound(start, raw.seek(0, SEEK_END) // sample_bytes, blocks())
 
 
 def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
@@ -187,7 +221,7 @@ def read_channels(path: Path) -> tuple[NDArray[np.int16], int]:
         DataError: if ffmpeg cannot read the file, or the stream is empty.
     """
     with lent_worker() as worker:
-        samples, sample_rate = _gathered(worker.items(channel_blocks, path))
+        samples, sample_rate = gathered(worker.items(channel_blocks, path))
     if not len(samples):
         raise DataError(f"{path}: the audio stream holds no samples")
     return samples, sample_rate
@@ -200,16 +234,21 @@ def read_waveform(path: Path, sample_rate: int, channels: int) -> NDArray[np.int
         DataError: if ffmpeg cannot read the file.
     """
     with lent_worker() as worker:
-        samples, _ = _gathered(worker.items(waveform_blocks, path, sample_rate, channels))
+        samples, _ = gathered(worker.items(waveform_blocks, path, sample_rate, channels))
     return samples
 
 
-def _gathered(blocks: Blocks) -> tuple[NDArray[np.int16], int]:
-    with SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        raw = cast(BinaryIO, spool)
-        start = write_blocks(blocks, raw)
-        raw.seek(0)
-        return np.frombuffer(raw.read(), np.int16).reshape(-1, start.channels), start.sample_rate
+def gathered(blocks: Iterator[Start | NDArray[Any]]) -> tuple[NDArray[Any], int]:
+    """Return blocks, as `waveform_blocks` yields them, as (n_samples, channels), and the rate."""
+    start, parts = None, list[NDArray[Any]]()
+    for block in blocks:
+        if isinstance(block, Start):
+            start, parts = block, []
+        else:
+            parts.append(block)
+    assert start is not None
+    samples = np.concatenate([np.zeros(0, np.int16), *parts])
+    return samples.reshape(-1, start.channels), start.sample_rate
 
 
 def _own_channels(container: InputContainer) -> int:

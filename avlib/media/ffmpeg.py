@@ -8,7 +8,7 @@ import shutil
 import signal
 import struct
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -24,6 +24,8 @@ from avlib.media.isolation import STALL_S, how_it_ended
 from avlib.media.videos import readable
 
 PIPE_BYTES = 1 << 21
+# Where the clock goes back, the picture goes on; the command does so itself in MPEG-TS alone.
+JOINED = "setpts='if(isnan(PREV_OUTPTS),PTS,PREV_OUTPTS+if(lt(PTS,PREV_INPTS),{},PTS-PREV_INPTS))'"
 QUEUED_PACKETS = 1024  # between reading and decoding; with few, two threads wait for each other
 
 
@@ -168,6 +170,7 @@ def write_jpeg_frames(
     name: str = "frame_%10d.jpg",
     rate: float | None = None,
     stream: int | None = None,
+    joined_rate: float | None = None,
 ) -> None:
     """Write the frames of a file as `frame_0000000001.jpg` and so on into an empty folder.
 
@@ -179,18 +182,16 @@ def write_jpeg_frames(
         name: of the files, as ffmpeg takes it.
         rate: frames per second; None keeps the file's own (`-r` is left out).
         stream: index of the stream; None leaves the choice to ffmpeg (`-map` is left out).
+        joined_rate: frames per second of a file whose clock starts again, as in recordings that
+            are joined, so that the parts follow each other; else None.
 
     Raises:
         DataError: if it writes no frame; the message is its last line.
         StorageError: if the disk of `folder` is full.
     """
-    options = {"r": rate, "map": None if stream is None else f"0:{stream}"}
-    arguments = (
-        _input(path.absolute())
-        .output(name, **{option: value for option, value in options.items() if value is not None})
-        .global_args("-nostdin", "-loglevel", "error")
-        .compile(cmd=binary())
-    )
+    joined = None if joined_rate is None else JOINED.format(f"1/({joined_rate}*TB)")
+    track = None if stream is None else f"0:{stream}"
+    arguments = _frames_command(path.absolute(), name, {"r": rate, "map": track, "vf": joined})
     # Run in the folder, whose own name might hold what the command takes for a pattern. Complaints
     # stay in memory, as a full disk would not take them either.
     done = _run(arguments, lambda: len(list(folder.iterdir())), cwd=folder)
@@ -201,6 +202,13 @@ def write_jpeg_frames(
         raise DataError(f"{path}: ffmpeg {_reason(done.returncode, complaints)}")
     if not any(folder.iterdir()):
         raise DataError(f"{path}: ffmpeg wrote no frame: {_last_line(complaints)}")
+
+
+def _frames_command(path: Path, name: str, options: Mapping[str, float | str | None]) -> list[str]:
+    """Return the command that writes frames as files; options that are None are left out."""
+    given = {option: value for option, value in options.items() if value is not None}
+    output = _input(path).output(name, **given).global_args("-nostdin", "-loglevel", "error")
+    return cast("list[str]", output.compile(cmd=binary()))
 
 
 def cut_clip(path: Path, target: Path, *, start_s: float, duration_s: float) -> None:

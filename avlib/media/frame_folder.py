@@ -26,7 +26,14 @@ def write_frames(video: Path, folder: Path) -> None:
     """
     numbers = frame_numbers(video)
     stream = None if numbers.is_only else numbers.stream
-    ffmpeg.write_jpeg_frames(video, folder, name=FILE_NAME, rate=FRAME_RATE, stream=stream)
+    ffmpeg.write_jpeg_frames(
+        video,
+        folder,
+        name=FILE_NAME,
+        rate=FRAME_RATE,
+        stream=stream,
+        joined_rate=numbers.joined_rate,
+    )
 
 
 class FrameFolder(Sequence[Frame]):

@@ -66,6 +66,11 @@ class FrameNumbers:
     command_rate: float
     times: VideoTimes
 
+    @property
+    def joined_rate(self) -> float | None:
+        """The rate where the clock of the video starts again or jumps, else None."""
+        return self.rate if self.times.joins else None
+
 
 def frame_numbers(path: Path) -> FrameNumbers:
     """Return how the frames of a video are numbered; read the file once if it has no index.
@@ -273,7 +278,8 @@ def _jpeg_frames(path: Path, numbers: FrameNumbers) -> Generator[LazyFrame, None
     with TemporaryDirectory(prefix="frames-") as name:
         folder = Path(name)
         stream = None if numbers.is_only else numbers.stream
-        ffmpeg.write_jpeg_frames(path, folder, rate=rate, stream=stream)
+        joined_rate = numbers.joined_rate
+        ffmpeg.write_jpeg_frames(path, folder, rate=rate, stream=stream, joined_rate=joined_rate)
         for file in sorted(folder.iterdir()):
             yield partial(_read_jpeg, file)
 

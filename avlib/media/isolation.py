@@ -28,6 +28,7 @@ import numpy as np
 
 from avlib.errors import AvlibError, DataError
 from avlib.joblog import join_logs, log_files
+from avlib.memory import keep_freed_memory
 
 STALL_S = 300.0  # to open a file, or between two results of it; both take seconds at most
 READ_BYTES = (
@@ -35,7 +36,6 @@ READ_BYTES = (
 )  # that even a slow disk reads in a second; some files are read before a result
 MEMORY_BYTES = 4 << 30  # beside what the process starts with; video in 8K needs 3 GB
 FORKS = sys.platform == "linux"  # elsewhere the libraries of the system do not survive a fork
-KEPT_BYTES = 16 << 20  # glibc keeps freed memory for blocks as large as the largest freed before
 SPAWNED = "import sys; from avlib.media.isolation import serve_logged; serve_logged(*sys.argv[1:])"
 
 _End: TypeAlias = "Connection[Any, Any]"  # of a pipe
@@ -259,7 +259,7 @@ def serve_logged(descriptor: str, memory_bytes: str, *logs: str) -> None:
 def _serve(connection: _End, memory_bytes: int) -> None:
     _limit_memory(memory_bytes)
     gc.freeze()  # the objects of the other process are not even looked at
-    bytes(KEPT_BYTES)
+    keep_freed_memory()
     arrived = select.poll()
     arrived.register(connection.fileno(), select.POLLIN)
     with suppress(EOFError, OSError):  # the other process has gone

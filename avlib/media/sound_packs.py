@@ -3,8 +3,9 @@
 import hashlib
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple, dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +16,7 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, is_kept, keep_copy
-from avlib.io.packs import copy_waveform
+from avlib.io.packs import add_attributes, copy_waveform
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table, write_table
 from avlib.media import ffmpeg
@@ -29,16 +30,19 @@ from avlib.media.sound_sources import (
     is_decoded_by_ffmpeg,
     pack_decoded,
     pack_sound,
+    short_sounds,
 )
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import is_hdf5
-from avlib.memory import returning_memory
+from avlib.memory import keep_freed_memory, returning_memory
 from avlib.progress import progress
 
 logger = logging.getLogger(__name__)
 
-FILES_A_PROCESS = 16  # of ffmpeg, where it decodes
-LONGEST_TOGETHER_S = 60  # longer audio takes more time than the start of a process
+FILES_A_CALL = 16  # that are decoded together
+FILES_A_ROUND = 64  # between two times when free memory is given back
+LONGEST_TOGETHER_S = 60  # longer audio takes more time than a call, or the start of a process
+LARGEST_TOGETHER = 64 << 20  # bytes; a disk may take seconds for it
 FOUND = ["status", "message", "audio_duration_s"]  # columns of the manifest that decoding decides
 
 
@@ -73,15 +77,22 @@ def pack_waveforms(
     ):
         pack.attrs["rate_hz"] = settings.sample_rate
         shard = _Shard(sources, settings, Path(scratch), worker, pack, old)
-        listed = returning_memory(rows.itertuples())
-        shown = progress(listed, "packing audio", "videos", total=len(rows))
         found = []
-        while batch := list(islice(shown, FILES_A_PROCESS)):
+        for batch in _batches(rows):
             with shard.decoded_together(batch) as decoded:
                 found += [shard.pack_row(row, decoded.get(row.video_id)) for row in batch]
     rows[FOUND] = pd.DataFrame(found, columns=FOUND, index=rows.index)
     write_table(rows, manifest_target, MANIFEST)
     keep_copy(pack_target, previous)
+
+
+def _batches(rows: pd.DataFrame) -> Iterator[list[Any]]:
+    """Yield the rows of a manifest, as many at once as are decoded together."""
+    keep_freed_memory()
+    listed = returning_memory(rows.itertuples(), FILES_A_ROUND)
+    shown = progress(listed, "packing audio", "videos", total=len(rows))
+    while batch := list(islice(shown, FILES_A_CALL)):
+        yield batch
 
 
 @contextmanager
@@ -105,6 +116,7 @@ class _Shard:
         worker: process that decodes.
         pack: file to write.
         old: the last pack, if there is one.
+        packed: of each video in the pack, the number of samples, and of those that were replaced.
     """
 
     sources: dict[str, ScannedVideo]
@@ -113,6 +125,7 @@ class _Shard:
     worker: Worker
     pack: h5py.File
     old: h5py.File | None
+    packed: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def pack_row(self, row: Any, decoded: DecodedSound | None) -> tuple[str, str, float | None]:
         """Add the audio of a row's video to the pack; return the columns FOUND of the row."""
@@ -123,37 +136,38 @@ class _Shard:
         if source.sound and not Path(source.sound).exists():
             return "no_audio", f"{source.sound} does not exist; add it", None
         try:
-            check_regular(_sound_path(source))
-            n_samples = self._pack_or_reuse(source, row.content_hash, decoded)
+            if source.video_id not in self.packed:  # it may be there for another split
+                self.packed[source.video_id] = self._add(source, row.content_hash, decoded)
+            n_samples, n_replaced = self.packed[source.video_id]
         except DataError as error:
             return "unreadable", f"{error}; replace the file", None
         if n_samples == 0:
             return "no_audio", "the audio stream holds no samples", None
         remarks = [row.message] if row.status == "ok" and row.message else []
-        if n_replaced := self.pack[row.video_id].attrs.get("replaced_samples", 0):
+        if n_replaced:
             what = "samples were NaN, infinite or above 2^31"
             remarks.append(f"{n_replaced} {what}; they are replaced by 0")
         return "ok", "; ".join(remarks), n_samples / self.settings.sample_rate
 
-    def _pack_or_reuse(
+    def _add(
         self, source: ScannedVideo, content_hash: str, decoded: DecodedSound | None
-    ) -> int:
-        """Add a video's audio, unless it is there for another split; return its length."""
+    ) -> tuple[int, int]:
+        """Add a video's audio; return the number of samples, and of those that were replaced."""
         video_id, path = source.video_id, _sound_path(source)
-        if video_id in self.pack:
-            return len(self.pack[video_id])
+        if decoded is None:
+            check_regular(path)
         if is_hdf5(path):
-            return link_waveform(self.pack, video_id, path, self.settings.sample_rate)
+            return link_waveform(self.pack, video_id, path, self.settings.sample_rate), 0
         key = self._key(source, content_hash)
         if self.old is not None and self._has_old(video_id, key):
-            n_samples = len(self.old[video_id])
-            copy_waveform(self.pack, video_id, self.old[video_id])
-            if n_replaced := self.old[video_id].attrs.get("replaced_samples"):
-                self.pack[video_id].attrs["replaced_samples"] = n_replaced
+            old = self.old[video_id]
+            waveform = copy_waveform(self.pack, video_id, old)
+            if n_replaced := _n_replaced(old):
+                waveform.attrs["replaced_samples"] = n_replaced
         elif decoded is not None:
-            n_samples = pack_decoded(self.pack, video_id, decoded, self.settings)
+            waveform = pack_decoded(self.pack, video_id, decoded, self.settings)
         else:
-            n_samples = pack_sound(
+            waveform = pack_sound(
                 self.pack,
                 video_id,
                 path,
@@ -162,20 +176,22 @@ class _Shard:
                 self.worker,
                 is_substitute=source.sound is not None,
             )
-        if n_samples:
-            self.pack[video_id].attrs.update(
-                rate_hz=self.settings.sample_rate,
-                source_hash=source.sound_hash or content_hash,
-                key=key,
-            )
-        return n_samples
+        if waveform is None:
+            return 0, 0
+        made_from: dict[str, str | int] = {
+            "rate_hz": self.settings.sample_rate,
+            "source_hash": source.sound_hash or content_hash,
+            "key": key,
+        }
+        add_attributes(waveform, made_from)
+        return len(waveform), _n_replaced(waveform)
 
     def decoded_together(self, rows: list[Any]) -> AbstractContextManager[dict[str, DecodedSound]]:
-        """Decode by one command what none decodes in process; yield the results by id."""
-        if agrees_with_command():
-            rows = []
-        files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_process(row)}
+        """Decode the short files of a batch at once, in process or by one command, by id."""
+        files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_call(row)}
         settings = self.settings
+        if agrees_with_command():
+            return nullcontext(short_sounds(files, settings, self.scratch, self.worker))
         return decoded_together(
             files,
             settings.sample_rate,
@@ -185,25 +201,31 @@ class _Shard:
             settings.bits,
         )
 
-    def _is_for_one_process(self, row: Any) -> bool:
+    def _is_for_one_call(self, row: Any) -> bool:
         """Say whether a file's own audio is short, new, and decoded by ffmpeg."""
         source = self.sources[row.video_id]
         path = _sound_path(source)
         is_own = row.status == "ok" and str(path) == row.path and not is_hdf5(path)
         is_substitute = source.sound is not None
-        is_short = row.duration_s <= LONGEST_TOGETHER_S
+        is_short = row.duration_s <= LONGEST_TOGETHER_S and row.bytes <= LARGEST_TOGETHER
         if not (
             is_own and is_short and is_decoded_by_ffmpeg(self.settings, is_substitute=is_substitute)
         ):
             return False
-        is_there = row.video_id in self.pack
-        return not is_there and not self._has_old(row.video_id, self._key(source, row.content_hash))
+        return row.video_id not in self.packed and not self._has_old(
+            row.video_id, self._key(source, row.content_hash)
+        )
 
     def _key(self, source: ScannedVideo, content_hash: str) -> str:
         """Return a fingerprint of everything that the samples of a video depend on."""
-        made_by = (code_fingerprint("avlib.media.sound_sources"), ffmpeg.version(ffmpeg.binary()))
-        parts = (astuple(self.settings), source.sound_hash or content_hash, made_by)
+        settings, made_by = self._made_by
+        parts = (settings, source.sound_hash or content_hash, made_by)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @cached_property
+    def _made_by(self) -> tuple[tuple[Any, ...], tuple[str, str]]:
+        code = code_fingerprint("avlib.media.sound_sources")
+        return astuple(self.settings), (code, ffmpeg.version(ffmpeg.binary()))
 
     def _has_old(self, video_id: str, key: str) -> bool:
         old = self.old
@@ -212,3 +234,8 @@ class _Shard:
 
 def _sound_path(source: ScannedVideo) -> Path:
     return Path(source.sound or source.path or "")
+
+
+def _n_replaced(waveform: h5py.Dataset) -> int:
+    attributes = waveform.attrs
+    return int(attributes["replaced_samples"]) if "replaced_samples" in attributes else 0

@@ -19,6 +19,16 @@ def test_a_video_becomes_eight_pictures_a_second_in_its_own_size(tmp_path):
     assert pictures[0].shape == (48, 64, 3) and pictures[0].dtype == np.uint8
 
 
+@pytest.mark.parametrize("suffix", ["webm", "mkv"])
+def test_joined_files_become_pictures_of_both_parts(tmp_path, suffix):
+    codec = {"webm": "libvpx", "mkv": "libx264"}[suffix]
+    part = make_video(tmp_path / f"1.{suffix}", video_codec=codec, audio_codec=None)
+    (tmp_path / f"a.{suffix}").write_bytes(part.read_bytes() * 2)
+    (tmp_path / "frames").mkdir()
+    write_frames(tmp_path / f"a.{suffix}", tmp_path / "frames")
+    assert 32 <= len(FrameFolder(tmp_path / "frames")) <= 34
+
+
 def test_pictures_are_rgb_and_sorted_by_name(tmp_path):
     for number, colour in ((10, (250, 10, 10)), (2, (10, 10, 250))):
         Image.new("RGB", (32, 24), colour).save(tmp_path / f"{number:06d}.jpg", quality=95)

@@ -223,6 +223,21 @@ def test_joined_recordings_have_all_their_frames(tmp_path, mode):
 
 
 @pytest.mark.parametrize("mode", ["decoded", "jpeg"])
+@pytest.mark.parametrize("name", ["a.webm", "a.mkv", "a.ts"])
+def test_joined_files_show_one_part_after_the_other(tmp_path, mode, name):
+    codec = "libvpx" if name == "a.webm" else "libx264"
+    parts = []
+    for colour in ("black", "white"):
+        part = tmp_path / f"{colour}_{name}"
+        picture = ["-f", "lavfi", "-i", f"color=c={colour}:s=64x48:r=25:d=2"]
+        run_ffmpeg(*picture, "-c:v", codec, "-pix_fmt", "yuv420p", "-bf", "0", part)
+        parts.append(part.read_bytes())
+    (tmp_path / name).write_bytes(b"".join(parts))
+    is_white = [picture.mean() > 128 for picture in pictures(tmp_path / name, mode)]
+    assert is_white == [False] * 50 + [True] * 50
+
+
+@pytest.mark.parametrize("mode", ["decoded", "jpeg"])
 @pytest.mark.parametrize(("codec", "suffix"), [("h264", "mkv"), ("hevc", "mp4"), ("h264", "mp4")])
 def test_what_is_cropped_is_not_seen(tmp_path, mode, codec, suffix):
     crop = f"{codec}_metadata=crop_left=6:crop_right=2:crop_top=4:crop_bottom=2"

@@ -103,16 +103,36 @@ def test_only_changed_videos_are_decoded_again(folder, monkeypatch):
     first = (folder / "pack.h5").read_bytes()
     (folder / "pack.h5").unlink()
     decoded = []
-    monkeypatch.setattr(
-        "avlib.media.sound_packs.pack_sound",
-        lambda _pack, video_id, *_, **__: decoded.append(video_id) or 0,
-    )
+    monkeypatch.setattr(sound_packs, "short_sounds", lambda files, *_: decoded.extend(files) or {})
+    monkeypatch.setattr(sound_packs, "pack_sound", lambda *_, **__: None)
     pack(folder_videos(folder / "videos", "test"), folder)
     assert decoded == []
     assert (folder / "pack.h5").read_bytes() == first
     make_video(folder / "videos" / "-good.mp4", duration_s=1.5)
     pack(folder_videos(folder / "videos", "test"), folder)
     assert decoded == ["-good"]
+
+
+@pytest.mark.parametrize("limit", ["LONGEST_TOGETHER_S", "LARGEST_TOGETHER"])
+def test_files_that_are_decoded_alone_give_the_bytes_of_those_decoded_together(
+    folder, monkeypatch, limit
+):
+    pack(folder_videos(folder / "videos", "test"), folder)
+    together = (folder / "pack.h5").read_bytes()
+    (folder / "previous.h5").unlink()
+    monkeypatch.setattr(sound_packs, limit, 0)
+    pack(folder_videos(folder / "videos", "test"), folder)
+    assert (folder / "pack.h5").read_bytes() == together
+
+
+def test_more_sound_than_a_video_lasts_is_packed_whole(folder, monkeypatch):
+    monkeypatch.setattr("avlib.media.sound_sources.SHORT_BYTES", 10_000)
+    monkeypatch.setattr("avlib.media.sound_sources.SENT_SAMPLES", 1_000)
+    monkeypatch.setattr("avlib.media.decode.HELD_BYTES", 20_000)  # the rest lies in a file
+    pack(folder_videos(folder / "videos", "test"), folder)
+    with WaveformStore([folder / "pack.h5"], sample_rate=16_000) as waveforms:
+        expected = of_the_command(folder / "videos" / "-good.mp4", SETTINGS)
+        np.testing.assert_array_equal(waveforms.read("-good", 0, 10**9), expected)
 
 
 def test_a_broken_previous_pack_is_not_needed(folder):
@@ -293,8 +313,8 @@ def test_a_decoder_that_dies_or_hangs_costs_one_file(folder, monkeypatch, bad):
     faulty = waveform_blocks_of_a_faulty_decoder
     monkeypatch.setattr("avlib.media.sound_sources.waveform_blocks", faulty)
     monkeypatch.setattr(sound_packs, "Worker", partial(isolation.Worker, stall_s=3.0))
-    if "hangs" in bad:  # what takes the place of the first process is to be faulty as well
-        monkeypatch.setattr(isolation, "_spawn", isolation._fork)
+    # What takes the place of the first process is to be faulty as well.
+    monkeypatch.setattr(isolation, "_spawn", isolation._fork)
     manifest = pack(folder_videos(folder / "videos", "test"), folder)
     assert set(manifest.index[manifest["status"] == "ok"]) == {"-good", "gööd 2"}
     assert manifest.loc[bad, "status"].tolist() == ["unreadable"] * len(bad)
