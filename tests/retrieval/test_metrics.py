@@ -1,6 +1,7 @@
 """Metrics of rankings against plain loops, their rules for ties, and golden cases."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import plain_rankings as plain
@@ -23,7 +24,7 @@ from avlib.retrieval.metrics import (
     recall,
 )
 from avlib.retrieval.ranking import Candidates, chance, rank_clips, rank_sentences
-from avlib.retrieval.relevancy import of_matrix
+from avlib.retrieval.relevancy import of_matrix, shared_classes
 from avlib.retrieval.similarity import (
     DotProducts,
     DualSoftmax,
@@ -172,6 +173,23 @@ def test_rankings_are_those_of_plain_loops_whatever_the_blocks(monkeypatch):
 
 
 RANKS = (rank_sentences, rank_clips)
+
+
+def test_no_matrix_of_clips_and_texts_is_held_whole(monkeypatch):
+    monkeypatch.setattr(similarity, "CELLS", 2**13)
+    n, rng = 1200, np.random.default_rng(10)
+    vectors = [rng.standard_normal((n, 4), dtype=np.float32) for _ in range(2)]
+    products, own = DotProducts(*vectors), np.arange(n)
+    graded = shared_classes([[frozenset({i % 50}) for i in range(n)]], own)
+    tracemalloc.start()
+    try:
+        dual = DualSoftmax(products, np.ones(n, np.int64))
+        for rank, by in zip(RANKS, (products, dual), strict=True):
+            rank(by, Candidates(n, own, own), graded, 10)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < n * n  # bytes; a matrix has four times as many
 
 
 def test_chance_of_both_directions_has_a_value_for_each_query():
