@@ -57,8 +57,19 @@ def _tables(content: Metrics) -> Iterator[str]:
         if found:
             best = max(found, key=lambda row: row["cells"][place]["value"])
             value = _percent(best["cells"][place]["value"], factor)
-            text += f"; highest {title} {value} ({best['model']}, {best['texts']} texts)"
+            text += f"; highest {title} {value}{_beside(_chance(table, best, place), factor)}"
+            text += f" of {best['model']} with {best['texts']} texts"
         yield text
+
+
+def _chance(table: Metrics, beside: Metrics, place: str) -> float | None:
+    """Return what a random order reaches where a row of a table has its number."""
+    same = ("relevancy", "texts")
+    for row in table["rows"]:
+        if row["model"] == "chance" and all(row[name] == beside[name] for name in same):
+            value: float | None = _at(row["cells"], place, "value")
+            return value
+    return None
 
 
 def _at(tree: Any, *names: str) -> Any:

@@ -24,13 +24,13 @@ GROUPS: dict[str, dict[str, tuple[str, float, str]]] = {
         "map.t2a": ("T→A", 100, ".1f"),
         "map.mean": ("mean", 100, ".1f"),
     },
-    "A→T, share in %, rank": {
+    "recall A→T in %, rank": {
         "recall.a2t.r1": ("R@1", 1, ".1f"),
         "recall.a2t.r5": ("R@5", 1, ".1f"),
         "recall.a2t.r10": ("R@10", 1, ".1f"),
         "recall.a2t.median_rank": ("median", 1, ".0f"),
     },
-    "T→A, share in %, rank": {
+    "recall T→A in %, rank": {
         "recall.t2a.r1": ("R@1", 1, ".1f"),
         "recall.t2a.r5": ("R@5", 1, ".1f"),
         "recall.t2a.r10": ("R@10", 1, ".1f"),

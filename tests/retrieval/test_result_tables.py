@@ -104,7 +104,8 @@ def test_the_page_lays_out_five_tables(tables, tmp_path):
 def test_the_last_words_of_a_run_have_a_line_a_table(tables):
     lines = headline(json.loads(tables.read_text()))
     assert lines[0] == (
-        "table 1, AudioEpicMIR: 1 of 6 rows run; highest mAP 25.0 % (clap, original texts)"
+        "table 1, AudioEpicMIR: 1 of 6 rows run; highest mAP 25.0 % (random order 5.0 %) of clap "
+        "with original texts"
     )
     assert lines[2] == "table 3, EpicSoundsRet: 0 of 6 rows run"
     assert lines[-1] == f"note: {NOTE}"
