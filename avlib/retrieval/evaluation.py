@@ -17,10 +17,10 @@ from avlib.evaluation.metrics_file import (
 )
 from avlib.io.tables import write_parts
 from avlib.origins import Origin
-from avlib.retrieval.answered import measure_questions
-from avlib.retrieval.embedded import EmbeddedClips, EmbeddedNetwork, EmbeddedTexts
-from avlib.retrieval.measured import Measured, deviation, mean, over_seeds
-from avlib.retrieval.ranked import measure_ranking
+from avlib.retrieval.embeddings import EmbeddedClips, EmbeddedNetwork, EmbeddedTexts
+from avlib.retrieval.outcomes import Measured, deviation, mean, over_seeds
+from avlib.retrieval.questions import measure_questions
+from avlib.retrieval.sentences import measure_ranking
 from avlib.retrieval.settings import NETWORK_TITLES, RetrievalEvaluation
 from avlib.retrieval.subset import Subset
 from avlib.retrieval.tables import RANKS

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avlib.datasets.tables import CAPTIONED_CLIPS, CLIP_CLASSES, QUESTIONS, SENTENCES, TEXTS
 from avlib.errors import DataError
 from avlib.io.tables import read_table
-from avlib.retrieval.embedded import EmbeddedNetwork
+from avlib.retrieval.embeddings import EmbeddedNetwork
 from avlib.retrieval.relevancy import Relevancy, read_relevancy, shared_classes
 
 LONG_S = 10.0  # an input of the networks of sound; longer clips are cropped

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from avlib.retrieval.embedded import EmbeddedNetwork, Vectors
+from avlib.retrieval.embeddings import EmbeddedNetwork, Vectors
 
 Tree = Mapping[str, Any]
 Outcome = tuple[Tree, list[pd.DataFrame]]  # numbers, and parts of a table of kind RANKS

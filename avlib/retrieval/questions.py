@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from avlib.retrieval.embedded import EmbeddedNetwork, Vectors
-from avlib.retrieval.measured import Measured, Outcome, by_seed, rank_rows
+from avlib.retrieval.embeddings import EmbeddedNetwork, Vectors
 from avlib.retrieval.metrics import question_ranks
+from avlib.retrieval.outcomes import Measured, Outcome, by_seed, rank_rows
 from avlib.retrieval.settings import RetrievalEvaluation
 from avlib.retrieval.similarity import (
     Floats,

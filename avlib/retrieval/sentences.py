@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from avlib.retrieval.embedded import EmbeddedNetwork, Vectors
-from avlib.retrieval.measured import Measured, Outcome, Tree, by_seed, finite_mean, rank_rows
+from avlib.retrieval.embeddings import EmbeddedNetwork, Vectors
 from avlib.retrieval.metrics import QueryScores, means_by_name, recall
+from avlib.retrieval.outcomes import Measured, Outcome, Tree, by_seed, finite_mean, rank_rows
 from avlib.retrieval.ranking import Candidates, Rankings, chance, rank_clips, rank_sentences
 from avlib.retrieval.relevancy import Relevancy, different_columns
 from avlib.retrieval.settings import GRADED_GROUPS, RetrievalEvaluation
