@@ -34,6 +34,7 @@ from avlib.training.state import Progress, remove_states, state_key
 
 WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 1.0  # norm
+TEXT_RATE = 1e-3  # of pairs alone; at higher ones CLAP's pooling saturates and nouns are lost
 TEXT_WARMUP_STEPS = 20
 VALIDATED = {"original": "narration", "llm": "description"}  # kinds of texts
 
@@ -60,6 +61,7 @@ class Batch(NamedTuple):
     texts: Tokens
     labels: Tensor  # (B,)
     pairs: Pairs
+    is_quick: bool
 
 
 class Texts:
@@ -157,14 +159,17 @@ class EncoderTask:
                 self._texts.drawn(kind, actions, rng),
                 _labels(actions, kind),
                 self._texts.pairs(self._recipe.text_pairs, rng),
+                is_quick=epoch < self._recipe.quick_epochs,
             )
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """Update the encoder once and return the loss of its clips and that of its pairs."""
-        self.model.eval()  # no dropout; batch normalisation still updates its statistics
-        for module in self.model.modules():
-            module.train(isinstance(module, nn.BatchNorm2d))
-        clips = self.model.embed_clips(batch.inputs)
+        self.model.eval()  # no dropout
+        # That of the bands updates its statistics. Statistics over a batch of what the fusion pools
+        # are so noisy that the network would be another one in evaluation.
+        self.model.band_norms.train()
+        embed = self.model.embed_quickly if batch.is_quick else self.model.embed_clips
+        clips = embed(batch.inputs)
         texts = self.model.embed_texts(*batch.texts)
         loss = contrastive_loss(clips, texts, batch.labels)
         pair_loss = _pair_loss(self.model, batch.pairs)
@@ -207,7 +212,7 @@ def teach_texts(encoder: SmallEncoder, texts: Texts, recipe: EncoderRecipe, seed
     optimizer = AdamW(trained, weight_decay=WEIGHT_DECAY)
     for step in range(recipe.text_steps):
         for group in optimizer.param_groups:
-            group["lr"] = recipe.schedule.base_rate * min(1.0, (step + 1) / TEXT_WARMUP_STEPS)
+            group["lr"] = TEXT_RATE * min(1.0, (step + 1) / TEXT_WARMUP_STEPS)
         pairs = texts.pairs(recipe.text_pairs, generator(seed, "pairs of texts", step))
         optimizer.zero_grad()
         _pair_loss(encoder, pairs).backward()  # type: ignore[no-untyped-call]
