@@ -1,5 +1,9 @@
+from itertools import islice
+
 import pytest
 import torch
+from safetensors.torch import save_file
+from tiny_weights import saved_again
 
 from avlib.errors import CheckpointError
 from avlib.valor.recipes import PARSER_RECIPES as RECIPES
@@ -35,6 +39,16 @@ def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
         assert torch.equal(tensor, found.state_dict()[name])
     plain = torch.load(tmp_path / "a.pt", weights_only=True)
     assert list(plain) == list(model.state_dict())
+
+
+def test_a_parser_that_is_saved_again_has_the_same_outputs(tmp_path):
+    model, _ = new_parser(1, **SIZES)
+    features = [torch.randn(2, 10, SIZES[f"{name}_dim"]) for name in ("audio", "visual", "motion")]
+    save_file(model.state_dict(), tmp_path / "a.safetensors")
+    for path in islice(saved_again(tmp_path / "a.safetensors", tmp_path), 3):  # in full precision
+        found = load_parser(path, **SIZES).eval()
+        for expected, output in zip(model.eval()(*features), found(*features), strict=True):
+            assert torch.equal(expected, output)
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_with_all_differences(tmp_path):
