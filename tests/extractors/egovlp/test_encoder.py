@@ -9,13 +9,13 @@ import pytest
 import torch
 from media_files import make_video, run_ffmpeg
 from PIL import Image
+from tiny_egovlp import NARROW
 
 from avlib.datasets.tables import CAPTIONED_CLIPS, TEXTS
 from avlib.errors import CheckpointError, DataError
 from avlib.extractors.egovlp import reading
 from avlib.extractors.egovlp.encoder import check_weights, embed_clips, embed_texts
 from avlib.extractors.egovlp.frames import filled, frame_indices, seen
-from avlib.extractors.egovlp.network import EgoVlpSizes
 from avlib.extractors.egovlp.weights import load_egovlp, untrained_egovlp
 from avlib.extractors.embedding import ClipFiles, TextFiles
 from avlib.extractors.structure import own_settings
@@ -32,22 +32,6 @@ from avlib.media.tables import MANIFEST
 
 SETTINGS = {"seed": 0, "device": "cpu", "num_frames": 4}
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "open", "the", "door", "close", "tap"]
-NARROW = EgoVlpSizes(
-    frames=4,
-    image_size=32,
-    patch_size=16,
-    width=16,
-    depth=2,
-    heads=2,
-    feedforward=24,
-    text_width=12,
-    text_depth=1,
-    text_heads=2,
-    text_feedforward=16,
-    vocabulary=len(WORDS),
-    positions=8,
-    embedding=10,
-)
 EPIC = [("a", 0.4, 1.2, 10, 30), ("b", 0.0, 0.2, 0, 3), ("c", 0.2, 1.9, 5, 47)]
 
 

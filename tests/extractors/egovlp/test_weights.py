@@ -11,31 +11,16 @@ from zlib import crc32
 
 import pytest
 import torch
+from tiny_egovlp import NARROW
 
 from avlib.errors import CheckpointError
-from avlib.extractors.egovlp.network import PUBLISHED, EgoVlpSizes
+from avlib.extractors.egovlp.network import PUBLISHED
 from avlib.extractors.egovlp.weights import FRAME_TABLE, load_egovlp, untrained_egovlp
 from avlib.extractors.structure import own_settings
 from avlib.io.weights import SETTINGS, encode_settings, save_weights
 from avlib.verify.rule import Fill, fill_by_rule
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "retrieval" / "state_dict_egovlp_4f.json"
-NARROW = EgoVlpSizes(
-    frames=4,
-    image_size=32,
-    patch_size=16,
-    width=16,
-    depth=2,
-    heads=2,
-    feedforward=24,
-    text_width=12,
-    text_depth=1,
-    text_heads=2,
-    text_feedforward=16,
-    vocabulary=20,
-    positions=8,
-    embedding=10,
-)
 
 
 def touch(path):
