@@ -166,13 +166,6 @@ def fit_state_dict(
         CheckpointError: naming missing, unexpected and wrongly shaped tensors, or those that hold
             NaN, infinity, or integers that are rounded.
     """
-    broken = sorted(
-        n
-        for n, v in state.items()
-        if not n.endswith(COUNTER) and not torch.isfinite(v.float()).all()
-    )
-    if broken:
-        raise CheckpointError(f"{source}: values that are no numbers in {some_of(broken)}")
     own = {names(name): value for name, value in model.state_dict().items()}
     skipped = {n for n in own.keys() | state.keys() if skip is not None and n.startswith(skip)}
     fitting = {n for n in own.keys() & state.keys() if own[n].shape == state[n].shape}
@@ -181,6 +174,11 @@ def fit_state_dict(
         if not partial or not fitting:
             raise CheckpointError(message)
         logger.warning("%s; the rest is used", message)
+    broken = sorted(
+        n for n in fitting if not n.endswith(COUNTER) and not torch.isfinite(state[n].float()).all()
+    )
+    if broken:
+        raise CheckpointError(f"{source}: values that are no numbers in {some_of(broken)}")
     inverse = {names(name): name for name in model.state_dict()}
     values = {n: _as_own(n, own[n], state[n], source) for n in sorted(fitting)}
     model.load_state_dict({inverse[n]: value for n, value in values.items()}, strict=False)

@@ -27,6 +27,7 @@ WRAPPERS = re.compile(
 )
 MODULE = "module."
 FRONTS = ("model.", "net.", "network.", "ema_model.")
+LARGEST_REPEATED = 1 << 30  # bytes of a tensor that are fewer in its storage
 COUNTER = "n_averaged"  # of torch's AveragedModel
 
 
@@ -161,7 +162,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _check_dense(tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Refuse tensors that are compressed or hold no values."""
+    """Refuse tensors that are compressed, hold no values, or more than are in the file."""
     odd = sorted(
         name
         for name, value in tensors.items()
@@ -169,6 +170,7 @@ def _check_dense(tensors: Mapping[str, Tensor], source: Path) -> None:
         or value.is_quantized
         or value.is_complex()
         or value.is_meta
+        or value.nbytes > max(value.untyped_storage().nbytes(), LARGEST_REPEATED)
     )
     if odd:
         raise CheckpointError(

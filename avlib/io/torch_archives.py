@@ -7,8 +7,11 @@ in Python, as for tables.
 """
 
 import io
+import math
 import pickle
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +32,9 @@ STORAGES = {
     "torch.ByteStorage": torch.uint8,
     "torch.BoolStorage": torch.bool,
 }
+LARGEST_REPEATED = 1 << 28  # values of a tensor that are fewer in its storage
+# Operations that call something, and where on the stack the arguments are.
+_ARGUMENTS = {pickle.REDUCE: -1, pickle.NEWOBJ: -1, pickle.NEWOBJ_EX: -2}
 
 
 class Foreign:
@@ -65,7 +71,12 @@ def _dictionary(*_arguments: object) -> dict[Any, Any]:
 def _tensor(
     storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_rest: object
 ) -> Tensor:
-    """Return a view of a storage; torch checks that it lies within."""
+    """Return a view of a storage; torch checks that it lies within.
+
+    Strides of 0 would make a huge tensor of one number.
+    """
+    if not isinstance(storage, Tensor) or math.prod(size) > max(storage.numel(), LARGEST_REPEATED):
+        raise pickle.UnpicklingError("a tensor larger than its storage")
     return torch.as_strided(storage, size, stride, offset)
 
 
@@ -81,10 +92,34 @@ KNOWN: dict[str, Any] = {
 }
 
 
+def _dispatch() -> dict[int, Any]:
+    """Return the operations of the unpickler, without those that would compute with tensors."""
+    dispatch = dispatch_with_checked_keys()
+    for code, place in _ARGUMENTS.items():
+        dispatch[code[0]] = partial(_load_call, dispatch[code[0]], place)
+    dispatch[pickle.ADDITEMS[0]] = partial(_load_additems, dispatch[pickle.ADDITEMS[0]])
+    return dispatch
+
+
+def _load_call(load: Callable[[Any], None], place: int, unpickler: Any) -> None:
+    """Call with a tuple alone; a tensor would become as many arguments as it has values."""
+    if not isinstance(unpickler.stack[place], tuple):
+        raise pickle.UnpicklingError("arguments that are no tuple")
+    load(unpickler)
+
+
+def _load_additems(load: Callable[[Any], None], unpickler: Any) -> None:
+    """Add to sets alone; a tensor's `add` would make another, perhaps a larger one."""
+    if isinstance(unpickler.metastack[-1][-1], set):
+        load(unpickler)
+    else:
+        unpickler.pop_mark()
+
+
 class _Unpickler(pickle._Unpickler):
     """Reads the pickle of an archive."""
 
-    dispatch: ClassVar[dict[int, Any]] = dispatch_with_checked_keys()
+    dispatch: ClassVar[dict[int, Any]] = _dispatch()
     stack: list[Any]
 
     def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:

@@ -37,6 +37,8 @@ def load_torch(path: Path, foreign: list[str]) -> object:
     Raises:
         CheckpointError: if it is no such file, or holds objects of other classes.
     """
+    if _is_compressed(path):  # which torch never writes, and which may unpack to anything
+        raise CheckpointError(f"{path}: not a readable checkpoint (compressed); {REPLACE}")
     try:
         return _loaded(path, foreign)
     except pickle.UnpicklingError as error:
@@ -65,12 +67,23 @@ def _loaded(path: Path, foreign: list[str]) -> object:
     return read_archive(path)  # it takes stand-ins for objects of every kind
 
 
+def _is_compressed(path: Path) -> bool:
+    """Say whether a file is an archive with compressed parts."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(e.compress_type != zipfile.ZIP_STORED for e in archive.infolist())
+    except (OSError, zipfile.BadZipFile, ValueError):
+        return False
+
+
 def foreign_names(path: Path) -> list[str]:
     """Return the names that a torch file would import beside what tensors need.
 
     Of a bare pickle they are all names; of a file that cannot be read there are none.
     """
     try:
+        if _is_compressed(path):
+            return []
         if zipfile.is_zipfile(path):
             with torch.serialization.safe_globals(NUMPY_SCALARS):
                 return sorted(get_unsafe_globals_in_checkpoint(path))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from avlib.errors import CheckpointError
-from avlib.io.checkpoints import load_checkpoint
+from avlib.io.checkpoints import load_checkpoint, read_weights
 from avlib.io.torch_archives import Foreign, read_archive
 
 
@@ -147,4 +147,59 @@ def test_keys_whose_hash_takes_years_are_refused(tmp_path, archive):
     deep = b"\x80\x02}" + b")" + b"\x85" * 40 + b"K\x01s."
     target = changed(archive, tmp_path / "b.pth", lambda n, c: deep if "data.pkl" in n else c)
     with pytest.raises(pickle.UnpicklingError, match="a key that is a tuple"):
+        read_archive(target)
+
+
+def test_a_huge_tensor_of_one_number_is_refused(tmp_path):
+    huge = torch.zeros(1).expand(10**6, 10**6)
+    torch.save({"a": huge, "config": Names([1])}, tmp_path / "a.pth")
+    torch.save({"a": huge}, tmp_path / "b.pth")
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(CheckpointError, match=name.replace(".", r"\.")):
+            read_weights(tmp_path / name, allows_foreign=True)
+
+
+def test_a_tensor_that_repeats_few_numbers_is_read(tmp_path):
+    torch.save({"a": torch.arange(4.0).expand(3, 4)}, tmp_path / "a.pth")
+    assert load_checkpoint(tmp_path / "a.pth")["a"].shape == (3, 4)
+
+
+def test_a_compressed_archive_is_not_unpacked(tmp_path, archive):
+    target = changed(archive, tmp_path / "b.pth", lambda _, c: c, zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match="compressed"):
+        load_checkpoint(target, allows_foreign=True)
+
+
+TENSOR = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n("
+    b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0000X\x03\0\0\0cpuK\x08tQ"
+    b"K\0(K\x08t(K\x01t\x89NtR"
+)
+TEXT = b"X\x01\0\0\0a"
+FOREIGN_CLASS = b"csome\nName\n"
+
+
+def with_program(archive, target, program):
+    return changed(
+        archive, target, lambda name, c: b"\x80\x02" + program if "data.pkl" in name else c
+    )
+
+
+def test_a_tensor_is_not_added_to(tmp_path, archive):
+    target = with_program(archive, tmp_path / "b.pth", TENSOR + b"(" + TEXT + b"\x90.")
+    assert torch.equal(read_archive(target), torch.arange(8.0))
+
+
+def test_sets_are_read_and_their_keys_checked(tmp_path, archive):
+    target = with_program(archive, tmp_path / "b.pth", b"\x8f(" + TEXT + b"\x90.")
+    assert read_archive(target) == {"a"}
+    target = with_program(archive, tmp_path / "b.pth", b"\x8f()\x85\x90.")
+    with pytest.raises(pickle.UnpicklingError, match="a key that is a tuple"):
+        read_archive(target)
+
+
+@pytest.mark.parametrize("call", [b"R", b"\x81", b"}\x92"], ids=["reduce", "new", "new with names"])
+def test_tensors_do_not_become_arguments(tmp_path, archive, call):
+    target = with_program(archive, tmp_path / "b.pth", FOREIGN_CLASS + TENSOR + call + b".")
+    with pytest.raises(pickle.UnpicklingError, match="arguments that are no tuple"):
         read_archive(target)
