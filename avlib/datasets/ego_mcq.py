@@ -13,6 +13,7 @@ from avlib.datasets.tables import CAPTIONED_CLIPS, CLIP_CLASSES, QUESTIONS, SENT
 from avlib.errors import DataError
 from avlib.io.json_files import read_published_json
 from avlib.io.pickle_parts import is_unicode, shown
+from avlib.io.text_tables import number_of
 
 _FULL = "egomcq_aud_full_filtered_query_and_answer_filter_cliptextfull_silence"
 # Names of files without `.json`. Those of subsets list the two levels that were taken out.
@@ -171,6 +172,8 @@ def _clip(record: Any, where: str) -> tuple[str, float, float]:
 
 def _seconds(record: Any, name: str, where: str) -> float:
     value = _field(record, name, where)
+    if isinstance(value, str):
+        value = number_of(value, f"{where}: {name}")
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not abs(value) < _LONGEST_S:  # of NaN it is false
         raise DataError(f"{where}: {name} is {shown(value)}, expected seconds")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from avlib.datasets.captioned import (
@@ -114,6 +115,7 @@ def _build(files: Mapping[str, Path]) -> CaptionedClips:
         numbers=("class_id",),
         whole=("class_id",),
     )
+    _check_numbers(table, path)
     clips = clips_of(table.rename(columns={"annotation_id": "narration_id"}), path)
     texts_of = {"original": {name: name for name in table["class"]}}
     if "descriptions" in files:
@@ -133,6 +135,19 @@ def _build(files: Mapping[str, Path]) -> CaptionedClips:
         as_rows([], QUESTIONS),
         OWN_NOTE,
     )
+
+
+def _check_numbers(table: pd.DataFrame, path: Path) -> None:
+    """Check that a class has one number, and no other class has it."""
+    for one, other in (("class", "class_id"), ("class_id", "class")):
+        first = table.groupby(one)[other].transform("first")
+        wrong = (first != table[other]).to_numpy()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise DataError(
+                f"{path}: row {row + 1}: {one} {table[one][row]!r} has {other} "
+                f"{table[other][row]!r}, and {first[row]!r} in a row before"
+            )
 
 
 def _read_descriptions(path: Path, classes: "pd.Series[str]", source: Path) -> dict[str, str]:

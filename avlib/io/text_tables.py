@@ -1,7 +1,8 @@
 """Tables and lists as text, as people bring them: encoding, delimiter, lines and columns.
 
-A row is a line: a quote that stays open is an error of its line and swallows no other. What can
-be understood in one way only (blanks, case, delimiter) is forgiven, and all else is refused.
+A row is a line, or several where a value in quotes has line breaks: a quote that stays open is an
+error of its line and swallows no other. What can be understood in one way only (blanks, case,
+delimiter) is forgiven, and all else is refused.
 """
 
 import csv
@@ -10,7 +11,7 @@ import logging
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from avlib.errors import DataError
 logger = logging.getLogger(__name__)
 
 SLIP = 0.88  # similarity from which one name is taken for another with a slip
+MOST_BREAKS = 20  # line breaks in a row
 LARGEST_BYTES = 2**30  # of a table; larger files are something else
 DELIMITERS = (",", ";", "\t")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "&": "ampersands"}
@@ -170,7 +172,7 @@ def read_text_table(path: Path, known: Sequence[str]) -> TextTable:
     delimiter = announced[1] if announced else find_delimiter(lines[0][1], known)
     columns = fields_of(lines[0][1], delimiter, f"{path}: line {lines[0][0]}")
     rows, places, blank = [], [], 0
-    for number, line in lines[1:]:
+    for number, line in _records(lines[1:], delimiter, len(columns)):
         values = fields_of(line, delimiter, f"{path}: line {number}")
         if not any(values):
             blank += 1
@@ -188,6 +190,42 @@ def read_text_table(path: Path, known: Sequence[str]) -> TextTable:
     while columns and not (columns[-1] or any(row[-1] for row in rows)):  # a last delimiter
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return TextTable(path, columns, rows, places)
+
+
+def _records(
+    lines: Sequence[tuple[int, str]], delimiter: str, n_columns: int
+) -> Iterator[tuple[int, str]]:
+    """Yield the lines of rows, each with its number; a value in quotes may have line breaks.
+
+    Lines are joined only where that gives a row of the right number of values, so that a quote that
+    is not closed takes no other row with it.
+    """
+    at = 0
+    while at < len(lines):
+        number, line = lines[at]
+        at += 1
+        if line.count('"') % 2:
+            for end in range(at + 1, min(at + MOST_BREAKS, len(lines)) + 1):
+                joined = "\n".join((line, *(more for _, more in lines[at:end])))
+                if not joined.count('"') % 2:
+                    if _count(joined, delimiter) == n_columns:
+                        line, at = joined, end
+                    break
+        yield number, line
+
+
+def _count(record: str, delimiter: str) -> int:
+    """Return the number of values of joined lines, 0 where they are no row."""
+    try:
+        return len(_split(record, delimiter))
+    except (csv.Error, ValueError):  # the second where they are several rows
+        return 0
+
+
+def _split(record: str, delimiter: str) -> list[str]:
+    lines = (f"{line}\n" for line in record.split("\n"))
+    (values,) = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    return values
 
 
 def find_delimiter(header: str, known: Iterable[str], among: Sequence[str] = DELIMITERS) -> str:
@@ -212,9 +250,8 @@ def fields_of(line: str, delimiter: str, where: str) -> list[str]:
     if '"' not in line:
         return [value.strip() for value in line.split(delimiter)]
     try:
-        reader = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
-        return [value.strip() for value in next(reader)]
-    except (csv.Error, StopIteration) as error:
+        return [value.strip() for value in _split(line, delimiter)]
+    except csv.Error as error:
         if "unexpected end" in str(error):
             raise DataError(
                 f"{where}: a quote is not closed: {line[:_SHOWN]!r}; close it, or remove the line "

@@ -111,7 +111,7 @@ def one_choice(clip):
             one_choice(record(start=5.0, stop=4.0)),
             r"question '1': choice 4: lasts from 5.0 to 4.0 s, expected clip_end after clip_start",
         ),
-        (one_choice(record(start="5")), r"choice 4: clip_start is '5', expected seconds"),
+        (one_choice(record(start="5 s")), r"choice 4: clip_start is '5 s', expected a number"),
         (one_choice(record(start=float("nan"))), r"choice 4: clip_start is nan, expected seconds"),
         (one_choice(record(start=10**400)), r"choice 4: clip_start is .*, expected seconds"),
         (one_choice(record(uid="")), r"choice 4: video_uid is '', expected a text"),
@@ -152,3 +152,8 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
         ego_mcq.read({"questions": tmp_path / "q.json"})
     with pytest.raises(DataError, match=r"absent\.json: cannot be read"):
         ego_mcq.read({"questions": tmp_path / "absent.json"})
+
+
+def test_times_may_be_written_as_text(tmp_path):
+    clips = read(tmp_path, [question(choices={**FOUR, "4": record(start="0.5")})]).clips
+    assert clips["start_s"].tolist()[-1] == 0.5

@@ -152,3 +152,18 @@ def test_a_decimal_comma_is_named():
     with pytest.raises(DataError, match="write a point for the decimal comma"):
         number_of("1,5", "line 2: start_s")
     assert [number_of(text, "") for text in ("1.5", "-.5", "+2", "1e5")] == [1.5, -0.5, 2.0, 1e5]
+
+
+def test_a_value_in_quotes_may_have_line_breaks(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('id,text\na,"a knife\n\nhits ""wood"", twice"\nb,"x"\nc,y\n')
+    table = read_text_table(path, ["id", "text"])
+    assert list(table.rows) == [["a", 'a knife\nhits "wood", twice'], ["b", "x"], ["c", "y"]]
+    assert list(table.lines) == [2, 5, 6]
+
+
+def test_an_open_quote_takes_no_row_with_it(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('id,text\na,"open\nb,x\nc,"y"\nd,z\n')
+    with pytest.raises(DataError, match="line 2: a quote is not closed"):
+        read_text_table(path, ["id", "text"])
