@@ -74,7 +74,8 @@ def read_jpeg(path: Path) -> Frame:
         DataError: if it cannot be decoded.
     """
     try:
-        with Image.open(path) as image:
+        # Whatever the name, no other format is tried; that of PostScript starts a program.
+        with Image.open(path, formats=["JPEG"]) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable JPEG file; extract it anew ({error})") from error

@@ -14,10 +14,17 @@ from avlib.errors import DataError
 from avlib.io.packs import BLOCK_SAMPLES
 
 LARGEST_SAMPLE = 2.0  # floats may exceed 1 a little, after lossy coding or resampling
+LARGEST_DIFFERENCE = 0.25  # of lengths of video and audio, where the file gives no rate
 LARGEST_COMPRESSION = 2000  # bytes of samples for each stored byte; DEFLATE reaches 1032
 
 
-def link_waveform(pack: h5py.File, video_id: str, path: Path, sample_rate: int) -> int:
+def link_waveform(
+    pack: h5py.File,
+    video_id: str,
+    path: Path,
+    sample_rate: int,
+    duration_s: float | None = None,
+) -> int:
     """Link a waveform of another HDF5 file into a pack; return the number of samples.
 
     The whole waveform is read once to check its samples.
@@ -26,7 +33,9 @@ def link_waveform(pack: h5py.File, video_id: str, path: Path, sample_rate: int) 
         pack: file to write.
         video_id: name of the data set in both files.
         path: the other file.
-        sample_rate: Hz that the waveform must have, where the file gives a rate.
+        sample_rate: Hz that the waveform must have. Where the file gives no rate, the length of
+            the video decides whether it has it.
+        duration_s: of the video, where there is one.
 
     Raises:
         DataError: if the file has no such waveform, or one that cannot be used.
@@ -34,7 +43,7 @@ def link_waveform(pack: h5py.File, video_id: str, path: Path, sample_rate: int) 
     try:
         with h5py.File(path, "r") as file:
             waveform = _own_data_set(file, video_id)
-            _check_rate(waveform, file, sample_rate)
+            _check_rate(waveform, file, sample_rate, duration_s)
             _check_samples(waveform)
             n_samples = len(waveform)
     except DataError as error:
@@ -64,8 +73,18 @@ def _own_data_set(file: h5py.File, name: str) -> h5py.Dataset:
     return waveform
 
 
-def _check_rate(waveform: h5py.Dataset, file: h5py.File, sample_rate: int) -> None:
-    rate: Any = waveform.attrs.get("rate_hz", file.attrs.get("rate_hz", sample_rate))
+def _check_rate(
+    waveform: h5py.Dataset, file: h5py.File, sample_rate: int, duration_s: float | None
+) -> None:
+    rate: Any = waveform.attrs.get("rate_hz", file.attrs.get("rate_hz"))
+    if rate is None:
+        found_s = len(waveform) / sample_rate
+        if duration_s and abs(found_s - duration_s) > LARGEST_DIFFERENCE * duration_s:
+            raise DataError(
+                f"lasts {found_s:.1f} s at {sample_rate} Hz, its video {duration_s:.1f} s; convert "
+                f"it to {sample_rate} Hz, or set the attribute rate_hz if it has that rate"
+            )
+        return
     if np.ndim(rate) or not isinstance(rate, int | float | np.number):
         raise DataError(f"rate_hz is {str(rate)[:40]!r}, expected a number")
     if rate != sample_rate:

@@ -136,12 +136,12 @@ def parts_of(
         samples of the recording's own file; if no such file is known, but a chunk that the span
         lies in is, samples of chunks, not all of which need to be known.
     """
-    start_s, duration_s = extended(span, left_s, right_s)
+    start_s, _ = extended(span, left_s, right_s)
     stop_s = span[1] + right_s
     cut = pieces(start_s, max(start_s, stop_s))
     ids = [chunk_id(recording, piece.chunk) for piece in cut]
     if recording in known or not any(video_id in known for video_id in ids):
-        return [Part(recording, int(start_s * sample_rate), int(duration_s * sample_rate))]
+        return [Part(recording, *sample_range(span, sample_rate, left_s, right_s))]
     return [
         Part(
             video_id,

@@ -137,7 +137,7 @@ class _Shard:
             return "no_audio", f"{source.sound} does not exist; add it", None
         try:
             if source.video_id not in self.packed:  # it may be there for another split
-                self.packed[source.video_id] = self._add(source, row.content_hash, decoded)
+                self.packed[source.video_id] = self._add(source, row, decoded)
             n_samples, n_replaced = self.packed[source.video_id]
         except DataError as error:
             return "unreadable", f"{error}; replace the file", None
@@ -149,15 +149,14 @@ class _Shard:
             remarks.append(f"{n_replaced} {what}; they are replaced by 0")
         return "ok", "; ".join(remarks), n_samples / self.settings.sample_rate
 
-    def _add(
-        self, source: ScannedVideo, content_hash: str, decoded: DecodedSound | None
-    ) -> tuple[int, int]:
+    def _add(self, source: ScannedVideo, row: Any, decoded: DecodedSound | None) -> tuple[int, int]:
         """Add a video's audio; return the number of samples, and of those that were replaced."""
-        video_id, path = source.video_id, _sound_path(source)
+        video_id, path, content_hash = source.video_id, _sound_path(source), row.content_hash
         if decoded is None:
             check_regular(path)
         if is_hdf5(path):
-            return link_waveform(self.pack, video_id, path, self.settings.sample_rate), 0
+            rate, duration_s = self.settings.sample_rate, row.duration_s
+            return link_waveform(self.pack, video_id, path, rate, duration_s), 0
         key = self._key(source, content_hash)
         if self.old is not None and self._has_old(video_id, key):
             old = self.old[video_id]

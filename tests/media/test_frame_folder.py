@@ -4,7 +4,7 @@ from media_files import make_video
 from PIL import Image
 
 from avlib.errors import DataError
-from avlib.media.frame_folder import FrameFolder, write_frames
+from avlib.media.frame_folder import FrameFolder, read_jpeg, write_frames
 
 
 def test_a_video_becomes_eight_pictures_a_second_in_its_own_size(tmp_path):
@@ -56,3 +56,13 @@ def test_what_is_no_picture_is_named(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(DataError, match=r"sound\.mp4"):
         write_frames(sound, tmp_path / "out")
+
+
+def test_no_other_format_is_tried_whatever_the_name(tmp_path):
+    path = tmp_path / "frame_0000000001.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
+    with pytest.raises(DataError, match="not a readable JPEG file"):
+        read_jpeg(path)
+    Image.new("RGB", (2, 2)).save(path, "PNG")
+    with pytest.raises(DataError, match="not a readable JPEG file"):
+        read_jpeg(path)

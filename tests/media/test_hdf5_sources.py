@@ -116,3 +116,12 @@ def test_samples_that_are_announced_but_not_there(tmp_path):
 def test_what_is_no_waveform(tmp_path, write):
     with pytest.raises(DataError, match="no waveform of that name"):
         link(tmp_path, write)
+
+
+def test_a_waveform_of_another_rate_than_its_video_lasts_is_refused(tmp_path):
+    with h5py.File(tmp_path / "source.h5", "w") as file:
+        file["a"] = TONE  # 1 s at RATE, 2 s at half of it
+    with h5py.File(tmp_path / "pack.h5", "w") as pack:
+        with pytest.raises(DataError, match=r"lasts 1.0 s at 16000 Hz, its video 2.0 s"):
+            link_waveform(pack, "a", tmp_path / "source.h5", RATE, 2.0)
+        assert link_waveform(pack, "a", tmp_path / "source.h5", RATE, 1.1) == RATE
