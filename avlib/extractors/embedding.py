@@ -236,7 +236,8 @@ def write_clips(files: ClipFiles, rows: Rows, index: Sequence[Mapping[str, Any]]
 def clips_of(files: ClipFiles) -> list[Clip]:
     """Return the clips of the recordings of a shard, in the order of the table."""
     manifests = [read_table(path, MANIFEST) for path in files.manifests]
-    recordings = {recording_of(video_id) for rows in manifests for video_id in rows["video_id"]}
+    videos = [video_id for rows in manifests for video_id in rows["video_id"]]
+    recordings = {*videos, *map(recording_of, videos)}
     table = read_table(files.clips, CAPTIONED_CLIPS)
     own = table[table["video_id"].isin(recordings)]
     rows = own[list(Clip._fields)].itertuples(index=False)

@@ -241,3 +241,12 @@ def test_silence_of_two_clips_is_embedded_once(tmp_path, checkpoints, monkeypatc
     embeddings, index = embed("ase_audiocaps", files)
     assert len(done) == 1 and index["is_silent"].all()
     assert (embeddings.vectors == embeddings.vectors[0]).all()
+
+
+def test_a_recording_whose_id_ends_like_that_of_a_chunk_has_its_clips(tmp_path, checkpoints):
+    clips = write_clips(tmp_path / "clips.parquet", [("x", "clip#1", 0.0, 1.0)])
+    shard = write_shard(tmp_path, {"clip#1": noise(2.0)})
+    files = clip_files(tmp_path, clips, checkpoints["ase_audiocaps"], shard)
+    embeddings, index = embed("ase_audiocaps", files)
+    assert index.loc["x", "status"] == "ok"
+    assert embeddings.keys == ["x"]

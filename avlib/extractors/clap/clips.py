@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torchvision
 from numpy.random import Generator
 from torch import Tensor
 
@@ -49,6 +50,7 @@ class ClapClipSettings(ClipSettings):
 
 class _LoadedClap(LoadedNetwork[ClapClipSettings, Clap]):
     module = "avlib.extractors.clap.clips"
+    libraries = (torchvision.__version__,)  # shrinks log-mels
 
     def load(self) -> Clap:
         """Return the network of the checkpoint."""

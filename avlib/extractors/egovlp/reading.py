@@ -100,7 +100,10 @@ class ImageFolder:
     @cached_property
     def count(self) -> int:
         """Number of frames, by the highest number of a file."""
-        names = (entry.name for entry in os.scandir(self.path))
+        try:
+            names = [entry.name for entry in os.scandir(self.path)]
+        except OSError:  # of a folder that may not be read
+            return 0
         return max((int(found[1]) for name in names if (found := IMAGE.fullmatch(name))), default=0)
 
     def files(self, numbers: Sequence[int]) -> list[Path]:

@@ -46,6 +46,7 @@ class Wanted(NamedTuple):
 
 def wanted_frames(clip: Clip, num_frames: int) -> Wanted:
     """Return the frames of a clip: those of its published numbers, or else of its times at RATE."""
+    are_published = clip.start_frame is not None and clip.stop_frame is not None
     if clip.start_frame is None or clip.stop_frame is None:
         span, rate = timed_frames(clip.start_s, clip.stop_s), float(RATE)
     else:
@@ -53,7 +54,7 @@ def wanted_frames(clip: Clip, num_frames: int) -> Wanted:
         rate = clip.stop_frame / clip.stop_s if clip.stop_frame > 0 < clip.stop_s else float(RATE)
     # Frame 1 is the first one, which stands for the frame before it, too.
     numbers = tuple(max(index - 1, 0) for index in frame_indices(num_frames, *span))
-    return Wanted(numbers, rate, clip.start_frame is not None)
+    return Wanted(numbers, rate, are_published)
 
 
 def frames_a_number(wanted: Wanted, found: FrameNumbers) -> float:
@@ -126,7 +127,8 @@ class VideoSource:
 
     def content(self, wanted: Wanted) -> bytes:
         """Return a digest of files; see `Source`."""
-        return repr([self.videos[number].content_hash for number in self._files(wanted)]).encode()
+        hashes = [(n, self.videos[n].content_hash) for n in self._files(wanted)]
+        return repr((self.is_chunked, hashes)).encode()
 
     def read(self, clips: Sequence[Wanted], size: int) -> Iterator[tuple[int, Clipped]]:
         """Yield the frames of clips; see `Source`."""
@@ -147,7 +149,9 @@ class VideoSource:
 
     def _split(self, wanted: Wanted, number: int) -> tuple[int, int]:
         """Return the file of a frame, and its number from the start of the file."""
-        return divmod(number, round(CHUNK_S * wanted.rate)) if self.is_chunked else (0, number)
+        if not self.is_chunked:
+            return 0, number
+        return divmod(number, max(round(CHUNK_S * wanted.rate), 1))
 
 
 @dataclass(frozen=True)

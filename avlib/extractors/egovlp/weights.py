@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from avlib.extractors.egovlp.network import PUBLISHED, EgoVlp, EgoVlpSizes
 from avlib.extractors.structure import naming_structure, own_structure
-from avlib.extractors.weights import build_network, untrained, write_report
+from avlib.extractors.weights import build_network, untrained
 from avlib.io.checkpoints import fit_state_dict, read_weights
 
 FRAME_TABLE = "video_model.temporal_embed"
@@ -50,13 +50,3 @@ def load_egovlp(checkpoint: Path, num_frames: int) -> EgoVlp:
 def untrained_egovlp(sizes: EgoVlpSizes, seed: int) -> EgoVlp:
     """Return a network with random weights, whose embeddings are meaningless."""
     return untrained(lambda: EgoVlp(sizes), seed)
-
-
-def check_weights(checkpoint: Path, target: Path) -> None:
-    """Write what a checkpoint is, if it fits the network.
-
-    Raises:
-        CheckpointError: if it does not.
-    """
-    sizes = load_egovlp(checkpoint, PUBLISHED.frames).sizes
-    write_report(target, checkpoint, {"width": sizes.width, "embedding": sizes.embedding})

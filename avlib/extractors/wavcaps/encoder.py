@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soxr
 import torch
 from numpy.random import Generator
 from torch import Tensor
@@ -60,6 +61,7 @@ def clean_caption(text: str) -> str:
 
 class _LoadedAse(LoadedNetwork[AseSettings, Ase]):
     module = "avlib.extractors.wavcaps.encoder"
+    libraries = (soxr.__version__,)
 
     def load(self) -> Ase:
         """Return the network of the checkpoint."""
