@@ -63,7 +63,7 @@ def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
             found[path] = read_cached_json(path) or {}
     # What stands side by side in a table, or in a summary, is not said again.
     compared = {Path(entry["path"]) for c in found.values() for entry in c.get("files", ())}
-    compared |= {path for path in found if path.parents[1] / "summary.json" in found}
+    compared |= {p for p in found if any(q / "summary.json" in found for q in p.parents[1:2])}
     return {
         path: content
         for path, content in found.items()

@@ -121,9 +121,11 @@ def _chance_rows(
         level = next(filter(None, levels), None)
         if level is not None:
             values = {column: _at(level, column.split(".")) for column in table.columns}
-            cells = {c: v and {"value": v, "deviation": None} for c, v in values.items()}
-            filled = {column: cell or NOT_RUN for column, cell in cells.items()}
-            yield _row(relevancy, CHANCE, kind, None, filled)
+            cells = {
+                column: NOT_RUN if value is None else {"value": value, "deviation": None}
+                for column, value in values.items()
+            }
+            yield _row(relevancy, CHANCE, kind, None, cells)
 
 
 def _row(relevancy: str, model: str, kind: str, path: str | None, cells: Any) -> Any:

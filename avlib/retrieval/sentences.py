@@ -74,14 +74,18 @@ class _Task:
         return DualSoftmax(products, self.candidates.counts)
 
     def _by_class(self, a2t: Rankings) -> Tree:
-        """Return the means of the clips of each text; those without relevance are left out."""
-        is_known = ~np.isnan(a2t.ndcg)
-        texts = np.array(self.subset.texts(self.kind), object)[self.subset.kept][is_known].tolist()
+        """Return the means of the clips of each class, by its original text, as published.
+
+        As in the means over all clips, those without relevance have no nDCG.
+        """
+        texts = np.array(self.subset.texts("original"), object)[self.subset.kept]
         values = {"ndcg": a2t.ndcg, "map": a2t.average_precision}
-        return {
-            name: {text: found for text, (_, found) in means_by_name(texts, x[is_known]).items()}
-            for name, x in values.items()
-        }
+        means: dict[str, dict[str, float]] = {}
+        for name, x in values.items():
+            has_value = ~np.isnan(x)
+            found = means_by_name(texts[has_value].tolist(), x[has_value])
+            means[name] = {str(text): mean for text, (_, mean) in found.items()}
+        return means
 
     def _ranks(self, a2t: Rankings, t2a: Rankings, seed: int) -> list[pd.DataFrame]:
         ids = np.array(self.subset.kept_ids, dtype=object)

@@ -35,7 +35,7 @@ class Fusion(Section):
     )
     normalisation: Literal["max", "one"] | None = Field(
         None,
-        description="For questions, the five similarities of each model before they are fused: "
+        description="For questions, the five similarities of each network, of a single one, too: "
         "max divides by their Euclidean norm, one by their sum",
     )
 

@@ -70,17 +70,17 @@ def mcq_clip_plan(
 ) -> Results:
     """Return which chunks the published code reads for a clip: file, offset, duration.
 
-    It compares seconds of a chunk with `bound_sec`, the end of the first chunk on the timeline of
-    the whole recording, so that context before the clip is read in chunk 0 only and that after it
-    may be lost or go on after the end; chunks in between are lost. avlib cuts on the timeline of
-    the whole recording. Without context and with two chunks at most both read the same.
+    It compares seconds of a chunk with the ends of chunks on the timeline of the whole recording,
+    so that context before the clip is read in chunk 0 only and that after it may be lost or go on
+    after the end; chunks in between are lost. avlib cuts on the timeline of the whole recording.
+    Without context and with two chunks at most both read the same.
 
     Args:
         clip_start: seconds of the whole recording.
         clip_end: as `clip_start`.
         left_sec: seconds before the clip.
         right_sec: seconds after the clip.
-        bound_sec: see above.
+        bound_sec: end of the first chunk; follows from the times, as the next two.
         video_files: follow from the times.
         video_sec: follow from the times.
     """
@@ -88,8 +88,8 @@ def mcq_clip_plan(
     found = pieces(start_s, stop_s)
     first, last = found[0], int(stop_s // CHUNK_S)
     rest_s = stop_s - CHUNK_S * last
-    more_s = right_sec if rest_s + right_sec <= bound_sec else 0
-    less_s = left_sec if first.start_s - left_sec >= bound_sec - CHUNK_S else 0
+    more_s = right_sec if rest_s + right_sec <= CHUNK_S * (last + 1) else 0
+    less_s = left_sec if first.start_s - left_sec >= CHUNK_S * first.chunk else 0
     begin_s = first.start_s - less_s
     if first.duration_s is not None:
         cut = [Piece(first.chunk, begin_s, first.duration_s + less_s + more_s)]

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 
 from avlib.datasets.published import read_published, seconds
+from avlib.errors import DataError
 from avlib.retrieval.metrics import caption_ranks, clip_ranks, means_by_name, recall
-from avlib.retrieval.metrics import question_ranks as ranks_of_questions
 from avlib.retrieval.ranking import Candidates, Rankings, rank_clips, rank_sentences
 from avlib.retrieval.relevancy import Relevancy, of_matrix, shared_classes
 from avlib.retrieval.settings import TEMPERATURE
@@ -75,6 +75,9 @@ class Tables:
         self.indexes = pd.Index(self.clips["narration_id"]).get_indexer(
             self.sentences["narration_id"]
         )
+        if (self.indexes < 0).any():
+            lost = self.sentences["narration_id"].iloc[int(np.argmin(self.indexes))]
+            raise DataError(f"{sentences}: {lost!r} is no clip of {clips}")
         spans = (seconds(self.clips[name].reset_index(drop=True), clips) for name in SPAN)
         start_s, stop_s = spans
         self.durations_s = stop_s - start_s
@@ -377,8 +380,8 @@ def mcq_accuracy(
         types: (Q,) 1 or 2.
         only_type: the type to keep.
     """
-    ranks, _ = ranks_of_questions(preds, labels)
-    kept = {k: ranks[types == k] for k in QUESTION_TYPES if only_type in (None, k)}
+    is_right = np.argmax(preds, axis=1) == labels  # NaN counts as the maximum, as published
+    kept = {k: is_right[types == k] for k in QUESTION_TYPES if only_type in (None, k)}
     names = list(QUESTION_TYPES.values())
-    shares = [100.0 * float(np.mean(found == 0)) for found in kept.values() if len(found)]
+    shares = [100.0 * float(np.mean(found)) for found in kept.values() if len(found)]
     return {"accuracy": dict(zip(names, shares, strict=False))}
