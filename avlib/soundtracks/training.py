@@ -29,7 +29,7 @@ from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
 from avlib.soundtracks.task import SoundtrackRecognition
 from avlib.training.event_recognition import Outputs, train_on_events
-from avlib.training.events import check_classes, split_events, validation_split
+from avlib.training.events import events_of_heads, split_events, validation_split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def train_network(
     if len(twice):
         raise DataError(f"{twice.iloc[0]}: listed twice; a soundtrack has one class and one split")
     events = soundtracks.assign(event_id=soundtracks["video_id"])
-    check_classes(events, recipe.heads, classes, recipe.name)
+    events = events_of_heads(events, recipe.heads, classes, recipe.name)
     choose = partial(
         SoundtrackEvents,
         images=images,

@@ -100,7 +100,7 @@ def load_trained_omnivore(path: Path) -> tuple[Omnivore, ClipSize, OmnivoreRecip
     try:
         trunk = {n: v for n, v in state.items() if not n.startswith(NOT_OF_THE_TRUNK)}
         sizes = infer_sizes(trunk)
-        network = Omnivore(sizes, num_classes=len(state["head.weight"]))
+        network = Omnivore(sizes, num_classes=[len(state["head.weight"])])
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path}: no Omnivore trained here ({error})") from error
     if name is None:

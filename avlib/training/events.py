@@ -130,22 +130,32 @@ class LabelledEvents(ABC):
         return max(self.stops[index] - self.starts[index] - self.clip_ticks, 0)
 
 
-def check_heads(heads: Sequence[str], classes: Mapping[str, Sequence[str]], recipe: str) -> None:
-    """Refuse classes of other columns than a recipe has heads for.
+def classes_of_heads(
+    heads: Sequence[str], classes: Mapping[str, Sequence[str]], recipe: str
+) -> dict[str, Sequence[str]]:
+    """Return the names of the classes of each head, in the order of the heads.
+
+    Args:
+        heads: columns with the class numbers.
+        classes: names of the classes, by column; others than those of the heads may be among them.
+        recipe: name for the message.
 
     Raises:
-        ConfigError: naming both.
+        ConfigError: if a head has no classes.
     """
-    if set(classes) != set(heads):
+    if not set(heads) <= set(classes):
         raise ConfigError(
             f"recipe {recipe} needs the classes of {list(heads)}, got {list(classes)}"
         )
+    return {head: classes[head] for head in heads}
 
 
-def check_classes(
+def events_of_heads(
     events: "pd.DataFrame", heads: Sequence[str], classes: Mapping[str, Sequence[str]], recipe: str
-) -> None:
-    """Refuse events whose class numbers do not fit the classes.
+) -> "pd.DataFrame":
+    """Return the events that are labelled in the columns of a recipe's heads.
+
+    A data set may have others beside them, such as sounds beside actions, or unlabelled ones.
 
     Args:
         events: table of events.
@@ -154,18 +164,19 @@ def check_classes(
         recipe: name for the message.
 
     Raises:
-        ConfigError: if the classes are those of other columns.
-        DataError: if a class number is out of range.
+        ConfigError: if a head has no classes.
+        DataError: if a class number is out of range, or missing in one of the columns.
     """
-    check_heads(heads, classes, recipe)
-    for head in heads:
-        wrong = events[~events[head].between(0, len(classes[head]) - 1)]
-        if len(wrong):
-            row = wrong.iloc[0]
+    classes = classes_of_heads(heads, classes, recipe)
+    events = events.dropna(subset=list(heads), how="all")
+    for head, names in classes.items():
+        is_right = events[head].between(0, len(names) - 1).fillna(value=False).astype(bool)
+        if not is_right.all():
+            row = events[~is_right].iloc[0]
             raise DataError(
-                f"event {row.event_id}: {head} is {row[head]}, expected 0 to "
-                f"{len(classes[head]) - 1}"
+                f"event {row.event_id}: {head} is {row[head]}, expected 0 to {len(names) - 1}"
             )
+    return events
 
 
 def split_events(

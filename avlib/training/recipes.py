@@ -1,5 +1,6 @@
 """The base of all training recipes."""
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -15,7 +16,9 @@ class BaseRecipe:
         schedule: learning rates; also the number of epochs.
         batch_size: items a step; all of them where a set is smaller.
         epoch_items: least items an epoch; a smaller set is gone through more than once.
-        heads: columns with the class numbers, one a classifier.
+        heads: columns with the class numbers, one a classifier; events with numbers in them are
+            those that are trained on.
+        head_choices: in place of `heads`, the first of these all of whose columns have classes.
         views: evenly spaced parts of an event whose probabilities are averaged in evaluation.
         validate_every: epochs from one validation to the next.
     """
@@ -25,11 +28,23 @@ class BaseRecipe:
     batch_size: int
     epoch_items: int = 0
     heads: tuple[str, ...] = ("class_id",)
+    head_choices: tuple[tuple[str, ...], ...] = ()
     views: int = 1
     validate_every: int = 1
 
 
 AnyRecipe = TypeVar("AnyRecipe", bound=BaseRecipe)
+
+
+def with_heads(recipe: AnyRecipe, classes: Container[str]) -> AnyRecipe:
+    """Return `recipe` with the heads of its choices that a study has classes for.
+
+    Args:
+        recipe: unchanged if none of its choices fits.
+        classes: columns of class numbers.
+    """
+    fitting = (heads for heads in recipe.head_choices if all(h in classes for h in heads))
+    return replace(recipe, heads=next(fitting, recipe.heads))
 
 
 def adjusted(

@@ -44,7 +44,7 @@ def make_shard(folder: Path, videos: list[Path]) -> ShardFiles:
     scanned = [asdict(ScannedVideo(path.stem, "train", str(path))) for path in videos]
     write_json(folder / "videos.json", scanned)
     torch.manual_seed(0)
-    save_omnivore(folder / "a.safetensors", Omnivore(SIZES, num_classes=2), CLIP, {})
+    save_omnivore(folder / "a.safetensors", Omnivore(SIZES, num_classes=[2]), CLIP, {})
     return ShardFiles(
         sources=[folder / "videos.json"],
         manifests=[folder / "manifest.parquet"],

@@ -34,7 +34,7 @@ SPLITS = ["train", "val", "test", "test", "test", "val"]
 def network():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Omnivore(SIZES, num_classes=3).eval()
+        network = Omnivore(SIZES, num_classes=[3]).eval()
         torch.nn.init.normal_(network.head.weight, std=3.0)
     return network
 

@@ -56,6 +56,7 @@ SMALL = AsfRecipe(  # tens to thousands of events, random weights, a narrow netw
     validate_every=5,
     precise_batches=32,
     epoch_items=512,
+    head_choices=(("class_id",), ("verb_class", "noun_class"), ("action_class",)),
 )
 
 ASF_RECIPES = {

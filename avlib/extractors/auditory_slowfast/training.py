@@ -22,11 +22,12 @@ from avlib.io.tables import read_table
 from avlib.training.event_recognition import Outputs, TrainingInputs, read_classes, train_on_events
 from avlib.training.events import (
     LabelledEvents,
-    check_classes,
-    check_heads,
+    classes_of_heads,
+    events_of_heads,
     split_events,
     validation_split,
 )
+from avlib.training.recipes import with_heads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,8 @@ def train_asf(
         ConfigError, DataError, CheckpointError: as `train` and `build_model`.
     """
     torch.set_num_threads(1)  # another number gives other last bits
-    recipe, classes = settings.adjusted_recipe(), read_classes(inputs.classes)
+    classes = read_classes(inputs.classes)
+    recipe = with_heads(settings.adjusted_recipe(), classes)
     with WaveformStore(inputs.packs, sample_rate=inputs.rate) as waveforms:
         check_sample_rate(waveforms.sample_rate, recipe)
         model = build_model(recipe, classes, seed, inputs.initial_weights)
@@ -82,7 +84,7 @@ def train(
 
     Args:
         model: from `build_model`, on the device that trains it.
-        events: table of events; the class numbers are in the columns `recipe.heads`.
+        events: table of events; those with class numbers in the columns `recipe.heads` count.
         waveforms: audio of the videos; an event without is left out and counted.
         recipe: how to train.
         classes: names of the classes of each head, by column; position = class number.
@@ -96,7 +98,7 @@ def train(
         DataError: if a class number is out of range or no event of `train` has audio.
     """
     check_sample_rate(waveforms.sample_rate, recipe)
-    check_classes(events, recipe.heads, classes, recipe.name)
+    events = events_of_heads(events, recipe.heads, classes, recipe.name)
     splits = _splits(events, waveforms, recipe)
     task = SoundRecognition(
         model,
@@ -110,7 +112,7 @@ def train(
         splits,
         outputs,
         settings=(recipe, code_fingerprint("avlib.extractors.auditory_slowfast.training")),
-        classes=classes,
+        classes=classes_of_heads(recipe.heads, classes, recipe.name),
         description={
             "width": recipe.width,
             "sample_rate": waveforms.sample_rate,
@@ -178,11 +180,11 @@ def build_model(
             classifiers are used if they have as many classes. None: random weights.
 
     Raises:
-        ConfigError: if the classes are those of other columns, or weights are needed.
+        ConfigError: if a head has no classes, or weights are needed.
         CheckpointError: if the initial weights do not fit.
     """
-    check_heads(recipe.heads, classes, recipe.name)
-    num_classes = [len(classes[head]) for head in recipe.heads]
+    classes = classes_of_heads(recipe.heads, classes, recipe.name)
+    num_classes = [len(names) for names in classes.values()]
     model = AuditorySlowFast(num_classes=num_classes, width=recipe.width, dropout=recipe.dropout)
     initialise(model, seed)
     if recipe.fine_tunes:

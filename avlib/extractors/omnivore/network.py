@@ -45,38 +45,40 @@ def omnivore_trunk(sizes: TrunkSizes, *, stochastic_depth: float = 0.0) -> SwinT
 
 
 class Omnivore(nn.Module):
-    """A trunk and one linear classifier.
+    """A trunk and linear classifiers, whose rows follow each other in one layer.
 
     Args:
         sizes: sizes of the trunk.
-        num_classes: classes K.
+        num_classes: classes K of each classifier.
         dropout: rate before the classifier, in training only.
         stochastic_depth: rate at which the last block is skipped in training.
 
     Shape:
         clips: (B, 3, T, H, W), normalised RGB.
-        returns: logits (B, K).
+        returns: logits (B, K); those of each classifier, where there are several.
     """
 
     def __init__(
         self,
         sizes: TrunkSizes,
         *,
-        num_classes: int,
+        num_classes: Sequence[int],
         dropout: float = 0.0,
         stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__()
         self.trunk = omnivore_trunk(sizes, stochastic_depth=stochastic_depth)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(sizes.channels, num_classes)
+        self.num_classes = list(num_classes)
+        self.head = nn.Linear(sizes.channels, sum(num_classes))
 
     def features(self, clips: Tensor) -> Tensor:
         """Return the pooled activations: (B, C)."""
         return self.trunk(clips)
 
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.head(self.dropout(self.features(clips)))
+    def forward(self, clips: Tensor) -> Tensor | tuple[Tensor, ...]:
+        logits = self.head(self.dropout(self.features(clips)))  # (B, all K)
+        return logits if len(self.num_classes) == 1 else torch.split(logits, self.num_classes, 1)
 
 
 def published_name(name: str) -> str:

@@ -71,6 +71,7 @@ OMNIVORE_RECIPES = {
             epoch_items=512,
             views=3,
             validate_every=4,
+            head_choices=(("verb_class", "noun_class"), ("action_class",)),
             weight_decay=0.05,
             dropout=0.2,
             stochastic_depth=0.1,

@@ -119,21 +119,31 @@ class VisualRecognition(EventRecognition):
         batches = super().batches(epoch, first_step)
         for step, (clips, labels) in enumerate(batches, start=first_step):
             rng = generator(self.seed, "paste", epoch, step)
-            shares = functional.one_hot(labels[:, 0], self.model.head.out_features).float()
+            shares = self._shares(labels)
             is_mixed = rng.random() < self.recipe.pasting
             yield paste_rectangle(clips, shares, rng) if is_mixed else (clips, shares)
 
     def train_step(self, batch: tuple[Tensor, Tensor]) -> float:
-        """Update the network once and return the loss."""
+        """Update the network once and return the loss, the mean over the heads."""
         self.model.train()
         clips, shares = (x.to(self.device) for x in batch)
-        loss = functional.cross_entropy(
-            self.model(clips), shares, label_smoothing=self.recipe.label_smoothing
-        )
+        logits = self.model(clips)
+        logits = (logits,) if isinstance(logits, Tensor) else logits
+        parts = torch.split(shares, self.model.num_classes, dim=1)
+        losses = [
+            functional.cross_entropy(x, y, label_smoothing=self.recipe.label_smoothing)
+            for x, y in zip(logits, parts, strict=True)
+        ]
+        loss = torch.stack(losses).mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.item()
+
+    def _shares(self, labels: Tensor) -> Tensor:
+        """Return the share of each class, those of each head side by side: (B, all K)."""
+        heads = zip(labels.unbind(dim=1), self.model.num_classes, strict=True)
+        return torch.cat([functional.one_hot(x, count) for x, count in heads], dim=1).float()
 
     def weights(self) -> dict[str, Tensor]:
         """Return the network's weights under the published names."""

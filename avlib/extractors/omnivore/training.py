@@ -17,7 +17,13 @@ from avlib.io.packs import FrameStore
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
 from avlib.training.event_recognition import Outputs, TrainingInputs, read_classes, train_on_events
-from avlib.training.events import check_classes, split_events, validation_split
+from avlib.training.events import (
+    classes_of_heads,
+    events_of_heads,
+    split_events,
+    validation_split,
+)
+from avlib.training.recipes import with_heads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +46,13 @@ def train_omnivore(
     """
     torch.set_num_threads(1)  # another number gives other last bits
     cv2.setNumThreads(1)
+    classes = read_classes(inputs.classes)
     with FrameStore(inputs.packs, rate_fps=inputs.rate) as frames:
         train_visual(
             read_table(inputs.events, EVENTS),
             frames,
-            recipe=settings.adjusted_recipe(),
-            classes=read_classes(inputs.classes),
+            recipe=with_heads(settings.adjusted_recipe(), classes),
+            classes=classes,
             seed=seed,
             device=resolve_device(device),
             outputs=outputs,
@@ -70,7 +77,7 @@ def train_visual(
     machine.
 
     Args:
-        events: table of events; the class numbers are in the column `recipe.heads`.
+        events: table of events; those with class numbers in the columns `recipe.heads` count.
         frames: frames of the videos; an event without is left out and counted.
         recipe: what is trained, and how.
         classes: names of the classes, by column; position = class number.
@@ -83,7 +90,8 @@ def train_visual(
         ConfigError: if recipe and classes do not go together, or the loss is no longer finite.
         DataError: if a class number is out of range or no event of `train` has frames.
     """
-    check_classes(events, recipe.heads, classes, recipe.name)
+    events = events_of_heads(events, recipe.heads, classes, recipe.name)
+    classes = classes_of_heads(recipe.heads, classes, recipe.name)
     splits = split_events(
         events, lambda part: _clips_of_events(part, frames, recipe), needed="frames"
     )
@@ -138,7 +146,7 @@ def _build_model(
     """Return the network with its first weights."""
     model = Omnivore(
         recipe.sizes,
-        num_classes=len(classes[recipe.heads[0]]),
+        num_classes=[len(names) for names in classes.values()],
         dropout=recipe.dropout,
         stochastic_depth=recipe.stochastic_depth,
     )

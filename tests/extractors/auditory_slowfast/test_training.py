@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from resumed_training import contents, interrupt, scored_by
@@ -18,6 +19,7 @@ from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
 from avlib.extractors.auditory_slowfast.steps import initialise
 from avlib.io.checkpoints import load_state_dict
 from avlib.io.weights import save_weights
+from avlib.training.recipes import with_heads
 from avlib.training.schedules import Schedule
 
 
@@ -238,6 +240,38 @@ def test_verbs_and_nouns_are_learnt_together(tmp_path):
     assert weights["head.projection_noun.weight"].shape[0] == 3
     (entry,) = log_entries(outputs)
     assert entry["val"]["top1"] <= min(entry["val"][head]["top1"] for head in heads)
+
+
+def test_sounds_are_learnt_as_if_there_were_no_actions_beside_them(undisturbed, tmp_path):
+    """Unlabelled events, as those of a test split whose labels are not public, do not count."""
+    sounds = events_table().assign(verb_class=pd.NA)
+    actions = events_table().assign(modality="visual", class_id=pd.NA, verb_class=0)
+    unlabelled = sounds.assign(class_id=pd.NA)
+    outputs = run(
+        tmp_path,
+        pd.concat([actions, sounds, unlabelled]),
+        recipe=with_heads(TINY, CLASSES),
+        classes={"verb_class": ["wash"], "noun_class": ["pan"], **CLASSES},
+    )
+    assert contents(outputs) == contents(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("columns", "heads"),
+    [
+        (("verb_class", "noun_class", "action_class", "class_id"), ("class_id",)),
+        (("verb_class", "noun_class", "action_class"), ("verb_class", "noun_class")),
+        (("action_class",), ("action_class",)),
+        (("verb_class",), ("class_id",)),  # none fits, which the training says
+    ],
+)
+def test_a_small_recipe_takes_the_heads_that_have_classes(columns, heads):
+    assert with_heads(ASF_RECIPES["small"], columns).heads == heads
+
+
+def test_a_published_recipe_keeps_its_heads():
+    recipe = ASF_RECIPES["epic_kitchens"]
+    assert with_heads(recipe, ("class_id",)) == recipe
 
 
 def test_first_weights_follow_the_published_rule():

@@ -91,7 +91,7 @@ def test_fusing_leaves_the_network_itself_alone():
 @settings(max_examples=20, deadline=None)
 def test_sizes_are_seen_in_the_weights(depths, window):
     sizes = TrunkSizes(8, tuple(depths), tuple(2**i for i in range(len(depths))), window)
-    network = Omnivore(sizes, num_classes=3)
+    network = Omnivore(sizes, num_classes=[3])
     assert infer_sizes(network_weights(network)) == sizes
 
 
@@ -103,7 +103,7 @@ def test_the_position_index_is_that_of_the_network(window):
 
 
 def test_a_feature_has_eight_times_the_channels_of_the_first_stage():
-    network = Omnivore(NARROW, num_classes=7).eval()
+    network = Omnivore(NARROW, num_classes=[7]).eval()
     clips = torch.zeros(2, 3, 4, 32, 32)
     assert NARROW.channels == 64
     assert network.features(clips).shape == (2, 64)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from resumed_training import contents, interrupt, scored_by
@@ -32,6 +33,7 @@ from avlib.io.checkpoints import load_state_dict
 from avlib.io.packs import FrameStore
 from avlib.io.tables import write_table
 from avlib.training.event_recognition import Outputs, TrainingInputs
+from avlib.training.recipes import with_heads
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +176,49 @@ def test_two_colours_are_told_apart(tmp_path):
     assert metrics["test"]["top1"] == 1.0
 
 
+def with_sounds(actions):
+    """Add a sound to each event; a data set may have both, under the same names."""
+    sounds = events_table().assign(modality="audio", class_id=1)
+    return pd.concat([actions.assign(modality="visual", class_id=pd.NA), sounds])
+
+
+def test_verbs_and_nouns_are_learnt_beside_sounds_that_have_neither(tmp_path):
+    actions = events_table().rename(columns={"class_id": "verb_class"})
+    actions["noun_class"] = np.arange(len(actions)) % 3
+    heads = {"verb_class": ["wash", "cut"], "noun_class": ["pan", "cup", "fork"]}
+    others = {"action_class": ["wash pan"], "class_id": ["water", "rustle"]}
+    recipe = with_heads(TINY, heads | others)
+    run_visual(tmp_path, with_sounds(actions), recipe=recipe, classes=heads | others)
+    result = json.loads((tmp_path / "metrics.json").read_text())
+    assert result["counts"]["events"] == {"train": 4, "val": 2, "test": 2}
+    joint, by_head = result["metrics"]["val"]["top1"], result["metrics"]["val"]
+    assert joint <= min(by_head[head]["top1"] for head in heads)
+    assert load_state_dict(tmp_path / "model.safetensors")["head.weight"].shape == (5, 16)
+    with safe_open(tmp_path / "model.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["classes"]) == heads
+    assert load_omnivore(tmp_path / "model.safetensors")
+
+
+def test_one_column_of_actions_is_learnt_as_one_class_of_each_event_is(undisturbed, tmp_path):
+    """The weights are those of a study that has the same events under another column."""
+    actions = events_table().rename(columns={"class_id": "action_class"})
+    classes = {"action_class": CLASSES["class_id"], "class_id": ["water", "rustle"]}
+    recipe = with_heads(TINY, classes)
+    outputs = run_visual(tmp_path, with_sounds(actions), recipe=recipe, classes=classes)
+    ours, theirs = (load_state_dict(o["model_path"]) for o in (outputs, undisturbed))
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
+def test_an_action_without_its_noun_is_named(tmp_path):
+    actions = events_table().rename(columns={"class_id": "verb_class"})
+    actions["noun_class"] = pd.array([0, 0, 0, None, 0, 0, 0, 0], "Int64")
+    heads = {"verb_class": ["wash", "cut"], "noun_class": ["pan"]}
+    with pytest.raises(DataError, match="event3: noun_class is <NA>, expected 0 to 0"):
+        run_visual(tmp_path, actions, recipe=replace(TINY, heads=tuple(heads)), classes=heads)
+
+
 def test_first_weights_follow_the_rule():
-    model = Omnivore(replace(SWIN_B, depths=(1, 1)), num_classes=5)
+    model = Omnivore(replace(SWIN_B, depths=(1, 1)), num_classes=[5])
     initialise(model, seed=0)
     fc1 = dict(model.trunk.named_parameters())["features.0.0.mlp.0.weight"]  # 128 -> 512
     bound = math.sqrt(6 / (128 + 512))

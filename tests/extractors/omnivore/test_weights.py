@@ -25,7 +25,7 @@ CLIP = torch.linspace(-2, 2, 3 * 6 * 32 * 32).reshape(1, 3, 6, 32, 32)
 @pytest.fixture
 def network() -> Omnivore:
     torch.manual_seed(0)
-    return Omnivore(SIZES, num_classes=5).eval()
+    return Omnivore(SIZES, num_classes=[5]).eval()
 
 
 def published(network):
