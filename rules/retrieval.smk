@@ -149,6 +149,7 @@ rule embed_clips:
     params:
         settings=retrieval.clip_settings,
         videos=media.video_list,
+        images=retrieval.images,
         previous=f"{RESULTS}/{{study}}/.cache/embeddings/{{network}}/{{shard}}.h5",
         code=retrieval.code,
     script:

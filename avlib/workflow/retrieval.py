@@ -7,6 +7,9 @@ from avlib.datasets.captioned import RELEVANCIES
 from avlib.datasets.miniature.kitchen_texts import spoken_words
 from avlib.extractors.registry import CLIP_ENCODERS, COMMON_SETTINGS
 from avlib.io.provenance import code_fingerprint
+from avlib.media.published_images import images_fingerprint
+from avlib.media.recordings import recording_of
+from avlib.media.scan import read_scan
 from avlib.origins import Origin
 from avlib.studies.base import Place
 from avlib.studies.retrieval_study import PAIR, SHARED, TOKENIZERS, RetrievalStudy
@@ -75,6 +78,16 @@ class RetrievalFiles:
         is_audio = CLIP_ENCODERS[wildcards.network].modality == "audio"
         folder = self.files.folder(wildcards) / "audio"
         return [str(folder / f"{wildcards.shard}.h5")] if is_audio else []
+
+    def images(self, wildcards: Wildcards) -> str:
+        """Return a digest of the published images of the job's shard, where they are used."""
+        folder = self.study(wildcards).frames
+        if folder is None or CLIP_ENCODERS[wildcards.network].modality == "audio":
+            return ""
+        if self.files.rescan:
+            self.files.scanned(wildcards.study)  # which writes the list
+        videos = read_scan(Path(self.files.video_list(wildcards)))
+        return images_fingerprint(folder, (recording_of(video.video_id) for video in videos))
 
     def manifest(self, wildcards: Wildcards) -> str:
         """Return the manifest of the job's shard, of the stage before the encoder."""

@@ -1,7 +1,14 @@
 """What a change of the settings of retrieval does again, and what it does not, by dry runs."""
 
+from types import SimpleNamespace
+
 import pytest
 from workflow_checkout import Checkout, EditedCheckout
+
+from avlib.datasets.miniature.kitchen_tables import write_mir_tables
+from avlib.datasets.miniature.retrieval import miniature_plan
+from avlib.studies import load_config
+from avlib.workflow import Workflow
 
 OVERLAY = """
 epic_mir:
@@ -133,3 +140,27 @@ OFFICIAL = "{{source: official, annotations: {0}, videos: {0}, models: [clap]}}"
 )
 def test_a_wrong_setting_is_one_line_before_any_work(refused, tmp_path, values, target, line):
     assert refused(values.format(tmp_path), target).startswith(f"error: {line.format(tmp_path)}")
+
+
+def test_changed_images_concern_the_networks_of_frames_of_their_shard(tmp_path):
+    write_mir_tables(tmp_path, miniature_plan("epic_mir", videos=5, clips=5, seed=0), 0)
+    folder = tmp_path / "P01/rgb_frames/P01_01"
+    folder.mkdir(parents=True)
+    own = {"source": "official", "annotations": tmp_path, "frames": tmp_path, "videos": tmp_path}
+    config = load_config({"epic_mir": own | {"shards": 2}})
+
+    def images():
+        retrieval = Workflow(config, results=tmp_path / "results", rescan=True).retrieval
+        jobs = [(network, shard) for network in ("egovlp", "clap") for shard in "01"]
+        return {
+            job: retrieval.images(SimpleNamespace(study="epic_mir", network=job[0], shard=job[1]))
+            for job in jobs
+        }
+
+    before = images()
+    assert images() == before
+    (folder / "frame_0000000001.jpg").touch()
+    after = images()
+    (changed,) = (job for job in before if before[job] != after[job])
+    assert changed[0] == "egovlp"
+    assert before["clap", "0"] == ""

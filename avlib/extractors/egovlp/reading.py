@@ -4,8 +4,6 @@ Clips are returned as they become complete, which is mostly the order in which t
 """
 
 import heapq
-import os
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -22,8 +20,8 @@ from avlib.extractors.egovlp.frames import seen
 from avlib.media.files import check_regular
 from avlib.media.frame_folder import read_jpeg
 from avlib.media.frames import FrameNumbers, read_frames
+from avlib.media.published_images import image_numbers
 
-IMAGE = re.compile(r"frame_(\d{10})\.jpg", re.ASCII)
 OPEN_CLIPS = 64  # clips that are read at once; 16 frames of each have 600 MB
 
 
@@ -100,11 +98,7 @@ class ImageFolder:
     @cached_property
     def count(self) -> int:
         """Number of frames, by the highest number of a file."""
-        try:
-            names = [entry.name for entry in os.scandir(self.path)]
-        except OSError:  # of a folder that may not be read
-            return 0
-        return max((int(found[1]) for name in names if (found := IMAGE.fullmatch(name))), default=0)
+        return max(image_numbers(self.path), default=0)
 
     def files(self, numbers: Sequence[int]) -> list[Path]:
         """Return the image of each frame, counted from 0, or of the last one in its place."""

@@ -17,10 +17,10 @@ from avlib.extractors.embedding import Clip, ClipFiles
 from avlib.io.tables import read_table
 from avlib.media.files import check_regular
 from avlib.media.frames import FrameNumbers, frame_numbers
+from avlib.media.published_images import expected_folder, image_folder
 from avlib.media.recordings import CHUNK_S, chunk_id, recording_of
 from avlib.media.scan import video_paths
 from avlib.media.tables import MANIFEST
-from avlib.media.videos import is_safe_id
 
 USABLE = ("ok", "no_audio")  # status of a video that may have frames
 # Frames that a published number may be off its time; beyond that it is of another encoding.
@@ -238,22 +238,13 @@ class ImageSources:
     folder: Path
 
     def find(self, recording: str) -> ImageSource | None:
-        """Return the images of a video, such as P01_11 of the participant P01; None without."""
-        if not is_safe_id(recording):
-            return None
-        participant = recording.partition("_")[0]
-        places = (
-            self.folder / participant / "rgb_frames" / recording,
-            self.folder / "rgb_frames" / recording,
-            self.folder / recording,
-        )
-        found = next((place for place in places if place.is_dir()), None)
+        """Return the images of a video; None without."""
+        found = image_folder(self.folder, recording)
         return ImageSource(found) if found else None
 
     def lacking(self, recording: str) -> str:
         """Return what is missing of a video that is not found."""
-        participant = recording.partition("_")[0]
-        wanted = self.folder / participant / "rgb_frames" / recording
+        wanted = expected_folder(self.folder, recording)
         return f"no folder {wanted}; extract the frames of the video or drop the clip"
 
 

@@ -1,0 +1,62 @@
+"""Published images of recordings: `frame_%010d.jpg` from 1, a folder a recording."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from avlib.media.videos import is_safe_id
+
+IMAGE = re.compile(r"frame_(\d{10})\.jpg", re.ASCII)
+
+
+def image_folder(folder: Path, recording: str) -> Path | None:
+    """Return the images of a recording, such as P01_11 of the participant P01; None without.
+
+    Args:
+        folder: of all recordings.
+        recording: its id.
+    """
+    if not is_safe_id(recording):
+        return None
+    places = (
+        expected_folder(folder, recording),
+        folder / "rgb_frames" / recording,
+        folder / recording,
+    )
+    return next((place for place in places if place.is_dir()), None)
+
+
+def expected_folder(folder: Path, recording: str) -> Path:
+    """Return where the images of a recording lie in the published layout."""
+    return folder / recording.partition("_")[0] / "rgb_frames" / recording
+
+
+def image_numbers(folder: Path) -> Iterator[int]:
+    """Yield the numbers of the images of a recording, of a folder that may not be read none."""
+    try:
+        names = [entry.name for entry in os.scandir(folder)]
+    except OSError:
+        return
+    yield from (int(found[1]) for name in names if (found := IMAGE.fullmatch(name)))
+
+
+def images_fingerprint(folder: Path, recordings: Iterable[str]) -> str:
+    """Return a digest that changes when images of recordings are added, removed or exchanged.
+
+    It takes no image's content: there are a hundred thousand of a recording. An image that is
+    written over in place is not noticed.
+
+    Args:
+        folder: of all recordings.
+        recordings: their ids.
+    """
+    digest = hashlib.sha256()
+    for recording in sorted(set(recordings)):
+        place = image_folder(folder, recording)
+        if place is not None:
+            count = sum(1 for _ in image_numbers(place))
+            state = (recording, str(place), count, place.stat().st_mtime_ns)
+            digest.update(repr(state).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()[:32]
