@@ -26,6 +26,7 @@ from avlib.media.hdf5_sources import link_waveform
 from avlib.media.isolation import Worker
 from avlib.media.scan import ScannedVideo, read_scan
 from avlib.media.sound_sources import (
+    SHORT_BYTES,
     SoundSettings,
     is_decoded_by_ffmpeg,
     pack_decoded,
@@ -186,7 +187,7 @@ class _Shard:
         return len(waveform), _n_replaced(waveform)
 
     def decoded_together(self, rows: list[Any]) -> AbstractContextManager[dict[str, DecodedSound]]:
-        """Decode the short files of a batch at once, in process or by one command, by id."""
+        """Decode the short videos of a batch at once, in process or by one command, by id."""
         files = {row.video_id: Path(row.path) for row in rows if self._is_for_one_call(row)}
         settings = self.settings
         if agrees_with_command():
@@ -206,7 +207,11 @@ class _Shard:
         path = _sound_path(source)
         is_own = row.status == "ok" and str(path) == row.path and not is_hdf5(path)
         is_substitute = source.sound is not None
-        is_short = row.duration_s <= LONGEST_TOGETHER_S and row.bytes <= LARGEST_TOGETHER
+        is_short = (
+            row.duration_s <= LONGEST_TOGETHER_S  # of a file without a video it is NaN
+            and row.duration_s * self.settings.bytes_a_second <= SHORT_BYTES
+            and row.bytes <= LARGEST_TOGETHER
+        )
         if not (
             is_own and is_short and is_decoded_by_ffmpeg(self.settings, is_substitute=is_substitute)
         ):
@@ -218,7 +223,8 @@ class _Shard:
     def _key(self, source: ScannedVideo, content_hash: str) -> str:
         """Return a fingerprint of everything that the samples of a video depend on."""
         settings, made_by = self._made_by
-        parts = (settings, source.sound_hash or content_hash, made_by)
+        is_substitute = source.sound is not None  # which is decoded in another way
+        parts = (settings, source.sound_hash or content_hash, is_substitute, made_by)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     @cached_property

@@ -54,6 +54,11 @@ class SoundSettings:
         """One, or None for those of the file."""
         return 1 if self.channels == "mono" else None
 
+    @property
+    def bytes_a_second(self) -> int:
+        """Of the samples that ffmpeg writes, at most."""
+        return self.sample_rate * self.bits // 8 * (self.n_channels or 2)
+
 
 def pack_sound(
     pack: h5py.File,

@@ -113,7 +113,7 @@ def test_only_changed_videos_are_decoded_again(folder, monkeypatch):
     assert decoded == ["-good"]
 
 
-@pytest.mark.parametrize("limit", ["LONGEST_TOGETHER_S", "LARGEST_TOGETHER"])
+@pytest.mark.parametrize("limit", ["LONGEST_TOGETHER_S", "LARGEST_TOGETHER", "SHORT_BYTES"])
 def test_files_that_are_decoded_alone_give_the_bytes_of_those_decoded_together(
     folder, monkeypatch, limit
 ):
@@ -123,6 +123,39 @@ def test_files_that_are_decoded_alone_give_the_bytes_of_those_decoded_together(
     monkeypatch.setattr(sound_packs, limit, 0)
     pack(folder_videos(folder / "videos", "test"), folder)
     assert (folder / "pack.h5").read_bytes() == together
+
+
+@pytest.mark.parametrize(
+    ("settings", "together"),
+    [(SETTINGS, ["-good"]), (SoundSettings(16_000, "ffmpeg", "own", bits=32), [])],
+)
+def test_what_is_too_much_sound_for_one_call_is_not_decoded_twice(
+    folder, monkeypatch, settings, together
+):
+    monkeypatch.setattr(sound_packs, "SHORT_BYTES", 4 * 16_000 * 2)  # two seconds of one channel
+    make_video(folder / "videos" / "long.mp4", duration_s=4.5)
+    (folder / "videos" / "sub" / "gööd 2.MKV").unlink()
+    decoded = []
+    monkeypatch.setattr(sound_packs, "short_sounds", lambda files, *_: decoded.extend(files) or {})
+    assert (
+        pack(folder_videos(folder / "videos", "test"), folder, settings)["status"]["long"] == "ok"
+    )
+    assert decoded == together
+
+
+def test_audio_that_takes_the_place_of_its_own_file_is_decoded_again(tmp_path):
+    tone = np.sin(np.arange(44_100) / 20).astype(np.float32) / 4
+    path = str(tmp_path / "a.wav")
+    soundfile.write(path, tone, 44_100, "FLOAT")
+
+    def samples(folder, sound):
+        pack([Video("a", "test", path, sound)], folder)
+        with h5py.File(folder / "pack.h5") as file:
+            return file["a"][:]
+
+    own, other = samples(tmp_path, None), samples(tmp_path, path)
+    assert not np.array_equal(own, other)
+    np.testing.assert_array_equal(other, samples(tmp_path / "fresh", path))
 
 
 def test_more_sound_than_a_video_lasts_is_packed_whole(folder, monkeypatch):
