@@ -24,13 +24,14 @@ NETWORK_TITLES = {
     "ase_clotho": "WavCaps ASE (Clotho)",
     "egovlp": "EgoVLP",
 }
+Seed = Annotated[int, Field(ge=0, lt=2**63)]  # as files of embeddings hold it
 TEMPERATURE = 500.0  # of the first softmax of the dual softmax, as published
 
 
 class Fusion(Section):
     """How the similarities of a model of frames and a model of sound become one."""
 
-    ratio: Annotated[float, Field(gt=0)] = Field(
+    ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
         1.0, description="Weight of the model of frames; that of the model of sound is 1"
     )
     normalisation: Literal["max", "one"] | None = Field(
@@ -43,7 +44,7 @@ class Fusion(Section):
 class Comparison(Section):
     """How embeddings are compared in every benchmark."""
 
-    crop_seeds: Annotated[tuple[int, ...], Field(min_length=1)] = Field(
+    crop_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = Field(
         (0, 1, 2), description="Seeds of the crops of clips over 10 s; metrics are their means"
     )
     fusion: Fusion = Fusion()
