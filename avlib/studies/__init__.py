@@ -136,6 +136,8 @@ def _describe(error: ValidationError) -> str:
     while path and path[-1] not in _section(path[:-1]).model_fields:
         path.pop()  # pydantic adds the members of unions, which are no keys
     message = problem["msg"].removeprefix("Value error, ")
+    if path and message.startswith(f"{'.'.join(path)}."):  # of a section, about one of its keys
+        return f"config key {message}"
     # The values of a whole section would hide what is wrong.
     found = "" if isinstance(problem["input"], Mapping) else f", got {problem['input']!r}"
     return f"config key {'.'.join(path)}: {message}{found}" if path else f"config: {message}"

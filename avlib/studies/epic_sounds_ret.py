@@ -42,16 +42,22 @@ class EpicSoundsRet(RankingStudy):
 
     @model_validator(mode="after")
     def _built_from_one_source(self) -> Self:
+        events = self.key("events")
         if self.events is not None and self.annotations is not None:
-            raise ValueError("give annotations or events, not both")
+            raise ValueError(f"{events}: there are annotations, too; give one of both")
         if self.events is not None and self.is_rendered:
-            raise ValueError("events are rendered with source miniature; set official")
+            raise ValueError(
+                f"{events}: not used with the rendered miniature; remove it, or set "
+                f"{self.key('source')}: official"
+            )
         if self.descriptions is not None and self.events is None:
-            raise ValueError("descriptions are for events; the authors' tables have their own")
+            key = self.key("descriptions")
+            raise ValueError(f"{key}: they are for {events}; the authors' tables have their own")
         if self.events is not None and self.relevancy != ("all",):
-            raise ValueError("relevancy: there are subsets of the authors' tables only; set [all]")
+            key = self.key("relevancy")
+            raise ValueError(f"{key}: there are subsets of the authors' tables only; set [all]")
         if self.is_rendered and self.split != "test":
-            raise ValueError("split: the miniature has test only; remove it")
+            raise ValueError(f"{self.key('split')}: the miniature has test only; remove it")
         return self
 
     def annotation_folder(self, at: Place) -> Path:

@@ -26,9 +26,11 @@ class RankingStudy(RetrievalStudy, RetrievalEvaluation):
     @model_validator(mode="after")
     def _measures_fit(self) -> Self:
         if self.graded_by not in self.grades:
-            raise ValueError(f"graded_by {self.graded_by}: expected {' or '.join(self.grades)}")
+            expected = " or ".join(self.grades)
+            raise ValueError(f"{self.key('graded_by')}: expected {expected}, got {self.graded_by}")
         if self.fusion.normalisation is not None:
-            raise ValueError("fusion.normalisation is of the choices of questions; set null")
+            key = self.key("fusion.normalisation")
+            raise ValueError(f"{key}: it is of the choices of questions; set null")
         return self
 
     @abstractmethod

@@ -120,7 +120,7 @@ class RetrievalStudy(Study, Comparison):
         for name in ("models", "texts", "relevancy", "crop_seeds"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ValueError(f"{name} names one twice; remove it")
+                raise ValueError(f"{self.key(name)}: one is named twice; remove it")
         return self
 
     @model_validator(mode="after")
@@ -128,17 +128,27 @@ class RetrievalStudy(Study, Comparison):
         if self.is_rendered:
             unknown = [r for r in self.relevancy if r not in self.rendered_relevancies]
             if unknown:
-                raise ValueError(f"relevancy: the miniature has no subset {unknown[0]}; remove it")
+                key = self.key("relevancy")
+                raise ValueError(f"{key}: the miniature has no subset {unknown[0]}; remove it")
             given = [key for key in ("videos", "sound", "frames") if getattr(self, key) is not None]
             if given:
-                raise ValueError(f"{given[0]} is rendered with source miniature; set official")
+                raise ValueError(
+                    f"{self.key(given[0])}: not used with the rendered miniature; remove it, or "
+                    f"set {self.key('source')}: official"
+                )
         for name in self.networks:
             modality = CLIP_ENCODERS[name].modality
             other = "sound" if modality == "audio" else "frames"
             if not self.is_rendered and self.videos is None and getattr(self, other) is None:
-                raise ValueError(f"models has {name}, which needs videos or {other}; give one")
+                raise ValueError(
+                    f"{self.key('models')}: {name} needs {self.key('videos')} or "
+                    f"{self.key(other)}; give one"
+                )
         if "original" not in self.texts and not all(self.text_kinds(m) for m in self.models):
-            raise ValueError("texts lacks original, the only texts for a network of frames alone")
+            raise ValueError(
+                f"{self.key('texts')}: original ones are the only texts for a network of frames "
+                "alone; add them"
+            )
         return self
 
     @model_validator(mode="after")

@@ -36,11 +36,14 @@ def with_key(message: str, studies: Iterable[Study]) -> str:
     """Return a message with the key of the configuration whose file or folder it is about.
 
     Args:
-        message: of an error; one that names a key, or no configured path, is left as it is.
+        message: of an error; one that begins with a section, names a key, or no configured path,
+            is left as it is.
         studies: as `one_line` takes them.
     """
     found: dict[str, int] = {}
     for study in studies:
+        if message.startswith((f"{study.section}.", f"{study.section}: ")):
+            return message
         for key, path in configured_paths(study).items():
             if key in message:
                 return message

@@ -28,6 +28,8 @@ def message(error, **sections):
         (DataError("/d/t.csv.bak: is torn"), "sounds.folder: /d/t.csv.bak: is torn"),
         (DataError("/data/t.csv: is torn"), "/data/t.csv: is torn"),
         (ConfigError("sounds.table: /d/t.csv is no file"), "sounds.table: /d/t.csv is no file"),
+        (ConfigError("sounds: none of /d is found"), "sounds: none of /d is found"),
+        (ConfigError("sounds.other: /d is not used"), "sounds.other: /d is not used"),
         (PermissionError(13, "Permission denied", "/d"), "sounds.folder: /d: Permission denied"),
         (OSError(28, "No space left on device", "/r/0.json"), "/r/0.json: no space is left"),
     ],
