@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
-from avlib.tim.ave_metrics import EvaluatedFiles, evaluate_ave
+from avlib.tim.ave_metrics import evaluate_ave
+from avlib.tim.evaluated_files import EvaluatedFiles
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 

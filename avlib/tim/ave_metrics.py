@@ -5,7 +5,6 @@ Source: Tian et al., "Audio-Visual Event Localization in Unconstrained Videos", 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +13,23 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
-from avlib.evaluation.metrics_file import (
-    origin_notes,
-    videos_left_out,
-    weights_entry,
-    write_metrics,
-)
-from avlib.extractors.tables import FEATURES
+from avlib.evaluation.metrics_file import write_metrics
 from avlib.io.tables import read_table
-from avlib.media.manifest import count_statuses
-from avlib.media.tables import MANIFEST
 from avlib.origins import Origin
-from avlib.tim.recipes import Modality
+from avlib.tim.evaluated_files import EvaluatedFiles, model_entries, weights_notes
 from avlib.tim.scores import segment_metrics
 from avlib.tim.tables import PREDICTIONS, QUERIES, read_head_classes
 
 TEST = "test"
 # The head whose predictions count, by the input modality of the model.
 DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
-TITLES = {
-    "asf": "Auditory SlowFast",
-    "omnivore": "Omnivore",
-    "vgg19": "VGG-19",
-    "vggish": "VGGish",
-    "tim": "TIM",
-}
-TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluatedFiles:
-    """What is evaluated.
-
-    Attributes:
-        predictions: table of kind PREDICTIONS, of the test split.
-        queries: table of kind QUERIES.
-        classes: JSON with the names of the classes.
-        manifest: table of kind MANIFEST; None where features came without videos.
-        features: tables of kind FEATURES by the networks that made them.
-    """
-
-    predictions: Path
-    queries: Path
-    classes: Path
-    manifest: Path | None
-    features: Mapping[str, Path]
 
 
 def evaluate_ave(
     files: EvaluatedFiles,
     *,
     study: Mapping[str, str],
-    models: Mapping[Modality, Path],
+    models: Mapping[str, Path],
     backbones: Mapping[str, Path | None],
     origins: Mapping[str, Origin],
     inputs: Mapping[str, Path],
@@ -100,18 +64,10 @@ def evaluate_ave(
         target,
         study,
         metrics=_report(metrics, names),
-        counts=_counts(table, read_table(files.queries, QUERIES))
-        | _videos(files.manifest, files.features),
-        models={
-            "tim": {m: weights_entry(path, origins["tim"]) for m, path in models.items()},
-            **{name: weights_entry(path, origins[name]) for name, path in backbones.items()},
-        },
-        notes=[*_notes(origins), *single_class_notes(predicted, names, "test segments")],
-        inputs={
-            **{name: getattr(files, name) for name in ("predictions", "queries", "classes")},
-            **inputs,
-            **({} if files.manifest is None else {"manifest": files.manifest}),
-        },
+        counts=_counts(table, read_table(files.queries, QUERIES)) | files.video_counts(TEST),
+        models=model_entries(models, backbones, origins),
+        notes=[*weights_notes(origins), *single_class_notes(predicted, names, "test segments")],
+        inputs=files.inputs(inputs),
     )
 
 
@@ -160,28 +116,3 @@ def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, int]:
         "segments_evaluated": int(has_features.sum()),
         "segments_without_features": int((~has_features).sum()),
     }
-
-
-def _videos(manifest: Path | None, features: Mapping[str, Path]) -> dict[str, Any]:
-    """Return how many videos have which status, and which are left out, by what and why.
-
-    A video with status ok in the manifest may still have no features: an audio stream is enough
-    for the manifest, but not for a visual network.
-    """
-    indices = {name: read_table(path, FEATURES) for name, path in features.items()}
-    counts: dict[str, Any] = {"features": {n: count_statuses(rows) for n, rows in indices.items()}}
-    found = {TITLES[name]: rows for name, rows in indices.items()}
-    if manifest is not None:
-        rows = read_table(manifest, MANIFEST)
-        counts["videos"] = count_statuses(rows)
-        counts["test_videos"] = count_statuses(rows[rows["split"] == TEST])
-        found = {"probe": rows, **found}
-    return counts | {"videos_left_out": videos_left_out(found)}
-
-
-def _notes(origins: Mapping[str, Origin]) -> list[str]:
-    """Return what a reader must know before comparing the numbers with others."""
-    notes = origin_notes(origins, TITLES)
-    if origins["tim"] == "trained":
-        notes["tim"] = TRAINED_TIM
-    return list(notes.values())
