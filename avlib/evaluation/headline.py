@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from avlib.evaluation.event_headline import event_lines, is_of_events
 from avlib.evaluation.retrieval_headline import is_retrieval, retrieval_lines
 
 ACCURACIES = {
@@ -42,6 +43,8 @@ def _models(content: Metrics) -> list[str]:
         variants = content["variants"].items()
         return [f"{name}: {_parsing(found['scores'])}" for name, found in variants]
     metrics = content["metrics"]
+    if is_of_events(content):
+        return event_lines(metrics, TITLES)
     for name, title in ACCURACIES.items():
         if isinstance(metrics.get(name), Mapping):
             models = sorted(metrics[name], key=lambda model: model not in FIRST)

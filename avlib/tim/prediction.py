@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avlib.device import precision, resolve_device
 from avlib.errors import DataError
+from avlib.io.atomic import write_json
 from avlib.io.tables import write_parts
 from avlib.tim.inference import Predictions, predict
 from avlib.tim.network import TIM
@@ -37,11 +38,14 @@ class PredictionFiles(InputFiles):
         table: of kind PREDICTIONS, to write.
         published: the pickle that the authors' program writes, of the model of both modalities, or
             the only one; None: it is not written.
+        losses: JSON with `loss` and `views` by model and head: the mean over all pairs of a window
+            and a labelled query, and their number; None: it is not written.
     """
 
     models: Mapping[Modality, Path]
     table: Path
     published: Path | None
+    losses: Path | None = None
 
 
 def predict_tim(
@@ -84,6 +88,8 @@ def predict_tim(
     write_parts(parts, files.table, PREDICTIONS)
     if files.published is not None:
         write_predictions(published(next(iter(predictions.values()))), files.published)
+    if files.losses is not None:
+        write_json(files.losses, {m: found.losses.entries() for m, found in predictions.items()})
 
 
 def _open(

@@ -99,6 +99,10 @@ class MeanLosses:
         """Return the mean of each loss; None without labelled slots."""
         return {n: s / self.views[n] if self.views[n] else None for n, s in self.sums.items()}
 
+    def entries(self) -> dict[str, dict[str, float | None]]:
+        """Return `loss`, the mean, and `views`, the labelled slots, of each loss."""
+        return {n: {"loss": loss, "views": self.views[n]} for n, loss in self.means().items()}
+
 
 def tim_metrics(
     visual: Mapping[str, ArrayLike],

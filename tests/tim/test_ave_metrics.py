@@ -17,7 +17,8 @@ from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
-from avlib.tim.ave_metrics import EvaluatedFiles, evaluate_ave
+from avlib.tim.ave_metrics import evaluate_ave
+from avlib.tim.evaluated_files import EvaluatedFiles
 from avlib.tim.prediction import PredictionFiles, predict_tim
 from avlib.tim.published_predictions import read_predictions
 from avlib.tim.recipes import TIM_RECIPES
@@ -155,6 +156,15 @@ def test_the_published_pickle_holds_the_same_predictions(study, models, predicti
         rows = table[table["head"] == head]
         assert rows["annotation_id"].to_list() == ids
         np.testing.assert_array_equal(np.stack(rows["probs"].to_list()), found.probs[head])
+
+
+def test_losses_and_views_are_written_by_model_and_head(study, models, tmp_path):
+    predict(study, models, tmp_path / "p.parquet", losses=tmp_path / "losses.json")
+    losses = json.loads((tmp_path / "losses.json").read_text())
+    heads = {m: set(found) for m, found in losses.items()}
+    assert heads == {"audio_visual": {"action", "audio"}, "audio": {"audio"}, "visual": {"action"}}
+    for found in losses.values():
+        assert all(loss["loss"] > 0 and loss["views"] >= SEGMENTS for loss in found.values())
 
 
 def test_weights_that_were_saved_again_give_the_same_predictions(study, models, tmp_path):
