@@ -1,7 +1,7 @@
 """Metrics of recognition of events by the heads of TIM: shares in [0, 1], over queries.
 
 Source: Chalk et al., "TIM", CVPR 2024, section 4; unseen participants and tail classes: Damen et
-al., "Rescaling Egocentric Vision", IJCV 2022, section 4.1; sounds: Huh et al., "EPIC-SOUNDS",
+al., "Rescaling Egocentric Vision", IJCV 2022, section 4; sounds: Huh et al., "EPIC-SOUNDS",
 ICASSP 2023.
 """
 
