@@ -6,7 +6,7 @@ video of its own, with the id `<recording>#<k>`, and of the shard of its recordi
 """
 
 import unicodedata
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,14 +178,37 @@ def recording_videos(
     files = _by_id(find_files(folder, VIDEO_SUFFIXES), wanted)
     if includes_sounds:
         files = _by_id(find_files(folder, SOUND_SUFFIXES), wanted) | files
-    videos: list[Video] = []
-    for recording, numbers in wanted.items():
-        ids = [recording]
-        if recording not in files:
-            chunks = [chunk_id(recording, number) for number in sorted(numbers)]
-            ids = chunks if any(video_id in files for video_id in chunks) else ids
-        videos += [Video(i, split, path) for i in ids for path in files.get(i, [None])]
+    ids = _ids(wanted, files)
+    videos = [Video(i, split, path) for i in ids for path in files.get(i, [None])]
     return sorted(videos, key=lambda video: (video.video_id, video.path or ""))
+
+
+def recording_ids(
+    spans: Iterable[tuple[str, float, float]],
+    known: Container[str],
+    *,
+    left_s: float = 0.0,
+    right_s: float = 0.0,
+) -> list[str]:
+    """Return the ids of what spans of recordings are read from, as `recording_videos` has them.
+
+    Args:
+        spans: recording, start and stop of each, seconds of the whole recording.
+        known: ids of what there is.
+        left_s: context before the spans.
+        right_s: context after the spans.
+    """
+    return sorted(_ids(_chunks(spans, left_s, right_s), known))
+
+
+def _ids(wanted: Mapping[str, set[int]], known: Container[str]) -> list[str]:
+    """Return the recordings, or their wanted chunks where one of these is known instead."""
+    found: list[str] = []
+    for recording, numbers in wanted.items():
+        chunks = [chunk_id(recording, number) for number in sorted(numbers)]
+        is_chunked = recording not in known and any(chunk in known for chunk in chunks)
+        found += chunks if is_chunked else [recording]
+    return found
 
 
 def recording_sounds(source: Path, recordings: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from avlib.datasets.captioned import KINDS, RELEVANCIES
 from avlib.datasets.miniature.retrieval import ANNOTATIONS, miniature_plan
 from avlib.errors import ConfigError
 from avlib.extractors.registry import CLIP_ENCODERS
-from avlib.media.recordings import chunk_id, recording_of, recording_sounds, recording_videos
+from avlib.media.recordings import chunk_id, recording_ids, recording_sounds, recording_videos
 from avlib.media.videos import Video
 from avlib.origins import Weights, configured_weights
 from avlib.retrieval.settings import Comparison, RetrievalEvaluation, TextKind
@@ -321,10 +321,7 @@ class RetrievalStudy(Study, Comparison):
         recordings = sorted({recording for recording, *_ in spans})
         sounds = {} if self.sound is None else recording_sounds(self.sound, recordings)
         if self.videos is None:
-            known: dict[str, list[str]] = {}
-            for name in sounds:
-                known.setdefault(recording_of(name), []).append(name)
-            ids = [name for r in recordings for name in sorted(known.get(r, [r]))]
+            ids = recording_ids(spans, sounds, left_s=self.left_s, right_s=self.right_s)
             return [Video(name, SPLIT, sounds.get(name), sounds.get(name)) for name in ids]
         found = recording_videos(
             self.existing_folder("videos", self.videos),

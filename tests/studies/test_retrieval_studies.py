@@ -185,19 +185,41 @@ def test_sounds_can_be_built_from_the_official_labels(tmp_path):
         study.annotation_files(place, "all", ("original",))
 
 
-def test_the_chunks_of_a_recording_are_videos(tmp_path):
+@pytest.fixture
+def chunked(tmp_path):
+    """Return what makes files of chunks of the recordings of AudioEgoMCQ, and the recordings."""
     plan = miniature_plan("ego_mcq", **PLAN)
     write_questions(tmp_path, plan, 0)
-    long, short = plan[0].video_id, plan[1].video_id
-    for name in (f"{long}/0.mp4", f"{long}/1.mp4", f"{short}/0.mp4"):
-        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "videos" / name).touch()
     assert plan[0].clips[-1].stop_s > CHUNK_S
+
+    def touch(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+
+    return touch, plan[0].video_id, plan[1].video_id
+
+
+def test_the_chunks_of_a_recording_are_videos(chunked, tmp_path):
+    touch, long, short = chunked
+    touch(*(f"videos/{name}.mp4" for name in (f"{long}/0", f"{long}/1", f"{short}/0")))
     values = {key: value.format(tmp_path) for key, value in OFFICIAL.items()}
     study = load_config({"ego_mcq": values}).ego_mcq
     found = {v.video_id: v.path for v in study.list_videos(Place(tmp_path / "results/ego_mcq", 0))}
     assert {f"{long}#0", f"{long}#1", f"{short}#0"} <= found.keys()
     assert found[f"{long}#1"] == str(tmp_path / f"videos/{long}/1.mp4")
+
+
+def test_of_extracted_sound_in_chunks_the_wanted_ones_are_listed(chunked, tmp_path):
+    touch, long, short = chunked
+    touch(*(f"flac/{name}.flac" for name in (f"{long}/1", f"{long}/7", f"{short}/7")))
+    values = {"source": "official", "annotations": str(tmp_path), "sound": f"{tmp_path}/flac"}
+    study = load_config({"ego_mcq": values | {"models": ["clap"]}}).ego_mcq
+    found = {v.video_id: v.sound for v in study.list_videos(Place(tmp_path / "results/ego_mcq", 0))}
+    assert found[f"{long}#1"] == str(tmp_path / f"flac/{long}/1.flac")
+    assert found[f"{long}#0"] is None
+    assert found[short] is None
+    assert not {f"{long}#7", f"{short}#7", long} & found.keys()
 
 
 def test_the_miniature_lists_what_will_be_rendered(tmp_path):
