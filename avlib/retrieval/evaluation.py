@@ -4,11 +4,13 @@ Source: Oncescu et al., "A sound approach", ICASSP 2024, tables 1 to 5.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from avlib.errors import DataError
 from avlib.evaluation.metrics_file import (
     Provenance,
     origin_notes,
@@ -100,13 +102,14 @@ def evaluate_retrieval(
         notes: further ones of the study.
 
     Raises:
-        DataError: if a file cannot be read, or lacks a clip or a text.
+        DataError: if a file cannot be read, or lacks a clip or a text; or no clip is left.
     """
     parts = [part for part in (files.visual, files.audio) if part is not None]
     names = list(provenance.models)
     networks = [part.read(name) for part, name in zip(parts, names, strict=True)]
     kinds = list(parts[-1].texts)
     subsets = {r: Subset.read(r, folder, networks) for r, folder in files.annotations.items()}
+    _check_kept(names, subsets)
     found = {
         r: {k: _measure(subset, k, networks, settings, files.graded) for k in kinds}
         for r, subset in subsets.items()
@@ -131,6 +134,20 @@ def evaluate_retrieval(
         notes=[*_notes(provenance.origins), *notes, *_own_notes(found)],
         inputs={**provenance.inputs, **{f"graded.{n}": p for n, p in files.graded.items()}},
     )
+
+
+def _check_kept(names: Sequence[str], subsets: Mapping[str, Subset]) -> None:
+    """Check that a clip is left to be compared, in whichever subset."""
+    if any(subset.is_kept.any() for subset in subsets.values()):
+        return
+    left_out = next((s.left_out for s in subsets.values() if s.left_out), None)
+    if left_out:
+        counts = Counter(row["status"] for row in left_out)
+        statuses = ", ".join(f"{count} {status}" for status, count in counts.items())
+        raise DataError(
+            f"{' and '.join(names)}: every clip is left out ({statuses}); the first, "
+            f"{left_out[0]['event_id']}: {left_out[0]['message']}"
+        )
 
 
 Found = Mapping[str, Mapping[str, Measured]]

@@ -217,6 +217,18 @@ def test_a_subset_without_clips_has_no_metrics_and_a_note(tmp_path):
     assert any(note.startswith("high, original: no clip") for note in found["notes"])
 
 
+def test_a_model_that_has_seen_no_clip_has_no_metrics_file(tmp_path):
+    network = RandomNetwork(1, 8, status={clip_id(n): "missing_video" for n in range(CLIPS)})
+    parts = {
+        "annotations": {"all": write_annotations(tmp_path / "all")},
+        "audio": network.write(tmp_path / "clap"),
+    }
+    message = rf"^clap: every clip is left out \({CLIPS} missing_video\); the first, {clip_id(0)}: "
+    with pytest.raises(DataError, match=message):
+        evaluate(tmp_path, **parts)
+    assert not (tmp_path / "test_metrics.json").exists()
+
+
 def test_a_given_matrix_decides_relevance(tmp_path):
     network = RandomNetwork(1, 8)
     annotations = {"all": write_annotations(tmp_path / "all")}
