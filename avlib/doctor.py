@@ -13,6 +13,9 @@ import yaml
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
 from avlib.io.weights_files import weights_file
+from avlib.media.published_images import expected_folder, image_folder, image_numbers
+from avlib.media.recordings import recording_of
+from avlib.media.videos import Video
 from avlib.origins import Weights
 from avlib.studies import Config, load_config
 from avlib.studies.base import Place, Study
@@ -167,9 +170,26 @@ def _videos(study: Study, place: Place) -> str:
     """Read the study's tables, and look for its files, as a run does."""
     videos = study.list_videos(place)
     found = sum(video.path is not None or video.sound is not None for video in videos)
-    if not found and study.files().get("frames") is None:
+    text = f"{study.section}: {found} of {len(videos)} files are found"
+    frames = study.files().get("frames")
+    if frames is not None:
+        return f"{text}; {_images(study, frames, videos)}"
+    if not found:
         raise ConfigError(f"{study.section}: none of its {len(videos)} files is found")
-    return f"{study.section}: {found} of {len(videos)} files are found"
+    return text
+
+
+def _images(study: Study, folder: Path, videos: Sequence[Video]) -> str:
+    """Look for published images of the recordings that videos are of."""
+    recordings = sorted({recording_of(video.video_id) for video in videos})
+    places = [image_folder(folder, recording) for recording in recordings]
+    shown = sum(p is not None and next(image_numbers(p), None) is not None for p in places)
+    if not shown and recordings:
+        raise ConfigError(
+            f"{study.key('frames')}: {folder} has no images of {len(recordings)} recordings, such "
+            f"as {expected_folder(folder, recordings[0])}/frame_0000000001.jpg; correct the path"
+        )
+    return f"there are images of {shown} of {len(recordings)} recordings"
 
 
 def _attempt(look: Callable[[], str]) -> Finding:

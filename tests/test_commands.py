@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from avlib.__main__ import main
+from avlib.datasets.miniature.kitchen_tables import write_mir_tables
+from avlib.datasets.miniature.retrieval import miniature_plan
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.io.pickles import write_id_array
 from avlib.io.tables import write_table
@@ -89,6 +91,21 @@ def test_the_doctor_reads_tables_and_folders_as_a_run_does(config, capsys):
     said = capsys.readouterr().out
     assert "PROBLEM  custom.annotations: events.csv: " in said
     assert "PROBLEM  sounds.folder: empty is an empty folder" in said
+
+
+def test_the_doctor_looks_for_the_images_of_recordings(config, capsys):
+    write_mir_tables(Path("tables"), miniature_plan("epic_mir", videos=5, clips=5, seed=0), 0)
+    Path("frames/other").mkdir(parents=True)
+    overlay = config(
+        "epic_mir: {source: official, annotations: tables, frames: frames, models: [egovlp]}"
+    )
+    assert main(["doctor", "--configfile", overlay]) == 1
+    said = capsys.readouterr().out
+    assert "PROBLEM  epic_mir.frames: frames has no images of 5 recordings, such as frames/" in said
+    Path("frames/P01_01").mkdir()
+    Path("frames/P01_01/frame_0000000001.jpg").touch()
+    assert main(["doctor", "--configfile", overlay]) == 0
+    assert "there are images of 1 of 5 recordings" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

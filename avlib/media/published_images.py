@@ -36,10 +36,10 @@ def expected_folder(folder: Path, recording: str) -> Path:
 def image_numbers(folder: Path) -> Iterator[int]:
     """Yield the numbers of the images of a recording, of a folder that may not be read none."""
     try:
-        names = [entry.name for entry in os.scandir(folder)]
+        with os.scandir(folder) as entries:
+            yield from (int(found[1]) for e in entries if (found := IMAGE.fullmatch(e.name)))
     except OSError:
         return
-    yield from (int(found[1]) for name in names if (found := IMAGE.fullmatch(name)))
 
 
 def images_fingerprint(folder: Path, recordings: Iterable[str]) -> str:
