@@ -1,5 +1,6 @@
 """What the studies of retrieval by text share: clips with texts, encoders, their comparison."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ TOKENIZERS = {  # files of each, and the published model that they are of
     "roberta": (("vocab.json", "merges.txt"), "roberta-base"),
 }
 PAIR = "+"  # between a network of frames and one of sound
+_NOWHERE = Path(os.devnull)  # below it no table of a user is found
 SHARED = "retrieval"  # folder beside those of the studies: one encoder serves all miniatures
 
 
@@ -306,10 +308,11 @@ class RetrievalStudy(Study, Comparison):
 
     def rendered_tables(self) -> list[str]:
         """Return the tables of the miniature, all that there are, below its folder."""
-        folder = Path(ANNOTATIONS[self.benchmark])
+        folder = _NOWHERE / ANNOTATIONS[self.benchmark]
         default = type(self).model_validate({})  # which names no files of a user
         found = [default.published_files(folder, r, KINDS) for r in self.rendered_relevancies]
-        return sorted({str(path) for files in found for path in files.values()})
+        paths = {path.relative_to(_NOWHERE) for files in found for path in files.values()}
+        return sorted(map(str, paths))
 
     def list_videos(self, at: Place) -> list[Video]:
         """Return the files that clips are cut from; of a miniature those that will be rendered."""

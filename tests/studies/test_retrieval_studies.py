@@ -222,6 +222,18 @@ def test_of_extracted_sound_in_chunks_the_wanted_ones_are_listed(chunked, tmp_pa
     assert not {f"{long}#7", f"{short}#7", long} & found.keys()
 
 
+def test_tables_of_a_user_do_not_change_what_is_rendered(tmp_path, monkeypatch):
+    study = load_config({}).epic_mir
+    rendered = study.rendered_tables()
+    for name in rendered:
+        path = (tmp_path / name).with_suffix(".pkl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    assert study.rendered_tables() == rendered
+    assert {name.rpartition(".")[2] for name in rendered} == {"csv"}
+
+
 def test_the_miniature_lists_what_will_be_rendered(tmp_path):
     config = load_config({"ego_mcq": {"miniature": {"videos": 5, "clips": 5}}})
     videos = config.ego_mcq.list_videos(Place(tmp_path, 0))
