@@ -69,7 +69,7 @@ rule retrieval:
         retrieval.targets,
 
 
-# A target a study: ave, k600, llp, epic_mir, ego_mcq, epic_sounds_ret, custom, sounds.
+# A target a study: ave, epic, perception, k600, llp, epic_mir, ego_mcq, epic_sounds_ret, custom, sounds.
 for section, study in settings.sections.items():
 
     rule:

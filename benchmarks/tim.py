@@ -79,7 +79,7 @@ def make_split(folder: Path, split: str) -> WindowDataset:
         }
     )
     index = build_windows(queries, intervals, dict.fromkeys(video_ids, 10.0), RECIPE)
-    paths = {modality: folder / modality for modality in views}
+    paths = {modality: [folder / modality] for modality in views}
     return WindowDataset(index, queries, intervals, **paths, recipe=RECIPE)
 
 
@@ -170,7 +170,7 @@ class PublishedWay:
         self.windows = {name: self._padded(windows) for name, windows in splits.items()}
 
     def _load(self, windows: WindowDataset) -> dict[str, list[NDArray[np.float32]]]:
-        folders = {"visual": windows.visual.folder, "audio": windows.audio.folder}
+        folders = {"visual": windows.visual.folders[0], "audio": windows.audio.folders[0]}
         videos = windows.index.video_ids
         return {m: [np.load(folders[m] / f"{v}.npy") for v in videos] for m in CHANNELS}
 

@@ -9,10 +9,11 @@ from avlib.datasets.splits import SPLITS
 from avlib.extractors.registry import CLIP_ENCODERS, EXTRACTORS, VIDEO_EXTRACTORS
 from avlib.io.provenance import code_fingerprint
 from avlib.studies import load_config
+from avlib.studies.feature_study import FeatureStudy
 from avlib.studies.llp import Llp
 from avlib.studies.retrieval_study import RetrievalStudy
 from avlib.studies.soundtrack_study import SoundtrackStudy
-from avlib.studies.tim_study import MODALITIES, FeatureStudy
+from avlib.tim.recipes import MODELS
 from avlib.valor.recipes import PARSER_RECIPES
 from avlib.workflow import Workflow
 from avlib.workflow.planning import guarded, one_line
@@ -40,7 +41,7 @@ files, weights, media, extractors, tim, soundtracks, valor, retrieval = (
 )
 
 FOLD = "[A-Za-z0-9_.-]+"
-MODALITY = "|".join(MODALITIES)
+TIM_MODEL = "|".join(MODELS)
 VARIANT = "|".join(map(re.escape, PARSER_RECIPES))
 ENCODER = "|".join(CLIP_ENCODERS)
 NETWORKS = "|".join({row.network: None for row in EXTRACTORS.values()})
@@ -51,11 +52,11 @@ wildcard_constraints:
     shard="[0-9]+",
     split="|".join(SPLITS),
     extractor="|".join(EXTRACTORS),
-    modality=MODALITY,
+    modality="audio|visual",
     fold=FOLD,
     kind="|".join(VIDEO_EXTRACTORS),
     variant=VARIANT,
     relevancy="|".join(RELEVANCIES),
     model=rf"({ENCODER})(\+({ENCODER}))?",
     # The networks of a paper have the part of their name behind the slash where one is trained.
-    network=f"{NETWORKS}|tim(/({MODALITY}))?|soundtrack(/{FOLD})?|parser/({VARIANT})",
+    network=f"{NETWORKS}|tim(/({TIM_MODEL}))?|soundtrack(/{FOLD})?|parser/({VARIANT})",

@@ -90,13 +90,15 @@ rule train_tim:
         intervals=tim.training_intervals,
         initial=tim.initial_weights,
     output:
-        model="results/{study}/model/tim/{modality}/model.safetensors",
-        log="results/{study}/model/tim/{modality}/log.jsonl",
-        metrics="results/{study}/model/tim/{modality}/metrics.json",
+        model="results/{study}/model/tim/{model}/model.safetensors",
+        log="results/{study}/model/tim/{model}/log.jsonl",
+        metrics="results/{study}/model/tim/{model}/metrics.json",
     log:
-        "logs/{study}/train_tim/{modality}.log",
+        "logs/{study}/train_tim/{model}.log",
     benchmark:
-        "logs/{study}/train_tim/{modality}.tsv"
+        "logs/{study}/train_tim/{model}.tsv"
+    wildcard_constraints:
+        model=TIM_MODEL,
     retries: 2
     conda:
         "../envs/avlib.yaml"
@@ -112,22 +114,21 @@ rule train_tim:
         seed=settings.seed,
         device=settings.device,
         splits=tim.training_splits,
-        visual=tim.visual_folder,
-        audio=tim.audio_folder,
-        state=f"{RESULTS}/{{study}}/.cache/train_tim/{{modality}}",
+        features=tim.feature_folders,
+        state=f"{RESULTS}/{{study}}/.cache/train_tim/{{model}}",
         code=code_fingerprint("avlib.tim.training"),
     script:
         "../workflow_scripts/train_tim.py"
 
 
 rule predict_tim:
-    """The predictions of every model for the queries of the test split."""
+    """The predictions of every model for the queries of the split that is evaluated."""
     input:
         unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
         classes="results/{study}/classes.json",
-        windows="results/{study}/tim/windows/test.npz",
-        intervals=tim.test_intervals,
+        windows=tim.evaluated_windows,
+        intervals=tim.evaluated_intervals,
         models=tim.models,
         checked=tim.checked,
     output:
@@ -145,12 +146,12 @@ rule predict_tim:
         runtime=240,
         gpu=files.gpus,
     params:
-        modalities=tim.modalities,
+        models=tim.model_names,
         recipe=tim.recipe,
+        split=tim.evaluated_split,
         device=settings.device,
         mixed_precision=tim.predicts_mixed,
-        visual=tim.visual_folder,
-        audio=tim.audio_folder,
+        features=tim.feature_folders,
         code=code_fingerprint("avlib.tim.prediction"),
     script:
         "../workflow_scripts/predict_tim.py"
@@ -181,14 +182,52 @@ rule evaluate_ave:
         runtime=30,
     params:
         study=files.summary,
-        modalities=tim.modalities,
-        extractors=tim.extractors,
+        models=tim.model_names,
+        features=tim.feature_tables,
         backbones=tim.backbones,
         origins=tim.origins,
         inputs=media.annotation_files,
         code=code_fingerprint("avlib.tim.ave_metrics"),
     script:
         "../workflow_scripts/evaluate_ave.py"
+
+
+rule evaluate_events:
+    """The accuracy of annotated actions and sounds, by model, and of subsets of them."""
+    input:
+        predictions="results/{study}/predictions.parquet",
+        queries="results/{study}/tim/queries.parquet",
+        classes="results/{study}/classes.json",
+        manifest=tim.manifest,
+        models=tim.models,
+        features=tim.all_feature_tables,
+        tail=tim.tail_files,
+    output:
+        "results/{study}/test_metrics.json",
+    log:
+        "logs/{study}/evaluate_events.log",
+    benchmark:
+        "logs/{study}/evaluate_events.tsv"
+    wildcard_constraints:
+        study=files.evaluated_as("events"),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=30,
+    params:
+        study=files.summary,
+        split=tim.evaluated_split,
+        models=tim.model_names,
+        features=tim.feature_tables,
+        tail_classes=tim.tail_classes,
+        backbones=tim.backbones,
+        origins=tim.origins,
+        inputs=media.annotation_files,
+        code=code_fingerprint("avlib.tim.event_metrics"),
+    script:
+        "../workflow_scripts/evaluate_events.py"
 
 
 rule draw_confusion:

@@ -64,21 +64,21 @@ def test_vgg_features_without_weights_are_refused_with_the_remedy():
 def test_given_tim_weights_are_evaluated_alone(weights):
     given = {"ave": {"checkpoints": {"tim": weights}}}
     assert ask("tim.models", given, study="ave") == [weights]
-    assert ask("tim.modalities", given, study="ave") == ["audio_visual"]
+    assert ask("tim.model_names", given, study="ave") == ["audio_visual"]
 
 
-def test_only_the_joint_model_starts_from_given_weights(weights):
+def test_only_the_first_model_starts_from_given_weights(weights):
     given = {"ave": {"tim": {"checkpoint": weights}}}
     found = {
-        modality: ask("tim.initial_weights", given, study="ave", modality=modality)
-        for modality in ("audio_visual", "audio", "visual")
+        model: ask("tim.initial_weights", given, study="ave", model=model)
+        for model in ("audio_visual", "audio", "visual")
     }
     assert found == {"audio_visual": [weights], "audio": [], "visual": []}
-    assert ask("tim.initial_weights", {}, study="ave", modality="audio_visual") == []
+    assert ask("tim.initial_weights", {}, study="ave", model="audio_visual") == []
     absent = {"ave": {"tim": {"checkpoint": weights + "_absent"}}}
     with pytest.raises(ConfigError, match=r"ave.tim.checkpoint: .*weights_absent is no file"):
-        ask("tim.initial_weights", absent, study="ave", modality="audio_visual")
-    settings = ask("tim.settings", given, study="ave", modality="audio_visual")
+        ask("tim.initial_weights", absent, study="ave", model="audio_visual")
+    settings = ask("tim.settings", given, study="ave", model="audio_visual")
     assert TimTraining(**settings).adjusted_recipe("audio_visual").name == "small"
 
 
@@ -91,15 +91,15 @@ def test_omnivore_is_trained_at_the_rate_of_its_frames():
 def test_a_model_of_one_modality_has_no_head_to_select_by():
     ave = {"ave": {"tim": {"select_by": "audio"}}}
     found = {
-        modality: ask("tim.settings", ave, study="ave", modality=modality)["select_by"]
-        for modality in ("audio_visual", "audio", "visual")
+        model: ask("tim.settings", ave, study="ave", model=model)["select_by"]
+        for model in ("audio_visual", "audio", "visual")
     }
     assert found == {"audio_visual": "audio", "audio": None, "visual": None}
 
 
 def test_the_number_of_processes_is_no_reason_to_train_again():
     one, two = (
-        ask("tim.settings", {"ave": {"tim": tim}}, study="ave", modality="audio")
+        ask("tim.settings", {"ave": {"tim": tim}}, study="ave", model="audio")
         for tim in ({"parts": 2}, {"parts": 2, "processes": 2})
     )
     assert one == two
@@ -111,8 +111,8 @@ def test_published_features_share_no_folder_with_extracted_ones(modality, weight
     given = {"features": "vgg", "vgg_features": {"visual": weights, "audio": weights}}
     (published, index), (extracted, other_index) = (
         (
-            Path(ask(f"tim.{modality}_folder", {"ave": ave}, study="ave")),
-            Path(ask("tim.feature_index", {"ave": ave}, study="ave")[modality]),
+            Path(ask("tim.feature_folders", {"ave": ave}, study="ave")[modality][0]),
+            Path(ask("tim.feature_index", {"ave": ave}, study="ave")[modality][0]),
         )
         for ave in (given, {"features": "vgg"})
     )

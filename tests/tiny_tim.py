@@ -70,8 +70,8 @@ def write_study(folder, videos=VIDEOS):
     names = {split: [f"{split}{i}" for i in range(n)] for split, n in videos.items()}
     queries = join_queries(queries_of_segments(segments_table(names)))
     files = {"queries": folder / "queries.parquet", "classes": folder / "classes.json"}
-    files |= {"windows": {}, "intervals": {}, "visual": folder / "visual"}
-    files["audio"] = folder / "audio"
+    files |= {"windows": {}, "intervals": {}}
+    files |= {modality: [folder / modality] for modality in WIDTHS}
     write_table(queries, files["queries"], QUERIES)
     files["classes"].write_text(json.dumps({"class_id": CLASSES}))
     for split, video_ids in names.items():
@@ -86,7 +86,7 @@ def write_study(folder, videos=VIDEOS):
         files["intervals"][split] = folder / f"{split}.parquet"
         for video_id, rows in intervals.groupby("video_id"):
             for modality in WIDTHS:
-                target = files[modality] / split / f"{video_id}.npy"
+                target = files[modality][0] / split / f"{video_id}.npy"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 np.save(target, features(video_id, rows, modality, VIEWS[split]))
     return files
@@ -112,7 +112,7 @@ def run(study, folder, **changes):
     """Train in `folder`; return the output files."""
     files = training_files(study, folder)
     files |= {name: changes.pop(name) for name in list(changes) if name in files}
-    once = {"modality": "audio_visual", "seed": 1, "device": "cpu"}
+    once = {"model": "audio_visual", "seed": 1, "device": "cpu"}
     once |= {name: changes.pop(name) for name in list(changes) if name in once}
     settings = {"recipe": "small", "epochs": 3, "batch_size": 4, "parts": 2} | changes
     torch.set_num_threads(1)

@@ -15,16 +15,10 @@ with job_log(Path(smk.log[0])):
             queries=Path(smk.input.queries),
             classes=Path(smk.input.classes),
             manifest=next(map(Path, smk.input.manifest), None),
-            features=dict(
-                zip(
-                    smk.params.extractors,
-                    map(Path, (smk.input.visual, smk.input.audio)),
-                    strict=True,
-                )
-            ),
+            features={name: Path(path) for name, path in smk.params.features.items()},
         ),
         study=smk.params.study,
-        models=dict(zip(smk.params.modalities, map(Path, smk.input.models), strict=True)),
+        models=dict(zip(smk.params.models, map(Path, smk.input.models), strict=True)),
         backbones={name: path and Path(path) for name, path in smk.params.backbones.items()},
         origins=smk.params.origins,
         inputs={name: Path(path) for name, path in smk.params.inputs.items()},

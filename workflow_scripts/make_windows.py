@@ -11,7 +11,7 @@ with job_log(Path(smk.log[0])):
     make_windows(
         queries=Path(smk.input.queries),
         intervals=Path(smk.input.intervals),
-        indices=[Path(smk.input.visual), Path(smk.input.audio)],
+        indices=[Path(path) for m in ("visual", "audio") for path in smk.input.get(m, [])],
         split=smk.wildcards.split,
         recipe=smk.params.recipe,
         target=Path(smk.output[0]),

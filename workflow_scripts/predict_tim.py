@@ -11,17 +11,17 @@ with job_log(Path(smk.log[0])):
     predict_tim(
         PredictionFiles(
             queries=Path(smk.input.queries),
-            windows={"test": Path(smk.input.windows)},
-            intervals={"test": Path(smk.input.intervals)},
-            visual=Path(smk.params.visual),
-            audio=Path(smk.params.audio),
+            windows={smk.params.split: Path(smk.input.windows)},
+            intervals={smk.params.split: Path(smk.input.intervals)},
+            visual=[Path(path) for path in smk.params.features.get("visual", [])],
+            audio=[Path(path) for path in smk.params.features.get("audio", [])],
             classes=Path(smk.input.classes),
-            models=dict(zip(smk.params.modalities, map(Path, smk.input.models), strict=True)),
+            models=dict(zip(smk.params.models, map(Path, smk.input.models), strict=True)),
             table=Path(smk.output.table),
             published=Path(smk.output.published),
         ),
         recipe=smk.params.recipe,
-        split="test",
+        split=smk.params.split,
         device=smk.params.device,
         mixed_precision=smk.params.mixed_precision,
     )

@@ -15,10 +15,12 @@ from avlib.studies.ave import Ave
 from avlib.studies.base import Study
 from avlib.studies.custom import Custom
 from avlib.studies.ego_mcq import EgoMcq
+from avlib.studies.epic import Epic
 from avlib.studies.epic_mir import EpicMir
 from avlib.studies.epic_sounds_ret import EpicSoundsRet
 from avlib.studies.k600 import K600
 from avlib.studies.llp import Llp
+from avlib.studies.perception import Perception
 from avlib.studies.retrieval_study import SHARED
 from avlib.studies.sounds import Sounds
 
@@ -40,6 +42,8 @@ class Config(Section):
     allow_tf32: bool = Field(False, description="Faster float32 on cuda, features differ by 1e-3")
     mel_on_device: bool = Field(False, description="Log-mel on the GPU rather than on the CPU")
     ave: Ave = Ave()
+    epic: Epic = Epic()
+    perception: Perception = Perception()
     k600: K600 = K600()
     llp: Llp = Llp()
     epic_mir: EpicMir = EpicMir()

@@ -11,7 +11,8 @@ from avlib.errors import ConfigError
 from avlib.media.videos import Video
 from avlib.sections import Positive, Section, SplitPaths, StudyName, UserPath
 from avlib.studies.base import MediaNeeds, Place, Source
-from avlib.studies.tim_study import TimStudy
+from avlib.studies.tim_study import TimCheckpoints, TimStudy, Visual
+from avlib.tim.recipes import RecipeName
 
 VGG_SAMPLE_RATE = 44_100  # Hz of the audio that VGGish's front end resamples, as published
 
@@ -43,6 +44,17 @@ class VggFeatures(Section):
         return self
 
 
+class AveCheckpoints(TimCheckpoints):
+    """Weights from outside, also of the networks of VGG features."""
+
+    vgg19: UserPath | Literal["untrained"] | None = Field(
+        None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
+    )
+    vggish: UserPath | Literal["untrained"] | None = Field(
+        None, description="VGGish weights (.pth), for features: vgg"
+    )
+
+
 class Ave(TimStudy):
     """TIM on the Audio-Visual Event data set."""
 
@@ -54,6 +66,8 @@ class Ave(TimStudy):
         "omnivore_asf", description="Omnivore and Auditory SlowFast, or VGG-19 and VGGish"
     )
     vgg_features: VggFeatures = VggFeatures()
+    checkpoints: AveCheckpoints = AveCheckpoints()
+    visual: Visual = Visual()
     miniature: AveMiniature = AveMiniature()
 
     @model_validator(mode="after")
@@ -122,16 +136,20 @@ class Ave(TimStudy):
             return {"interval_s": 1.0, "hop_s": 1.0, "seconds": VIDEO_SECONDS}
         return super().interval_rule()
 
-    def extractors(self) -> tuple[str, ...]:
-        """Return the networks whose features the study uses, the visual one first."""
-        return ("vgg19", "vggish") if self.features == "vgg" else super().extractors()
+    def visual_extractors(self) -> tuple[str, ...]:
+        """Return the network of the visual features."""
+        return ("vgg19",) if self.features == "vgg" else super().visual_extractors()
+
+    def audio_extractors(self) -> tuple[str, ...]:
+        """Return the network of the audio features."""
+        return ("vggish",) if self.features == "vgg" else super().audio_extractors()
 
     def extraction(self) -> dict[str, Any]:
         """Return the settings of all extractors; VGGish resamples what the packs hold."""
         return super().extraction() | {"sample_rate": VGG_SAMPLE_RATE}
 
     @property
-    def recipe(self) -> str:
+    def recipe(self) -> RecipeName:
         """Name of TIM's recipe."""
         return "ave_vgg" if self.features == "vgg" else super().recipe
 

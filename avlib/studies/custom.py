@@ -10,7 +10,7 @@ from avlib.errors import ConfigError
 from avlib.extractors.registry import EXTRACTORS
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
-from avlib.studies.tim_study import FeatureStudy, IntervalExtractor
+from avlib.studies.feature_study import FeatureStudy, IntervalExtractor
 
 
 class Custom(FeatureStudy):

@@ -1,298 +1,126 @@
-"""What studies of features of intervals have in common, and those that train TIM on them."""
+"""What studies that train TIM have in common: features, models, splits, weights and targets."""
 
-from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from avlib.datasets.events import read_events
+from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
-from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
-from avlib.extractors.auditory_slowfast.recipes import AsfTraining
 from avlib.extractors.omnivore.recipes import OmnivoreTraining
-from avlib.extractors.registry import EXTRACTORS
-from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
 from avlib.origins import Weights, configured_weights
-from avlib.sections import PowerOfTwo, Section, SplitPaths, UserPath
-from avlib.studies.base import MediaNeeds, Place, Study
-from avlib.tim.recipes import TimTraining
+from avlib.sections import SplitPaths, UserPath
+from avlib.studies.base import Place
+from avlib.studies.feature_study import (
+    Checkpoints,
+    FeatureStudy,
+    IntervalExtractor,
+    VisualFeatures,
+)
+from avlib.tim.recipes import COMPARED, MODELS, Modality, ModelName, RecipeName, TimTraining
 
-PresetName = Literal["epic_sounds", "perception_test", "ave"]
-JOINT = "audio_visual"
-MODALITIES = (JOINT, "audio", "visual")  # of the features that a model of TIM sees
-PUBLISHED_VISUAL_VIEWS, SMALL_VISUAL_VIEWS = 4, 2  # of a training interval
-
-
-class Checkpoints(Section):
-    """Weights from outside."""
-
-    asf: UserPath | Literal["untrained"] | None = Field(
-        None,
-        description="Auditory SlowFast weights (.pyth or .safetensors); null: trained on the "
-        "train split; untrained: random, to try the pipeline",
-    )
-    omnivore: UserPath | Literal["untrained"] | None = Field(
-        None,
-        description="Omnivore weights (.torch or .safetensors); null: a narrow one trained on the "
-        "train split of a study of TIM; untrained: random, to try the pipeline",
-    )
-    videomae: UserPath | Literal["untrained"] | None = Field(
-        None, description="VideoMAE weights (.pth.tar); cannot be trained here"
-    )
+JOINT: ModelName = "audio_visual"
 
 
-class VisualFeatures(Section):
-    """How frames become visual features."""
-
-    frames: Literal["decoded", "jpeg"] = Field(
-        "decoded", description="jpeg: through ffmpeg's JPEG files, as published"
-    )
-    views: Annotated[int, Field(ge=1, le=4)] | None = Field(
-        None,
-        description="Views of each training interval; null: 2 where Omnivore is trained, else 4",
-    )
-    first_frame: Literal["consistent", "reference"] = Field(
-        "consistent", description="reference: a view's first frame is augmented differently"
-    )
-
-
-def _of_intervals(name: str) -> str:
-    known = [row.name for row in EXTRACTORS.values() if row.cut == "intervals"]
-    if name not in known:
-        raise ValueError(f"no extractor of intervals has this name; there are {', '.join(known)}")
-    return name
-
-
-IntervalExtractor = Annotated[str, AfterValidator(_of_intervals)]
-
-
-class FeatureStudy(Study):
-    """Videos, or audio alone, to features of intervals."""
-
-    shard_manifest: ClassVar[str] = "manifest/{}.parquet"
-    # Whether an annotated id may have a sound file in place of a video.
-    takes_sound_files: ClassVar[bool] = False
-
-    videos: UserPath | None = Field(
-        None, description="Folder of videos, searched with its subfolders"
-    )
-    annotations: UserPath | None = Field(None, description="File of labelled events")
-    splits: SplitPaths = Field(SplitPaths(), description="One list or table of events a split")
-    sound: UserPath | None = Field(
-        None, description="EPIC HDF5 file, or folder of wav files, in place of the videos' sound"
-    )
-    intervals: SplitPaths = Field(
-        SplitPaths(), description="Published interval pickles; null: made by the 1.1 s rule"
-    )
-    preset: PresetName = Field("ave", description="Rate, resampler, weights and views as published")
-    views: Annotated[int, Field(ge=1, le=5)] | None = Field(
-        None, description="Views of each training interval; null: the preset's"
-    )
-    specaug: Literal["reference", "standard"] = Field(
-        "reference", description="Augmentation of views 1 and up: as published, or as intended"
-    )
-    checkpoints: Checkpoints = Checkpoints()
-    visual: VisualFeatures = VisualFeatures()
-    pretraining: AsfTraining = AsfTraining()
-    shards: PowerOfTwo = Field(4, description="Parts of the sound stages, a power of two")
-    feature_shards: PowerOfTwo = Field(2, description="Parts of extraction, at most `shards`")
-
-    @model_validator(mode="after")
-    def _feature_shards_are_made_of_shards(self) -> Self:
-        if self.feature_shards > self.shards:
-            raise ValueError(f"feature_shards may be at most shards ({self.shards})")
-        return self
-
-    @property
-    def asf(self) -> Preset:
-        """The preset's values."""
-        return PRESETS[self.preset]
-
-    # Annotations and videos
-
-    @property
-    @abstractmethod
-    def dataset(self) -> str:
-        """Name of the format of the annotations, as `read_events` takes it."""
-
-    @property
-    def has_annotations(self) -> bool:
-        """Whether there are labelled events."""
-        return self.annotations is not None or any(path for _, path in self.splits)
-
-    def annotation_files(self, at: Place) -> dict[str, Path]:
-        """Return the annotation files by name: `annotations`, and `train`, `val`, `test`.
-
-        Raises:
-            ConfigError: if a file that the study needs is not configured or does not exist.
-        """
-        given = {"annotations": self.annotations}
-        given |= {f"splits.{split}": path for split, path in self.splits}
-        return {
-            key.removeprefix("splits."): Path(self.existing_file(key, path))
-            for key, path in given.items()
-            if path is not None
-        }
-
-    def list_videos(self, at: Place) -> list[Video]:
-        """Return the videos of the annotations, or of the whole folder where there are none."""
-        if self.videos is None and self.sound is None:
-            raise ConfigError(
-                f"{self.key('videos')}: name a folder of videos, or an HDF5 file or folder of "
-                f"audio as {self.key('sound')}"
-            )
-        splits = self._annotated_splits(at)
-        sounds = sound_files(self._existing_sound(self.sound)) if self.sound else None
-        if self.videos is None:
-            return self._audio_only(sounds or {}, splits)
-        folder = self.existing_folder("videos", self.videos)
-        if splits is None:
-            videos = folder_videos(folder, self.unlabelled_split)
-        else:
-            videos = named_videos(folder, splits, includes_sounds=self.takes_sound_files)
-        if sounds is None:
-            return videos
-        return [
-            Video(v.video_id, v.split, v.path, sounds.get(v.video_id, self._expected_sound(v)))
-            for v in videos
-        ]
-
-    @property
-    def unlabelled_split(self) -> str:
-        """Split of videos without annotations."""
-        return "test"
-
-    def _annotated_splits(self, at: Place) -> Iterable[tuple[str, str]] | None:
-        """Return each (video_id, split) of the annotations, None without annotations."""
-        if not self.has_annotations:
-            return None
-        return read_events(self.dataset, self.annotation_files(at)).video_splits
-
-    def _existing_sound(self, source: Path) -> Path:
-        return source if source.is_file() else self.existing_folder("sound", source)
-
-    def _expected_sound(self, video: Video) -> str:
-        """Return where the audio of a video should be, for the manifest to say so."""
-        source = str(self.sound)
-        return source if is_hdf5(source) else f"{source}/{video.video_id}.wav"
-
-    def _audio_only(
-        self, sounds: dict[str, str], splits: Iterable[tuple[str, str]] | None
-    ) -> list[Video]:
-        if splits is None:
-            splits = [(video_id, self.unlabelled_split) for video_id in sounds]
-        found = ((video_id, split, sounds.get(video_id)) for video_id, split in splits)
-        return sorted(Video(video_id, split, path, path) for video_id, split, path in found)
-
-    def media(self) -> MediaNeeds:
-        """Return the waveforms of the preset."""
-        return MediaNeeds(self.asf.sample_rate, self.asf.resampler)
-
-    def interval_rule(self) -> dict[str, float | int | None]:
-        """Return length and distance of the intervals in seconds, or how many seconds they are."""
-        return {"interval_s": self.asf.interval_s, "hop_s": self.asf.hop_s, "seconds": None}
-
-    # Features
-
-    def extractors(self) -> tuple[str, ...]:
-        """Return the networks whose features the study uses."""
-        return ("asf",)
-
-    def extraction(self) -> dict[str, Any]:
-        """Return the settings of all extractors, by the names that these have for them."""
-        visual = {"frames": self.visual.frames, "first_frame": self.visual.first_frame}
-        return {"preset": self.preset, "specaug": self.specaug} | visual
-
-    def train_views(self, extractor: str) -> int:
-        """Return the views of a training interval; whole seconds have one."""
-        row = EXTRACTORS[extractor]
-        if row.cut != "intervals":
-            return 1
-        if row.modality == "audio":
-            return self.views or self.asf.train_views
-        is_trained = self.weights()[row.network].origin == "trained"
-        default = SMALL_VISUAL_VIEWS if is_trained else PUBLISHED_VISUAL_VIEWS
-        return self.visual.views or default
-
-    def weights(self) -> dict[str, Weights]:
-        """Return the weights of the extractors."""
-        return {
-            name: configured_weights(name, getattr(self.checkpoints, name))
-            for name in self.extractors()
-        }
-
-    def require_trainable(self, network: str) -> None:
-        """Check that the weights of an extractor can be trained on the study."""
-        if not EXTRACTORS[network].is_trainable:
-            raise ConfigError(
-                f"{self.key('checkpoints')}.{network}: these features need published weights, "
-                "which cannot be trained here; give them, or `untrained` to try the pipeline "
-                "with random ones"
-            )
-
-    def check_options(self, network: str) -> dict[str, Any]:
-        """Return the preset that weights of Auditory SlowFast are for."""
-        return {"preset": self.preset} if network == "asf" else {}
-
-    def files(self) -> dict[str, Path | None]:
-        """Return videos, annotations, intervals and weights to start from."""
-        return {
-            "videos": self.videos,
-            "sound": self.sound,
-            "annotations": self.annotations,
-            "pretraining.checkpoint": self.pretraining.checkpoint,
-            **{f"intervals.{split}": path for split, path in self.intervals},
-            **{f"splits.{split}": path for split, path in self.splits},
-        }
-
-    def feature_targets(self, at: Place) -> list[str]:
-        """Return the indices of the features, and the curves of the extractors trained here."""
-        indices = [f"features/{name}/index.parquet" for name in self.extractors()]
-        return [str(at.folder / file) for file in [*indices, *self._extractor_curves()]]
-
-    def _extractor_curves(self) -> list[str]:
-        weights = self.weights()
-        trained = [n for n in self.extractors() if n in weights and weights[n].origin == "trained"]
-        return [f"model/{name}/curves.svg" for name in trained]
-
-
-class Visual(VisualFeatures):
+class TrainedVisual(VisualFeatures):
     """Visual features, and the network that makes them."""
 
-    extractor: IntervalExtractor = Field("omnivore", description="omnivore or videomae")
     pretraining: OmnivoreTraining = Field(
         OmnivoreTraining(), description="Training of a narrow Omnivore on the train split"
     )
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the extractors, in the order of their channels."""
+        return ("omnivore",)
+
+
+class Visual(TrainedVisual):
+    """Visual features of one network."""
+
+    extractor: IntervalExtractor = Field("omnivore", description="omnivore or videomae")
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Name of the extractor."""
+        return (self.extractor,)
 
 
 class TimCheckpoints(Checkpoints):
     """Weights from outside, of all networks of a study of TIM."""
 
-    vgg19: UserPath | Literal["untrained"] | None = Field(
-        None, description="VGG-19 weights (Keras .h5 or .pth), for features: vgg"
-    )
-    vggish: UserPath | Literal["untrained"] | None = Field(
-        None, description="VGGish weights (.pth), for features: vgg"
-    )
     tim: UserPath | None = Field(
         None, description="TIM weights (.pth.tar or .safetensors) to evaluate; null: trained"
     )
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """Where the features of one modality are.
+
+    Attributes:
+        folders: hold `<split>/<video_id>.npy`; their channels are put side by side.
+        indices: tables of kind FEATURES by network, or by modality where the features came as
+            folders of the data set.
+    """
+
+    folders: Sequence[Path]
+    indices: Mapping[str, Path]
 
 
 class TimStudy(FeatureStudy):
     """Recognition of events by TIM, from visual and audio features."""
 
     evaluated_as: ClassVar[str] = "ave"
+    # The split that metrics are of; val where the labels of test are not public.
+    evaluated_split: ClassVar[str] = "test"
+    published_recipe: ClassVar[RecipeName] = "ave"
 
     checkpoints: TimCheckpoints = TimCheckpoints()
-    visual: Visual = Visual()
+    visual: TrainedVisual = Visual()
     tim: TimTraining = TimTraining()
 
+    @model_validator(mode="after")
+    def _given_weights_are_of_one_model(self) -> Self:
+        models = self.tim.models
+        if self.checkpoints.tim and models is not None and len(models) > 1:
+            raise ValueError(
+                f"{self.key('checkpoints')}.tim is one model; name it alone as "
+                f"{self.key('tim')}.models"
+            )
+        return self
+
+    # Features
+
+    def visual_extractors(self) -> tuple[str, ...]:
+        """Return the networks of the visual features, in the order of their channels."""
+        return self.visual.networks
+
+    def audio_extractors(self) -> tuple[str, ...]:
+        """Return the network of the audio features."""
+        return ("asf",)
+
     def extractors(self) -> tuple[str, ...]:
-        """Return the networks whose features the study uses, the visual one first."""
-        return (self.visual.extractor, "asf")
+        """Return the networks whose features the models see, the visual ones first."""
+        visual, audio = self.visual_extractors(), self.audio_extractors()
+        return tuple(n for m in self.modalities for n in (visual if m == "visual" else audio))
+
+    def feature_source(self, modality: Modality, at: Place) -> FeatureSource:
+        """Return where the features of one modality are, or will be."""
+        names = self.visual_extractors() if modality == "visual" else self.audio_extractors()
+        # Those that came as files have the same names, and must not mix with extracted ones.
+        tree = at.folder / ("published" if self.has_published_features else "features")
+        indices = {name: tree / name / "index.parquet" for name in names}
+        return FeatureSource([tree / name for name in names], indices)
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities of the features that the models see: visual, audio or both."""
+        seen = {MODELS[model][0] for model in self.models}
+        both: tuple[Modality, ...] = ("visual", "audio")
+        return tuple(m for m in both if seen & {JOINT, m})
 
     def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore."""
@@ -307,33 +135,57 @@ class TimStudy(FeatureStudy):
         """Return the files of published features by modality."""
         return {}
 
+    # Models
+
     @property
-    def recipe(self) -> str:
+    def recipe(self) -> RecipeName:
         """Name of TIM's recipe: the configured one, else as published with published features."""
         if self.tim.recipe:
             return self.tim.recipe
         weights = self.weights()
-        origins = {weights[name].origin for name in self.extractors()}
-        return "ave" if origins == {"given"} else "small"
+        is_given = all(weights[n].origin == "given" for n in self.extractors() if n in weights)
+        return self.published_recipe if self.has_published_features or is_given else "small"
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """Modalities that are compared; of given weights of TIM there is only the joint one."""
-        return (JOINT,) if self.checkpoints.tim else MODALITIES
+    def models(self) -> tuple[ModelName, ...]:
+        """Models that are compared; given weights of TIM are one."""
+        return self.tim.models or ((JOINT,) if self.checkpoints.tim else COMPARED)
+
+    # Splits
+
+    @property
+    def predicted_splits(self) -> tuple[str, ...]:
+        """Splits whose queries are predicted: the evaluated one first."""
+        return (self.evaluated_split,)
+
+    def given_splits(self) -> list[str]:
+        """Return the splits that there are annotations of."""
+        keys = self._split_keys()
+        given = {split for key in keys for split, path in getattr(self, key) if path is not None}
+        return [split for split in SPLITS if self.is_rendered or split in given]
+
+    def _split_keys(self) -> list[str]:
+        """Return the names of the fields that name annotation files by split."""
+        return [k for k in self.annotation_keys if isinstance(getattr(self, k), SplitPaths)]
 
     def training_splits(self) -> list[str]:
         """Return the splits that training uses: train, and val where it is given.
 
         Raises:
-            ConfigError: if there is no split to train on, or none to test on.
+            ConfigError: if there is no split to train on, or none to evaluate.
         """
-        if self.is_rendered:
-            return ["train", "val"]
-        given = dict(self.splits)
-        for split in ("train", "test"):
-            if given[split] is None:
-                raise ConfigError(f"{self.key('splits')}.{split}: name the list of its videos")
-        return [split for split in ("train", "val") if given[split] is not None]
+        given = self.given_splits()
+        for split in ("train", self.evaluated_split):
+            if split not in given:
+                key = self.key(self._split_keys()[0])
+                raise ConfigError(f"{key}.{split}: name the list of its videos")
+        return [split for split in ("train", "val") if split in given]
+
+    def tail_classes(self) -> dict[str, str]:
+        """Return the given lists of tail classes by head, which are evaluated apart."""
+        return {}
+
+    # Weights, files and targets
 
     def weights(self) -> dict[str, Weights]:
         """Return the weights of the extractors that run, and of TIM."""
@@ -345,9 +197,9 @@ class TimStudy(FeatureStudy):
         return {"classes": at.folder / "classes.json"} if network == "tim" else {}
 
     def check_options(self, network: str) -> dict[str, Any]:
-        """Return the recipe that given weights of TIM must fit, and the key of its section."""
+        """Return what given weights of TIM must fit: recipe, model; and the key of its section."""
         if network == "tim":
-            return {"recipe": self.recipe, "key": self.key("tim")}
+            return {"recipe": self.recipe, "model": self.models[0], "key": self.key("tim")}
         return super().check_options(network)
 
     def files(self) -> dict[str, Path | None]:
@@ -359,5 +211,5 @@ class TimStudy(FeatureStudy):
         files = ["test_metrics.json", "report/confusion.svg", "report/timelines.svg"]
         if not self.has_published_features:
             files += self._extractor_curves()
-        files += [f"model/tim/{m}/curves.svg" for m in MODALITIES if not self.checkpoints.tim]
+        files += [f"model/tim/{m}/curves.svg" for m in self.models if not self.checkpoints.tim]
         return [str(at.folder / file) for file in files]

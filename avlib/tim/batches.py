@@ -64,8 +64,8 @@ class WindowDataset:
         index: the windows.
         queries: table of kind QUERIES that they were made from.
         intervals: table of kind INTERVALS that they were made from.
-        visual: folder of the split's visual features; None if they are not used.
-        audio: folder of the split's audio features; None if they are not used.
+        visual: folders of the split's visual features; none if they are not used.
+        audio: folders of the split's audio features; none if they are not used.
         recipe: that the windows were made for.
 
     Raises:
@@ -79,11 +79,11 @@ class WindowDataset:
         queries: pd.DataFrame,
         intervals: pd.DataFrame,
         *,
-        visual: Path | None,
-        audio: Path | None,
+        visual: Sequence[Path],
+        audio: Sequence[Path],
         recipe: TimRecipe,
     ) -> None:
-        if visual is None and audio is None:
+        if not visual and not audio:
             raise ValueError("windows need visual features, audio features or both")
         if index.rows.shape[1] != recipe.num_feats:
             raise ValueError(
@@ -102,8 +102,8 @@ class WindowDataset:
         self._bounds = bounds[np.concatenate([np.zeros(0, np.int64), *members])]
         self._first_bound = np.cumsum(n_rows) - n_rows
         n_intervals = dict(zip(video_ids, n_rows.tolist(), strict=True))
-        self.visual = FeatureFiles(visual, n_intervals) if visual is not None else None
-        self.audio = FeatureFiles(audio, n_intervals) if audio is not None else None
+        self.visual = FeatureFiles(visual, n_intervals) if visual else None
+        self.audio = FeatureFiles(audio, n_intervals) if audio else None
 
     def _check_tables(self, n_rows: Integers) -> None:
         """Check that the windows were made from tables like these."""
@@ -155,7 +155,7 @@ class WindowDataset:
         )
         features = np.empty((*rows.shape, *files.shape[1:]), dtype=np.float32)
         for i, video in enumerate(self.index.video[items]):
-            features[i] = files[str(self.index.video_ids[video])][rows[i], chosen[i]]
+            features[i] = files.read(str(self.index.video_ids[video]), rows[i], chosen[i])
         return torch.from_numpy(features)
 
     def _feature_times(self, items: Integers) -> Floats:

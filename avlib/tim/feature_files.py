@@ -1,7 +1,11 @@
-"""The features of the videos of a split, memory-mapped; a window reads only its own rows."""
+"""The features of the videos of a split, memory-mapped; a window reads only its own rows.
+
+Features of several networks, such as those of Omnivore and VideoMAE for EPIC-KITCHENS (Chalk et
+al., "TIM", CVPR 2024), stay where they are: their channels are put side by side as rows are read.
+"""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +17,7 @@ from avlib.io.torn import torn
 FILES_OPEN = 64  # of each modality: far below the limits of operating systems
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.integer]
 
 
 class FeatureFiles:
@@ -21,17 +26,19 @@ class FeatureFiles:
     At most FILES_OPEN files are mapped at once.
 
     Args:
-        folder: holds a file for each video.
+        folders: each holds a file for each video; features of several folders are joined at their
+            last axis, the channels.
         n_intervals: N of each video.
 
     Raises:
         DataError: naming the video, if its file is missing or damaged, has another number of rows
-            than the video has intervals, or other views or channels than the first one.
+            than the video has intervals, or other views or channels than the first one, or if
+            the files of a video have different numbers of views.
     """
 
-    def __init__(self, folder: Path, n_intervals: Mapping[str, int]) -> None:
-        self.folder = folder
-        self._open: OrderedDict[str, Floats] = OrderedDict()
+    def __init__(self, folders: Sequence[Path], n_intervals: Mapping[str, int]) -> None:
+        self.folders, self.n_intervals = tuple(folders), n_intervals
+        self._open: OrderedDict[str, list[Floats]] = OrderedDict()
         self.shape: tuple[int, ...] = ()  # of one row: views, then channels or grid and channels
         for video_id, n_rows in n_intervals.items():
             self._check(video_id, self._map(video_id), n_rows)
@@ -41,39 +48,64 @@ class FeatureFiles:
         """Number of views of each interval; view 0 is unaugmented."""
         return self.shape[0]
 
-    def __getitem__(self, video_id: str) -> Floats:
-        """Return the memory map of a video's features."""
+    def read(self, video_id: str, rows: Integers, views: Integers) -> Floats:
+        """Return one view of each of some rows of a video: (F, channels) or (F, 7, 7, channels)."""
+        arrays = [array[rows, views] for array in self._arrays(video_id)]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
+
+    def _arrays(self, video_id: str) -> list[Floats]:
         if video_id not in self._open:
-            if len(self._open) >= FILES_OPEN:
+            if (len(self._open) + 1) * len(self.folders) > FILES_OPEN:
                 self._open.popitem(last=False)
             self._open[video_id] = self._map(video_id)
         self._open.move_to_end(video_id)
         return self._open[video_id]
 
-    def _map(self, video_id: str) -> Floats:
-        path = self.folder / f"{video_id}.npy"
-        try:
-            features: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError:
-            raise DataError(f"{video_id}: has queries, but no features {path}") from None
-        except (OSError, ValueError, EOFError) as error:
-            raise torn(path, ".npy file", error) from error
-        if features.dtype != np.float32 or features.ndim not in (3, 5):
-            raise DataError(
-                f"{path}: an array {features.shape} of {features.dtype}, expected float32 "
-                "(rows, views, channels) or (rows, views, 7, 7, channels)"
-            )
-        return features
+    def _map(self, video_id: str) -> list[Floats]:
+        return [_mapped(video_id, folder / f"{video_id}.npy") for folder in self.folders]
 
-    def _check(self, video_id: str, features: Floats, n_rows: int) -> None:
-        if len(features) != n_rows:
+    def _check(self, video_id: str, arrays: Sequence[Floats], n_rows: int) -> None:
+        paths = [folder / f"{video_id}.npy" for folder in self.folders]
+        for path, array in zip(paths, arrays, strict=True):
+            if len(array) != n_rows:
+                raise DataError(
+                    f"{video_id}: {path} has {len(array)} rows, but the video has {n_rows} feature "
+                    "intervals; extract the features again"
+                )
+        shape = joined_shape(video_id, [array.shape[1:] for array in arrays])
+        self.shape = self.shape or shape
+        if shape != self.shape:
             raise DataError(
-                f"{video_id}: {self.folder / video_id}.npy has {len(features)} rows, but the "
-                f"video has {n_rows} feature intervals; extract the features again"
+                f"{video_id}: {' and '.join(map(str, paths))} have rows of {shape}, those of the "
+                f"other videos are {self.shape} (views, channels)"
             )
-        self.shape = self.shape or features.shape[1:]
-        if features.shape[1:] != self.shape:
-            raise DataError(
-                f"{video_id}: {self.folder / video_id}.npy has rows of {features.shape[1:]}, "
-                f"those of the other videos are {self.shape} (views, channels)"
-            )
+
+
+def joined_shape(video_id: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the shape of rows whose channels are put side by side: (views, ..., channels).
+
+    Raises:
+        DataError: if they have different numbers of views, or grids of different sizes.
+    """
+    first = shapes[0]
+    if any(shape[:-1] != first[:-1] for shape in shapes):
+        raise DataError(
+            f"{video_id}: features of the shapes {' and '.join(map(str, shapes))} (views, "
+            "channels) have different numbers of views; extract the same number"
+        )
+    return (*first[:-1], sum(shape[-1] for shape in shapes))
+
+
+def _mapped(video_id: str, path: Path) -> Floats:
+    try:
+        features: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{video_id}: has queries, but no features {path}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise torn(path, ".npy file", error) from error
+    if features.dtype != np.float32 or features.ndim not in (3, 5):
+        raise DataError(
+            f"{path}: an array {features.shape} of {features.dtype}, expected float32 "
+            "(rows, views, channels) or (rows, views, 7, 7, channels)"
+        )
+    return features

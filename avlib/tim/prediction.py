@@ -17,7 +17,7 @@ from avlib.io.tables import write_parts
 from avlib.tim.inference import Predictions, predict
 from avlib.tim.network import TIM
 from avlib.tim.published_predictions import PublishedPredictions, write_predictions
-from avlib.tim.recipes import Modality, TimRecipe
+from avlib.tim.recipes import ModelName, TimRecipe
 from avlib.tim.scores import combine
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
 from avlib.tim.tables import LABEL_COLUMNS, PREDICTIONS, read_head_classes
@@ -26,7 +26,8 @@ from avlib.tim.weights import file_recipe, load_model
 logger = logging.getLogger(__name__)
 
 COMBINED = "combined"  # the name of the mean of both heads
-ORDER: tuple[Modality, ...] = ("audio_visual", "audio", "visual")  # of models in the tables
+# Of models in the tables.
+ORDER: tuple[ModelName, ...] = ("audio_visual", "audio", "visual", "actions", "sounds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class PredictionFiles(InputFiles):
     """What a prediction reads and writes: the windows of the split, and the models.
 
     Attributes:
-        models: our safetensors files or published `.pth.tar` files, by input modality.
+        models: our safetensors files or published `.pth.tar` files, by name.
         table: of kind PREDICTIONS, to write.
         published: the pickle that the authors' program writes, of the model of both modalities, or
             the only one; None: it is not written.
@@ -42,7 +43,7 @@ class PredictionFiles(InputFiles):
             and a labelled query, and their number; None: it is not written.
     """
 
-    models: Mapping[Modality, Path]
+    models: Mapping[ModelName, Path]
     table: Path
     published: Path | None
     losses: Path | None = None
@@ -74,10 +75,10 @@ def predict_tim(
     torch.set_num_threads(1)  # another number gives other last bits
     classes = read_head_classes(files.classes)
     place = resolve_device(device)
-    predictions: dict[Modality, Predictions] = {}
-    for modality, path in sorted(files.models.items(), key=lambda model: ORDER.index(model[0])):
-        model, windows, made_by = _open(files, path, modality, recipe, split, classes)
-        predictions[modality] = predict(
+    predictions: dict[ModelName, Predictions] = {}
+    for name, path in sorted(files.models.items(), key=lambda model: ORDER.index(model[0])):
+        model, windows, made_by = _open(files, path, name, recipe, split, classes)
+        predictions[name] = predict(
             model.to(place),
             windows,
             batch_size=made_by.batch_size,
@@ -95,13 +96,13 @@ def predict_tim(
 def _open(
     files: InputFiles,
     path: Path,
-    modality: Modality,
+    name: ModelName,
     recipe_name: str,
     split_name: str,
     classes: Mapping[str, Sequence[str]],
 ) -> tuple[TIM, SplitWindows, TimRecipe]:
     """Return a model, the windows with its queries, and the recipe that it was made by."""
-    recipe = file_recipe(path, recipe_name, modality)
+    recipe = file_recipe(path, recipe_name, name)
     split = read_split(split_name, files, recipe, classes)
     if not len(split.items):
         raise DataError(
@@ -112,7 +113,7 @@ def _open(
 
 
 def tables(
-    predictions: Predictions, modality: Modality, classes: Mapping[str, Sequence[str]]
+    predictions: Predictions, model: ModelName, classes: Mapping[str, Sequence[str]]
 ) -> Iterator[pd.DataFrame]:
     """Yield the rows of PREDICTIONS of each head; of queries without features there are none.
 
@@ -126,11 +127,11 @@ def tables(
         (predictions.audio, split.audio, audio),
     ):
         for head in probs:
-            yield _table(queries, head, scores.is_seen, probs[head], modality, classes)
+            yield _table(queries, head, scores.is_seen, probs[head], model, classes)
     if split.is_paired and "action" in visual and "audio" in audio:
         is_seen = predictions.visual.is_seen & predictions.audio.is_seen
         both = combine(visual["action"], audio["audio"])
-        yield _table(split.visual, COMBINED, is_seen, both, modality, classes)
+        yield _table(split.visual, COMBINED, is_seen, both, model, classes)
 
 
 def _table(
@@ -138,7 +139,7 @@ def _table(
     head: str,
     is_seen: NDArray[np.bool_],
     probs: NDArray[np.float32],
-    modality: Modality,
+    model: ModelName,
     classes: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
     names_of = "action" if head == COMBINED else head
@@ -149,7 +150,7 @@ def _table(
     return pd.DataFrame(
         {
             **{n: rows[n] for n in ("annotation_id", "video_id", "split", "start_s", "stop_s")},
-            "modality": modality,
+            "modality": model,
             "head": head,
             "class_id": truth,
             "label": [None if pd.isna(number) else names[number] for number in truth],

@@ -5,15 +5,29 @@ CVPR 2024, and the commands that its authors give. Widths of features and number
 follow from the data, and so does whether there are verbs and nouns.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from avlib.sections import Positive, Training, UserPath
 
 Modality = Literal["audio_visual", "visual", "audio"]
-RecipeName = Literal["small", "ave", "ave_vgg"]  # those that a study can name
+ModelName = Literal["audio_visual", "visual", "audio", "actions", "sounds"]
+RecipeName = Literal["small", "ave", "ave_vgg", "epic", "perception"]  # those a study can name
+SelectBy = Literal["combined", "action", "verb", "noun", "verb_noun", "audio"]
+
+# Features that the input of a model is, and labels that it predicts. A model of one modality
+# predicts the labels of no other.
+MODELS: Mapping[ModelName, tuple[Modality, Modality]] = {
+    "audio_visual": ("audio_visual", "audio_visual"),
+    "visual": ("visual", "visual"),
+    "audio": ("audio", "audio"),
+    "actions": ("audio_visual", "visual"),
+    "sounds": ("audio_visual", "audio"),
+}
+COMPARED: tuple[ModelName, ...] = ("audio_visual", "audio", "visual")  # by default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +104,17 @@ class TimRecipe:
         names = ("num_feats", "feat_stride", "feat_gap_s", "window_stride_s")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
-    def of_modality(self, modality: Modality) -> "TimRecipe":
-        """Return the recipe for features of `modality`; if it is one, also for its labels only.
+    def of_model(self, name: ModelName) -> "TimRecipe":
+        """Return the recipe for the features and labels of a model.
 
         A model of one modality does without the audio-guided pooling.
         """
-        if modality == "audio_visual":
-            return replace(self, model_modality=modality)
+        features, labels = MODELS[name]
         return replace(
-            self, model_modality=modality, data_modality=modality, apply_feature_pooling=False
+            self,
+            model_modality=features,
+            data_modality=labels,
+            apply_feature_pooling=self.apply_feature_pooling and features == "audio_visual",
         )
 
 
@@ -153,13 +169,20 @@ class TimTraining(Training):
     """Training and evaluation of TIM; a section of the configuration."""
 
     recipe: RecipeName | None = Field(
-        None, description="null: ave_vgg with features: vgg, ave with given backbones, else small"
+        None,
+        description="null: as published with published features or given backbones, else small",
+    )
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="Trained and compared: audio_visual, audio, visual, actions and sounds (labels "
+        "of one modality by the features of both); null: the first three, of given weights the "
+        "first",
     )
     early_stop_epochs: Positive | None = Field(
         None, description="Epochs without a better validation after which training ends"
     )
-    select_by: Literal["combined", "action", "audio"] | None = Field(
-        None, description="Head whose validation accuracy decides; null: combined or only"
+    select_by: SelectBy | None = Field(
+        None, description="Head whose validation accuracy decides; null: combined, action or audio"
     )
     mixed_precision: Literal["training", "always"] | None = Field(
         None,
@@ -173,7 +196,7 @@ class TimTraining(Training):
     tensorboard: bool = Field(False, description="Also log for TensorBoard; a change trains again")
     checkpoint: UserPath | None = Field(
         None,
-        description="TIM weights (.pth.tar or .safetensors) that the audio-visual model starts "
+        description="TIM weights (.pth.tar or .safetensors) that the first of `models` starts "
         "from; null: random",
     )
 
@@ -183,15 +206,22 @@ class TimTraining(Training):
             raise ValueError(f"processes ({self.processes}) must divide parts ({self.parts})")
         return self
 
-    def adjusted_recipe(self, modality: Modality) -> TimRecipe:
-        """Return the recipe for features of `modality`, with the values that are set here.
+    @field_validator("models")
+    @classmethod
+    def _models_differ(cls, value: tuple[ModelName, ...] | None) -> tuple[ModelName, ...] | None:
+        if value is not None and len(set(value)) < len(value):
+            raise ValueError("names a model twice")
+        return value
+
+    def adjusted_recipe(self, model: ModelName) -> TimRecipe:
+        """Return the recipe for a model, with the values that are set here.
 
         Raises:
             ValueError: if `recipe` is None.
         """
         if self.recipe is None:
             raise ValueError(f"no recipe, expected one of {get_args(RecipeName)}")
-        recipe = TIM_RECIPES[self.recipe].of_modality(modality)
+        recipe = TIM_RECIPES[self.recipe].of_model(model)
         return replace(
             recipe,
             epochs=self.epochs or recipe.epochs,

@@ -27,16 +27,17 @@ class InputFiles:
         queries: table of kind QUERIES, all splits.
         windows: `.npz` of a WindowIndex for each split.
         intervals: table of kind INTERVALS for each split.
-        visual: folder of visual features, with a folder for each split; unused by audio models.
-        audio: folder of audio features, likewise; unused by visual models.
+        visual: folders of visual features, with a folder for each split, whose channels are put
+            side by side; unused by audio models.
+        audio: folders of audio features, likewise; unused by visual models.
         classes: JSON with the names of the classes.
     """
 
     queries: Path
     windows: Mapping[str, Path]
     intervals: Mapping[str, Path]
-    visual: Path | None
-    audio: Path | None
+    visual: Sequence[Path]
+    audio: Sequence[Path]
     classes: Path
 
 
@@ -82,9 +83,10 @@ class SplitWindows:
 
 
 def _sample(files: FeatureFiles, video_id: str) -> bytes:
-    features = files[video_id]
-    middle = np.ascontiguousarray(features[len(features) // 2])
-    return repr((video_id, features.shape)).encode() + middle.tobytes()
+    n_rows = files.n_intervals[video_id]
+    views = np.arange(files.views)
+    middle = files.read(video_id, np.full_like(views, n_rows // 2), views)
+    return repr((video_id, (n_rows, *files.shape))).encode() + middle.tobytes()
 
 
 def read_split(
@@ -108,8 +110,8 @@ def read_split(
         index,
         table,
         read_table(files.intervals[name], INTERVALS),
-        visual=None if recipe.model_modality == "audio" else _folder(files.visual, name),
-        audio=None if recipe.model_modality == "visual" else _folder(files.audio, name),
+        visual=() if recipe.model_modality == "audio" else [f / name for f in files.visual],
+        audio=() if recipe.model_modality == "visual" else [f / name for f in files.audio],
         recipe=recipe,
     )
     is_used = {m: recipe.data_modality in ("audio_visual", m) for m in ("visual", "audio")}
@@ -124,10 +126,6 @@ def read_split(
     window = np.repeat(np.arange(len(index)), np.diff(index.offsets))
     items = np.unique(window[np.where(index.is_visual, is_used["visual"], is_used["audio"])])
     return SplitWindows(dataset, items, queries["visual"], queries["audio"])
-
-
-def _folder(features: Path | None, split: str) -> Path | None:
-    return None if features is None else features / split
 
 
 def _check_classes(queries: pd.DataFrame, column: str, n_classes: int) -> None:

@@ -16,7 +16,7 @@ from avlib.io.atomic import write_json
 from avlib.io.provenance import code_fingerprint
 from avlib.joblog import join_logs
 from avlib.tim.network import TIM
-from avlib.tim.recipes import Modality, TimRecipe, TimTraining
+from avlib.tim.recipes import ModelName, TimRecipe, TimTraining
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
 from avlib.tim.tables import read_head_classes
 from avlib.tim.task import Computation, TimTask
@@ -28,7 +28,12 @@ from avlib.training.state import Progress, remove_states, state_key
 from avlib.training.team import Team, team_of_environment
 
 MODULE = "avlib.tim.training"  # also where it is the main module
-NO_DECISION = {"processes", "tensorboard", "checkpoint"}  # settings that do not change a step
+NO_DECISION = {
+    "processes",
+    "models",
+    "tensorboard",
+    "checkpoint",
+}  # settings that do not change a step
 
 logger = logging.getLogger(MODULE)
 
@@ -61,7 +66,7 @@ class TrainingRun:
             combined where both heads predict the same queries, else the action head or, without
             it, the audio head.
         files: what is read and written.
-        modality: features that the model takes; if it is one, only its labels are predicted.
+        model: which features it takes and which labels it predicts.
         seed: of all draws.
         device: cpu, cuda, or auto for cuda where there is one.
         key: of `settings` in the configuration, for messages.
@@ -69,7 +74,7 @@ class TrainingRun:
 
     settings: TimTraining
     files: TrainingFiles
-    modality: Modality
+    model: ModelName
     seed: int
     device: str = "auto"
     key: str = "tim"
@@ -103,7 +108,7 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
     """Train in this process, as one of `team`; the first one writes."""
     torch.set_num_threads(1)  # another number gives other last bits
     settings, files = run.settings, run.files
-    recipe = settings.adjusted_recipe(run.modality)
+    recipe = settings.adjusted_recipe(run.model)
     classes = read_head_classes(files.classes)
     splits = _read_splits(recipe, files, classes)
     validated_on = "val" if "val" in splits else "train"
@@ -115,7 +120,7 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
         recipe,
         training=splits["train"],
         validation=splits[validated_on],
-        select_by=_select_by(run, splits[validated_on], recipe),
+        select_by=_select_by(run, splits[validated_on], recipe, classes),
         seed=run.seed,
         computation=Computation(
             settings.parts,
@@ -167,7 +172,9 @@ def _read_splits(
     return found
 
 
-def _select_by(run: TrainingRun, split: SplitWindows, recipe: TimRecipe) -> str:
+def _select_by(
+    run: TrainingRun, split: SplitWindows, recipe: TimRecipe, classes: Mapping[str, list[str]]
+) -> str:
     """Return the name of the accuracy that decides which epoch is best."""
     given = run.settings.select_by
     has_visual, has_audio = (
@@ -176,7 +183,8 @@ def _select_by(run: TrainingRun, split: SplitWindows, recipe: TimRecipe) -> str:
     possible = {
         "combined": has_visual and has_audio and split.is_paired,
         "action": has_visual,
-        "verb_noun": has_visual,
+        **{head: has_visual and head in classes for head in ("verb", "noun")},
+        "verb_noun": has_visual and {"verb", "noun"} <= classes.keys(),
         "audio": has_audio,
     }
     names = [name for name, is_possible in possible.items() if is_possible]
@@ -204,7 +212,7 @@ def _state_key(
 def _summary(run: TrainingRun, task: TimTask, progress: Progress) -> dict[str, Any]:
     return {
         "recipe": run.settings.recipe,
-        "modality": run.modality,
+        "modality": run.model,
         "seed": run.seed,
         "select_by": task.select_by,
         "best_epoch": progress.best_epoch,

@@ -15,13 +15,19 @@ from avlib.io.checkpoints import load_metadata, read_weights
 from avlib.io.weights import lost_settings, save_weights
 from avlib.tim.checkpoint import infer_arguments, load_tim, new_tim
 from avlib.tim.network import TIM
-from avlib.tim.recipes import PUBLISHED_RECIPES, TIM_RECIPES, Modality, RecipeName, TimRecipe
+from avlib.tim.recipes import (
+    MODELS,
+    PUBLISHED_RECIPES,
+    TIM_RECIPES,
+    ModelName,
+    RecipeName,
+    TimRecipe,
+)
 from avlib.tim.splits import SplitWindows
 from avlib.tim.tables import VISUAL_HEADS, read_head_classes
 
 RATES = ("enc_dropout", "feat_dropout", "seq_dropout")
 SIZES = ("d_model", "feedforward_scale", "num_layers", "apply_feature_pooling")
-JOINT: Modality = "audio_visual"
 
 
 def model_arguments(recipe: TimRecipe, classes: Classes, split: SplitWindows) -> dict[str, Any]:
@@ -94,28 +100,31 @@ def save_model(
     save_weights(target, weights, text)
 
 
-def file_recipe(path: Path, name: str, modality: Modality, key: str = "tim") -> TimRecipe:
+def file_recipe(path: Path, name: str, model: ModelName, key: str = "tim") -> TimRecipe:
     """Return the recipe of a model file: the one it holds, else the published one of that name.
 
     Args:
         path: the file.
         name: of the recipe that the windows were made for.
-        modality: features that the model is to take.
+        model: which features it is to take and which labels to predict.
         key: of the section of TIM in the configuration.
 
     Raises:
-        CheckpointError: if the file is for another modality or other windows, or holds no recipe
+        CheckpointError: if the file is of another model or for other windows, or holds no recipe
             and that name is of none that was published.
     """
     text = load_metadata(path).get("recipe")
     if text is None:
         if name not in PUBLISHED_RECIPES:
             raise lost_settings(path, "its `recipe`")
-        return TIM_RECIPES[name].of_modality(modality)
+        return TIM_RECIPES[name].of_model(model)
     recipe = TimRecipe(**json.loads(text))
-    if recipe.model_modality != modality:
+    found = (recipe.model_modality, recipe.data_modality)
+    if found != MODELS[model]:
+        features, labels = found
         raise CheckpointError(
-            f"{path}: a model of {recipe.model_modality} features, expected {modality}"
+            f"{path}: a model of {features} features that predicts {labels} labels, expected "
+            f"model {model}; set {key}.models"
         )
     other = TIM_RECIPES[name]
     if not recipe.has_windows_of(other):
@@ -151,7 +160,13 @@ def _load(path: Path, arguments: Mapping[str, Any]) -> TIM:
 
 
 def check_weights(
-    checkpoint: Path, target: Path, *, classes: Path | None = None, recipe: str, key: str
+    checkpoint: Path,
+    target: Path,
+    *,
+    classes: Path | None = None,
+    recipe: str,
+    model: ModelName,
+    key: str,
 ) -> None:
     """Write what given weights are, if they fit the recipe and the classes of the study.
 
@@ -162,23 +177,26 @@ def check_weights(
         target: JSON file to write.
         classes: JSON with the names of the classes; None: not known yet.
         recipe: name of the recipe, which says how videos are cut into windows.
+        model: which features it is to take and which labels to predict.
         key: of the section of TIM in the configuration.
 
     Raises:
         CheckpointError: if it does not fit; the message says which setting to change, if one
             helps.
     """
-    requested: dict[str, Any] = {"model_modality": JOINT, "data_modality": JOINT}
+    features, labels = MODELS[model]
+    requested: dict[str, Any] = {"model_modality": features, "data_modality": labels}
     if classes is not None:
         names = read_head_classes(classes)
         check_trained_classes(checkpoint, names)
         visual = tuple(len(names[head]) for head in VISUAL_HEADS if head in names)
-        requested |= {"visual_classes": visual, "audio_classes": len(names["audio"])}
+        requested["visual_classes"] = () if labels == "audio" else visual
+        requested["audio_classes"] = 0 if labels == "visual" else len(names.get("audio", ()))
     stored = read_weights(checkpoint, allows_foreign=True)
     found = infer_arguments(stored.state, checkpoint)
     if "recipe" not in stored.settings:
-        _check_sizes(checkpoint, found, TIM_RECIPES[recipe], key)
-    own = file_recipe(checkpoint, recipe, JOINT, key)
+        _check_sizes(checkpoint, found, TIM_RECIPES[recipe].of_model(model), key)
+    own = file_recipe(checkpoint, recipe, model, key)
     _check_sizes(checkpoint, found, own, key)
     load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
     write_report(target, checkpoint, {"recipe": own.name, "arguments": found})

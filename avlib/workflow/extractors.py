@@ -8,7 +8,7 @@ from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
 from avlib.extractors.registry import COMMON_SETTINGS, EXTRACTORS
 from avlib.io.provenance import code_fingerprint
-from avlib.studies.tim_study import FeatureStudy
+from avlib.studies.feature_study import FeatureStudy
 from avlib.workflow.study_files import StudyFiles, Wildcards
 from avlib.workflow.weights import WeightsFiles
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from avlib.media.scan import fingerprint, read_scan
-from avlib.studies.tim_study import FeatureStudy
+from avlib.studies.feature_study import FeatureStudy
 from avlib.workflow.study_files import StudyFiles, Wildcards
 
 

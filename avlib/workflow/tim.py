@@ -1,15 +1,30 @@
 """What the rules of tim.smk ask: queries and windows, TIM, its metrics and figures."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from avlib.origins import Origin
-from avlib.studies.tim_study import JOINT, TimStudy
+from avlib.studies.tim_study import FeatureSource, TimStudy
+from avlib.tim.recipes import MODELS, Modality, ModelName
 from avlib.workflow.study_files import StudyFiles, Wildcards
 from avlib.workflow.weights import WeightsFiles
 
+MODALITIES: Mapping[Modality, tuple[Modality, ...]] = {
+    "audio_visual": ("visual", "audio"),
+    "visual": ("visual",),
+    "audio": ("audio",),
+}
+VISUAL_SCORES = ("action", "verb", "noun", "verb_noun")
+# By what the best epoch may be chosen, by the labels of a model; with one head there is no choice.
+SELECTED_BY: Mapping[Modality, tuple[str, ...]] = {
+    "audio_visual": ("combined", *VISUAL_SCORES, "audio"),
+    "visual": VISUAL_SCORES,
+    "audio": (),
+}
+
 
 class TimFiles:
-    """TIM; `wildcards.modality` names the features that it sees, where a job is about one."""
+    """TIM; `wildcards.model` names one of its trainings, where a job is about one."""
 
     def __init__(self, files: StudyFiles, weights: WeightsFiles) -> None:
         self.files, self.networks = files, weights
@@ -24,31 +39,31 @@ class TimFiles:
         """Return the published feature files by modality."""
         return self.study(wildcards).published_features()
 
-    def feature_folder(self, wildcards: Wildcards, modality: str) -> str:
-        """Return the folder of the features of one modality."""
-        study = self.study(wildcards)
-        visual, audio = study.extractors()
-        name = visual if modality == "visual" else audio
-        # Those that came as files have the same names, and must not mix with extracted ones.
-        tree = "published" if study.has_published_features else "features"
-        return str(self.files.folder(wildcards) / tree / name)
+    def _sources(self, wildcards: Wildcards) -> dict[Modality, FeatureSource]:
+        """Return where the features of each modality are that the job's model sees, or any."""
+        study, place = self.study(wildcards), self.files.place(wildcards)
+        model = getattr(wildcards, "model", None)
+        seen = study.modalities if model is None else MODALITIES[MODELS[model][0]]
+        return {modality: study.feature_source(modality, place) for modality in seen}
 
-    def visual_folder(self, wildcards: Wildcards) -> str:
-        """Return the folder of the visual features."""
-        return self.feature_folder(wildcards, "visual")
+    def feature_folders(self, wildcards: Wildcards) -> dict[str, list[str]]:
+        """Return the folders of the features by modality, of the modalities that a job sees."""
+        sources = self._sources(wildcards)
+        return {m: list(map(str, source.folders)) for m, source in sources.items()}
 
-    def audio_folder(self, wildcards: Wildcards) -> str:
-        """Return the folder of the audio features."""
-        return self.feature_folder(wildcards, "audio")
-
-    def feature_index(self, wildcards: Wildcards) -> dict[str, str]:
+    def feature_index(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return the feature indices by modality, of the modalities that a job sees."""
-        seen = getattr(wildcards, "modality", JOINT)
-        return {
-            modality: f"{self.feature_folder(wildcards, modality)}/index.parquet"
-            for modality in ("visual", "audio")
-            if seen in (JOINT, modality)
-        }
+        sources = self._sources(wildcards)
+        return {m: list(map(str, source.indices.values())) for m, source in sources.items()}
+
+    def feature_tables(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the same indices by the names of the networks that made the features."""
+        sources = self._sources(wildcards).values()
+        return {name: str(path) for source in sources for name, path in source.indices.items()}
+
+    def all_feature_tables(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of `feature_tables`."""
+        return list(self.feature_tables(wildcards).values())
 
     def training_splits(self, wildcards: Wildcards) -> list[str]:
         """Return the splits that training uses: train, and val where it is given."""
@@ -71,9 +86,18 @@ class TimFiles:
         """Return the intervals of the splits that training uses."""
         return [self._intervals(wildcards, s) for s in self.training_splits(wildcards)]
 
-    def test_intervals(self, wildcards: Wildcards) -> str:
-        """Return the intervals of the test split."""
-        return self._intervals(wildcards, "test")
+    def evaluated_split(self, wildcards: Wildcards) -> str:
+        """Return the split that metrics are of."""
+        return self.study(wildcards).evaluated_split
+
+    def evaluated_windows(self, wildcards: Wildcards) -> str:
+        """Return the windows of the split that metrics are of."""
+        split = self.evaluated_split(wildcards)
+        return str(self.files.folder(wildcards) / f"tim/windows/{split}.npz")
+
+    def evaluated_intervals(self, wildcards: Wildcards) -> str:
+        """Return the intervals of the split that metrics are of."""
+        return self._intervals(wildcards, self.evaluated_split(wildcards))
 
     def manifest(self, wildcards: Wildcards) -> list[str]:
         """Return the manifest, if there are videos."""
@@ -90,9 +114,11 @@ class TimFiles:
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the settings of a training: the section, with the recipe that it stands for."""
         # How many processes train together decides nothing and must not train again.
-        settings = self.study(wildcards).tim.model_dump(exclude={"processes", "checkpoint"})
-        if wildcards.modality != JOINT:
-            settings["select_by"] = None  # a model of one modality has one head
+        without = {"processes", "models", "checkpoint"}
+        settings = self.study(wildcards).tim.model_dump(exclude=without)
+        labels = MODELS[cast(ModelName, wildcards.model)][1]
+        if settings["select_by"] not in SELECTED_BY[labels]:
+            settings["select_by"] = None
         return settings | {"recipe": self.recipe(wildcards)}
 
     def key(self, wildcards: Wildcards) -> str:
@@ -104,9 +130,9 @@ class TimFiles:
         return self.study(wildcards).tim.mixed_precision == "always"
 
     def initial_weights(self, wildcards: Wildcards) -> list[str]:
-        """Return the weights that a training starts from, if any; they are of the joint model."""
+        """Return the weights that a training starts from, if any; they are of the first model."""
         study = self.study(wildcards)
-        if study.tim.checkpoint is None or wildcards.modality != JOINT:
+        if study.tim.checkpoint is None or wildcards.model != study.models[0]:
             return []
         return [study.existing_file("tim.checkpoint", study.tim.checkpoint)]
 
@@ -118,24 +144,28 @@ class TimFiles:
         """Return the GPUs of a training."""
         return self.files.gpus * self.processes(wildcards)
 
-    def modalities(self, wildcards: Wildcards) -> list[str]:
-        """Return the modalities that are compared."""
-        return list(self.study(wildcards).modalities)
+    def model_names(self, wildcards: Wildcards) -> list[str]:
+        """Return the names of the models that are compared."""
+        return list(self.study(wildcards).models)
 
     def models(self, wildcards: Wildcards) -> list[str]:
         """Return the weights that are evaluated: given or trained."""
         if self.networks.is_given(wildcards, "tim"):
             return [self.networks.given(wildcards, "tim")]
         folder = self.files.folder(wildcards) / "model/tim"
-        return [str(folder / m / "model.safetensors") for m in self.modalities(wildcards)]
+        return [str(folder / m / "model.safetensors") for m in self.model_names(wildcards)]
 
     def checked(self, wildcards: Wildcards) -> list[str]:
         """Return the report that says that given weights of TIM fit, if there are such."""
         return self.networks.checked(wildcards, "tim")
 
-    def extractors(self, wildcards: Wildcards) -> list[str]:
-        """Return the networks whose features are used, the visual one first."""
-        return list(self.study(wildcards).extractors())
+    def tail_classes(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the given lists of tail classes by head."""
+        return self.study(wildcards).tail_classes()
+
+    def tail_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of `tail_classes`."""
+        return list(self.tail_classes(wildcards).values())
 
     def backbones(self, wildcards: Wildcards) -> dict[str, str | None]:
         """Return the weights behind the features by network; None where there are none."""

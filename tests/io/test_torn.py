@@ -86,7 +86,7 @@ def test_a_torn_feature_is_named_with_the_table_that_brings_it_back(tmp_path, ho
     np.save(path, NOISE.reshape(50, 1, 1000))
     damage(path, how)
     with pytest.raises(DataError, match=r"v\.npy: .* delete it and .*/shards/\*\.parquet, then"):
-        FeatureFiles(path.parent, {"v": 50})
+        FeatureFiles([path.parent], {"v": 50})
 
 
 @pytest.mark.parametrize("how", DAMAGE)

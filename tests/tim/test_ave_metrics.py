@@ -42,7 +42,7 @@ def study(home):
 @pytest.fixture(scope="module")
 def models(home, study):
     """A model of each modality after one epoch."""
-    return {m: run(study, home / m, modality=m, epochs=1)["model"] for m in MODALITIES}
+    return {m: run(study, home / m, model=m, epochs=1)["model"] for m in MODALITIES}
 
 
 def predict(
@@ -193,7 +193,7 @@ def test_a_model_for_other_features_is_refused(study, models, tmp_path):
     for path in tmp_path.glob("visual/test/*.npy"):
         np.save(path, np.load(path)[..., :4])
     with pytest.raises(CheckpointError, match="visual_input_dim is 6, not 4"):
-        predict(study, models, tmp_path / "p.parquet", visual=tmp_path / "visual")
+        predict(study, models, tmp_path / "p.parquet", visual=[tmp_path / "visual"])
 
 
 def test_a_model_for_other_classes_is_refused(study, models, tmp_path):

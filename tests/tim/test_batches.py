@@ -59,8 +59,8 @@ def study(tmp_path_factory):
     queries = query_table()
     index = build_windows(queries, intervals, DURATIONS, RECIPE)
     folders = {
-        "visual": write_features(folder / "visual", intervals, (3, 5)),
-        "audio": write_features(folder / "audio", intervals, (2, 4), seed=1),
+        "visual": [write_features(folder / "visual", intervals, (3, 5))],
+        "audio": [write_features(folder / "audio", intervals, (2, 4), seed=1)],
     }
     return index, queries, intervals, folders
 
@@ -76,7 +76,7 @@ def plain_item(study, item):
     video_id = index.video_ids[index.video[item]]
     rows = index.rows[item]
     bounds = intervals[intervals["video_id"] == video_id][["start_s", "stop_s"]].to_numpy()[rows]
-    features = [np.load(folders[m] / f"{video_id}.npy")[rows, 0] for m in ("visual", "audio")]
+    features = [np.load(folders[m][0] / f"{video_id}.npy")[rows, 0] for m in ("visual", "audio")]
     table = queries.set_index("query_id")
     found = {True: [], False: []}
     for k in range(index.offsets[item], index.offsets[item + 1]):
@@ -136,7 +136,7 @@ def test_types_are_those_that_the_network_takes(study):
 
 @pytest.mark.parametrize("modality", ["visual", "audio"])
 def test_a_modality_that_is_not_used_is_absent(study, modality):
-    whole = dataset(study, **{modality: None})
+    whole = dataset(study, **{modality: []})
     batch = whole.batch([4])
     assert getattr(batch, modality) is None
     n_queries = batch.visual_queries.shape[1] + batch.audio_queries.shape[1]
@@ -152,7 +152,7 @@ def test_views_are_drawn_for_each_feature_the_visual_ones_first(study):
         views = rng.integers(0, n_views, (3, 6))
         assert len(np.unique(views)) == n_views
         for i, item in enumerate(items):
-            features = np.load(folders[modality] / f"{index.video_ids[index.video[item]]}.npy")
+            features = np.load(folders[modality][0] / f"{index.video_ids[index.video[item]]}.npy")
             expected = features[index.rows[item], views[i]]
             np.testing.assert_array_equal(getattr(batch, modality)[i], expected)
 
@@ -160,7 +160,7 @@ def test_views_are_drawn_for_each_feature_the_visual_ones_first(study):
 def test_grids_are_kept(study, tmp_path):
     _, _, intervals, _ = study
     folder = write_features(tmp_path / "grid", intervals, (1, 7, 7, 3))
-    batch = dataset(study, visual=folder).batch([1, 2], generator(0))
+    batch = dataset(study, visual=[folder]).batch([1, 2], generator(0))
     assert batch.visual.shape == (2, 6, 7, 7, 3)
 
 
@@ -174,7 +174,7 @@ def test_no_more_files_are_open_than_allowed(study, monkeypatch):
         whole.batch([item])
     index, _, _, folders = study
     assert len(index.video_ids) == 3
-    for folder in folders.values():
+    for (folder,) in folders.values():
         mapped = {line.split()[-1] for line in maps.read_text().splitlines() if str(folder) in line}
         assert 0 < len(mapped) <= 2
 
@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_the_features(tmp_path):
     index = build_windows(queries, intervals, durations, recipe)
     folder = write_features(tmp_path / "f", intervals, (4, 1024))  # 0.7 MB a video
     tracemalloc.start()
-    whole = WindowDataset(index, queries, intervals, visual=folder, audio=None, recipe=recipe)
+    whole = WindowDataset(index, queries, intervals, visual=[folder], audio=[], recipe=recipe)
     for item in range(12):
         whole.batch([item], generator(0, item))
     _, peak = tracemalloc.get_traced_memory()
@@ -215,17 +215,17 @@ def test_a_file_that_does_not_fit_names_its_video(study, tmp_path, shape, messag
     else:
         np.save(folder / "-b.npy", np.zeros(shape, np.float32))
     with pytest.raises(DataError, match=message) as error:
-        dataset(study, visual=folder)
+        dataset(study, visual=[folder])
     assert "\n" not in str(error.value)
 
 
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "v.npy").write_bytes(b"\x93NUMPY torn")
     with pytest.raises(DataError, match=r"v\.npy: not a readable \.npy file"):
-        FeatureFiles(tmp_path, {"v": 3})
+        FeatureFiles([tmp_path], {"v": 3})
     np.save(tmp_path / "v.npy", np.zeros((3, 1, 4)))
     with pytest.raises(DataError, match="of float64, expected float32"):
-        FeatureFiles(tmp_path, {"v": 3})
+        FeatureFiles([tmp_path], {"v": 3})
 
 
 def test_tables_that_the_windows_were_not_made_from_are_refused(study):
@@ -239,4 +239,4 @@ def test_tables_that_the_windows_were_not_made_from_are_refused(study):
         recipe = replace(RECIPE, num_feats=7)
         WindowDataset(index, queries, intervals, recipe=recipe, **folders)
     with pytest.raises(ValueError, match="need visual features, audio features or both"):
-        dataset(study, visual=None, audio=None)
+        dataset(study, visual=[], audio=[])

@@ -218,7 +218,7 @@ def test_the_metrics_are_those_of_the_best_epoch(undisturbed):
 
 @pytest.mark.parametrize(("modality", "head"), [("visual", "action"), ("audio", "audio")])
 def test_a_model_of_one_modality_learns_its_own_labels(study, tmp_path, modality, head):
-    outputs = run(study, tmp_path, modality=modality, epochs=1)
+    outputs = run(study, tmp_path, model=modality, epochs=1)
     (entry,) = log_entries(outputs)
     assert set(entry["val"]) == {"select_by", "queries", head}
     assert json.loads(outputs["metrics"].read_text())["select_by"] == head
@@ -273,8 +273,8 @@ def test_weights_for_features_of_another_width_are_refused(undisturbed, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": "ave_vgg", "modality": "audio"}, None),
-        ({"modality": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
+        ({"recipe": "ave_vgg", "model": "audio"}, None),
+        ({"model": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
         ({"learning_rate": 1e30}, "the loss is nan.*lower the rate"),
     ],
 )
@@ -319,7 +319,7 @@ def test_windows_without_queries_of_the_label_space_are_left_out(study, tmp_path
     is_kept = (queries["modality"] == "visual") | (queries["video_id"] != "train1")
     train = queries[is_kept & (queries["split"] == "train")]
     intervals = read_table(study["intervals"]["train"], INTERVALS)
-    recipe = TIM_RECIPES["small"].of_modality("audio")
+    recipe = TIM_RECIPES["small"].of_model("audio")
     durations = dict.fromkeys(intervals["video_id"].unique(), 10.0)
     build_windows(train, intervals, durations, recipe).save(tmp_path / "w.npz")
     given = study | {"windows": {"train": tmp_path / "w.npz"}, "visual": None}

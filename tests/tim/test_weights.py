@@ -19,7 +19,7 @@ SIZES = ("d_model", "feedforward_scale", "nhead", "num_layers", "num_feats")
 
 def model_of(name, modality="audio_visual", n_classes=3):
     """A model with the sizes of a recipe, and the arguments that it was made with."""
-    recipe = TIM_RECIPES[name].of_modality(modality)
+    recipe = TIM_RECIPES[name].of_model(modality)
     is_visual, is_audio = (modality in ("audio_visual", m) for m in ("visual", "audio"))
     arguments = {size: getattr(recipe, size) for size in SIZES} | {
         "model_modality": modality,
@@ -53,7 +53,7 @@ def check(path, recipe):
     classes = path.with_name("classes.json")
     classes.write_text(json.dumps({"class_id": CLASSES}))
     target = path.with_name("given.json")
-    check_weights(path, target, classes=classes, recipe=recipe, key="own.tim")
+    check_weights(path, target, classes=classes, recipe=recipe, model="audio_visual", key="own.tim")
     return json.loads(target.read_text())
 
 
@@ -102,8 +102,10 @@ def test_the_recipe_of_other_sizes_is_named(tmp_path, recipe, of_file, differenc
     assert not (tmp_path / "given.json").exists()
 
 
-def test_sizes_of_no_recipe_are_refused(tmp_path):
-    path = published(tmp_path / "tim.pth.tar", "epic")
+def test_sizes_of_no_recipe_are_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(TIM_RECIPES, "epic", replace(TIM_RECIPES["epic"], num_layers=3))
+        path = published(tmp_path / "tim.pth.tar", "epic")
     with pytest.raises(CheckpointError, match="no recipe has these sizes"):
         check(path, "ave")
 

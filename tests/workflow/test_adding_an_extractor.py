@@ -32,7 +32,7 @@ KEY = """
 """
 EDITS = {  # what follows a line of an existing file, wherever the line occurs
     "avlib/extractors/registry.py": {"_ROWS = (\n": ROW},
-    "avlib/studies/tim_study.py": {'    """Weights from outside."""\n': KEY},
+    "avlib/studies/feature_study.py": {'    """Weights from outside."""\n': KEY},
     "config.yaml": {"  checkpoints:\n    asf: null\n": "    toy: null\n"},
 }
 

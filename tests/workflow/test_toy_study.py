@@ -52,12 +52,13 @@ def render_miniature(
 """The study of TIM on the toy data set."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 
 from avlib.datasets.miniature.toy import miniature_plan
 from avlib.media.videos import Video
-from avlib.sections import StudyName
+from avlib.sections import StudyName, UserPath
 from avlib.studies.ave import AveMiniature
 from avlib.studies.base import Place, Source
 from avlib.studies.tim_study import TimStudy
@@ -66,6 +67,9 @@ from avlib.studies.tim_study import TimStudy
 class Toy(TimStudy):
     """TIM on the toy data set."""
 
+    annotation_keys: ClassVar[tuple[str, ...]] = ("annotations",)
+
+    annotations: UserPath | None = Field(None, description="labels.csv")
     name: StudyName = Field("toy", description="Folder below results/")
     source: Source = Field("miniature", description="Rendered by the workflow, or the paths below")
     miniature: AveMiniature = AveMiniature()

@@ -71,9 +71,11 @@ def split_windows(
         visual_features = {v: np.zeros((n, 1, 1), np.float32) for v, n in counts.items()}
         audio_features = visual_features
     with tempfile.TemporaryDirectory() as name:
-        visual = _written(Path(name, "visual"), visual_features)
-        audio = _written(Path(name, "audio"), audio_features)
-        features = {"visual": visual, "audio": audio}
+        folders = {
+            "visual": _written(Path(name, "visual"), visual_features),
+            "audio": _written(Path(name, "audio"), audio_features),
+        }
+        features = {m: [] if folder is None else [folder] for m, folder in folders.items()}
         yield WindowDataset(index, queries, rows, **features, recipe=recipe), queries
 
 
