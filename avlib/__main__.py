@@ -93,6 +93,13 @@ def _add_transfers(commands: Commands) -> None:
     imports.add_argument("--shards", type=int, default=4, help="number of packs")
     imports.set_defaults(run=_import_images)
 
+    check = commands.add_parser(
+        "check-submission", help="check a zip file for the EPIC-KITCHENS challenge"
+    )
+    check.add_argument("file", type=Path, help="results/epic/submission.zip")
+    check.add_argument("actions", type=Path, help="EPIC_100_test_timestamps.csv or .pkl")
+    check.set_defaults(run=_check_submission)
+
 
 # Commands import what they need, so that none waits for the libraries of another.
 
@@ -179,6 +186,16 @@ def _import_images(options: argparse.Namespace) -> int:
         folder=options.target,
         files_target=options.target / "labels.parquet",
     )
+    return 0
+
+
+def _check_submission(options: argparse.Namespace) -> int:
+    from avlib.datasets.published import read_published
+    from avlib.tim.submission_check import check_submission
+
+    actions = read_published(options.actions, texts=("narration_id",))
+    check_submission(options.file, actions["narration_id"].to_list())
+    print(f"{options.file}: {len(actions)} actions, as the challenge wants them")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Predictions of TIM in the forms that others read: the authors' pickle, and a challenge's JSON.
+"""Predictions of TIM in the form that the authors' program writes.
 
-The pickle is a dictionary: `verb`, `noun`, `action` and `audio`, (N, K) float32 probabilities, and
-the ids of their rows, `v_narration_ids` and `a_narration_ids`, with the prefix `v_` or `a_`. Verbs
-and nouns are there if the model has them. A label space that the model does not have keeps its
-keys, with no rows.
+It is a pickle of a dictionary: `verb`, `noun`, `action` and `audio`, (N, K) float32 probabilities,
+and the ids of their rows, `v_narration_ids` and `a_narration_ids`, with the prefix `v_` or `a_`.
+Verbs and nouns are there if the model has them. A label space that the model does not have keeps
+its keys, with no rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.io.arrays import read_arrays, write_arrays
-from avlib.io.atomic import write_json
 from avlib.io.pickles import read_array_dict, write_array_dict
 from avlib.tim.tables import VISUAL_HEADS
 
 IDS = {"visual": ("v_narration_ids", "v_"), "audio": ("a_narration_ids", "a_")}
-CHALLENGE_ACTIONS = 100  # of the highest scores, as many as the challenge wants
 
 Probs = NDArray[np.float32]
 
@@ -117,51 +115,3 @@ def _id(value: Any, prefix: str, path: Path) -> str:
     if not (isinstance(text, str) and text.startswith(prefix)):
         raise DataError(f"{path}: the id {value!r} does not begin with {prefix!r}")
     return str(text).removeprefix(prefix)
-
-
-def write_epic_challenge(
-    predictions: PublishedPredictions,
-    path: Path,
-    *,
-    supervision: tuple[int, int, int],
-    pairs: NDArray[np.int64] | None = None,
-) -> None:
-    """Write the JSON of the EPIC-KITCHENS-100 action recognition challenge, version 0.2.
-
-    Source: epic-kitchens/C1-Action-Recognition, the description of the submission.
-
-    Args:
-        predictions: with verbs and nouns.
-        path: file to write, `test.json` in the archive that is handed in.
-        supervision: levels of the challenge for pretraining, training labels and training data,
-            0 to 5 each.
-        pairs: (K, 2) verb and noun of each action class, to add the scores of the highest actions;
-            None leaves them to the challenge, which takes products of verbs and nouns.
-
-    Raises:
-        ValueError: if there are no verbs and nouns, or a level is out of range.
-    """
-    if not all(0 <= level <= 5 for level in supervision):
-        raise ValueError(f"supervision levels {supervision} are not in 0 to 5")
-    arrays = predictions.arrays()
-    if "verb" not in arrays or "noun" not in arrays:
-        raise ValueError("the challenge needs scores of verbs and nouns")
-    results: dict[str, dict[str, dict[str, float]]] = {}
-    for row, name in enumerate(predictions.visual_ids):
-        results[name] = {head: _scores(arrays[head][row]) for head in ("verb", "noun")}
-        if pairs is not None:
-            results[name]["action"] = _action_scores(arrays["action"][row], pairs)
-    levels = dict(zip(("sls_pt", "sls_tl", "sls_td"), supervision, strict=True))
-    content = {"version": "0.2", "challenge": "action_recognition", **levels, "results": results}
-    write_json(path, content)
-
-
-def _scores(probs: Probs) -> dict[str, float]:
-    return {str(number): float(p) for number, p in enumerate(probs)}
-
-
-def _action_scores(probs: Probs, pairs: NDArray[np.int64]) -> dict[str, float]:
-    best = np.argsort(-probs, kind="stable")[:CHALLENGE_ACTIONS]
-    return {
-        f"{verb},{noun}": float(probs[k]) for k, (verb, noun) in zip(best, pairs[best], strict=True)
-    }

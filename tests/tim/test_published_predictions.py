@@ -1,4 +1,3 @@
-import json
 import pickle
 
 import numpy as np
@@ -8,7 +7,6 @@ from avlib.errors import DataError, UnsafePickleError
 from avlib.tim.published_predictions import (
     PublishedPredictions,
     read_predictions,
-    write_epic_challenge,
     write_predictions,
 )
 
@@ -137,30 +135,3 @@ def test_a_pickle_that_calls_is_refused(tmp_path):
     (tmp_path / "p.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(UnsafePickleError, match=r"os\.system"):
         read_predictions(tmp_path / "p.pkl")
-
-
-def test_the_challenge_gets_all_verbs_and_nouns_and_a_hundred_actions(tmp_path, predictions):
-    pairs = np.stack([np.arange(120) % 97, np.arange(120)], axis=1)
-    path = tmp_path / "test.json"
-    write_epic_challenge(predictions, path, supervision=(2, 3, 4), pairs=pairs)
-    content = json.loads(path.read_text())
-    assert content["version"] == "0.2" and content["challenge"] == "action_recognition"
-    assert [content[f"sls_{level}"] for level in ("pt", "tl", "td")] == [2, 3, 4]
-    assert list(content["results"]) == sorted(predictions.visual_ids)
-    entry = content["results"]["v_a_1"]
-    assert entry["verb"].keys() == {str(k) for k in range(97)}
-    assert entry["noun"]["299"] == pytest.approx(float(predictions.probs["noun"][1, 299]))
-    assert len(entry["action"]) == 100
-    best = int(predictions.probs["action"][1].argmax())
-    assert max(entry["action"], key=entry["action"].get) == f"{best % 97},{best}"
-
-
-def test_the_challenge_takes_verbs_and_nouns_alone(tmp_path, predictions):
-    write_epic_challenge(predictions, tmp_path / "test.json", supervision=(0, 0, 5))
-    results = json.loads((tmp_path / "test.json").read_text())["results"]
-    assert all(entry.keys() == {"verb", "noun"} for entry in results.values())
-    with pytest.raises(ValueError, match="supervision levels"):
-        write_epic_challenge(predictions, tmp_path / "x.json", supervision=(0, 6, 0))
-    only = PublishedPredictions({"action": random_probs(1, 3)}, ["x"], [])
-    with pytest.raises(ValueError, match="needs scores of verbs and nouns"):
-        write_epic_challenge(only, tmp_path / "x.json", supervision=(0, 0, 0))
