@@ -27,6 +27,8 @@ from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, e
 from avlib.extractors.frames import FrameExtractor, Settings
 from avlib.extractors.intervals import numbered_at
 from avlib.media.clip_reader import ClipReader
+from avlib.media.frame_images import open_images
+from avlib.media.frame_sources import is_frame_source
 from avlib.media.frames import Frame, frame_numbers
 from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
@@ -41,6 +43,7 @@ class ClipModel(Protocol):
 
     channels: int
     network: nn.Module
+    repeats_last: bool  # whether the last published image stands for those after it
 
     def frames(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return the frames of each interval, counted from 0: (N, T)."""
@@ -103,10 +106,12 @@ class ClipExtractor(FrameExtractor[Settings]):
             )
         model = self._model
         path = self._paths[video.video_id, video.split]
-        numbering = frame_numbers(path)
-        if not numbering.is_constant:
+        numbering = None if is_frame_source(path) else frame_numbers(path)
+        if numbering is not None and not numbering.is_constant:
             rows = numbered_at(rows, numbering.rate)
         numbers = model.frames(rows)
+        if numbering is None and not model.repeats_last:
+            _check_inside(numbers, rows, path)
         reader = ClipReader(
             path,
             self._settings.frames,
@@ -131,6 +136,23 @@ class ClipExtractor(FrameExtractor[Settings]):
     @torch.inference_mode()
     def _features(self, clips: Tensor) -> NDArray[np.float32]:
         return self._model.features(clips.to(self._device)).float().cpu().numpy()
+
+
+def _check_inside(numbers: NDArray[np.int64], rows: pd.DataFrame, path: Path) -> None:
+    """Check that there is an image for every frame of every interval, counted from 0.
+
+    Raises:
+        DataError: naming the first interval that has one beyond the last image.
+    """
+    with open_images(path) as images:
+        is_beyond = (numbers >= images.count).any(axis=1)
+    if is_beyond.any():
+        first = int(is_beyond.argmax())
+        raise DataError(
+            f"{path}: interval {rows['interval_id'].iloc[first]} has frame "
+            f"{numbers[first].max() + 1}, but there are {images.count}; extract all frames, or "
+            "give the intervals of these"
+        )
 
 
 def _clips(

@@ -11,11 +11,13 @@ from avlib.extractors.intervals import (
     read_published_intervals,
     second_intervals,
     video_lengths,
+    with_frame_numbers,
 )
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table, write_parts, write_table
 from avlib.media.tables import MANIFEST
 
+_NO_RATE = "frames of unknown rate and no audio, so of unknown length; give the table of the videos"
 _TOO_LONG = f"longer than {LONGEST_S / 86400:g} days; split it"
 
 
@@ -56,6 +58,7 @@ def make_shard_intervals(
     if published:
         intervals = read_table(published, INTERVALS)
         intervals = intervals[intervals["video_id"].isin(videos["video_id"])]
+        intervals = with_frame_numbers(intervals, videos)
         status, message = "no_intervals", "not in the published interval tables"
     elif seconds is not None:
         intervals = second_intervals(videos["video_id"], seconds)
@@ -63,6 +66,9 @@ def make_shard_intervals(
     else:
         # The image decides the length; a recording without one is as long as its sound.
         videos = videos.assign(duration_s=videos["duration_s"].fillna(videos["audio_duration_s"]))
+        is_unknown = (videos["frames"] / videos["fps"]).fillna(videos["duration_s"]).isna()
+        _leave_out(rows, videos["video_id"][is_unknown], "no_rate", _NO_RATE)
+        videos = videos[~is_unknown]
         is_too_long = video_lengths(videos) > LONGEST_S
         _leave_out(rows, videos["video_id"][is_too_long], "too_long", _TOO_LONG)
         intervals = interval_table(videos[~is_too_long], interval_s=interval_s, hop_s=hop_s)

@@ -185,6 +185,25 @@ def numbered_at(intervals: pd.DataFrame, rate: float) -> pd.DataFrame:
     return intervals.reset_index(drop=True).assign(**numbers)
 
 
+def with_frame_numbers(intervals: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
+    """Return published intervals with frame numbers by their times where they have none.
+
+    Args:
+        intervals: table of kind INTERVALS.
+        videos: columns video_id and fps; without a rate the numbers stay empty.
+    """
+    is_empty = intervals[["start_frame", "stop_frame"]].isna().any(axis=1)
+    if not is_empty.any():
+        return intervals
+    rates = videos.drop_duplicates("video_id").set_index("video_id")["fps"]
+    fps = intervals["video_id"].map(rates).to_numpy(np.float64, na_value=np.nan)
+    numbers = {
+        name: intervals[name].mask(is_empty, _frames(intervals[seconds].to_numpy() * fps))
+        for name, seconds in (("start_frame", "start_s"), ("stop_frame", "stop_s"))
+    }
+    return intervals.assign(**numbers)
+
+
 def second_intervals(video_ids: Sequence[str], seconds: int) -> pd.DataFrame:
     """Return the intervals (i, i + 1) of videos of so many seconds.
 

@@ -18,6 +18,7 @@ from avlib.errors import DataError
 from avlib.io.atomic import atomic_path, keep_copy
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
+from avlib.media.frame_sources import is_frame_source
 from avlib.media.frames import Frame, frame_numbers, read_frames
 from avlib.media.scan import video_paths
 from avlib.media.sound_packs import open_previous
@@ -82,7 +83,7 @@ def _pack_or_reuse(
     if old is not None and name in old and old[name].attrs["key"] == key:
         small_frames = iter(old[name])
     else:
-        small_frames = _sample(paths[video.video_id, video.split], settings)
+        small_frames = _sample(paths[video.video_id, video.split], video.fps, settings)
     try:
         _write_frames(pack, name, small_frames)
     except DataError as error:
@@ -99,14 +100,22 @@ def _key(content_hash: str, settings: FramePackSettings) -> str:
     return hashlib.sha256(repr((astuple(settings), content_hash, made_by)).encode()).hexdigest()
 
 
-def _sample(path: Path, settings: FramePackSettings) -> Iterator[Frame]:
+def _sample(path: Path, fps: float, settings: FramePackSettings) -> Iterator[Frame]:
     """Yield the small frames of a video: number k is made of the one shown at k / rate.
 
+    Args:
+        path: of the video, or of a folder or tar of its frames.
+        fps: frames a second, by the manifest; of a video they are measured again.
+        settings: rate and size.
+
     Raises:
-        DataError: if the video has no frame that can be read.
+        DataError: if the video has no frame that can be read, or no rate is known.
     """
-    numbers = frame_numbers(path)
-    ratio = settings.rate_fps / numbers.rate
+    numbers = None if is_frame_source(path) else frame_numbers(path)
+    rate = fps if numbers is None else numbers.rate
+    if not rate > 0:
+        raise DataError(f"{path}: no frame rate is known; give the table of the videos")
+    ratio = settings.rate_fps / rate
     size, sampled = None, _Sampled(ratio)
     with closing(read_frames(path, "decoded", numbers, wanted=sampled)) as frames:
         for number, frame in enumerate(frames):

@@ -32,6 +32,8 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.media import ffmpeg
 from avlib.media.files import check_regular, open_media, packets
+from avlib.media.frame_images import image_frames
+from avlib.media.frame_sources import is_frame_source
 from avlib.media.isolation import lent_worker
 from avlib.media.stamps import read_content
 from avlib.media.timeline import VideoTimes
@@ -119,14 +121,16 @@ def read_frames(
     in the middle of a file, the frame before is repeated; where a file breaks off, the frames end.
 
     Args:
-        path: a video.
-        mode: how it is read.
+        path: a video, or a folder or tar of its frames, which are read as they are.
+        mode: how a video is read.
         numbers: how its frames are numbered, if it is known already.
         wanted: numbers of the frames that may be called; the last frame of all may be, too.
 
     Raises:
         DataError: if the file cannot be read or has no video stream.
     """
+    if is_frame_source(path):
+        return image_frames(path)
     numbers = numbers or frame_numbers(path)
     if mode == "jpeg":
         return _jpeg_frames(path, numbers)

@@ -13,6 +13,8 @@ from av.container import InputContainer
 from avlib.errors import DataError
 from avlib.io.tables import write_table
 from avlib.media.files import check_regular, open_media
+from avlib.media.frame_images import open_images
+from avlib.media.frame_sources import is_frame_source
 from avlib.media.isolation import Worker
 from avlib.media.resample import LOWEST_RATE_HZ
 from avlib.media.scan import ScannedVideo, content_hash, read_scan
@@ -73,11 +75,12 @@ def probe_shard(videos: Path, target: Path) -> None:
 
 
 class _Job(NamedTuple):
-    """A file to probe: what is known of it, where it is, and its content hash if that is known."""
+    """A file to probe: what is known of it, where it is, and what else is known if it is."""
 
     row: VideoInfo
     path: Path
     known_hash: str | None
+    fps: float | None
 
 
 def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
@@ -98,7 +101,7 @@ def probe_videos(videos: Sequence[ScannedVideo]) -> list[VideoInfo]:
         elif video.path is None:
             row = row.left_out("missing", "no file of that name; download it or drop the id")
         else:
-            jobs.append(_Job(row, Path(video.path), video.content_hash))
+            jobs.append(_Job(row, Path(video.path), video.content_hash, video.fps))
             continue
         rows.append(row)
     rows += progress(_probe_apart(jobs), "probing", "videos", total=len(jobs))
@@ -124,11 +127,22 @@ def _probe_apart(jobs: Sequence[_Job]) -> Iterator[VideoInfo]:
 
 def _probe_each(_first: Path, jobs: Sequence[_Job]) -> Generator[VideoInfo, None, None]:
     for job in jobs:
-        yield probe_file(job.row, job.path, known_hash=job.known_hash)
+        yield probe_file(job.row, job.path, known_hash=job.known_hash, fps=job.fps)
 
 
-def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> VideoInfo:
-    """Return `row` filled with what the file holds, and with its status."""
+def probe_file(
+    row: VideoInfo, path: Path, *, known_hash: str | None = None, fps: float | None = None
+) -> VideoInfo:
+    """Return `row` filled with what the file holds, and with its status.
+
+    Args:
+        row: id, path and split.
+        path: a file, or a folder or tar of frames.
+        known_hash: its content hash, if it is known.
+        fps: frames a second, of a folder or tar of frames.
+    """
+    if is_frame_source(path):
+        return _probe_images(row, path, known_hash, fps)
     try:
         check_regular(path)
         row = replace(row, bytes=path.stat().st_size, content_hash=known_hash or content_hash(path))
@@ -149,6 +163,31 @@ def probe_file(row: VideoInfo, path: Path, *, known_hash: str | None = None) -> 
     except Exception as error:  # whatever a broken file provokes, it must not stop the others
         reason = getattr(error, "strerror", None) or error
         return row.left_out("unreadable", f"{reason}; download it again")
+
+
+def _probe_images(
+    row: VideoInfo, path: Path, known_hash: str | None, fps: float | None
+) -> VideoInfo:
+    """Return `row` filled with what a folder or tar of frames holds, and with its status."""
+    try:
+        row = replace(row, content_hash=known_hash or content_hash(path), has_audio=False)
+        with open_images(path) as images:
+            duration_s = images.count / fps if fps else None
+            row = replace(row, bytes=images.size_bytes(), frames=images.count)
+            row = replace(row, fps=fps, duration_s=duration_s)
+            if images.n_missing:
+                first, lacking = images.first_missing, f"{images.n_missing} of {images.count}"
+                return row.left_out(
+                    "incomplete",
+                    f"{lacking} frames are missing, frame {first} the first; extract them again",
+                )
+            height, width, _ = images.image(1).shape
+            row = replace(row, height=height, width=width)
+    except DataError as error:
+        return row.left_out("unreadable", str(error))
+    except OSError as error:
+        return row.left_out("unreadable", f"{error.strerror}; check the folder or link")
+    return row.left_out("no_audio", "frames have no audio; name that of the videos as `sound`")
 
 
 def _describe(row: VideoInfo, container: InputContainer, *, is_whole_index: bool) -> VideoInfo:

@@ -16,6 +16,7 @@ from typing import Any
 
 from avlib.io.atomic import write_json
 from avlib.io.json_files import read_cached_json, read_json
+from avlib.media.frame_sources import folder_hash, is_frame_source
 from avlib.media.recordings import recording_of
 from avlib.media.videos import SOUND_SUFFIXES, Video, count_passed_over, is_hdf5
 
@@ -33,6 +34,7 @@ class ScannedVideo:
     sound: str | None = None
     content_hash: str | None = None
     sound_hash: str | None = None
+    fps: float | None = None
 
 
 def shard_of(video_id: str, shards: int) -> int:
@@ -48,17 +50,20 @@ def content_hash(path: Path) -> str:
 
     Encoded videos are large, and an edit of one moves all that follows. Uncompressed audio can
     change in one place alone, so such files are read whole, and of an HDF5 file, which may have
-    hundreds of gigabytes, the time of its last change counts.
+    hundreds of gigabytes, the time of its last change counts; so it does of a tar of images. Of a
+    folder of images the names and sizes of all count.
 
     Raises:
         OSError: if the file cannot be read.
     """
     state = path.stat()
+    if stat.S_ISDIR(state.st_mode):
+        return folder_hash(path)
     if not stat.S_ISREG(state.st_mode):  # reading a pipe or a device may never end
         raise OSError(errno.EINVAL, "not a regular file")
     size = state.st_size
     digest = hashlib.sha256(str(size).encode())
-    if is_hdf5(path):
+    if is_hdf5(path) or is_frame_source(path):
         digest.update(str(state.st_mtime_ns).encode())
     with path.open("rb") as file:
         if path.suffix.lower() in SOUND_SUFFIXES:
@@ -138,7 +143,8 @@ def video_paths(lists: Iterable[Path]) -> dict[tuple[str, str], Path]:
 
 def fingerprint(videos: Iterable[ScannedVideo]) -> str:
     """Return a digest of the ids, splits, paths and contents of a shard's videos."""
-    lines = "\n".join(repr(astuple(video)) for video in videos)
+    rows = (astuple(video) if video.fps else astuple(video)[:-1] for video in videos)
+    lines = "\n".join(map(repr, rows))
     return hashlib.sha1(lines.encode("utf-8", "backslashreplace")).hexdigest()
 
 

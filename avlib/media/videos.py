@@ -30,14 +30,17 @@ class Video:
     """A video or recording of a study.
 
     Attributes:
-        path: its file; None where none was found for the id.
+        path: its file, or the folder or tar of its frames as images; None where none was found
+            for the id.
         sound: a file whose audio is used in place of the video's own.
+        fps: frames per second, where the path is of images, which do not say it.
     """
 
     video_id: str
     split: str
     path: str | None
     sound: str | None = None
+    fps: float | None = None
 
 
 def find_media(folder: Path, *, includes_sounds: bool = True) -> list[str]:

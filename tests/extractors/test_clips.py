@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from frame_files import pack_tar, write_frames
 from media_files import cut_off, make_video, run_ffmpeg
 from PIL import Image
 
@@ -278,6 +279,62 @@ def test_the_network_is_not_loaded_when_nothing_is_missing(tmp_path, video, monk
     extract(files)
     monkeypatch.setattr(omnivore_extraction, "load_omnivore", lambda _: pytest.fail("loaded"))
     extract(files)
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    """Two and a half seconds of images."""
+    return write_frames(tmp_path / "P01_01", range(1, 63), height=40, width=60)
+
+
+def image_shard(folder: Path, paths: list[Path]) -> ShardFiles:
+    """Write what `make_shard` writes, for folders and tars of frames at 25 a second."""
+    folder.mkdir(exist_ok=True)
+    files = make_shard(folder, [])
+    rows = [probe_file(VideoInfo(path.stem, str(path), "train"), path, fps=25.0) for path in paths]
+    manifest = manifest_rows([replace(row, status="ok", message="") for row in rows])
+    write_table(manifest, files.manifests[0], MANIFEST)
+    write_table(interval_table(manifest), files.intervals[0], INTERVALS)
+    scanned = [ScannedVideo(path.stem, "train", str(path), fps=25.0) for path in paths]
+    write_json(files.sources[0], list(map(asdict, scanned)))
+    return files
+
+
+def test_images_in_a_tar_give_the_same_bytes_as_in_a_folder(tmp_path, images):
+    tar = pack_tar(images, tmp_path / "P01_01.tar", "P01_01/")
+    from_folder = extract(image_shard(tmp_path / "one", [images]), views=2)["P01_01"]
+    from_tar = extract(image_shard(tmp_path / "other", [tar]), views=2)["P01_01"]
+    assert from_folder.shape == (7, 2, 64)
+    assert from_tar.tobytes() == from_folder.tobytes()
+
+
+def test_features_of_images_are_those_of_the_plain_network(tmp_path, images):
+    files = image_shard(tmp_path / "images", [images])
+    expected = plain_features(files, images, "decoded")
+    np.testing.assert_allclose(extract(files)["P01_01"][:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_last_image_stands_for_those_after_it(tmp_path, images):
+    files = image_shard(tmp_path / "images", [images])
+    intervals = read_table(files.intervals[0], INTERVALS)
+    intervals[["start_frame", "stop_frame"]] += 35
+    write_table(intervals, files.intervals[0], INTERVALS)
+    features = extract(files)["P01_01"]
+    (row,) = read_table(files.index, FEATURES).itertuples()
+    assert row.padded_intervals == 1
+    np.testing.assert_allclose(features[:, 0], plain_features(files, images, "decoded"), atol=1e-4)
+
+
+def test_an_image_that_is_broken_or_gone_costs_its_own_video(tmp_path, images):
+    others = [write_frames(tmp_path / name, range(1, 63)) for name in ("P01_02", "P01_03")]
+    files = image_shard(tmp_path / "images", [images, *others])
+    (others[0] / "frame_0000000041.jpg").write_bytes(b"broken")
+    (others[1] / "frame_0000000041.jpg").unlink()
+    assert list(extract(files)) == ["P01_01"]
+    index = read_table(files.index, FEATURES).set_index("video_id")
+    assert index["status"].to_list() == ["ok", "unreadable", "unreadable"]
+    assert "P01_02/frame_0000000041.jpg: not a whole JPEG" in index.loc["P01_02", "message"]
+    assert "P01_03/frame_0000000041.jpg: No such file" in index.loc["P01_03", "message"]
 
 
 @pytest.mark.gpu

@@ -146,6 +146,37 @@ def test_a_video_that_is_too_long_is_left_out_and_others_are_not(tmp_path):
     assert set(read_table(tmp_path / "intervals.parquet", INTERVALS)["video_id"]) == {"a", "d"}
 
 
+def test_published_intervals_without_frame_numbers_get_those_of_their_times(tmp_path):
+    """And those of images at no known rate are left out without them."""
+    rows = [
+        VideoInfo("a", "a", "test", duration_s=5.0, fps=50.0, frames=250),
+        VideoInfo("b", "b", "test", frames=250),
+    ]
+    write_table(manifest_rows(rows), tmp_path / "probe.parquet", MANIFEST)
+    published = interval_table(videos(2.0, 2.0).assign(video_id=["a", "b"]))
+    published.loc[0, ["start_frame", "stop_frame"]] = 3, 40
+    write_table(published, tmp_path / "published.parquet", INTERVALS)
+    for table in (tmp_path / "published.parquet", None):
+        make_shard_intervals(
+            manifest=tmp_path / "probe.parquet",
+            published=table,
+            interval_s=1.1,
+            hop_s=0.2,
+            seconds=None,
+            intervals_target=tmp_path / "intervals.parquet",
+            manifest_target=tmp_path / "manifest.parquet",
+        )
+        found = read_table(tmp_path / "intervals.parquet", INTERVALS)
+        statuses = read_table(tmp_path / "manifest.parquet", MANIFEST)["status"].to_list()
+        if table:
+            assert statuses == ["ok", "ok"]
+            assert found["start_frame"].to_list()[:3] == [3, 10, 20]
+            assert found["stop_frame"].to_list()[:3] == [40, 65, 75]
+            assert found.loc[found["video_id"] == "b", "start_frame"].isna().all()
+    assert statuses == ["ok", "no_rate"]
+    assert set(found["video_id"]) == {"a"}
+
+
 def test_numbers_at_another_rate():
     table = interval_table(videos(10.0))
     assert numbered_at(table, 30.0)["start_frame"].to_list()[:4] == [0, 6, 12, 18]

@@ -47,6 +47,8 @@ class OmnivoreSettings(FrameSettings):
 class OmnivoreClips:
     """The trunk ready for extraction, and the front end before it.
 
+    Frames beyond the last published image are the last one, as published.
+
     Args:
         trunk: the network.
         clip: what it sees of an interval.
@@ -54,6 +56,8 @@ class OmnivoreClips:
         first_frame: whether the first frame of an augmented clip is treated as the others, or gets
             the operations of the clip before, as in the published features.
     """
+
+    repeats_last = True
 
     def __init__(
         self,

@@ -1,9 +1,10 @@
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+from frame_files import write_frames
 from media_files import make_video
 
 from avlib.extractors.extraction import ShardFiles
@@ -11,12 +12,13 @@ from avlib.extractors.frames import normalise
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.rand_augment import VIDEOMAE
 from avlib.extractors.registry import EXTRACTORS
-from avlib.extractors.tables import INTERVALS
+from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.extractors.videomae.clips import augmented_square, plain_square, videomae_frames
 from avlib.extractors.videomae.network import VideoMAE, VideoMAESizes
 from avlib.extractors.videomae.weights import load_videomae
 from avlib.io.atomic import write_json
 from avlib.io.tables import read_table, write_table
+from avlib.media.frame_images import open_images
 from avlib.media.frames import read_frames
 from avlib.media.probe import VideoInfo, manifest_rows, probe_file
 from avlib.media.scan import ScannedVideo
@@ -51,6 +53,39 @@ def shard(tmp_path_factory) -> ShardFiles:
     )
     EXTRACTORS["videomae"].extract_shard(files, SETTINGS, {"train": 2, "val": 1, "test": 1})
     return files
+
+
+def test_images_have_the_features_of_their_numbers_and_none_beyond_the_last(shard, tmp_path):
+    """As published: an interval that reaches beyond the images is an error."""
+    folders = [write_frames(tmp_path / name, range(1, 31), height=224) for name in "ab"]
+    rows = [probe_file(VideoInfo(f.name, str(f), "val"), f, fps=20.0) for f in folders]
+    manifest = manifest_rows([replace(row, status="ok") for row in rows])
+    intervals = interval_table(manifest)
+    intervals.loc[intervals["interval_id"] == "b_1", "stop_frame"] = 60
+    write_table(manifest, tmp_path / "manifest.parquet", MANIFEST)
+    write_table(intervals, tmp_path / "intervals.parquet", INTERVALS)
+    scanned = [ScannedVideo(f.name, "val", str(f), fps=20.0) for f in folders]
+    write_json(tmp_path / "videos.json", list(map(asdict, scanned)))
+    files = ShardFiles(
+        sources=[tmp_path / "videos.json"],
+        manifests=[tmp_path / "manifest.parquet"],
+        intervals=[tmp_path / "intervals.parquet"],
+        checkpoint=shard.checkpoint,
+        folder=tmp_path / "features",
+        journal=tmp_path / "journal.jsonl",
+        index=tmp_path / "index.parquet",
+    )
+    EXTRACTORS["videomae"].extract_shard(files, SETTINGS, {"train": 1, "val": 1, "test": 1})
+    index = read_table(files.index, FEATURES).set_index("video_id")
+    assert index["status"].to_list() == ["ok", "unreadable"]
+    assert "interval b_1 has frame 47, but there are 30" in index.loc["b", "message"]
+    first = intervals.iloc[0]
+    numbers = videomae_frames([first["start_frame"]], [first["stop_frame"]])[0]
+    with open_images(folders[0]) as images:
+        clip = np.stack([plain_square(images.image(int(n) + 1)) for n in numbers])
+    with torch.inference_mode():
+        feature = load_videomae(shard.checkpoint).features(normalise(torch.from_numpy(clip[None])))
+    np.testing.assert_allclose(np.load(tmp_path / "features/val/a.npy")[0], feature, atol=1e-5)
 
 
 def expected(files, prepare):
