@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from avlib.evaluation.event_headline import is_of_events
 from avlib.io.json_files import read_json
+from avlib.report.event_confusion import draw_event_confusion
 from avlib.report.svg import PAGE_WIDTH, SMALLEST_TYPE, svg_figure
 
 SMALLEST_SHARE = 0.005  # that is written into its cell
@@ -29,11 +31,16 @@ DRAWN = {
 def draw_study_confusion(metrics: Path, target: Path) -> None:
     """Draw the confusion matrix of a study's joint model, or of its only one, as SVG.
 
+    Models with several heads have a matrix for each.
+
     Args:
         metrics: the study's `test_metrics.json`.
         target: SVG file to write.
     """
     found = read_json(metrics)
+    if is_of_events(found):
+        draw_event_confusion(found, target)
+        return
     confusion = found["metrics"]["confusion"]
     drawn = next(name for name in DRAWN if name in confusion)
     place, by, items = DRAWN[drawn]
