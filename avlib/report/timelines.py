@@ -1,11 +1,8 @@
 """Figure of some test videos: the true class of each second, and the predictions of the models."""
 
-from collections.abc import Mapping, Sequence
-from colorsys import hls_to_rgb
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import cv2
@@ -21,30 +18,15 @@ from avlib.errors import DataError
 from avlib.io.tables import read_table
 from avlib.media.frames import frame_numbers, read_frames
 from avlib.media.tables import MANIFEST
-from avlib.report.svg import SMALLEST_TYPE, svg_figure
+from avlib.report.class_looks import HATCH, ClassLook, class_looks, draw_span
+from avlib.report.event_timelines import draw_event_timelines
+from avlib.report.svg import svg_figure
 from avlib.tim.ave_metrics import DECISIVE
 from avlib.tim.tables import PREDICTIONS
 
-LETTERS = ascii_uppercase + ascii_lowercase
 ROWS = {"audio_visual": "audio-visual", "audio": "audio", "visual": "visual"}
 COLUMNS = 2  # of videos
 THUMBNAIL_HEIGHT = 48  # pixels
-LIGHTNESSES = (0.40, 0.62, 0.78)  # of successive classes
-
-
-@dataclass(frozen=True)
-class ClassLook:
-    """How a class is drawn.
-
-    Attributes:
-        letter: written into its seconds.
-        color: of its seconds, red, green and blue in [0, 1].
-        ink: colour of the letter.
-    """
-
-    letter: str
-    color: tuple[float, float, float]
-    ink: str
 
 
 Looks = Mapping[str, ClassLook]
@@ -56,7 +38,8 @@ def draw_timelines(
     """Draw the seconds of some videos of different classes as SVG, with a letter for each class.
 
     Each has a row with the truth and a row for each model, with the number of correct seconds.
-    Wrong seconds are hatched.
+    Wrong seconds are hatched. Of a study that is not annotated by the second, a minute of some
+    videos is drawn, with the events in it.
 
     Args:
         predictions: table of kind PREDICTIONS.
@@ -65,6 +48,9 @@ def draw_timelines(
         n_videos: how many annotations are drawn, where there are as many.
     """
     table = read_table(predictions, PREDICTIONS)
+    if not _is_by_the_second(table):
+        draw_event_timelines(table, target)
+        return
     table = table[table["head"] == table["modality"].map(DECISIVE)]
     table["event"] = table["annotation_id"].str.rpartition("_")[0]
     events = _chosen_events(table, n_videos)
@@ -83,6 +69,12 @@ def draw_timelines(
         for axes in grid[max(len(events) - COLUMNS, 0) : len(events)]:
             axes.set_xlabel("seconds", fontsize="small")
         _draw_legend(figure, looks)
+
+
+def _is_by_the_second(table: pd.DataFrame) -> bool:
+    """Return whether all queries are whole seconds, as those of AVE are."""
+    lengths = table["stop_s"] - table["start_s"]
+    return bool(((lengths == 1) & (table["start_s"] % 1 == 0)).all())
 
 
 def _chosen_events(table: pd.DataFrame, n_videos: int) -> list[str]:
@@ -107,20 +99,6 @@ def _classes(table: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(pairs.sort_values("class_id", kind="stable")["label"]))
 
 
-def class_looks(labels: Sequence[str]) -> dict[str, ClassLook]:
-    """Return how classes are drawn, each with a letter and a hue of its own; background is grey."""
-    things = [label for label in labels if label != BACKGROUND]
-    looks = {}
-    for number, label in enumerate(things):
-        hue = number / len(things)
-        lightness = LIGHTNESSES[number % len(LIGHTNESSES)]
-        color = hls_to_rgb(hue, lightness, 0.65)
-        luminance = float(np.dot(color, (0.299, 0.587, 0.114)))
-        ink = "white" if luminance < 0.5 else "black"
-        looks[label] = ClassLook(LETTERS[number % len(LETTERS)], color, ink)
-    return looks | {BACKGROUND: ClassLook("", (0.9, 0.9, 0.9), "black")}
-
-
 def _draw_event(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
     """Draw the truth and the predictions of one annotation as rows of seconds, from the top."""
     models = {title: rows[rows["modality"] == m] for m, title in ROWS.items()}
@@ -132,7 +110,7 @@ def _draw_event(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
         is_correct = (labels == found["label"]).to_numpy()
         spans = zip(found["start_s"], found["stop_s"], labels, is_correct, strict=True)
         for start_s, stop_s, label, correct in spans:
-            _draw_second(axes, y, (start_s, stop_s), looks[label], is_wrong=not correct)
+            draw_span(axes, y, (start_s, stop_s), looks[label], is_wrong=not correct)
         if title != "truth":
             share = f"{int(is_correct.sum())}/{len(found)}"
             axes.text(found["stop_s"].max() + 0.1, y, share, va="center", fontsize="small")
@@ -144,28 +122,6 @@ def _draw_event(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
     event = first.loc[first["label"] != BACKGROUND, "label"].iloc[0]
     axes.set_title(f"{event}   {first['video_id'].iloc[0]}", fontsize="small", loc="left")
     axes.spines[:].set_visible(False)
-
-
-def _draw_second(
-    axes: Axes, row: int, span: tuple[float, float], look: ClassLook, *, is_wrong: bool
-) -> None:
-    """Draw a second with the letter of its class; a wrong one is hatched."""
-    start_s, stop_s = span
-    axes.barh(
-        row,
-        stop_s - start_s,
-        left=start_s,
-        height=0.86,
-        color=look.color,
-        edgecolor=look.ink if is_wrong else "white",
-        hatch="//////" if is_wrong else None,
-        linewidth=0.6,
-    )
-    if look.letter:
-        text = axes.text((start_s + stop_s) / 2, row, look.letter, ha="center", va="center")
-        text.set(color=look.ink, fontsize=SMALLEST_TYPE)
-        if is_wrong:
-            text.set_bbox({"facecolor": look.color, "edgecolor": "none", "pad": 0.6})
 
 
 def _paths(manifest: Path | None) -> dict[tuple[str, str], str]:
@@ -217,5 +173,5 @@ def _draw_legend(figure: Figure, looks: Looks) -> None:
         Patch(facecolor=look.color, label=f"{look.letter}  {label}".strip())
         for label, look in looks.items()
     ]
-    handles.append(Patch(facecolor="white", edgecolor="black", hatch="//////", label="wrong"))
+    handles.append(Patch(facecolor="white", edgecolor="black", hatch=HATCH, label="wrong"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")

@@ -8,7 +8,8 @@ from printed_figures import check_print
 
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
-from avlib.report.timelines import class_looks, draw_timelines
+from avlib.report.class_looks import class_looks
+from avlib.report.timelines import draw_timelines
 from avlib.tim.tables import PREDICTIONS
 
 CLASSES = ["bell", "dog & cat", "flute", "background"]
