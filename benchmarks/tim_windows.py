@@ -21,9 +21,10 @@ from measure import best_cpu_seconds, describe, write_result
 from threadpoolctl import threadpool_limits
 
 from avlib.datasets import epic_kitchens, epic_sounds
+from avlib.datasets.timed_tables import read_durations
 from avlib.extractors.intervals import interval_table
 from avlib.seeds import generator
-from avlib.tim.queries import join_queries, queries_of_events, read_durations
+from avlib.tim.queries import join_queries, queries_of_events
 from avlib.tim.recipes import TIM_RECIPES
 from avlib.tim.windows import WindowIndex, build_windows
 

@@ -33,15 +33,17 @@ rule convert_vgg:
 
 
 rule make_queries:
-    """The queries: every second of every annotation, audio and visual."""
+    """The queries, audio and visual, and the videos that have any."""
     input:
         unpack(media.annotation_files),
     output:
-        "results/{study}/tim/queries.parquet",
+        queries="results/{study}/tim/queries.parquet",
+        videos="results/{study}/tim/videos.parquet",
     log:
         "logs/{study}/make_queries.log",
     benchmark:
         "logs/{study}/make_queries.tsv"
+    priority: 20  # what is wrong with annotations is found before the features are made
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -60,6 +62,7 @@ rule make_windows:
     input:
         unpack(tim.feature_index),
         queries="results/{study}/tim/queries.parquet",
+        videos="results/{study}/tim/videos.parquet",
         intervals=tim.split_intervals,
     output:
         "results/{study}/tim/windows/{split}.npz",

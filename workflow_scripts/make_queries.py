@@ -1,4 +1,4 @@
-"""Rule make_queries: annotation files -> the queries of TIM."""
+"""Rule make_queries: annotation files -> the queries of TIM and their videos."""
 
 from pathlib import Path
 
@@ -11,5 +11,6 @@ with job_log(Path(smk.log[0])):
     make_queries(
         smk.params.dataset,
         {name: Path(path) for name, path in smk.input.items()},
-        Path(smk.output[0]),
+        Path(smk.output.queries),
+        Path(smk.output.videos),
     )

@@ -10,6 +10,7 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 with job_log(Path(smk.log[0])):
     make_windows(
         queries=Path(smk.input.queries),
+        videos=Path(smk.input.videos),
         intervals=Path(smk.input.intervals),
         indices=[Path(path) for m in ("visual", "audio") for path in smk.input.get(m, [])],
         split=smk.wildcards.split,

@@ -1,35 +1,25 @@
 """Stage make_events: annotation files of any known format to events, classes and splits."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from avlib.datasets import ave, custom, epic_kitchens, epic_sounds, vggsound
+from avlib.datasets import (
+    ave,
+    custom,
+    epic,
+    epic_kitchens,
+    epic_sounds,
+    perception,
+    vggsound,
+)
+from avlib.datasets.annotated import AnnotatedEvents, check_events, joined_events
 from avlib.datasets.tables import EVENTS
-from avlib.errors import ConfigError, DataError
+from avlib.errors import ConfigError
 from avlib.io.atomic import write_json
 from avlib.io.tables import write_table
-
-
-@dataclass(frozen=True)
-class AnnotatedEvents:
-    """The labelled events of a study.
-
-    Attributes:
-        table: of kind EVENTS.
-        classes: names by number, for each column of class numbers that the dataset has.
-        video_splits: each (video_id, split) once.
-        segments: of kind EVENTS, a row for each second that is to be classified; None if the data
-            set is not annotated by the second.
-    """
-
-    table: pd.DataFrame
-    classes: Mapping[str, Sequence[str]]
-    video_splits: Sequence[tuple[str, str]]
-    segments: pd.DataFrame | None = None
 
 
 def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
@@ -37,7 +27,8 @@ def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
 
     Args:
         dataset: name of the format, a key of READERS.
-        files: `annotations` (ave, csv), and a file for each split (all but csv).
+        files: `annotations` (ave, csv), and a file for each split (all but csv); for epic and
+            perception as their readers say.
 
     Raises:
         ConfigError: if the files that the format needs are not given.
@@ -59,12 +50,13 @@ def by_the_second(annotations: Sequence[ave.Annotation], splits: ave.Splits) -> 
         annotations: all of them; the order of their labels decides the class numbers.
         splits: the annotations of each split.
     """
-    names = ave.class_names(annotations)
+    names, pairs = ave.class_names(annotations), ave.video_splits(splits)
     return AnnotatedEvents(
         ave.events(splits, names),
         {"class_id": names},
-        ave.video_splits(splits),
+        pairs,
         ave.segments(splits, names),
+        dict.fromkeys(sorted({video_id for video_id, _ in pairs}), float(ave.VIDEO_SECONDS)),
     )
 
 
@@ -72,7 +64,8 @@ def _read_csv(files: Mapping[str, Path]) -> AnnotatedEvents:
     if "annotations" not in files:
         raise ConfigError("annotation_format csv needs annotations, a CSV file of events")
     table = custom.read_events(files["annotations"])
-    return _in_one_split_each(table, {"class_id": sorted(set(table["label"]))}, files)
+    pairs = table[["video_id", "split"]].drop_duplicates().itertuples(index=False, name=None)
+    return AnnotatedEvents(table, {"class_id": sorted(set(table["label"]))}, list(pairs))
 
 
 def _read_published(
@@ -94,32 +87,17 @@ def _read_published(
     if not lists:
         raise ConfigError(f"annotation_format {name} needs splits, a table for each")
     tables = {split: read_split(path, split) for split, path in lists.items()}
-    for split, part in tables.items():
-        for column, count in class_counts.items():
-            is_outside = ~part[column].between(0, count - 1)
-            if is_outside.any():
-                row = int(is_outside.to_numpy().argmax())
-                found = f"row {row + 1}: {column} is {part[column].iloc[row]}"
-                raise DataError(f"{lists[split]}: {found}, expected 0 to {count - 1}")
-    table = pd.concat(tables.values(), ignore_index=True)
+    for split, table in tables.items():
+        check_events(table, lists[split], classes=class_counts)
+    by_modality = {(split, t["modality"].iloc[0]): t for split, t in tables.items()}
     classes = {column: list(map(str, range(count))) for column, count in class_counts.items()}
-    return _in_one_split_each(table, classes, files)
-
-
-def _in_one_split_each(
-    table: pd.DataFrame, classes: Mapping[str, Sequence[str]], files: Mapping[str, Path]
-) -> AnnotatedEvents:
-    """Return events after checking that no video is in two splits."""
-    pairs = table[["video_id", "split"]].drop_duplicates()
-    repeated = pairs[pairs["video_id"].duplicated()]
-    if len(repeated):
-        video_id, split = repeated.iloc[0]
-        raise DataError(f"{files[split]}: {video_id} is in another split, too; splits overlap")
-    return AnnotatedEvents(table, classes, list(pairs.itertuples(index=False, name=None)))
+    return joined_events(by_modality, {key: lists[key[0]] for key in by_modality}, classes)
 
 
 READERS: Mapping[str, Callable[[Mapping[str, Path]], AnnotatedEvents]] = {
     "ave": _read_ave,
+    "epic": epic.read,
+    "perception": perception.read,
     "csv": _read_csv,
     "vggsound": partial(
         _read_published,

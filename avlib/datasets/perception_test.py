@@ -170,7 +170,7 @@ def read_label_map(path: Path) -> LabelMap:
 
 
 def apply_label_map(events: pd.DataFrame, label_map: LabelMap, source: Path) -> pd.DataFrame:
-    """Return events of one modality with class numbers in place of label ids.
+    """Return events of one modality with its column of class numbers in place of label ids.
 
     Raises:
         DataError: naming the first segment whose label has no class.
@@ -186,4 +186,4 @@ def apply_label_map(events: pd.DataFrame, label_map: LabelMap, source: Path) -> 
             f"{source}: {row['event_id']}: the label {row['class_id']} has no {column}; "
             f"there are labels {sorted(label_map[column])}"
         )
-    return events.assign(class_id=numbers.astype("int64"))
+    return events.drop(columns="class_id").assign(**{column: numbers.astype("int64")})

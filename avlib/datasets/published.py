@@ -42,15 +42,15 @@ def read_published(
     """Return columns of a published table, `texts` as str, `lists` as tuples, others as float64.
 
     A pickle's index counts as a column, under its name, or under the first of `texts` if it has
-    none. An absent optional column is NaN. Blanks, case and underscores of the names of columns are
-    of no account, and other columns are not read.
+    none. An absent optional column is NaN, or "" if it is of `texts`. Blanks, case and underscores
+    of the names of columns are of no account, and other columns are not read.
 
     Args:
         path: `.pkl` or `.pickle`; every other file is read as text with a header, and with
             commas, semicolons or tabs.
         texts: names of text columns.
         numbers: names of columns of numbers.
-        optional: names of columns of numbers that may be absent.
+        optional: names of columns of numbers, or of `texts`, that may be absent.
         whole: those of the columns of numbers that hold whole ones.
         lists: names of columns of lists of whole numbers, in text as `[2, 5]`.
         aliases: other names that the first of `texts` may have.
@@ -63,8 +63,8 @@ def read_published(
             is empty, not a number or not a whole one; the message names the row, counted from 1
             and without the header, and of a text its line.
     """
-    required = (*texts, *numbers, *lists)
-    wanted: dict[str, Sequence[str]] = {name: () for name in (*required, *optional)}
+    required = [name for name in (*texts, *numbers, *lists) if name not in optional]
+    wanted: dict[str, Sequence[str]] = {name: () for name in (*texts, *numbers, *lists, *optional)}
     if texts:
         wanted[texts[0]] = aliases
     table, lines = _read(path, wanted)
@@ -72,7 +72,7 @@ def read_published(
     if path.suffix.lower() not in PICKLE_SUFFIXES:
         names = _at_places(names, places, path)
     found = match_columns(names, wanted, path, required=required)
-    columns: dict[str, Any] = dict.fromkeys(wanted, np.nan)
+    columns: dict[str, Any] = {name: "" if name in texts else np.nan for name in wanted}
     for name, place in found.items():
         column = table.iloc[:, place].rename(name)
         read = _text if name in texts else _list if name in lists else _number

@@ -14,10 +14,11 @@ EVENTS = TableSchema(
         Column("modality", pa.string(), "audio, visual or audio_visual"),
         START_S,
         STOP_S,
-        Column("label", pa.string(), "name of the class"),
+        Column("label", pa.string(), "name of the class, empty where it is not known"),
         Column("class_id", pa.int64(), "number of the class", nullable=True),
         Column("verb_class", pa.int64(), "number of the verb, for actions", nullable=True),
         Column("noun_class", pa.int64(), "number of the noun, for actions", nullable=True),
+        Column("action_class", pa.int64(), "number of the action", nullable=True),
     ),
 )
 

@@ -1,17 +1,16 @@
-"""Stage make_windows: the windows of AVE's videos.
+"""Stage make_windows: the windows of the videos of a split that have features.
 
-Source: Chalk et al., "TIM", CVPR 2024: a video is one window of ten seconds.
+Source: Chalk et al., "TIM", CVPR 2024.
 """
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from avlib.datasets import ave
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.tables import read_table
 from avlib.tim.recipes import TIM_RECIPES
-from avlib.tim.tables import QUERIES
+from avlib.tim.tables import QUERIES, VIDEOS
 from avlib.tim.windows import build_windows
 
 logger = logging.getLogger(__name__)
@@ -20,6 +19,7 @@ logger = logging.getLogger(__name__)
 def make_windows(
     *,
     queries: Path,
+    videos: Path,
     intervals: Path,
     indices: Sequence[Path],
     split: str,
@@ -30,6 +30,7 @@ def make_windows(
 
     Args:
         queries: table of kind QUERIES.
+        videos: table of kind VIDEOS; the length of a video without one is that of its intervals.
         intervals: table of kind INTERVALS of the split.
         indices: tables of kind FEATURES, one an extractor.
         split: train, val or test.
@@ -46,10 +47,13 @@ def make_windows(
         usable &= set(index[(index["split"] == split) & (index["status"] == "ok")]["video_id"])
     without = table["video_id"].nunique() - len(usable)
     logger.info("%s: %d videos; %d more have no features", split, len(usable), without)
+    rows = read_table(intervals, INTERVALS)
+    lengths = read_table(videos, VIDEOS).query("split == @split").set_index("video_id")
+    seconds = lengths["duration_s"].fillna(rows.groupby("video_id")["stop_s"].max())
     windows = build_windows(
         table[table["video_id"].isin(usable)],
-        read_table(intervals, INTERVALS),
-        dict.fromkeys(sorted(usable), float(ave.VIDEO_SECONDS)),
+        rows,
+        {video_id: length_s for video_id, length_s in seconds.items() if video_id in usable},
         TIM_RECIPES[recipe],
     )
     windows.save(target)

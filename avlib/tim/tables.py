@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from avlib.datasets.timed_tables import UNKNOWN as UNKNOWN  # in arrays, too
 from avlib.io.json_files import read_json
 from avlib.io.tables import SPLIT, START_S, STOP_S, VIDEO_ID, Column, TableSchema
 
@@ -22,6 +23,16 @@ QUERIES = TableSchema(
         Column("noun_class", pa.int64(), "number of the noun, for visual queries", nullable=True),
         Column("action_class", pa.int64(), "class of a visual query", nullable=True),
         Column("class_id", pa.int64(), "class of an audio query", nullable=True),
+    ),
+)
+
+VIDEOS = TableSchema(
+    "videos",
+    "one row a video and split, in the order that windows have",
+    (
+        VIDEO_ID,
+        SPLIT,
+        Column("duration_s", pa.float64(), "length; empty where it is not published", True),
     ),
 )
 
@@ -52,7 +63,6 @@ LABEL_COLUMNS = {
     "audio": "class_id",
 }
 VISUAL_HEADS = ("verb", "noun", "action")
-UNKNOWN = -1  # in arrays and published tables, a class that is not known
 
 
 def read_head_classes(path: Path) -> dict[str, list[str]]:

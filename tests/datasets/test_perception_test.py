@@ -62,7 +62,7 @@ def test_label_ids_of_train_are_numbered_in_order(tmp_path):
     label_map = perception_test.default_label_map(train)
     assert label_map == {"action_class": {7: 0, 40: 1}, "class_id": {17: 0}}
     visual = perception_test.apply_label_map(train.events["visual"], label_map, path)
-    assert visual["class_id"].to_list() == [1, 0]
+    assert visual["action_class"].to_list() == [1, 0] and "class_id" not in visual
 
 
 def test_a_label_that_train_does_not_have_is_named(tmp_path):

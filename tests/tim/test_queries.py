@@ -1,26 +1,19 @@
 import json
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from avlib.datasets import ave, epic_kitchens, epic_sounds, perception_test
+from avlib.datasets import ave, perception_test
+from avlib.datasets.timed_tables import read_durations
 from avlib.errors import DataError, UnsafePickleError
 from avlib.io.tables import read_table, write_table
 from avlib.tim.queries import (
-    CLASS_COUNTS,
-    action_pairs,
-    check_queries,
     join_queries,
-    queries_of_actions,
-    queries_of_events,
-    queries_of_modalities,
+    make_queries,
     queries_of_segments,
-    read_action_pairs,
-    read_durations,
     read_published_queries,
 )
-from avlib.tim.tables import QUERIES
+from avlib.tim.tables import QUERIES, VIDEOS
 
 ACTIONS = {
     "narration_id": ["P_0", "P_1", "Q_0"],
@@ -31,7 +24,6 @@ ACTIONS = {
     "noun_class": [2, 299, 0],
     "action_class": [7, 0, 3805],
 }
-DURATIONS = {"P": 70.0, "Q": 3600.5}
 
 
 def saved(path, **changes):
@@ -48,10 +40,6 @@ def annotation(number, video_id, start_s, stop_s):
     return ave.Annotation(number, "Dog", video_id, start_s, stop_s)
 
 
-def checked(part, source=Path("t.csv")):
-    check_queries(part, source, classes=CLASS_COUNTS["epic"], durations=DURATIONS)
-
-
 @pytest.mark.parametrize("suffix", ["csv", "pkl"])
 def test_the_authors_table_of_actions_is_read(tmp_path, suffix):
     part = read_published_queries(saved(tmp_path / f"t.{suffix}"), "train", "visual")
@@ -61,7 +49,6 @@ def test_the_authors_table_of_actions_is_read(tmp_path, suffix):
     assert part["action_class"].to_list() == ACTIONS["action_class"]
     assert part["verb_class"].to_list() == ACTIONS["verb_class"]
     assert part["class_id"].isna().all()
-    checked(part)
 
 
 def test_sounds_have_no_visual_labels_and_any_name_of_their_index(tmp_path):
@@ -92,7 +79,6 @@ def test_an_unknown_class_is_empty(tmp_path):
     path = saved(tmp_path / "t.csv", action_class=[-1, 5, -1], verb_class=[-1, 5, -1])
     part = read_published_queries(path, "test", "visual")
     assert part["action_class"].isna().to_list() == [True, False, True]
-    checked(part)
 
 
 def test_visual_rows_come_first_and_numbers_follow_the_rows(tmp_path):
@@ -128,60 +114,13 @@ def test_ave_has_ten_queries_a_line_and_modality():
     assert (table["stop_s"] - table["start_s"] == 1.0).all()
 
 
-def test_epic_classes_are_ranks_of_pairs():
-    tables = [
-        pd.DataFrame({"verb_class": [3, 0, 3], "noun_class": [1, 9, 0]}),
-        pd.DataFrame({"verb_class": [0, 3], "noun_class": [2, 1]}),
-    ]
-    assert action_pairs(tables).tolist() == [[0, 2], [0, 9], [3, 0], [3, 1]]
-
-
-def test_epic_validation_is_read(shared_data, tmp_path):
-    path = shared_data / "epic100/EPIC_100_validation.pkl"
-    actions = epic_kitchens.read_events(path, "val")
-    sounds = epic_sounds.read_events(shared_data / "epic_sounds/EPIC_Sounds_validation.pkl", "val")
-    pairs = action_pairs([actions])
-    assert len(pairs) == 1352
-    durations = read_durations(shared_data / "epic100/EPIC_100_video_info.csv")
-    parts = [queries_of_actions(actions, pairs, path), queries_of_events(sounds, "audio")]
-    for part in parts:
-        check_queries(part, path, classes=CLASS_COUNTS["epic"], durations=durations)
-    table = join_queries(parts)
-    assert (table["modality"] == "visual").sum() == 9668 and len(table) == 9668 + 8035
-    found = pairs[table["action_class"].iloc[:9668].to_numpy(int)]
-    assert found.tolist() == actions[["verb_class", "noun_class"]].to_numpy().tolist()
-
-
-def test_a_class_list_stands_for_the_train_table(tmp_path):
-    (tmp_path / "c.csv").write_text("verb_class,noun_class\n0,2\n0,9\n3,1\n")
-    pairs = read_action_pairs(tmp_path / "c.csv")
-    events = pd.DataFrame(
-        {
-            "event_id": ["x"],
-            "video_id": ["P"],
-            "split": ["val"],
-            "start_s": [0.0],
-            "stop_s": [1.0],
-            "verb_class": [3],
-            "noun_class": [1],
-        }
-    )
-    part = queries_of_actions(events, pairs, tmp_path / "e.csv")
-    assert part["action_class"].to_list() == [2]
-    with pytest.raises(DataError, match=r"e\.csv: row 1: verb 3 with noun 1 is none of the 2"):
-        queries_of_actions(events, pairs[:2], tmp_path / "e.csv")
-    (tmp_path / "c.csv").write_text("verb_class,noun_class\n0,2\n3,1\n0,2\n")
-    with pytest.raises(DataError, match=r"c\.csv: row 3 repeats"):
-        read_action_pairs(tmp_path / "c.csv")
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"start_timestamp": ["1.5", "00:01:00", "01:00:00"]}, "row 1: start_timestamp is '1.5'"),
         ({"stop_timestamp": ["0:0:2", "0:1:0", "nan:0:0"]}, "row 3: stop_timestamp is 'nan:0:0'"),
         ({"action_class": [7, "x", 1]}, "row 2: action_class is 'x', expected a number"),
-        ({"action_class": [7, 1.5, 1]}, "row 2: action_class is no whole number"),
+        ({"action_class": [7, 1.5, 1]}, "row 2: action_class is '1.5', expected a whole number"),
         ({"action_class": None}, "no column 'action_class', which visual queries need"),
         ({"video_id": None}, "no column 'video_id'"),
         ({"video_id": ["P", "", "Q"]}, "row 2: video_id is ''"),
@@ -194,43 +133,6 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path, changes, message):
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"video_id": ["P", "R", "Q"]}, "row 2: its video is not in the table of videos"),
-        ({"narration_id": ["P_0", "Q_0", "Q_0"]}, "row 3: the id occurs twice"),
-        ({"stop_timestamp": ["0:0:1", "0:1:0", "1:0:1"]}, "row 1: the event stops before"),
-        ({"start_timestamp": ["0:0:1", "-1:1:0", "1:0:0"]}, "row 2: the event starts before"),
-        (
-            {"start_timestamp": ["0:0:1", "0:0:1", "1:0:1"], "stop_timestamp": ["1:0:2"] * 3},
-            r"row 3: the event is outside its video .*video's length 3600\.5",
-        ),
-        ({"action_class": [7, 3806, 1]}, "row 2: action_class is not in 0 to 3805"),
-        ({"verb_class": [1, 0, 97]}, "row 3: verb_class is not in 0 to 96"),
-        ({"noun_class": [1, -2, 97]}, "row 2: noun_class is not in 0 to 299"),
-    ],
-)
-def test_a_wrong_row_is_named(tmp_path, changes, message):
-    path = saved(tmp_path / "t.csv", **changes)
-    part = read_published_queries(path, "train", "visual")
-    with pytest.raises(DataError, match=message) as error:
-        checked(part, path)
-    assert str(error.value).startswith(f"{path}: row") and "\n" not in str(error.value)
-
-
-def test_an_event_may_reach_beyond_the_end_of_its_video(tmp_path):
-    part = read_published_queries(
-        saved(tmp_path / "t.csv", stop_timestamp=["0:0:2", "0:2:0", "2:0:0"]), "train", "visual"
-    )
-    checked(part)
-
-
-def test_labels_of_another_data_set_are_refused(tmp_path):
-    part = read_published_queries(saved(tmp_path / "t.csv"), "train", "visual")
-    with pytest.raises(DataError, match="row 1: has a verb_class"):
-        check_queries(part, Path("t.csv"), classes=CLASS_COUNTS["perception"], durations=DURATIONS)
-
-
 def test_a_pickle_that_calls_is_refused(tmp_path):
     (tmp_path / "t.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     for read in (read_durations, lambda path: read_published_queries(path, "val", "audio")):
@@ -238,26 +140,38 @@ def test_a_pickle_that_calls_is_refused(tmp_path):
             read(tmp_path / "t.pkl")
 
 
-def test_durations_keep_the_order_of_their_table(tmp_path):
-    table = pd.DataFrame({"duration": [10.0, 3.5], "fps": [30.0, 25.0]}, index=["z", "a"])
-    table.rename_axis("video_id").to_pickle(tmp_path / "v.pkl")
-    table.rename_axis("video_id").to_csv(tmp_path / "v.csv")
-    for name in ("v.pkl", "v.csv"):
-        assert list(read_durations(tmp_path / name).items()) == [("z", 10.0), ("a", 3.5)]
+def made(folder, dataset, files):
+    """Make the queries and the table of videos of annotation files."""
+    make_queries(dataset, files, folder / "q.parquet", folder / "v.parquet")
+    return read_table(folder / "q.parquet", QUERIES), read_table(folder / "v.parquet", VIDEOS)
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ("a,1\na,2\n", "row 2: the video occurs twice"),
-        ("a,1\nb,0\n", "row 2: the duration is not positive"),
-        ("a,1\nb,\n", "row 2: duration is '', expected a number"),
-    ],
-)
-def test_a_wrong_row_of_the_table_of_videos_is_named(tmp_path, rows, message):
-    (tmp_path / "v.csv").write_text("video_id,duration\n" + rows)
-    with pytest.raises(DataError, match=message):
-        read_durations(tmp_path / "v.csv")
+def test_videos_are_in_the_order_of_the_published_table_of_videos(tmp_path):
+    pd.DataFrame({"video_id": ["Q", "x", "P"], "duration": [4000.0, 5, 70]}).to_csv(
+        tmp_path / "v.csv"
+    )
+    files = {"actions.train": saved(tmp_path / "t.csv"), "video_info": tmp_path / "v.csv"}
+    queries, videos = made(tmp_path, "epic", files)
+    assert queries["annotation_id"].to_list() == ACTIONS["narration_id"]
+    assert videos.to_numpy().tolist() == [["Q", "train", 4000.0], ["P", "train", 70.0]]
+
+
+def test_without_lengths_videos_are_in_the_order_of_their_names(tmp_path):
+    path = saved(tmp_path / "t.csv", video_id=["Q", "Q", "P"])
+    _, videos = made(tmp_path, "epic", {"actions.train": path})
+    assert videos["video_id"].to_list() == ["P", "Q"] and videos["duration_s"].isna().all()
+
+
+def test_videos_of_ave_last_ten_seconds(tmp_path):
+    lines = ["Dog&b&good&0&10", "Cat&a&good&2&4", "Dog&b&good&3&4"]
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    for name, kept in (("train", lines[:2]), ("test", lines[2:])):
+        (tmp_path / f"{name}.txt").write_text("\n".join(kept))
+    files = {"annotations": tmp_path / "a.txt"}
+    files |= {name: tmp_path / f"{name}.txt" for name in ("train", "test")}
+    queries, videos = made(tmp_path, "ave", files)
+    expected = [["a", "train", 10.0], ["b", "train", 10.0], ["b", "test", 10.0]]
+    assert len(queries) == 60 and videos.to_numpy().tolist() == expected
 
 
 def perception_annotations(folder, actions, sounds):
@@ -271,24 +185,6 @@ def perception_annotations(folder, actions, sounds):
         ]
     (folder / "t.json").write_text(json.dumps({"video_9": video}))
     return perception_test.read_annotations(folder / "t.json", "train")
-
-
-def test_perception_test_has_visual_queries_of_actions_and_audio_queries_of_sounds(tmp_path):
-    actions = [(40, 0, 1_500_000), (7, 65_123_457, 70_000_000)]
-    found = perception_annotations(tmp_path, actions, [(17, 250_000, 9_000_001)])
-    label_map = perception_test.default_label_map(found)
-    events = {
-        modality: perception_test.apply_label_map(table, label_map, tmp_path / "t.json")
-        for modality, table in found.events.items()
-    }
-    visual, audio = queries_of_modalities(events)
-    assert visual["annotation_id"].to_list() == ["video_9_0", "video_9_1"]
-    assert visual["action_class"].to_list() == [1, 0]
-    assert visual["class_id"].isna().all() and audio["action_class"].isna().all()
-    assert audio["class_id"].to_list() == [0]
-    path = tmp_path / "t.json"
-    check_queries(visual, path, classes=CLASS_COUNTS["perception"], durations=found.durations)
-    write_table(join_queries([visual, audio]), tmp_path / "q.parquet", QUERIES)
 
 
 def test_times_of_perception_test_are_those_of_the_published_tables(tmp_path):

@@ -8,14 +8,9 @@ import numpy as np
 import pandas as pd
 
 from avlib.datasets import ave, epic_kitchens, epic_sounds
+from avlib.datasets.timed_tables import read_durations
 from avlib.extractors.intervals import interval_table
-from avlib.tim.queries import (
-    action_pairs,
-    join_queries,
-    queries_of_events,
-    queries_of_segments,
-    read_durations,
-)
+from avlib.tim.queries import join_queries, queries_of_events, queries_of_segments
 from avlib.tim.recipes import TimRecipe
 from avlib.tim.windows import WindowIndex, build_windows
 from avlib.verify.operations import Results, operation
@@ -89,7 +84,7 @@ def epic_action_classes(train: Path, validation: Path) -> Results:
     """
     named = (("train", train), ("validation", validation))
     tables = [epic_kitchens.read_events(path, name) for name, path in named]
-    pairs = action_pairs(tables).tolist()
+    pairs = epic_kitchens.action_pairs(tables).tolist()
     number = {tuple(pair): k for k, pair in enumerate(pairs)}
     rows = tables[1][["verb_class", "noun_class"]].to_numpy().tolist()
     verbs = [verb for verb, _ in pairs]

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from avlib.datasets.timed_tables import read_durations
 from avlib.extractors.intervals import read_published_intervals
 from avlib.io.pickles import read_array_dict
 from avlib.tim.batches import PADDING, WindowDataset
 from avlib.tim.inference import Predictions, predict
 from avlib.tim.network import TIM
 from avlib.tim.published_predictions import IDS, PublishedPredictions, write_predictions
-from avlib.tim.queries import join_queries, read_durations, read_published_queries
+from avlib.tim.queries import join_queries, read_published_queries
 from avlib.tim.recipes import TimRecipe
 from avlib.tim.splits import SplitWindows
 from avlib.tim.tables import VISUAL_HEADS
