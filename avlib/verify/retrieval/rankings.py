@@ -1,6 +1,5 @@
 """Operations of the scores of retrieval: similarities, relevance, rankings and their metrics."""
 
-from ast import literal_eval
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from avlib.retrieval.similarity import (
     unit_rows,
 )
 from avlib.retrieval.similarity import cosine as cosine_of
+from avlib.retrieval.subset import LONG_S
 from avlib.verify.operations import Array, Numerics, Results, operation
 
 RECALL_NAMES = {
@@ -37,7 +37,6 @@ RECALL_NAMES = {
     "geometric_mean": "geometric_mean_R1-R5-R10",
 }
 QUESTION_TYPES = {1: "Inter-video", 2: "Intra-video"}
-CROP_S = 10.0  # longer clips are cropped
 Normalisation = Literal["max", "one"]
 
 
@@ -67,8 +66,10 @@ class Tables:
     """
 
     def __init__(self, clips: Path, sentences: Path, rows: Any = None, columns: Any = None) -> None:
-        texts = ("narration_id", "narration", "all_noun_classes", *SPAN)
-        table = read_published(clips, texts=texts, numbers=("verb_class",))
+        texts = ("narration_id", "narration", *SPAN)
+        table = read_published(
+            clips, texts=texts, numbers=("verb_class",), lists=("all_noun_classes",)
+        )
         self.clips = table if rows is None else table.iloc[rows]
         listed = read_published(sentences, texts=("narration_id", "narration"))
         self.sentences = listed if columns is None else listed.iloc[columns]
@@ -86,7 +87,7 @@ class Tables:
         """Return relevance by verb, by noun, or both."""
         classes = {
             "verb": [frozenset({int(v)}) for v in self.clips["verb_class"]],
-            "noun": [frozenset(literal_eval(v)) for v in self.clips["all_noun_classes"]],
+            "noun": [frozenset(nouns) for nouns in self.clips["all_noun_classes"]],
         }
         return shared_classes([classes[group] for group in groups], self.indexes)
 
@@ -117,7 +118,7 @@ def relevancy(clips: Path, sentences: Path) -> Results:
     return results | {
         "facts/distinct_narrations": distinct,
         "facts/extra_sentence_rows": len(tables.sentences) - distinct,
-        "facts/clips_longer_than_10s": int((tables.durations_s > CROP_S).sum()),
+        "facts/clips_longer_than_10s": int((tables.durations_s > LONG_S).sum()),
     }
 
 
@@ -281,8 +282,13 @@ def recall_values(sims: Array) -> Results:
     """Return recall of similarities (texts, clips), and the texts whose own clip is the highest.
 
     With several texts a clip, those of a clip follow each other.
+
+    Raises:
+        ValueError: if clips have different numbers of texts.
     """
     n_texts, n_clips = sims.shape
+    if not n_clips or n_texts % n_clips:
+        raise ValueError(f"expected as many texts of each clip, got {n_texts} of {n_clips} clips")
     each = n_texts // n_clips
     own = np.arange(n_texts) // each
     of_texts = np.concatenate([clip_ranks(sims[i], own[i : i + 1]) for i in range(n_texts)])
