@@ -1,6 +1,7 @@
 """The network of a stage that embeds clips or texts: weights, settings, device, provenance."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from avlib.extractors.embedding import TextEncoder, TextFiles, Vectors
 from avlib.extractors.extraction import NetworkSettings
 from avlib.io.checkpoints import weights_hash
 from avlib.io.provenance import code_fingerprint
+from avlib.io.text_tokens import Encoding, tokenise
 
 
 class TextNetwork(Protocol):
@@ -82,11 +84,25 @@ class TokenEncoder(LoadedNetwork[Settings, Network], TextEncoder):
     Args:
         files: inputs and outputs.
         settings: of the encoder.
+
+    Attributes:
+        encoding: whose the files of the tokenizer are.
     """
+
+    encoding: ClassVar[Encoding]
 
     def __init__(self, files: TextFiles, settings: Settings) -> None:
         super().__init__(files.checkpoint, settings)
         self.tokenizer = files.tokenizer
+
+    @property
+    @abstractmethod
+    def longest(self) -> int:
+        """Tokens of a text that the network takes; the others are cut off."""
+
+    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts, as `TextEncoder.tokenise`."""
+        return tokenise(texts, self.tokenizer, self.encoding, self.longest, cuts=True)
 
     @torch.inference_mode()
     def embed(self, token_ids: Tensor) -> Vectors:

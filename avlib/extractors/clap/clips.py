@@ -25,7 +25,6 @@ from avlib.extractors.encoder_network import LoadedNetwork, TokenEncoder
 from avlib.extractors.htsat_tower import HtsatTower
 from avlib.extractors.sound_encoder import ClipSettings, SoundEncoder
 from avlib.io.packs import Waveform
-from avlib.io.text_tokens import tokenise
 
 __all__ = ["check_weights", "embed_clips", "embed_texts"]
 
@@ -92,10 +91,12 @@ class ClapSounds(_LoadedClap, SoundEncoder[ClapClipSettings, Clap]):
 class ClapTexts(_LoadedClap, TokenEncoder[ClapClipSettings, Clap]):
     """Embeds texts."""
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the byte pairs of texts."""
-        longest = min(LONGEST_TEXT, self.network.sizes.positions - POSITION_OFFSET)
-        return tokenise(texts, self.tokenizer, "RoBERTa", longest, cuts=True)
+    encoding = "RoBERTa"
+
+    @property
+    def longest(self) -> int:
+        """Byte pairs of a text."""
+        return min(LONGEST_TEXT, self.network.sizes.positions - POSITION_OFFSET)
 
 
 def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:

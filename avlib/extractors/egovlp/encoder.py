@@ -1,6 +1,6 @@
 """EgoVLP's embeddings of the frames of clips, and of texts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -36,7 +36,6 @@ from avlib.extractors.encoder_network import LoadedNetwork, TokenEncoder
 from avlib.extractors.extraction import NetworkSettings
 from avlib.extractors.weights import write_report
 from avlib.io.embeddings import WHOLE
-from avlib.io.text_tokens import tokenise
 from avlib.memory import returning_memory
 from avlib.prefetch import prefetched
 from avlib.progress import progress
@@ -163,10 +162,12 @@ class FrameEncoder(_LoadedEgoVlp):
 class EgoVlpTexts(_LoadedEgoVlp, TokenEncoder[EgoVlpSettings, EgoVlp]):
     """Embeds texts."""
 
-    def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the word pieces of texts, as many as the network takes."""
-        longest = self.network.sizes.positions
-        return tokenise(texts, self.tokenizer, "BERT", longest, cuts=True)
+    encoding = "BERT"
+
+    @property
+    def longest(self) -> int:
+        """Word pieces of a text."""
+        return self.network.sizes.positions
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:

@@ -33,7 +33,6 @@ from avlib.extractors.wavcaps.network import Ase
 from avlib.extractors.wavcaps.weights import load_ase
 from avlib.extractors.weights import write_report
 from avlib.io.packs import Waveform
-from avlib.io.text_tokens import tokenise
 
 LONGEST_TEXT = 30  # tokens, [CLS] and [SEP] included
 _SPACE_BEFORE_MARK = re.compile(r'\s([,.!?;:"](?:\s|$))')
@@ -100,11 +99,17 @@ class AseSounds(_LoadedAse, SoundEncoder[AseSettings, Ase]):
 class AseTexts(_LoadedAse, TokenEncoder[AseSettings, Ase]):
     """Embeds texts."""
 
+    encoding = "BERT"
+
+    @property
+    def longest(self) -> int:
+        """Word pieces of a text."""
+        return min(LONGEST_TEXT, self.network.sizes.positions)
+
     def tokenise(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the word pieces of texts."""
-        cleaned = map(clean_caption, texts) if self.settings.clean_captions else texts
-        longest = min(LONGEST_TEXT, self.network.sizes.positions)
-        return tokenise(list(cleaned), self.tokenizer, "BERT", longest, cuts=True)
+        """Return the word pieces of texts, without punctuation where that is set."""
+        cleans = self.settings.clean_captions
+        return super().tokenise(list(map(clean_caption, texts)) if cleans else texts)
 
 
 def check_weights(checkpoint: Path, target: Path) -> None:
