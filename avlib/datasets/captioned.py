@@ -40,7 +40,6 @@ class CaptionedClips:
         clip_classes: table of kind CLIP_CLASSES.
         sentences: table of kind SENTENCES.
         questions: table of kind QUESTIONS.
-        note: what a report has to say of where they are from; empty for published files.
     """
 
     clips: pd.DataFrame
@@ -48,7 +47,6 @@ class CaptionedClips:
     clip_classes: pd.DataFrame
     sentences: pd.DataFrame
     questions: pd.DataFrame
-    note: str = ""
 
     def tables(self) -> dict[str, tuple[pd.DataFrame, TableSchema]]:
         """Return the tables with their schemas, by the name of their file."""

@@ -24,6 +24,7 @@ from avlib.datasets.epic_mir import SUFFIXES, clip_files, matrix_files
 from avlib.datasets.published import read_published
 from avlib.datasets.tables import CLIP_CLASSES, QUESTIONS, SENTENCES, TEXTS
 from avlib.errors import DataError
+from avlib.io.pickle_parts import shown
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +65,6 @@ def relevancy_files(folder: Path, split: str, relevancy: str, kind: str) -> list
     """
     tail = f"mainclasses{SUFFIXES[relevancy]}"
     return matrix_files(folder, f"verb_relevancy_EPIC_Sounds_{split}_epicmirstyle_{tail}", kind)
-
-
-def note(files: Mapping[str, Path]) -> str:
-    """Return what a report says of where the tables are from; empty for the authors'."""
-    return OWN_NOTE if "events" in files else ""
 
 
 def read(files: Mapping[str, Path]) -> CaptionedClips:
@@ -115,7 +111,7 @@ def _build(files: Mapping[str, Path]) -> CaptionedClips:
         numbers=("class_id",),
         whole=("class_id",),
     )
-    _check_numbers(table, path)
+    _check_numbers(table.astype({"class_id": "int64"}), path)
     clips = clips_of(table.rename(columns={"annotation_id": "narration_id"}), path)
     texts_of = {"original": {name: name for name in table["class"]}}
     if "descriptions" in files:
@@ -133,7 +129,6 @@ def _build(files: Mapping[str, Path]) -> CaptionedClips:
         _classes(clips["event_id"], table["class_id"]),
         pd.concat(sentences, ignore_index=True),
         as_rows([], QUESTIONS),
-        OWN_NOTE,
     )
 
 
@@ -145,8 +140,8 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
-                f"{path}: row {row + 1}: {one} {table[one][row]!r} has {other} "
-                f"{table[other][row]!r}, and {first[row]!r} in a row before"
+                f"{path}: row {row + 1}: {one} {shown(table[one][row])} has {other} "
+                f"{shown(table[other][row])}, and {shown(first[row])} in a row before"
             )
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from avlib.datasets import epic_sounds_ret
 from avlib.datasets.miniature.kitchen_questions import write_questions
 from avlib.datasets.miniature.kitchen_tables import write_mir_tables
 from avlib.datasets.miniature.retrieval import miniature_plan
@@ -178,6 +179,7 @@ def test_encoders_are_trained_for_the_miniature_alone(official):
 def test_sounds_can_be_built_from_the_official_labels(tmp_path):
     values = {"source": "official", "events": f"{tmp_path}/e.csv", "videos": str(tmp_path)}
     study = load_config({"epic_sounds_ret": values}).epic_sounds_ret
+    assert study.notes() == [epic_sounds_ret.OWN_NOTE]
     place = Place(tmp_path / "results/epic_sounds_ret", 0)
     with pytest.raises(ConfigError, match=r"epic_sounds_ret.texts: llm needs epic_sounds_ret.desc"):
         study.annotation_files(place, "all", ("original", "llm"))
