@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from avlib.io.json_files import value_at
+
+CHANCE = "chance"  # in place of a model in the tables: what a random order reaches
 # Numbers that are shown: place below a kind of texts, what it is called, and what makes percents.
 SHOWN = (
     (("map", "mean"), "mAP", 100),
@@ -33,13 +36,13 @@ def retrieval_lines(content: Metrics) -> list[str]:
 
 def _subset(content: Metrics) -> Iterator[str]:
     relevancy, *others = content["metrics"]
-    level = "" if relevancy == "all" else f", {relevancy} relevancy"
+    level = _level(relevancy)
     for kind, values in content["metrics"][relevancy].items():
-        chance = _at(content["chance"], relevancy, kind)
+        chance = value_at(content["chance"], (relevancy, kind))
         parts = [
-            f"{title} {_percent(_at(values, *place), factor)}{_beside(_at(chance, *place), factor)}"
+            f"{title} {_percent(value, factor)}{_beside(value_at(chance, place), factor)}"
             for place, title, factor in SHOWN
-            if _at(values, *place) is not None
+            if (value := value_at(values, place)) is not None
         ]
         yield f"{content['model']}, {kind} texts{level}: {', '.join(parts) or 'no query'}"
     if others:
@@ -48,7 +51,7 @@ def _subset(content: Metrics) -> Iterator[str]:
 
 def _tables(content: Metrics) -> Iterator[str]:
     for table in content["tables"]:
-        rows = [row for row in table["rows"] if row["model"] != "chance"]
+        rows = [row for row in table["rows"] if row["model"] != CHANCE]
         done = [row for row in rows if row["file"] is not None]
         columns = [(f"{a}.{b}", title, f) for (a, b), title, f in SHOWN]
         place, title, factor = next(c for c in columns if c[0] in table["columns"])
@@ -58,7 +61,7 @@ def _tables(content: Metrics) -> Iterator[str]:
             best = max(found, key=lambda row: row["cells"][place]["value"])
             value = _percent(best["cells"][place]["value"], factor)
             text += f"; highest {title} {value}{_beside(_chance(table, best, place), factor)}"
-            text += f" of {best['model']} with {best['texts']} texts"
+            text += f" of {best['model']} with {best['texts']} texts{_level(best['relevancy'])}"
         yield text
 
 
@@ -66,16 +69,14 @@ def _chance(table: Metrics, beside: Metrics, place: str) -> float | None:
     """Return what a random order reaches where a row of a table has its number."""
     same = ("relevancy", "texts")
     for row in table["rows"]:
-        if row["model"] == "chance" and all(row[name] == beside[name] for name in same):
-            value: float | None = _at(row["cells"], place, "value")
+        if row["model"] == CHANCE and all(row[name] == beside[name] for name in same):
+            value: float | None = value_at(row["cells"], (place, "value"))
             return value
     return None
 
 
-def _at(tree: Any, *names: str) -> Any:
-    for name in names:
-        tree = tree.get(name) if isinstance(tree, Mapping) else None
-    return tree
+def _level(relevancy: str) -> str:
+    return "" if relevancy == "all" else f", {relevancy} relevancy"
 
 
 def _percent(value: float, factor: int) -> str:

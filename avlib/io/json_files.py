@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ def read_published_json(path: Path) -> Any:
         return json.loads(read_text(path), object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not readable as JSON ({error})") from error
+
+
+def value_at(tree: Any, path: Iterable[str]) -> Any:
+    """Return what stands at a place of nested mappings, None where there is nothing."""
+    for name in path:
+        if not isinstance(tree, Mapping):
+            return None
+        tree = tree.get(name)
+    return tree
 
 
 def read_json(path: Path) -> Any:

@@ -5,9 +5,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from avlib.evaluation.retrieval_headline import CHANCE
 from avlib.io.json_files import read_json
 from avlib.report.html import write_page
-from avlib.retrieval.result_tables import CHANCE, NOT_RUN
+from avlib.retrieval.result_tables import NOT_RUN
 from avlib.retrieval.settings import NETWORK_TITLES
 
 TITLES = NETWORK_TITLES | {CHANCE: "random order"}

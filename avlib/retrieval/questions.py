@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from avlib.datasets.ego_mcq import N_CHOICES, TYPES
 from avlib.retrieval.embeddings import EmbeddedNetwork, Vectors
 from avlib.retrieval.metrics import question_ranks
 from avlib.retrieval.outcomes import Measured, Outcome, by_seed, rank_rows
@@ -18,8 +19,7 @@ from avlib.retrieval.similarity import (
 )
 from avlib.retrieval.subset import Subset
 
-CHOICES = [f"choice_{number}" for number in range(5)]
-TYPES = ("inter_video", "intra_video")
+CHOICES = [f"choice_{number}" for number in range(N_CHOICES)]
 
 
 def measure_questions(
@@ -52,7 +52,7 @@ def measure_questions(
     places = np.stack([used.get_indexer(asked[name]) for name in CHOICES], axis=1)
     texts = [n.texts[n.kind(kind)].of(asked[n.kind(kind)].tolist()) for n in networks]
     answers = asked["answer"].to_numpy()
-    types = [name for name in TYPES if (asked["type"] == name).any()]
+    types = [name for name in TYPES.values() if (asked["type"] == name).any()]
 
     def measure(vectors: list[Vectors], seed: int) -> Outcome:
         similarities = np.concatenate(

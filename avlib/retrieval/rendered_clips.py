@@ -32,7 +32,7 @@ from avlib.seeds import generator
 
 Waveform = NDArray[np.float32]
 LONG_SHARE = 0.1  # of the sounds, which are longer than an input
-SHORT_S, LONG_S = (1.0, 4.0), (10.5, 15.0)
+LENGTHS_S, LONG_LENGTHS_S = (1.0, 4.0), (10.5, 15.0)  # of sounds, from and to
 SPECTRUM_FRAMES = 1024  # HTSAT resizes a log-mel to so many
 IMAGE_SIZE = 112  # pixels of a frame on either side, half of the published
 CLIP_FRAMES = 4
@@ -104,7 +104,7 @@ def draw_clips(network: str, per_action: int, seed: int, purpose: str) -> Clips:
 
 def _waveform(action: Action, rng: np.random.Generator, rate: int) -> Waveform:
     """Return the sound of a clip."""
-    seconds = rng.uniform(*(LONG_S if rng.random() < LONG_SHARE else SHORT_S))
+    seconds = rng.uniform(*(LONG_LENGTHS_S if rng.random() < LONG_SHARE else LENGTHS_S))
     level = str(rng.choice(list(LEVELS)))
     is_on = np.ones(round(seconds * FPS) * (SAMPLE_RATE // FPS), np.bool_)
     sound = clip_sound(action, level, is_on, rng).astype(np.float32)[:, None]

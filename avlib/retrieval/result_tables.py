@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avlib.datasets.captioned import KINDS, RELEVANCIES
+from avlib.datasets.ego_mcq import TYPES
+from avlib.evaluation.retrieval_headline import CHANCE
 from avlib.io.atomic import write_json
 from avlib.io.checkpoints import file_hash
-from avlib.io.json_files import read_json
+from avlib.io.json_files import read_json, value_at
+from avlib.retrieval.tables import DIRECTIONS
 
 NOT_RUN = "not run"
-CHANCE = "chance"  # in place of a model: what a random order reaches
 PUBLISHED_MODELS = ("clap", "ase_audiocaps", "ase_clotho")
-KINDS = ("original", "llm")
-DIRECTIONS = ("a2t", "t2a")
-RANKS = ("r1", "r5", "r10", "r50", "median_rank", "mean_rank")
+RECALLS = ("r1", "r5", "r10", "r50", "median_rank", "mean_rank")
 RANKING_COLUMNS = (
     *(f"{name}.{part}" for name in ("ndcg", "map") for part in (*DIRECTIONS, "mean")),
-    *(f"recall.{direction}.{name}" for direction in DIRECTIONS for name in RANKS),
+    *(f"recall.{direction}.{name}" for direction in DIRECTIONS for name in RECALLS),
 )
-QUESTION_COLUMNS = ("accuracy.inter_video", "accuracy.intra_video")
+QUESTION_COLUMNS = tuple(f"accuracy.{kind}" for kind in TYPES.values())
 
 Runs = Mapping[str, Mapping[str, Path]]  # metrics files by benchmark and model
 
@@ -47,7 +48,7 @@ class PaperTable:
     columns: Sequence[str]
 
 
-LEVELS = ("low", "moderate", "high")
+LEVELS = RELEVANCIES[1:]
 PAPER_TABLES = (
     PaperTable(1, "AudioEpicMIR", "epic_mir", ("all",), RANKING_COLUMNS),
     PaperTable(2, "AudioEgoMCQ", "ego_mcq", ("all",), QUESTION_COLUMNS),
@@ -95,7 +96,7 @@ def _table(table: PaperTable, found: Mapping[str, Mapping[str, Any]], runs: Runs
         for model in dict.fromkeys([*PUBLISHED_MODELS, *found]):
             content = found.get(model, {})
             for kind in KINDS:
-                is_run = _at(content, ["metrics", relevancy, kind]) is not None
+                is_run = value_at(content, ["metrics", relevancy, kind]) is not None
                 if is_run or model in PUBLISHED_MODELS:
                     path = str(runs[table.benchmark][model]) if is_run else None
                     cells = {c: _cell(content, relevancy, kind, c) for c in table.columns}
@@ -108,7 +109,7 @@ def _table(table: PaperTable, found: Mapping[str, Mapping[str, Any]], runs: Runs
 def _cell(content: Mapping[str, Any], relevancy: str, kind: str, column: str) -> Any:
     """Return a number with its deviation, or NOT_RUN."""
     place = [relevancy, kind, *column.split(".")]
-    value, deviation = (_at(content, [tree, *place]) for tree in ("metrics", "deviations"))
+    value, deviation = (value_at(content, [tree, *place]) for tree in ("metrics", "deviations"))
     return NOT_RUN if value is None else {"value": value, "deviation": deviation}
 
 
@@ -117,10 +118,10 @@ def _chance_rows(
 ) -> Iterator[Any]:
     """Yield what a random order reaches, of each kind of text; it is the same for all models."""
     for kind in KINDS:
-        levels = (_at(content, ["chance", relevancy, kind]) for content in found.values())
+        levels = (value_at(content, ["chance", relevancy, kind]) for content in found.values())
         level = next(filter(None, levels), None)
         if level is not None:
-            values = {column: _at(level, column.split(".")) for column in table.columns}
+            values = {column: value_at(level, column.split(".")) for column in table.columns}
             cells = {
                 column: NOT_RUN if value is None else {"value": value, "deviation": None}
                 for column, value in values.items()
@@ -131,12 +132,3 @@ def _chance_rows(
 def _row(relevancy: str, model: str, kind: str, path: str | None, cells: Any) -> Any:
     own = {"relevancy": relevancy, "model": model, "texts": kind}
     return own | {"file": path, "cells": cells}
-
-
-def _at(tree: Any, path: Sequence[str]) -> Any:
-    """Return what stands at a place of nested mappings, None where there is nothing."""
-    for name in path:
-        if not isinstance(tree, Mapping):
-            return None
-        tree = tree.get(name)
-    return tree

@@ -26,9 +26,7 @@ from avlib.retrieval.similarity import (
     unit_rows,
 )
 from avlib.retrieval.subset import Subset
-from avlib.retrieval.tables import TOP
-
-DIRECTIONS = ("a2t", "t2a")
+from avlib.retrieval.tables import DIRECTIONS, TOP
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from avlib.io.tables import Column, TableSchema
 
+DIRECTIONS = ("a2t", "t2a")  # a clip asks for texts, a text for clips
 TOP = 10  # items that are kept of each query
 
 RANKS = TableSchema(

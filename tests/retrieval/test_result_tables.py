@@ -108,4 +108,6 @@ def test_the_last_words_of_a_run_have_a_line_a_table(tables):
         "with original texts"
     )
     assert lines[2] == "table 3, EpicSoundsRet: 0 of 6 rows run"
+    assert lines[3].startswith("table 4, AudioEpicMIR by audio relevancy: 1 of 18 rows run; ")
+    assert lines[3].endswith(" of clap with original texts, low relevancy")
     assert lines[-1] == f"note: {NOTE}"
