@@ -26,6 +26,56 @@ rule render_ave:
         "../workflow_scripts/render_ave.py"
 
 
+rule render_epic:
+    """Videos and tables of actions and sounds in the layout of EPIC-KITCHENS-100."""
+    output:
+        expand(
+            f"results/{settings.epic.name}/miniature/{{file}}",
+            file=settings.epic.rendered_annotations.values(),
+        ),
+    log:
+        f"logs/{settings.epic.name}/render_epic.log",
+    benchmark:
+        f"logs/{settings.epic.name}/render_epic.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 2
+    resources:
+        mem_mb=1_000,
+        runtime=30,
+    params:
+        size=settings.epic.miniature.model_dump(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.epic"),
+    script:
+        "../workflow_scripts/render_epic.py"
+
+
+rule render_perception:
+    """Videos and annotation files in the layout of Perception Test."""
+    output:
+        expand(
+            f"results/{settings.perception.name}/miniature/{{file}}",
+            file=settings.perception.rendered_annotations.values(),
+        ),
+    log:
+        f"logs/{settings.perception.name}/render_perception.log",
+    benchmark:
+        f"logs/{settings.perception.name}/render_perception.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 2
+    resources:
+        mem_mb=1_000,
+        runtime=30,
+    params:
+        size=settings.perception.miniature.model_dump(),
+        seed=settings.seed,
+        code=code_fingerprint("avlib.datasets.miniature.perception"),
+    script:
+        "../workflow_scripts/render_perception.py"
+
+
 rule render_k600:
     """Videos and the list of classes in the layout of Kinetics-600."""
     output:

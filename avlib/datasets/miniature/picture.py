@@ -54,6 +54,8 @@ def draw_scene(
     is_visible: NDArray[np.bool_],
     size: tuple[int, int],
     rng: np.random.Generator,
+    *,
+    lanes: int | None = None,
 ) -> NDArray[np.uint8]:
     """Return the frames (T, height, width, 3) of one video, with any number of shapes.
 
@@ -66,12 +68,14 @@ def draw_scene(
         is_visible: (n, T) whether it is in each frame.
         size: width and height in pixels.
         rng: generator of this video.
+        lanes: parts of the width that the shapes take in turn; None: each has one.
     """
     width, height = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    slots = rng.permutation(len(looks))
+    slots = np.arange(len(looks)) % lanes if lanes else rng.permutation(len(looks))
     paths = [
-        _path(look, slot, len(looks), height, rng) for look, slot in zip(looks, slots, strict=True)
+        _path(look, slot, lanes or len(looks), height, rng)
+        for look, slot in zip(looks, slots, strict=True)
     ]
     background = _background(x / width, y / height, rng)
     frames = np.empty((is_visible.shape[1], height, width, 3), dtype=np.uint8)
