@@ -102,7 +102,7 @@ rule convert_intervals:
 rule make_intervals:
     """The stretches of each video that get a feature; videos too short for one are left out."""
     input:
-        manifest="results/{study}/audio/{shard}.parquet",
+        manifest=media.looked_at,
         published=media.converted_intervals,
     output:
         intervals="results/{study}/intervals/shards/{shard}.parquet",

@@ -17,6 +17,8 @@ rule convert_vgg:
         "logs/{study}/convert_vgg.log",
     benchmark:
         "logs/{study}/convert_vgg.tsv"
+    wildcard_constraints:
+        study=files.evaluated_as("ave"),
     conda:
         "../envs/avlib.yaml"
     threads: 1
@@ -30,6 +32,45 @@ rule convert_vgg:
         code=code_fingerprint("avlib.extractors.ave_features"),
     script:
         "../workflow_scripts/convert_vgg.py"
+
+
+use rule convert_intervals as convert_split_intervals with:
+    input:
+        tim.given_intervals,
+    output:
+        "results/{study}/published/intervals/{split}.parquet",
+    log:
+        "logs/{study}/convert_split_intervals/{split}.log",
+    benchmark:
+        "logs/{study}/convert_split_intervals/{split}.tsv"
+    wildcard_constraints:
+        study=files.evaluated_as("events"),
+
+
+rule index_published:
+    """Which videos have published features, which are used where they are."""
+    input:
+        events="results/{study}/events.parquet",
+        intervals=tim.published_intervals,
+    output:
+        "results/{study}/published/{modality}/index.parquet",
+    log:
+        "logs/{study}/index_published/{modality}.log",
+    benchmark:
+        "logs/{study}/index_published/{modality}.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=60,
+    params:
+        folders=tim.published_folders,
+        stamps=tim.published_stamps,
+        splits=tim.given_splits,
+        code=code_fingerprint("avlib.extractors.published_features"),
+    script:
+        "../workflow_scripts/index_published.py"
 
 
 rule make_queries:
@@ -118,6 +159,7 @@ rule train_tim:
         device=settings.device,
         splits=tim.training_splits,
         features=tim.feature_folders,
+        allow_fewer_views=tim.allow_fewer_views,
         state=f"{RESULTS}/{{study}}/.cache/train_tim/{{model}}",
         code=code_fingerprint("avlib.tim.training"),
     script:
@@ -137,6 +179,7 @@ rule predict_tim:
     output:
         table="results/{study}/predictions.parquet",
         published="results/{study}/predictions.pkl",
+        losses="results/{study}/tim/losses.json",
     log:
         "logs/{study}/predict_tim.log",
     benchmark:
@@ -155,9 +198,64 @@ rule predict_tim:
         device=settings.device,
         mixed_precision=tim.predicts_mixed,
         features=tim.feature_folders,
+        allow_fewer_views=tim.allow_fewer_views,
         code=code_fingerprint("avlib.tim.prediction"),
     script:
         "../workflow_scripts/predict_tim.py"
+
+
+use rule predict_tim as predict_submission with:
+    input:
+        unpack(tim.feature_index),
+        queries="results/{study}/tim/queries.parquet",
+        classes="results/{study}/classes.json",
+        windows="results/{study}/tim/windows/test.npz",
+        intervals=tim.test_intervals,
+        models=tim.submission_models,
+        checked=tim.checked,
+    output:
+        table="results/{study}/submission/predictions.parquet",
+        published="results/{study}/submission/predictions.pkl",
+        losses="results/{study}/submission/losses.json",
+    log:
+        "logs/{study}/predict_submission.log",
+    benchmark:
+        "logs/{study}/predict_submission.tsv"
+    params:
+        models=tim.submission_model_names,
+        recipe=tim.recipe,
+        split="test",
+        device=settings.device,
+        mixed_precision=tim.predicts_mixed,
+        features=tim.feature_folders,
+        allow_fewer_views=tim.allow_fewer_views,
+        code=code_fingerprint("avlib.tim.prediction"),
+
+
+rule write_submission:
+    """The predictions of unlabelled actions as the EPIC-KITCHENS challenge takes them, checked."""
+    input:
+        predictions="results/{study}/submission/predictions.parquet",
+        queries="results/{study}/tim/queries.parquet",
+        classes="results/{study}/classes.json",
+    output:
+        "results/{study}/submission.zip",
+    log:
+        "logs/{study}/write_submission.log",
+    benchmark:
+        "logs/{study}/write_submission.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=30,
+    params:
+        split="test",
+        supervision=tim.supervision,
+        code=code_fingerprint("avlib.tim.submission"),
+    script:
+        "../workflow_scripts/write_submission.py"
 
 
 rule evaluate_ave:
@@ -199,6 +297,7 @@ rule evaluate_events:
     """The accuracy of annotated actions and sounds, by model, and of subsets of them."""
     input:
         predictions="results/{study}/predictions.parquet",
+        losses="results/{study}/tim/losses.json",
         queries="results/{study}/tim/queries.parquet",
         classes="results/{study}/classes.json",
         manifest=tim.manifest,

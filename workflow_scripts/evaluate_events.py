@@ -15,6 +15,7 @@ with job_log(Path(smk.log[0])):
             classes=Path(smk.input.classes),
             manifest=next(map(Path, smk.input.manifest), None),
             features={name: Path(path) for name, path in smk.params.features.items()},
+            losses=Path(smk.input.losses),
             tail_classes={head: Path(path) for head, path in smk.params.tail_classes.items()},
         ),
         study={**smk.params.study, "split": smk.params.split},

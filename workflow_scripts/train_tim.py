@@ -19,6 +19,7 @@ with job_log(Path(smk.log[0])):
                 visual=[Path(path) for path in smk.params.features.get("visual", [])],
                 audio=[Path(path) for path in smk.params.features.get("audio", [])],
                 classes=Path(smk.input.classes),
+                allow_fewer_views=smk.params.allow_fewer_views,
                 initial_weights=next(map(Path, smk.input.initial), None),
                 state_directory=Path(smk.params.state),
                 model=Path(smk.output.model),

@@ -38,6 +38,7 @@ def make_shard_intervals(
     interval_s: float,
     hop_s: float,
     seconds: int | None,
+    needs_sound: bool = True,
     intervals_target: Path,
     manifest_target: Path,
 ) -> None:
@@ -50,10 +51,14 @@ def make_shard_intervals(
         hop_s: distance between two of them.
         seconds: of every video, each of which is an interval whatever the video's length; None: as
             many intervals as fit.
+        needs_sound: whether videos without sound are left out.
         intervals_target: table to write.
         manifest_target: table to write, `manifest` with what was left out here.
     """
     rows = read_table(manifest, MANIFEST)
+    if not needs_sound:
+        is_silent = rows["status"] == "no_audio"
+        rows.loc[is_silent, ["status", "message"]] = "ok", ""
     videos = rows[rows["status"] == "ok"].drop_duplicates("video_id")
     if published:
         intervals = read_table(published, INTERVALS)

@@ -31,7 +31,7 @@ FEATURES = TableSchema(
         Column(
             "padded_intervals", pa.int64(), "intervals after the end of the audio or of the frames"
         ),
-        Column("content_hash", pa.string(), "SHA-256 of the file; empty unless ok"),
+        Column("content_hash", pa.string(), "SHA-256 of the file, or, published, of parts of it"),
         Column("status", pa.string(), "ok, or why the video has no features"),
         Column("message", pa.string(), "what was found and what to do; empty when ok"),
     ),

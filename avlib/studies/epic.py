@@ -7,13 +7,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from avlib.datasets.miniature.epic import ANNOTATION_FILES, miniature_splits
+from avlib.errors import ConfigError
 from avlib.media.videos import Video
 from avlib.sections import Positive, Section, SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
 from avlib.studies.event_study import EventStudy
 from avlib.studies.feature_study import IntervalExtractor, PresetName
 from avlib.studies.tim_study import TrainedVisual
-from avlib.tim.recipes import RecipeName
+from avlib.tim.recipes import MODELS, ModelName, RecipeName
 
 
 class EpicMiniature(Section):
@@ -22,6 +23,22 @@ class EpicMiniature(Section):
     train_videos: Positive = 12
     val_videos: Positive = 4
     test_videos: Positive = 2
+
+
+Level = Annotated[int, Field(ge=0, le=5)]
+
+
+class Submission(Section):
+    """Levels of supervision that the challenge asks for; it does not check them."""
+
+    pretraining: Level = Field(2, description="sls_pt: 2, pretrained on public labelled data")
+    labels: Level = Field(3, description="sls_tl: 3, trained on full temporal supervision")
+    data: Level = Field(3, description="sls_td: 3, trained on train; 4: on train and val")
+
+    @property
+    def levels(self) -> tuple[int, int, int]:
+        """The levels in the order of the challenge."""
+        return self.pretraining, self.labels, self.data
 
 
 class EpicVisual(TrainedVisual):
@@ -80,6 +97,7 @@ class Epic(EventStudy):
         "epic_sounds", description="Rate, resampler, weights and views as published"
     )
     visual: EpicVisual = EpicVisual()
+    submission: Submission = Submission()
     miniature: EpicMiniature = EpicMiniature()
 
     @property
@@ -87,11 +105,40 @@ class Epic(EventStudy):
         """Name of the format of the annotations."""
         return "epic"
 
+    @property
+    def allow_fewer_views(self) -> bool:
+        """Whether features of several networks have as many views as all of them have."""
+        return self.visual.allow_fewer_views
+
     def rendered_videos(self, at: Place) -> Sequence[Video]:
         """Return the videos that will be rendered."""
         splits = miniature_splits(**self.miniature.model_dump())
         folder = at.miniature / "videos"
         return [Video(video_id, split, f"{folder}/{video_id}.mp4") for video_id, split in splits]
+
+    def submitted_model(self) -> ModelName:
+        """Return the first model that predicts actions.
+
+        Raises:
+            ConfigError: if no model does, or the test split is not given.
+        """
+        models = [model for model in self.models if MODELS[model][1] != "audio"]
+        if not models:
+            raise ConfigError(f"{self.key('tim')}.models: none predicts actions, to be handed in")
+        if not self.is_rendered and self.actions.test is None:
+            raise ConfigError(f"{self.key('actions')}.test: name the table of the test split")
+        return models[0]
+
+    def supervision(self) -> tuple[int, int, int]:
+        """Return the levels of supervision that the challenge asks for."""
+        return self.submission.levels
+
+    def targets(self, at: Place) -> list[str]:
+        """Return also what is handed in to the challenge, where it can be made."""
+        predicts_actions = any(MODELS[model][1] != "audio" for model in self.models)
+        has_test = self.is_rendered or self.actions.test is not None
+        submission = [str(at.folder / "submission.zip")] if predicts_actions and has_test else []
+        return super().targets(at) + submission
 
     def tail_classes(self) -> dict[str, str]:
         """Return the given lists of tail classes by head."""

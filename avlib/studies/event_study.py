@@ -7,8 +7,11 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from avlib.datasets.events import read_events
+from avlib.datasets.published import read_published
 from avlib.errors import ConfigError
-from avlib.media.videos import Video
+from avlib.media.frame_sources import frame_sources
+from avlib.media.videos import Video, sound_files
 from avlib.sections import Section, SplitPaths, UserPath
 from avlib.studies.base import Place, Source
 from avlib.studies.tim_study import FeatureSource, TimStudy
@@ -48,6 +51,15 @@ class EventStudy(TimStudy):
         "the 1.1 s rule",
     )
     published: PublishedFeatures = PublishedFeatures()
+
+    @model_validator(mode="after")
+    def _videos_or_frames(self) -> Self:
+        if self.videos is not None and self.frames is not None:
+            raise ValueError(
+                f"give {self.key('videos')} or {self.key('frames')}, not both; the sound of "
+                f"frames is named as {self.key('sound')}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _published_features_have_intervals(self) -> Self:
@@ -93,8 +105,43 @@ class EventStudy(TimStudy):
         """Return the videos that will be rendered."""
 
     def list_videos(self, at: Place) -> list[Video]:
-        """Return the annotated videos; of a miniature those that will be rendered."""
-        return list(self.rendered_videos(at)) if self.is_rendered else super().list_videos(at)
+        """Return the annotated videos; of a miniature those that will be rendered.
+
+        Raises:
+            ConfigError: also if what a model sees, or hears, is not named.
+        """
+        if self.is_rendered:
+            return list(self.rendered_videos(at))
+        if "visual" in self.modalities and self.videos is None and self.frames is None:
+            raise ConfigError(
+                f"{self.key('videos')}: name a folder of videos, {self.key('frames')}, or "
+                f"published features; or set {self.key('tim')}.models: [audio]"
+            )
+        return super().list_videos(at) if self.frames is None else self._videos_of_frames(at)
+
+    def _videos_of_frames(self, at: Place) -> list[Video]:
+        """Return the annotated videos whose frames are images."""
+        if self.needs_sound and self.sound is None:
+            raise ConfigError(
+                f"{self.key('sound')}: frames have no sound; name an HDF5 file or a folder, or set "
+                f"{self.key('tim')}.models: [visual]"
+            )
+        splits = read_events(self.dataset, self.annotation_files(at)).video_splits
+        folder = self.existing_folder("frames", self.frames)
+        found, rates = frame_sources(folder, [v for v, _ in splits]), self._frame_rates()
+        videos = [Video(v, s, found.get(v), fps=rates.get(v)) for v, s in sorted(splits)]
+        if not self.needs_sound or self.sound is None:
+            return videos
+        return self._with_sounds(videos, sound_files(self._existing_sound(self.sound)))
+
+    def _frame_rates(self) -> dict[str, float]:
+        """Return the frames per second of the videos, from the table that has their lengths."""
+        if self.video_info is None:
+            return {}
+        path = Path(self.existing_file("video_info", self.video_info))
+        table = read_published(path, texts=("video_id",), optional=("fps",))
+        known = table[table["fps"] > 0]
+        return dict(zip(known["video_id"], known["fps"].tolist(), strict=True))
 
     # Features
 
@@ -119,7 +166,7 @@ class EventStudy(TimStudy):
         index = at.folder / "published" / modality / "index.parquet"
         return FeatureSource(self.published_folders(modality), {modality: index})
 
-    # Splits
+    # Splits and labels
 
     @property
     def predicted_splits(self) -> tuple[str, ...]:

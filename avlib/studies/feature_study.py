@@ -1,7 +1,8 @@
 """What studies of features of intervals have in common."""
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -155,12 +156,7 @@ class FeatureStudy(Study):
             videos = folder_videos(folder, self.unlabelled_split)
         else:
             videos = named_videos(folder, splits, includes_sounds=self.takes_sound_files)
-        if sounds is None:
-            return videos
-        return [
-            Video(v.video_id, v.split, v.path, sounds.get(v.video_id, self._expected_sound(v)))
-            for v in videos
-        ]
+        return self._with_sounds(videos, sounds)
 
     @property
     def unlabelled_split(self) -> str:
@@ -172,6 +168,14 @@ class FeatureStudy(Study):
         if not self.has_annotations:
             return None
         return read_events(self.dataset, self.annotation_files(at)).video_splits
+
+    def _with_sounds(
+        self, videos: Iterable[Video], sounds: Mapping[str, str] | None
+    ) -> list[Video]:
+        """Return videos with the files that stand in for their audio, if there are such."""
+        if sounds is None:
+            return list(videos)
+        return [replace(v, sound=sounds.get(v.video_id, self._expected_sound(v))) for v in videos]
 
     def _existing_sound(self, source: Path) -> Path:
         return source if source.is_file() else self.existing_folder("sound", source)
@@ -202,6 +206,11 @@ class FeatureStudy(Study):
     def extractors(self) -> tuple[str, ...]:
         """Return the networks whose features the study uses."""
         return ("asf",)
+
+    @property
+    def needs_sound(self) -> bool:
+        """Whether a video without sound is left out, and waveforms are packed."""
+        return True
 
     def extraction(self) -> dict[str, Any]:
         """Return the settings of all extractors, by the names that these have for them."""

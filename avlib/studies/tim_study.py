@@ -122,6 +122,16 @@ class TimStudy(FeatureStudy):
         both: tuple[Modality, ...] = ("visual", "audio")
         return tuple(m for m in both if seen & {JOINT, m})
 
+    @property
+    def allow_fewer_views(self) -> bool:
+        """Whether features of several networks have as many views as all of them have."""
+        return False
+
+    @property
+    def needs_sound(self) -> bool:
+        """Whether a model hears the videos, so that waveforms are packed."""
+        return "audio" in self.modalities
+
     def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore."""
         return self.visual.pretraining
@@ -180,6 +190,18 @@ class TimStudy(FeatureStudy):
                 key = self.key(self._split_keys()[0])
                 raise ConfigError(f"{key}.{split}: name the list of its videos")
         return [split for split in ("train", "val") if split in given]
+
+    def submitted_model(self) -> ModelName:
+        """Return the model whose predictions of the test split a challenge takes.
+
+        Raises:
+            ConfigError: if there is none.
+        """
+        raise ConfigError(f"{self.name} has no such results; it takes part in no challenge")
+
+    def supervision(self) -> tuple[int, int, int]:
+        """Return the levels of supervision that a challenge asks for."""
+        return (0, 0, 0)
 
     def tail_classes(self) -> dict[str, str]:
         """Return the given lists of tail classes by head, which are evaluated apart."""

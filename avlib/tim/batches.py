@@ -67,6 +67,7 @@ class WindowDataset:
         visual: folders of the split's visual features; none if they are not used.
         audio: folders of the split's audio features; none if they are not used.
         recipe: that the windows were made for.
+        allow_fewer_views: as `FeatureFiles` takes it.
 
     Raises:
         ValueError: if neither modality is used, or the windows have another number of features.
@@ -82,6 +83,7 @@ class WindowDataset:
         visual: Sequence[Path],
         audio: Sequence[Path],
         recipe: TimRecipe,
+        allow_fewer_views: bool = False,
     ) -> None:
         if not visual and not audio:
             raise ValueError("windows need visual features, audio features or both")
@@ -102,8 +104,12 @@ class WindowDataset:
         self._bounds = bounds[np.concatenate([np.zeros(0, np.int64), *members])]
         self._first_bound = np.cumsum(n_rows) - n_rows
         n_intervals = dict(zip(video_ids, n_rows.tolist(), strict=True))
-        self.visual = FeatureFiles(visual, n_intervals) if visual else None
-        self.audio = FeatureFiles(audio, n_intervals) if audio else None
+        self.visual, self.audio = (
+            FeatureFiles(folders, n_intervals, allow_fewer_views=allow_fewer_views)
+            if folders
+            else None
+            for folders in (visual, audio)
+        )
 
     def _check_tables(self, n_rows: Integers) -> None:
         """Check that the windows were made from tables like these."""

@@ -29,6 +29,8 @@ class FeatureFiles:
         folders: each holds a file for each video; features of several folders are joined at their
             last axis, the channels.
         n_intervals: N of each video.
+        allow_fewer_views: whether a video has as many views as all of its files have; otherwise
+            they must have the same number.
 
     Raises:
         DataError: naming the video, if its file is missing or damaged, has another number of rows
@@ -36,8 +38,15 @@ class FeatureFiles:
             the files of a video have different numbers of views.
     """
 
-    def __init__(self, folders: Sequence[Path], n_intervals: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        n_intervals: Mapping[str, int],
+        *,
+        allow_fewer_views: bool = False,
+    ) -> None:
         self.folders, self.n_intervals = tuple(folders), n_intervals
+        self.allow_fewer_views = allow_fewer_views
         self._open: OrderedDict[str, list[Floats]] = OrderedDict()
         self.shape: tuple[int, ...] = ()  # of one row: views, then channels or grid and channels
         for video_id, n_rows in n_intervals.items():
@@ -55,7 +64,7 @@ class FeatureFiles:
 
     def _arrays(self, video_id: str) -> list[Floats]:
         if video_id not in self._open:
-            if (len(self._open) + 1) * len(self.folders) > FILES_OPEN:
+            if self._open and (len(self._open) + 1) * len(self.folders) > FILES_OPEN:
                 self._open.popitem(last=False)
             self._open[video_id] = self._map(video_id)
         self._open.move_to_end(video_id)
@@ -72,7 +81,7 @@ class FeatureFiles:
                     f"{video_id}: {path} has {len(array)} rows, but the video has {n_rows} feature "
                     "intervals; extract the features again"
                 )
-        shape = joined_shape(video_id, [array.shape[1:] for array in arrays])
+        shape = self._joined_shape(video_id, [array.shape[1:] for array in arrays])
         self.shape = self.shape or shape
         if shape != self.shape:
             raise DataError(
@@ -80,20 +89,18 @@ class FeatureFiles:
                 f"other videos are {self.shape} (views, channels)"
             )
 
-
-def joined_shape(video_id: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """Return the shape of rows whose channels are put side by side: (views, ..., channels).
-
-    Raises:
-        DataError: if they have different numbers of views, or grids of different sizes.
-    """
-    first = shapes[0]
-    if any(shape[:-1] != first[:-1] for shape in shapes):
-        raise DataError(
-            f"{video_id}: features of the shapes {' and '.join(map(str, shapes))} (views, "
-            "channels) have different numbers of views; extract the same number"
-        )
-    return (*first[:-1], sum(shape[-1] for shape in shapes))
+    def _joined_shape(self, video_id: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        """Return the shape of rows whose channels are put side by side: (views, ..., channels)."""
+        first, listed = shapes[0], " and ".join(map(str, shapes))
+        if any(shape[1:-1] != first[1:-1] for shape in shapes):
+            raise DataError(f"{video_id}: features of the shapes {listed} do not go together")
+        views = {shape[0] for shape in shapes}
+        if len(views) > 1 and not self.allow_fewer_views:
+            raise DataError(
+                f"{video_id}: features of the shapes {listed} (views, channels) have different "
+                "numbers of views; extract the same number, or set allow_fewer_views"
+            )
+        return (min(views), *first[1:-1], sum(shape[-1] for shape in shapes))
 
 
 def _mapped(video_id: str, path: Path) -> Floats:

@@ -31,6 +31,8 @@ class InputFiles:
             side by side; unused by audio models.
         audio: folders of audio features, likewise; unused by visual models.
         classes: JSON with the names of the classes.
+        allow_fewer_views: whether features of several folders have as many views as all have;
+            otherwise they must have the same number.
     """
 
     queries: Path
@@ -39,6 +41,7 @@ class InputFiles:
     visual: Sequence[Path]
     audio: Sequence[Path]
     classes: Path
+    allow_fewer_views: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,7 @@ def read_split(
         visual=() if recipe.model_modality == "audio" else [f / name for f in files.visual],
         audio=() if recipe.model_modality == "visual" else [f / name for f in files.audio],
         recipe=recipe,
+        allow_fewer_views=files.allow_fewer_views,
     )
     is_used = {m: recipe.data_modality in ("audio_visual", m) for m in ("visual", "audio")}
     queries = {

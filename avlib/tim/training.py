@@ -243,7 +243,9 @@ def _paths(value: Any) -> Any:
     """Return the paths that JSON holds as text."""
     if isinstance(value, dict):
         return {name: Path(path) for name, path in value.items()}
-    return None if value is None else Path(value)
+    if isinstance(value, list):
+        return [_paths(item) for item in value]
+    return Path(value) if isinstance(value, str) else value
 
 
 if __name__ == "__main__":

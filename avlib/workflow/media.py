@@ -70,8 +70,15 @@ class MediaFiles:
         return [str(path)] if self.published_intervals(wildcards) else []
 
     def interval_rule(self, wildcards: Wildcards) -> dict[str, float | int | None]:
-        """Return length and distance of the intervals in seconds, or how many seconds they are."""
-        return self.files.study(wildcards, FeatureStudy).interval_rule()
+        """Return which intervals there are, and whether only of videos with sound."""
+        study = self.files.study(wildcards, FeatureStudy)
+        return study.interval_rule() | {"needs_sound": study.needs_sound}
+
+    def looked_at(self, wildcards: Wildcards) -> str:
+        """Return the manifest of the job's shard: after decoding of the sound, if it is needed."""
+        needs_sound = self.files.study(wildcards, FeatureStudy).needs_sound
+        stage = "audio" if needs_sound else "probe"
+        return str(self.files.folder(wildcards) / stage / f"{wildcards.shard}.parquet")
 
     def intervals(self, wildcards: Wildcards) -> list[str]:
         """Return the interval tables of all shards of the study."""

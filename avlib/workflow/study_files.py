@@ -1,9 +1,13 @@
 """What all that the rules ask has in common: a job's study, its files and its shards."""
 
+import hashlib
+import os
 from functools import cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from avlib.io.atomic import write_json
+from avlib.io.json_files import read_cached_json, read_json
 from avlib.media.scan import scan, shard_list
 from avlib.studies import Config, config_hash
 from avlib.studies.base import Place, Study
@@ -145,3 +149,24 @@ class StudyFiles:
             are_on_disk=not study.is_rendered,
             searched=study.media_folders(),
         )
+
+    def folder_stamp(self, wildcards: Wildcards, path: str) -> str:
+        """Return a digest of names, sizes and times of a folder's files.
+
+        The jobs of a cluster read what the main process has written.
+        """
+        name = hashlib.sha256(path.encode()).hexdigest()[:16]
+        note = self.folder(wildcards) / ".cache" / "given" / f"{name}.json"
+        if not self.rescan:
+            return str(read_json(note))
+        stamp = _folder_stamp(path)
+        if read_cached_json(note) != stamp:
+            write_json(note, stamp)
+        return stamp
+
+
+@cache
+def _folder_stamp(path: str) -> str:
+    states = ((entry.name, entry.stat()) for entry in os.scandir(path))
+    lines = sorted(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,6 +1,7 @@
 """What the rules of tim.smk ask: queries and windows, TIM, its metrics and figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from avlib.origins import Origin
@@ -51,6 +52,10 @@ class TimFiles:
         sources = self._sources(wildcards)
         return {m: list(map(str, source.folders)) for m, source in sources.items()}
 
+    def allow_fewer_views(self, wildcards: Wildcards) -> bool:
+        """Return whether features of several networks have as many views as all of them have."""
+        return self.study(wildcards).allow_fewer_views
+
     def feature_index(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """Return the feature indices by modality, of the modalities that a job sees."""
         sources = self._sources(wildcards)
@@ -64,6 +69,40 @@ class TimFiles:
     def all_feature_tables(self, wildcards: Wildcards) -> list[str]:
         """Return the files of `feature_tables`."""
         return list(self.feature_tables(wildcards).values())
+
+    def given_splits(self, wildcards: Wildcards) -> list[str]:
+        """Return the splits that there are annotations of."""
+        return self.study(wildcards).given_splits()
+
+    def given_intervals(self, wildcards: Wildcards) -> str:
+        """Return the published interval table of the job's split."""
+        study = self.study(wildcards)
+        key, path = f"intervals.{wildcards.split}", getattr(study.intervals, wildcards.split)
+        return study.existing_file(key, path)
+
+    def published_intervals(self, wildcards: Wildcards) -> list[str]:
+        """Return the intervals of published features, of all splits that are given."""
+        return [self._intervals(wildcards, split) for split in self.given_splits(wildcards)]
+
+    def published_folders(self, wildcards: Wildcards) -> list[str]:
+        """Return the folders of published features of the job's modality."""
+        source = self.study(wildcards).feature_source(
+            cast(Modality, wildcards.modality), self.files.place(wildcards)
+        )
+        return list(map(str, source.folders))
+
+    def published_stamps(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return a digest of names, sizes and times of the files of each of them, by split."""
+        folders = [
+            folder / split
+            for folder in map(Path, self.published_folders(wildcards))
+            for split in self.given_splits(wildcards)
+        ]
+        return {
+            str(path): self.files.folder_stamp(wildcards, str(path))
+            for path in folders
+            if path.is_dir()
+        }
 
     def training_splits(self, wildcards: Wildcards) -> list[str]:
         """Return the splits that training uses: train, and val where it is given."""
@@ -150,10 +189,35 @@ class TimFiles:
 
     def models(self, wildcards: Wildcards) -> list[str]:
         """Return the weights that are evaluated: given or trained."""
+        return self._weights(wildcards, self.model_names(wildcards))
+
+    def _weights(self, wildcards: Wildcards, names: Sequence[str]) -> list[str]:
         if self.networks.is_given(wildcards, "tim"):
-            return [self.networks.given(wildcards, "tim")]
+            return [self.networks.given(wildcards, "tim") for _ in names]
         folder = self.files.folder(wildcards) / "model/tim"
-        return [str(folder / m / "model.safetensors") for m in self.model_names(wildcards)]
+        return [str(folder / name / "model.safetensors") for name in names]
+
+    # The submission to a challenge
+
+    def test_intervals(self, wildcards: Wildcards) -> str:
+        """Return the intervals of the test split."""
+        return self._intervals(wildcards, "test")
+
+    def submission_model_names(self, wildcards: Wildcards) -> list[str]:
+        """Return the name of the model whose predictions are handed in.
+
+        Raises:
+            ConfigError: if the study hands nothing in.
+        """
+        return [self.study(wildcards).submitted_model()]
+
+    def submission_models(self, wildcards: Wildcards) -> list[str]:
+        """Return the weights of the model whose predictions are handed in."""
+        return self._weights(wildcards, self.submission_model_names(wildcards))
+
+    def supervision(self, wildcards: Wildcards) -> list[int]:
+        """Return the levels of supervision that the challenge asks for."""
+        return list(self.study(wildcards).supervision())
 
     def checked(self, wildcards: Wildcards) -> list[str]:
         """Return the report that says that given weights of TIM fit, if there are such."""

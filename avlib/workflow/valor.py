@@ -1,16 +1,11 @@
 """What the rules of valor.smk ask: labels, features, teachers, parsers, their comparison."""
 
-import hashlib
-import os
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from avlib.datasets.llp import LABEL_FILES
 from avlib.errors import ConfigError
 from avlib.extractors.registry import VIDEO_EXTRACTORS
-from avlib.io.atomic import write_json
-from avlib.io.json_files import read_cached_json, read_json
 from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.origins import Origin
 from avlib.studies.llp import Llp
@@ -144,23 +139,9 @@ class ParsingFiles(SegmentFiles):
             kind = TEACHERS[modality]
             features, labels = {k: path for k, path in features.items() if k == kind}, {}
         return {
-            path: self.folder_stamp(wildcards, path)
+            path: self.files.folder_stamp(wildcards, path)
             for path in [*features.values(), *labels.values()]
         }
-
-    def folder_stamp(self, wildcards: Wildcards, path: str) -> str:
-        """Return a digest of names, sizes and times of a folder's files.
-
-        The jobs of a cluster read what the main process has written.
-        """
-        name = hashlib.sha256(path.encode()).hexdigest()[:16]
-        note = self.files.folder(wildcards) / ".cache" / "given" / f"{name}.json"
-        if not self.files.rescan:
-            return str(read_json(note))
-        stamp = _folder_stamp(path)
-        if read_cached_json(note) != stamp:
-            write_json(note, stamp)
-        return stamp
 
     def parser_features(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
         """Return kind, folder and indices of the features of each modality of a variant."""
@@ -286,10 +267,3 @@ class ParsingFiles(SegmentFiles):
                 f"{study.key('videos')}: the folder for the downloaded videos is not given"
             )
         return str(study.videos)
-
-
-@cache
-def _folder_stamp(path: str) -> str:
-    states = ((entry.name, entry.stat()) for entry in os.scandir(path))
-    lines = sorted(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states)
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()

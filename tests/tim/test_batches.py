@@ -240,3 +240,45 @@ def test_tables_that_the_windows_were_not_made_from_are_refused(study):
         WindowDataset(index, queries, intervals, recipe=recipe, **folders)
     with pytest.raises(ValueError, match="need visual features, audio features or both"):
         dataset(study, visual=[], audio=[])
+
+
+def write_parts(folder, intervals, **shapes):
+    """Folders of features of two networks, as those of Omnivore and VideoMAE are."""
+    return [
+        write_features(folder / name, intervals, shape, seed=seed)
+        for seed, (name, shape) in enumerate(shapes.items())
+    ]
+
+
+def test_channels_of_several_folders_follow_each_other_in_their_order(study, tmp_path):
+    index, _, intervals, _ = study
+    folders = write_parts(tmp_path, intervals, omnivore=(3, 5), videomae=(3, 4))
+    whole = dataset(study, visual=folders)
+    assert whole.visual.shape == (3, 9)
+    items = list(range(len(whole)))
+    batch = whole.batch(items, generator(0))
+    views = generator(0).integers(0, 3, batch.visual.shape[:2])
+    for i in items:
+        name = f"{index.video_ids[index.video[i]]}.npy"
+        arrays = [np.load(folder / name)[index.rows[i], views[i]] for folder in folders]
+        np.testing.assert_array_equal(batch.visual[i], np.concatenate(arrays, axis=-1))
+
+
+def test_folders_with_other_numbers_of_views_are_refused_or_have_the_first_ones(study, tmp_path):
+    _, _, intervals, _ = study
+    folders = write_parts(tmp_path, intervals, omnivore=(4, 3), videomae=(1, 5))
+    with pytest.raises(DataError, match=r"^\S+: .*\(4, 3\) and \(1, 5\).*allow_fewer_views"):
+        dataset(study, visual=folders)
+    whole = dataset(study, visual=folders, allow_fewer_views=True)
+    assert whole.visual.shape == (1, 8)
+    fewer = whole.batch([0], generator(0)).visual
+    assert torch.equal(fewer, whole.batch([0]).visual)
+
+
+def test_several_folders_keep_to_the_number_of_open_files(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_files, "FILES_OPEN", 2)
+    folders = write_parts(tmp_path, study[2], omnivore=(1, 3), videomae=(1, 5))
+    files = dataset(study, visual=folders).visual
+    for video_id in study[0].video_ids.tolist():
+        files.read(video_id, np.zeros(1, int), np.zeros(1, int))
+        assert len(files._open) == 1

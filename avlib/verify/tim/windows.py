@@ -76,8 +76,9 @@ def split_windows(
             "visual": _written(Path(name, "visual"), visual_features),
             "audio": _written(Path(name, "audio"), audio_features),
         }
-        features = {m: [] if folder is None else [folder] for m, folder in folders.items()}
-        yield WindowDataset(index, queries, rows, **features, recipe=recipe), queries
+        visual, audio = ([] if folder is None else [folder] for folder in folders.values())
+        dataset = WindowDataset(index, queries, rows, visual=visual, audio=audio, recipe=recipe)
+        yield dataset, queries
 
 
 def padded_windows(
