@@ -133,7 +133,7 @@ def _table(found: Events, videos: Sequence[WeakVideo]) -> pd.DataFrame:
     columns = ["video_id", "split", "modality", "start_s", "stop_s", "label", "class_id"]
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "event_id", [f"event_{number}" for number in range(len(table))])
-    return table.assign(verb_class=pd.NA, noun_class=pd.NA)
+    return table.reindex(columns=[column.name for column in EVENTS.columns])
 
 
 def _left_out(

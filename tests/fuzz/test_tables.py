@@ -65,6 +65,7 @@ def seeds(folder) -> dict[str, list[bytes]]:
             "class_id": pd.array([0, None], "Int64"),
             "verb_class": pd.array([None, 2], "Int64"),
             "noun_class": pd.array([None, 2], "Int64"),
+            "action_class": pd.array([None, 7], "Int64"),
         }
     )
     write_table(events, folder / "whole.parquet", EVENTS)

@@ -252,8 +252,7 @@ def test_a_pasted_square_brings_its_share_of_the_label():
 
 def test_the_stage_reads_the_tables_of_a_study(undisturbed, tmp_path, monkeypatch):
     monkeypatch.setattr("avlib.extractors.omnivore.recipes.OMNIVORE_RECIPES", {"miniature": TINY})
-    events = events_table().assign(verb_class=None, noun_class=None)
-    events[["verb_class", "noun_class"]] = events[["verb_class", "noun_class"]].astype("Int64")
+    events = events_table().reindex(columns=[column.name for column in EVENTS.columns])
     write_table(events, tmp_path / "events.parquet", EVENTS)
     (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
     outputs = {name: tmp_path / path.name for name, path in undisturbed.items()}
