@@ -201,10 +201,16 @@ def seconds(timestamps: "pd.Series[str]", path: Path) -> Any:
     Raises:
         DataError: if a timestamp has another form; the message names the row, counted from 1.
     """
-    values = np.empty(len(timestamps))
+    parts = [text.split(":") for text in timestamps]
+    if all(len(part) == 3 for part in parts):  # at once, which is much faster
+        numbers = numbers_of([number for part in parts for number in part])
+        if numbers is not None:
+            hour, minute, second = numbers.reshape(-1, 3).T
+            return 3600 * hour + 60 * minute + second
+    values = np.empty(len(parts))
     for row, text in enumerate(timestamps):
         try:
-            hours, minutes, rest = (number_of(part, "") for part in text.split(":"))
+            hours, minutes, rest = (number_of(part, "") for part in parts[row])
             values[row] = 3600 * hours + 60 * minutes + rest
         except (ValueError, DataError):
             raise DataError(
