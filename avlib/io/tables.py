@@ -3,13 +3,16 @@
 A schema stands in the `tables.py` of its owner; `schemas/*.schema.json` is generated from them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from avlib.errors import DataError
@@ -101,22 +104,51 @@ def _checked(rows: pd.DataFrame, target: Path, schema: TableSchema) -> pa.Table:
     return table.replace_schema_metadata(None)
 
 
-def read_table(source: Path, schema: TableSchema) -> pd.DataFrame:
+def read_table(
+    source: Path,
+    schema: TableSchema,
+    *,
+    columns: Sequence[str] | None = None,
+    where: Mapping[str, str] = MappingProxyType({}),
+) -> pd.DataFrame:
     """Return the rows of a Parquet table that has the columns of `schema`.
+
+    Args:
+        source: file of the table.
+        schema: its kind.
+        columns: names of those that are returned, so that others take no memory; None: all.
+        where: texts that rows must have in columns of these names; parts of the file without such
+            rows take no memory.
 
     Raises:
         DataError: if the file is no Parquet table, is damaged, or has other columns or types.
     """
     try:
-        table = pq.ParquetFile(source).read()
+        file = pq.ParquetFile(source)
+        names = file.schema_arrow.names
+        kept = names if columns is None else list(columns)
+        table = _where(file, kept, where) if where else file.read(kept)
         table.validate(full=True)
     except Exception as error:  # a damaged table can fail in any operation
         raise torn(source, f"{schema.name} table", error) from error
-    if table.schema.names != [c.name for c in schema.columns]:
-        raise DataError(f"{source}: columns {table.schema.names} are not those of {schema.name}")
-    for column, kind in zip(schema.columns, table.schema.types, strict=True):
+    if names != [c.name for c in schema.columns]:
+        raise DataError(f"{source}: columns {names} are not those of {schema.name}")
+    for column in [c for c in schema.columns if c.name in table.column_names]:
+        kind = table.schema.field(column.name).type
         if kind != column.type or (not column.nullable and table[column.name].null_count):
             found = f"{kind} with empty values" if kind == column.type else str(kind)
             expected = f"{schema.name} has {column.type}"
             raise DataError(f"{source}: column {column.name} is {found}, {expected}")
     return table.to_pandas()
+
+
+def _where(file: pq.ParquetFile, columns: list[str], where: Mapping[str, str]) -> pa.Table:
+    """Return the rows with these texts; a row group at a time, and only those that have some."""
+    parts = []
+    for number in range(file.num_row_groups):
+        found = file.read_row_group(number, list(where))
+        masks = [pc.equal(found[name], text) for name, text in where.items()]
+        mask = reduce(pc.and_, masks)
+        if pc.any(mask).as_py():
+            parts.append(file.read_row_group(number, columns).filter(mask))
+    return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table().select(columns)

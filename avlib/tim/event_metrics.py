@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from avlib.datasets.published import read_published
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.metrics_file import write_metrics
@@ -20,6 +19,7 @@ from avlib.io.json_files import read_json
 from avlib.io.tables import read_table
 from avlib.origins import Origin
 from avlib.tim import event_scores
+from avlib.tim.challenge_subsets import ChallengeSubsets
 from avlib.tim.evaluated_files import EvaluatedFiles, model_entries, weights_notes
 from avlib.tim.tables import LABEL_COLUMNS, PREDICTIONS, QUERIES, VISUAL_HEADS, read_head_classes
 
@@ -32,7 +32,7 @@ NO_TRAIN_LABELS = (
     "Unseen participants and tail classes need the annotations of the train split, which are not "
     "given."
 )
-TAIL_FILES = {"verb": "EPIC_100_tail_verbs.csv", "noun": "EPIC_100_tail_nouns.csv"}
+LISTED = ("annotation_id", "modality", "head", "split", "class_id")  # columns without scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +75,23 @@ def evaluate_events(
         DataError: if no event of the split has a prediction, or a list of tail classes is wrong.
     """
     split, names = study["split"], read_head_classes(files.classes)
-    table = read_table(files.predictions, PREDICTIONS)
-    table = table[(table["split"] == split) & table["head"].isin(list(LABEL_COLUMNS))]
-    if not table["class_id"].notna().any():
+    listed = read_table(files.predictions, PREDICTIONS, columns=LISTED)
+    listed = listed[(listed["split"] == split) & listed["head"].isin(list(LABEL_COLUMNS))]
+    if not listed["class_id"].notna().any():
         raise DataError(
             f"{files.predictions}: no prediction of a labelled event; no {split} video has features"
         )
     queries = read_table(files.queries, QUERIES)
-    subsets = _Subsets.read(files, queries, split, names)
+    subsets = ChallengeSubsets.read(
+        queries, split, {head: len(found) for head, found in names.items()}, files.tail_classes
+    )
     losses = {} if files.losses is None else read_json(files.losses)
     metrics: dict[str, Any] = {}
     notes = weights_notes(origins)
-    for model in dict.fromkeys(table["modality"]):
-        rows = table[table["modality"] == model]
-        metrics[model], hits = _model(rows, names, losses.get(model, {}), subsets)
-        notes += _single_classes(model, hits, names, split)
+    for model, rows in listed.groupby("modality", sort=False):
+        heads = _read_heads(files.predictions, split, str(model), set(rows["head"]))
+        metrics[str(model)], hits = _model(heads, names, losses.get(model, {}), subsets)
+        notes += _single_classes(str(model), hits, names, split)
     if origins["tim"] == "trained":
         notes.append(SAME_SPLIT.format(split))
     if subsets is None and {"verb", "noun"} <= names.keys():
@@ -98,7 +100,7 @@ def evaluate_events(
         target,
         study,
         metrics=metrics,
-        counts=_counts(table, queries[queries["split"] == split])
+        counts=_counts(listed, queries[queries["split"] == split])
         | ({} if subsets is None else subsets.counts())
         | files.video_counts(split),
         models=model_entries(models, backbones, origins),
@@ -109,103 +111,31 @@ def evaluate_events(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Subsets:
-    """The subsets of EPIC-KITCHENS-100 that its challenge reports.
-
-    Attributes:
-        truth: `video_id`, `verb_class` and `noun_class` of the actions of the split, by
-            annotation_id.
-        participants: those without a train video.
-        tail: numbers of the tail classes of `verb` and `noun`.
-    """
-
-    truth: pd.DataFrame
-    participants: Sequence[str]
-    tail: Mapping[str, Collection[int]]
-
-    @classmethod
-    def read(
-        cls,
-        files: EventFiles,
-        queries: pd.DataFrame,
-        split: str,
-        names: Mapping[str, Sequence[str]],
-    ) -> "_Subsets | None":
-        """Return the subsets; None where there are no verbs and nouns, or no train labels."""
-        if not {"verb", "noun"} <= names.keys():
-            return None
-        actions = queries[queries["modality"] == "visual"]
-        train = actions[(actions["split"] == "train") & actions["verb_class"].notna()]
-        truth = actions[actions["split"] == split].set_index("annotation_id")
-        if not len(train) or not len(truth):
-            return None
-        tail = {}
-        for head in ("verb", "noun"):
-            count = len(names[head])
-            if head in files.tail_classes:
-                tail[head] = read_tail_classes(files.tail_classes[head], head, count)
-            else:
-                labels = train[LABEL_COLUMNS[head]].dropna().to_numpy()
-                tail[head] = event_scores.tail_classes(labels, count)
-        participants = event_scores.unseen_participants(truth["video_id"], train["video_id"])
-        return cls(truth, participants, tail)
-
-    def shares(self, hits: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-        """Return the shares of each head over both subsets."""
-        visual = {h: t for h, t in hits.items() if h in (*VISUAL_HEADS, event_scores.BOTH)}
-        by = event_scores.participant(self.truth["video_id"]).isin(list(self.participants))
-        return {
-            "unseen_participants": event_scores.subset_shares(visual, dict.fromkeys(visual, by)),
-            "tail_classes": event_scores.subset_shares(
-                visual, event_scores.tail_queries(self.truth, self.tail)
-            ),
-        }
-
-    def counts(self) -> dict[str, Any]:
-        """Return who and what the subsets are."""
-        tail = {head: len(numbers) for head, numbers in self.tail.items()}
-        return {"unseen_participants": list(self.participants), "tail_classes": tail}
-
-
-def read_tail_classes(path: Path, head: str, num_classes: int) -> list[int]:
-    """Return the numbers of an official list of tail classes, such as EPIC_100_tail_verbs.csv.
-
-    Args:
-        path: CSV file with a column of the head's name.
-        head: verb or noun.
-        num_classes: of the head.
-
-    Raises:
-        DataError: if the file is not such a list; the message names the row.
-    """
-    table = read_published(path, numbers=(head,), whole=(head,))
-    is_wrong = ~table[head].between(0, num_classes - 1) | table[head].duplicated()
-    if is_wrong.any():
-        row = int(is_wrong.to_numpy().argmax())
-        raise DataError(
-            f"{path}: row {row + 1}: {head} is {table[head].iloc[row]:.0f}, expected each number "
-            f"of 0 to {num_classes - 1} at most once, as in {TAIL_FILES[head]}"
-        )
-    return sorted(table[head].astype(int).tolist())
+def _read_heads(
+    predictions: Path, split: str, model: str, heads: Collection[str]
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the predictions of each head of a model; those of one are in memory at a time."""
+    for head in [head for head in LABEL_COLUMNS if head in heads]:
+        where = {"split": split, "modality": model, "head": head}
+        rows = read_table(predictions, PREDICTIONS, where=where)
+        logger.info("%s, %s: %d predictions", model, head, len(rows))
+        yield head, rows
 
 
 def _model(
-    rows: pd.DataFrame,
+    heads: Iterator[tuple[str, pd.DataFrame]],
     names: Mapping[str, Sequence[str]],
     losses: Mapping[str, Mapping[str, Any]],
-    subsets: _Subsets | None,
+    subsets: ChallengeSubsets | None,
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Return the metrics of a model, and which of its predictions are right, by head."""
     hits, metrics = {}, {}
-    for head in [head for head in LABEL_COLUMNS if (rows["head"] == head).any()]:
-        part = rows[rows["head"] == head]
-        hits[head] = event_scores.hits_of_head(part)
+    for head, rows in heads:
+        hits[head] = event_scores.hits_of_head(rows)
         metrics[head] = event_scores.head_metrics(hits[head], names[head])
         if head == "audio":
-            metrics[head] |= event_scores.sound_metrics(part)
+            metrics[head] |= event_scores.sound_metrics(rows)
         metrics[head] |= losses.get(head, {})
-        logger.info("%s, %s: %d events", rows["modality"].iloc[0], head, len(hits[head]))
     per_class = {
         "class_accuracy": {h: event_scores.class_accuracies(t, names[h]) for h, t in hits.items()},
         "confusion": {h: event_scores.confusion(t, names[h]) for h, t in hits.items()},

@@ -3,7 +3,7 @@ import pytest
 
 from avlib.errors import DataError
 from avlib.extractors.tables import INTERVALS
-from avlib.io.tables import read_table, write_table
+from avlib.io.tables import read_table, write_parts, write_table
 
 
 def rows(**changes):
@@ -56,3 +56,19 @@ def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match=r"a\.parquet: not a readable intervals table"):
         read_table(tmp_path / "a.parquet", INTERVALS)
+
+
+def test_chosen_columns_and_rows_of_a_table_are_those_of_the_whole(tmp_path):
+    parts = [rows(video_id=name, start_s=s) for s, name in enumerate("abac")]
+    write_parts(parts, tmp_path / "t.parquet", INTERVALS)
+    whole = read_table(tmp_path / "t.parquet", INTERVALS)
+    columns = ("video_id", "start_s")
+    found = read_table(tmp_path / "t.parquet", INTERVALS, columns=columns)
+    pd.testing.assert_frame_equal(found, whole[list(columns)])
+    for name in ("a", "b", "absent"):
+        where = {"video_id": name}
+        expected = whole[whole["video_id"] == name].reset_index(drop=True)
+        found = read_table(tmp_path / "t.parquet", INTERVALS, where=where)
+        pd.testing.assert_frame_equal(found, expected, check_dtype=name != "absent")
+        found = read_table(tmp_path / "t.parquet", INTERVALS, columns=columns, where=where)
+        pd.testing.assert_frame_equal(found, expected[list(columns)])

@@ -10,7 +10,8 @@ from made_up_events import CLASSES, HEADS, MODELS, write_study
 from avlib.errors import DataError
 from avlib.evaluation.headline import headline
 from avlib.io.tables import write_table
-from avlib.tim.event_metrics import EventFiles, evaluate_events, read_tail_classes
+from avlib.tim.challenge_subsets import read_tail_classes
+from avlib.tim.event_metrics import EventFiles, evaluate_events
 from avlib.tim.tables import PREDICTIONS, QUERIES
 
 TAIL_LISTS = {"verb": "EPIC_100_tail_verbs.csv", "noun": "EPIC_100_tail_nouns.csv"}
