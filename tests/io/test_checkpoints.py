@@ -148,6 +148,16 @@ def test_a_part_is_used_on_request_and_the_rest_is_said(tmp_path, caplog):
         fit_state_dict(model, {"extra": torch.zeros(1)}, tmp_path / "a.pyth", partial=True)
 
 
+def test_values_that_are_no_numbers_matter_where_they_are_used(tmp_path):
+    model = nn.ModuleDict({"body": nn.Linear(1, 1), "head": nn.Linear(1, 2)})
+    state = {"body.weight": torch.ones(1, 1), "body.bias": torch.ones(1)}
+    state["head.weight"] = torch.full((5, 1), torch.nan)
+    fit_state_dict(model, state, tmp_path / "a.pyth", skip="head.")
+    state["body.bias"] = torch.full((1,), torch.nan)
+    with pytest.raises(CheckpointError, match=r"no numbers in body\.bias$"):
+        fit_state_dict(model, state, tmp_path / "a.pyth", skip="head.")
+
+
 def test_a_skipped_head_keeps_its_values(tmp_path):
     model = nn.ModuleDict({"body": nn.Linear(1, 1), "head": nn.Linear(1, 2)})
     before = model["head"].weight.clone()

@@ -275,6 +275,17 @@ def test_an_official_hdf5_file_is_used_in_place(tmp_path):
     np.testing.assert_array_equal(first, second)
 
 
+def test_an_hdf5_file_of_another_rate_than_its_video_lasts_is_refused(tmp_path):
+    video = str(make_video(tmp_path / "videos" / "a.mp4"))
+    with h5py.File(tmp_path / "audio.hdf5", "w") as file:
+        file["a"] = np.zeros(48_000, np.float32)  # 2 s at 24 kHz
+    videos = [Video("a", "train", video, str(tmp_path / "audio.hdf5"))]
+    assert pack(videos, tmp_path, SoundSettings(24_000, "ffmpeg"))["status"]["a"] == "ok"
+    manifest = pack(videos, tmp_path, SoundSettings(48_000, "ffmpeg"))
+    assert manifest["status"]["a"] == "unreadable"
+    assert "lasts 1.0 s at 48000 Hz, its video 2.0 s" in manifest["message"]["a"]
+
+
 def test_a_pack_of_own_channels_holds_what_the_command_writes(tmp_path):
     make_video(tmp_path / "videos/five.mkv", channels=6, audio_codec="flac")
     make_video(tmp_path / "videos/two.mp4")

@@ -84,6 +84,11 @@ def test_a_metrics_file_that_is_not_readable_fails_no_run(tmp_path):
     assert closing_lines([tmp_path / "test_metrics.json"]) == []
 
 
+def test_a_metrics_file_of_the_working_folder_has_no_summary_above(results, monkeypatch):
+    monkeypatch.chdir(results / "ave")
+    assert closing_lines([Path("test_metrics.json")])[0] == "ave: test_metrics.json"
+
+
 def test_a_run_without_metrics_says_nothing():
     assert closing_lines([Path("results/ave/manifest.parquet")]) == []
 

@@ -284,6 +284,8 @@ def test_classes_have_values_of_their_own(tmp_path):
     )
     by_class = found["metrics"]["all"]["original"]["by_class"]["map"]
     assert by_class.keys() == {text(n) for n in range(CLIPS)}
+    described = found["metrics"]["all"]["llm"]["by_class"]["map"]
+    assert described.keys() == by_class.keys() and described != by_class
     assert found["chance"]["all"]["original"]["ndcg"]["a2t"] > 0
 
 

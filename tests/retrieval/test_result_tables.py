@@ -38,7 +38,7 @@ def tables(tmp_path):
         "clap",
         {level: {"original": ranking(0.25)} for level in ("all", "low")},
         {"all": {"original": ranking(0.0123)}, "low": {"original": ranking(0)}},
-        {"all": {"original": {"map": {"mean": 0.05}}}},
+        {"all": {"original": {"map": {"mean": 0.05, "a2t": 0.0}}}},
     )
     shares = {"inter_video": 80.0, "intra_video": None}
     mcq = content("ego_mcq", "egovlp+clap", {"all": {"llm": {"accuracy": shares}}}, {}, {})
@@ -74,6 +74,9 @@ def test_a_cell_is_a_number_of_a_file_or_says_that_it_was_not_run(tables):
     assert run["cells"]["map.mean"] == {"value": 0.25, "deviation": 0.0123}
     assert run["cells"]["recall.t2a.r5"]["value"] == 25
     assert run["file"].endswith("epic_mir/clap/test_metrics.json")
+    by_chance = rows(tables, 1)["all", "chance", "original"]["cells"]
+    assert by_chance["map.a2t"] == {"value": 0.0, "deviation": None}
+    assert by_chance["map.t2a"] == NOT_RUN
     other = rows(tables, 1)["all", "clap", "llm"]
     assert set(other["cells"].values()) == {NOT_RUN}
     assert other["file"] is None
