@@ -126,3 +126,25 @@ def number_actions(events: pd.DataFrame, pairs: Pairs, source: Path) -> pd.DataF
                 f"{found}action class {numbers.iloc[row]}, but the table has {given.iloc[row]}"
             )
     return events.assign(action_class=numbers.where(is_known).astype("Int64"))
+
+
+def read_tail_classes(path: Path, head: str) -> list[int]:
+    """Return the numbers of an official list of rare classes, such as EPIC_100_tail_verbs.csv.
+
+    Args:
+        path: CSV file with a column of the head's name.
+        head: verb or noun.
+
+    Raises:
+        DataError: if the file is not such a list; the message names the row.
+    """
+    table = read_published(path, numbers=(head,), whole=(head,))
+    last = {"verb": VERBS, "noun": NOUNS}[head] - 1
+    is_wrong = ~table[head].between(0, last) | table[head].duplicated()
+    if is_wrong.any():
+        row = int(is_wrong.to_numpy().argmax())
+        raise DataError(
+            f"{path}: row {row + 1}: {head} is {table[head].iloc[row]:.0f}, expected each number "
+            f"of 0 to {last} at most once, as in EPIC_100_tail_{head}s.csv"
+        )
+    return sorted(table[head].astype(int).tolist())

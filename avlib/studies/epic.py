@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from avlib.datasets.epic_kitchens import read_tail_classes
 from avlib.datasets.miniature.epic import ANNOTATION_FILES, miniature_splits
 from avlib.errors import ConfigError
 from avlib.media.videos import Video
@@ -141,13 +142,21 @@ class Epic(EventStudy):
         return super().targets(at) + submission
 
     def tail_classes(self) -> dict[str, str]:
-        """Return the given lists of tail classes by head."""
+        """Return the given lists of tail classes by head.
+
+        Raises:
+            ConfigError: if one does not exist.
+            DataError: if one is wrong; the message names its row.
+        """
         given = {"verb": ("tail_verbs", self.tail_verbs), "noun": ("tail_nouns", self.tail_nouns)}
-        return {
+        found = {
             head: self.existing_file(key, path)
             for head, (key, path) in given.items()
             if path is not None
         }
+        for head, name in found.items():
+            read_tail_classes(Path(name), head)  # not only when all models are trained
+        return found
 
     def files(self) -> dict[str, Path | None]:
         """Return also the lists of tail classes."""

@@ -10,12 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from avlib.datasets.published import read_published
-from avlib.errors import DataError
+from avlib.datasets.epic_kitchens import read_tail_classes
 from avlib.tim import event_scores
 from avlib.tim.tables import LABEL_COLUMNS, VISUAL_HEADS
-
-TAIL_FILES = {"verb": "EPIC_100_tail_verbs.csv", "noun": "EPIC_100_tail_nouns.csv"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +59,11 @@ class ChallengeSubsets:
             return None
         tail = {}
         for head in ("verb", "noun"):
-            count = class_counts[head]
             if head in tail_files:
-                tail[head] = read_tail_classes(tail_files[head], head, count)
+                tail[head] = read_tail_classes(tail_files[head], head)
             else:
                 labels = train[LABEL_COLUMNS[head]].dropna().to_numpy()
-                tail[head] = event_scores.tail_classes(labels, count)
+                tail[head] = event_scores.tail_classes(labels, class_counts[head])
         participants = event_scores.unseen_participants(truth["video_id"], train["video_id"])
         return cls(truth, participants, tail)
 
@@ -86,25 +82,3 @@ class ChallengeSubsets:
         """Return who and what the subsets are."""
         tail = {head: len(numbers) for head, numbers in self.tail.items()}
         return {"unseen_participants": list(self.participants), "tail_classes": tail}
-
-
-def read_tail_classes(path: Path, head: str, num_classes: int) -> list[int]:
-    """Return the numbers of an official list of tail classes, such as EPIC_100_tail_verbs.csv.
-
-    Args:
-        path: CSV file with a column of the head's name.
-        head: verb or noun.
-        num_classes: of the head.
-
-    Raises:
-        DataError: if the file is not such a list; the message names the row.
-    """
-    table = read_published(path, numbers=(head,), whole=(head,))
-    is_wrong = ~table[head].between(0, num_classes - 1) | table[head].duplicated()
-    if is_wrong.any():
-        row = int(is_wrong.to_numpy().argmax())
-        raise DataError(
-            f"{path}: row {row + 1}: {head} is {table[head].iloc[row]:.0f}, expected each number "
-            f"of 0 to {num_classes - 1} at most once, as in {TAIL_FILES[head]}"
-        )
-    return sorted(table[head].astype(int).tolist())

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from made_up_events import CLASSES, HEADS, MODELS, write_study
 
+from avlib.datasets.epic_kitchens import read_tail_classes
 from avlib.errors import DataError
 from avlib.evaluation.headline import headline
 from avlib.io.tables import write_table
-from avlib.tim.challenge_subsets import read_tail_classes
 from avlib.tim.event_metrics import EventFiles, evaluate_events
 from avlib.tim.tables import PREDICTIONS, QUERIES
 
@@ -129,7 +129,7 @@ def test_an_official_list_of_tail_classes_takes_the_place_of_counting(study, tmp
 def test_a_wrong_list_of_tail_classes_is_named(tmp_path, text, message):
     (tmp_path / "tail.csv").write_text(text)
     with pytest.raises(DataError, match=message) as error:
-        read_tail_classes(tmp_path / "tail.csv", "verb", 97)
+        read_tail_classes(tmp_path / "tail.csv", "verb")
     assert str(error.value).startswith(str(tmp_path / "tail.csv"))
 
 
