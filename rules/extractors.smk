@@ -58,6 +58,40 @@ rule train_asf:
         "../workflow_scripts/train_asf.py"
 
 
+rule evaluate_asf:
+    """Auditory SlowFast as a classifier of the study's labelled audio, with 1 and 5 views."""
+    input:
+        unpack(media.annotation_files),
+        events="results/{study}/events.parquet",
+        classes="results/{study}/classes.json",
+        packs=files.packs,
+        weights=extractors.asf_classifier,
+        checked=extractors.asf_checked,
+        gate=ancient("results/{study}/manifest.parquet"),
+    output:
+        "results/{study}/asf/test_metrics.json",
+    log:
+        "logs/{study}/evaluate_asf.log",
+    benchmark:
+        "logs/{study}/evaluate_asf.tsv"
+    wildcard_constraints:
+        study=files.named(FeatureStudy),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=lambda wildcards, attempt: 720 * attempt,
+        gpu=files.gpus,
+    params:
+        study=files.summary,
+        evaluation=extractors.asf_evaluation,
+        inputs=media.annotation_files,
+        code=code_fingerprint("avlib.extractors.auditory_slowfast.evaluation"),
+    script:
+        "../workflow_scripts/evaluate_asf.py"
+
+
 rule train_omnivore:
     """A narrow Omnivore on the study's labelled clips; resumes where it was interrupted."""
     input:

@@ -111,23 +111,49 @@ class EventRecognition(ABC):
         joint = float(np.all(right, axis=0).mean())
         return {"top1": joint, **dict(zip(self.heads, by_head, strict=True))}
 
-    @torch.inference_mode()
     def predict(
         self, events: LabelledEvents, check: Callable[[], None]
     ) -> tuple[NDArray[np.float64], ...]:
         """Return the probabilities of each head, averaged over the views: ((N, K), ...)."""
-        self.model.eval()
-        sums: list[NDArray[np.float64]] = []
-        n_views = np.zeros((len(events), 1))
-        for indices, inputs in prefetched(events.view_batches(self.views, self.eval_batch_size)):
-            logits = self.model(inputs.to(self.device))
-            logits = (logits,) if isinstance(logits, Tensor) else logits
-            sums = sums or [np.zeros((len(events), x.shape[1])) for x in logits]
-            for total, x in zip(sums, logits, strict=True):
-                np.add.at(total, indices, x.softmax(dim=1).cpu().numpy())
-            np.add.at(n_views, indices, 1)
-            check()
-        return tuple(total / n_views for total in sums)
+        return predict_events(
+            self.model, events, views=self.views, batch_size=self.eval_batch_size, check=check
+        )
+
+
+@torch.inference_mode()
+def predict_events(
+    model: nn.Module,
+    events: LabelledEvents,
+    *,
+    views: int,
+    batch_size: int,
+    check: Callable[[], None],
+) -> tuple[NDArray[np.float64], ...]:
+    """Return the probabilities of each head of a network, averaged over the views.
+
+    Args:
+        model: as of `EventRecognition`; left in evaluation mode.
+        events: N of them.
+        views: of each event, evenly spread over it.
+        batch_size: inputs at a time.
+        check: called after every batch; may raise.
+
+    Returns:
+        (N, K) for each head.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    sums: list[NDArray[np.float64]] = []
+    n_views = np.zeros((len(events), 1))
+    for indices, inputs in prefetched(events.view_batches(views, batch_size)):
+        logits = model(inputs.to(device))
+        logits = (logits,) if isinstance(logits, Tensor) else logits
+        sums = sums or [np.zeros((len(events), x.shape[1])) for x in logits]
+        for total, x in zip(sums, logits, strict=True):
+            np.add.at(total, indices, x.softmax(dim=1).cpu().numpy())
+        np.add.at(n_views, indices, 1)
+        check()
+    return tuple(total / n_views for total in sums)
 
 
 def overall(metrics: dict[str, Any]) -> dict[str, Any]:

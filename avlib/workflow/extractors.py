@@ -48,6 +48,34 @@ class ExtractorFiles:
         settings = study.pretraining.model_dump(exclude={"checkpoint"}) | {"recipe": recipe}
         return {"settings": settings, "rate": study.asf.sample_rate} | self._common()
 
+    def asf_classifier(self, wildcards: Wildcards) -> list[str]:
+        """Return the weights that are evaluated as a classifier: given, or trained here.
+
+        Raises:
+            ConfigError: if they are random, or the study has no labelled events.
+        """
+        study = self.study(wildcards)
+        if not study.has_annotations:
+            raise ConfigError(f"{study.key('name')}: no labelled events to evaluate asf on")
+        paths = self.networks.paths(wildcards, "asf")
+        if not paths:
+            raise ConfigError(
+                f"{study.key('checkpoints')}.asf: random weights are no classifier; give weights, "
+                "or null to train them"
+            )
+        return paths
+
+    def asf_checked(self, wildcards: Wildcards) -> list[str]:
+        """Return the report that says that given weights fit, if weights are given."""
+        return self.networks.checked(wildcards, "asf")
+
+    def asf_evaluation(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what decides the metrics of the classifier, beside data and weights."""
+        study = self.study(wildcards)
+        origins = {"asf": study.weights()["asf"].origin}
+        recipe = {"recipe": study.pretraining.recipe, "rate": study.asf.sample_rate}
+        return {"origins": origins, "device": self.files.config.device} | recipe
+
     def omnivore_training(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the trained weights, beside the data."""
         study = self.files.any_study(wildcards)

@@ -151,16 +151,23 @@ def _splits(
     """Return the events with audio of each split."""
     return split_events(
         events,
-        lambda part: SoundEvents(
-            part,
-            waveforms,
-            heads=recipe.heads,
-            clip_s=recipe.clip_s,
-            n_frames=recipe.n_frames,
-            specaug=recipe.specaug,
-            truncates_samples=recipe.truncates_samples,
-        ),
+        lambda part: sound_events(part, waveforms, recipe, recipe.heads),
         needed="audio",
+    )
+
+
+def sound_events(
+    events: "pd.DataFrame", waveforms: WaveformStore, recipe: AsfRecipe, heads: Sequence[str]
+) -> SoundEvents:
+    """Return events with audio as inputs of a recipe's length, labelled for `heads`."""
+    return SoundEvents(
+        events,
+        waveforms,
+        heads=heads,
+        clip_s=recipe.clip_s,
+        n_frames=recipe.n_frames,
+        specaug=recipe.specaug,
+        truncates_samples=recipe.truncates_samples,
     )
 
 
