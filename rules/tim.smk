@@ -359,6 +359,35 @@ rule draw_confusion:
         "../workflow_scripts/draw_confusion.py"
 
 
+rule draw_event_tables:
+    """The accuracies by head, subset and class as tables."""
+    input:
+        "results/{study}/test_metrics.json",
+    output:
+        report(
+            "results/{study}/report/tables.html",
+            caption="../report/event_tables.rst",
+            category="Test",
+            labels={"study": "{study}", "figure": "heads, subsets and classes"},
+        ),
+    log:
+        "logs/{study}/draw_event_tables.log",
+    benchmark:
+        "logs/{study}/draw_event_tables.tsv"
+    wildcard_constraints:
+        study=files.evaluated_as("events"),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        code=code_fingerprint("avlib.report.event_tables"),
+    script:
+        "../workflow_scripts/draw_event_tables.py"
+
+
 rule draw_timelines:
     """Truth and predictions, second by second, of some test videos."""
     input:

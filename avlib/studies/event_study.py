@@ -200,6 +200,10 @@ class EventStudy(TimStudy):
                     f"trained and evaluated on, or set {self.key('tim')}.models"
                 )
 
+    def targets(self, at: Place) -> list[str]:
+        """Return also the tables of heads, subsets and classes."""
+        return [*super().targets(at), str(at.folder / "report/tables.html")]
+
     def files(self) -> dict[str, Path | None]:
         """Return also frames and published features."""
         visual = {f"published.visual.{i}": path for i, path in enumerate(self.published.visual)}
