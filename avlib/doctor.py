@@ -13,6 +13,7 @@ import yaml
 from avlib.errors import AvlibError, ConfigError
 from avlib.io.provenance import package_versions
 from avlib.io.weights_files import weights_file
+from avlib.media.frame_sources import is_frame_source
 from avlib.media.published_images import expected_folder, image_folder, image_numbers
 from avlib.media.recordings import recording_of
 from avlib.media.videos import Video
@@ -122,7 +123,8 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
     for study in config.chosen:
         # Of paths that are missing enough has been said.
         paths = [path for path in study.files().values() if path is not None]
-        if not study.is_rendered and paths and all(path.exists() for path in paths):
+        is_looked_for = study.needs_videos and not study.is_rendered
+        if is_looked_for and paths and all(path.exists() for path in paths):
             place = Place(RESULTS / study.name, config.seed)
             is_well, message = _attempt(partial(_videos, study, place))
             yield is_well, message if is_well else with_key(message, [study])
@@ -172,7 +174,8 @@ def _videos(study: Study, place: Place) -> str:
     found = sum(video.path is not None or video.sound is not None for video in videos)
     text = f"{study.section}: {found} of {len(videos)} files are found"
     frames = study.files().get("frames")
-    if frames is not None:
+    has_images = any(v.path is not None and is_frame_source(Path(v.path)) for v in videos)
+    if frames is not None and not has_images:
         return f"{text}; {_images(study, frames, videos)}"
     if not found:
         raise ConfigError(f"{study.section}: none of its {len(videos)} files is found")

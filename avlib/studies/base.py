@@ -91,6 +91,11 @@ class Study(Section):
         """Whether the workflow renders the videos itself."""
         return False
 
+    @property
+    def needs_videos(self) -> bool:
+        """Whether the study starts from videos, or their sound, and not from features of them."""
+        return True
+
     @abstractmethod
     def list_videos(self, at: Place) -> list[Video]:
         """Return the videos, each with its split, its file and what stands in for its audio.

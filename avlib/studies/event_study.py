@@ -168,12 +168,6 @@ class EventStudy(TimStudy):
 
     # Splits and labels
 
-    @property
-    def predicted_splits(self) -> tuple[str, ...]:
-        """Return the evaluated split, and the test split where its queries are given."""
-        is_given = "test" in self.given_splits()
-        return (self.evaluated_split, "test") if is_given else (self.evaluated_split,)
-
     def training_splits(self) -> list[str]:
         """Return the splits that training uses.
 

@@ -137,6 +137,11 @@ class TimStudy(FeatureStudy):
         return self.visual.pretraining
 
     @property
+    def needs_videos(self) -> bool:
+        """Whether the study starts from videos, or their sound, and not from features of them."""
+        return not self.has_published_features
+
+    @property
     def has_published_features(self) -> bool:
         """Whether features came as files of the data set, in place of videos."""
         return False
@@ -162,11 +167,6 @@ class TimStudy(FeatureStudy):
         return self.tim.models or ((JOINT,) if self.checkpoints.tim else COMPARED)
 
     # Splits
-
-    @property
-    def predicted_splits(self) -> tuple[str, ...]:
-        """Splits whose queries are predicted: the evaluated one first."""
-        return (self.evaluated_split,)
 
     def given_splits(self) -> list[str]:
         """Return the splits that there are annotations of."""

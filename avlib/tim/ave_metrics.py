@@ -21,8 +21,14 @@ from avlib.tim.scores import segment_metrics
 from avlib.tim.tables import PREDICTIONS, QUERIES, read_head_classes
 
 TEST = "test"
-# The head whose predictions count, by the input modality of the model.
-DECISIVE = {"audio_visual": "combined", "audio": "audio", "visual": "action"}
+# The head whose predictions count, by model.
+DECISIVE = {
+    "audio_visual": "combined",
+    "audio": "audio",
+    "visual": "action",
+    "actions": "action",
+    "sounds": "audio",
+}
 
 
 def evaluate_ave(

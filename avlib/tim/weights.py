@@ -194,12 +194,29 @@ def check_weights(
         requested["audio_classes"] = 0 if labels == "visual" else len(names.get("audio", ()))
     stored = read_weights(checkpoint, allows_foreign=True)
     found = infer_arguments(stored.state, checkpoint)
+    _check_model(checkpoint, found, model, key)
     if "recipe" not in stored.settings:
         _check_sizes(checkpoint, found, TIM_RECIPES[recipe].of_model(model), key)
     own = file_recipe(checkpoint, recipe, model, key)
     _check_sizes(checkpoint, found, own, key)
     load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
     write_report(target, checkpoint, {"recipe": own.name, "arguments": found})
+
+
+def _check_model(path: Path, found: Mapping[str, Any], model: ModelName, key: str) -> None:
+    """Check which features a network takes and which labels it predicts."""
+    names = ("model_modality", "data_modality")
+    of_file = tuple(found[name] for name in names)
+    if of_file == MODELS[model]:
+        return
+    differing = "; ".join(
+        f"{name} is {value!r}, not {expected!r}"
+        for name, value, expected in zip(names, of_file, MODELS[model], strict=True)
+        if value != expected
+    )
+    fitting = [name for name, modalities in MODELS.items() if modalities == of_file]
+    remedy = f"set {key}.models: [{fitting[0]}]" if fitting else "no model is of these"
+    raise CheckpointError(f"{path}: not model {model}: {differing}; {remedy}")
 
 
 def _check_sizes(path: Path, found: Mapping[str, Any], recipe: TimRecipe, key: str) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from golden.fill import fill_by_rule
+from tiny_golden import contents
 from tiny_weights import saved_again
 
 from avlib.errors import CheckpointError
@@ -129,6 +131,61 @@ def test_other_classes_are_refused(tmp_path):
     path = ours(tmp_path / "tim.safetensors", "ave", classes=["Cat", "Dog", "background"])
     with pytest.raises(CheckpointError, match="class 0 is 'Cat', that of the study is 'Dog'"):
         check(path, "ave")
+
+
+PUBLISHED = contents("tim_recognition/state_dict_shapes.json")
+EPIC_CLASSES = {"verb_class": 97, "noun_class": 300, "action_class": 3806, "class_id": 44}
+PERCEPTION_CLASSES = {"action_class": 63, "class_id": 17}
+
+
+def published_case(folder, name, classes):
+    """The weights of a published network, filled by rule, and the classes of its study."""
+    arguments, expected = PUBLISHED[name]["arguments"], PUBLISHED[name]["expected"]
+    model = TIM(**(arguments | {"visual_classes": tuple(arguments["visual_classes"])}))
+    fill_by_rule(model, 1)
+    shapes = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
+    assert shapes == expected["shapes"]["value"]
+    torch.save({"epoch": 100, "state_dict": model.state_dict()}, folder / "tim.pth.tar")
+    named = {column: [str(k) for k in range(count)] for column, count in classes.items()}
+    (folder / "classes.json").write_text(json.dumps(named))
+    return folder / "tim.pth.tar", folder / "classes.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "model", "classes"),
+    [
+        ("epic_joint", "epic", "audio_visual", EPIC_CLASSES),
+        ("epic_visual_only", "epic", "visual", EPIC_CLASSES),
+        ("perception_joint", "perception", "audio_visual", PERCEPTION_CLASSES),
+    ],
+)
+def test_the_published_networks_load_strictly(tmp_path, name, recipe, model, classes):
+    path, classes_file = published_case(tmp_path, name, classes)
+    check_weights(
+        path, tmp_path / "given.json", classes=classes_file, recipe=recipe, model=model, key="e.tim"
+    )
+    report = json.loads((tmp_path / "given.json").read_text())
+    assert report["recipe"] == recipe
+    assert (
+        report["arguments"]["visual_input_dim"] == PUBLISHED[name]["arguments"]["visual_input_dim"]
+    )
+    weights = torch.load(path, weights_only=True)["state_dict"]
+    torch.save(weights | {"extra.weight": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match=r"extra\.weight"):
+        check_weights(path, tmp_path / "other.json", recipe=recipe, model=model, key="e.tim")
+
+
+def test_weights_of_another_model_name_the_model_to_set(tmp_path):
+    path, classes = published_case(tmp_path, "epic_visual_only", EPIC_CLASSES)
+    with pytest.raises(CheckpointError, match=r"set epic\.tim\.models: \[visual\]$"):
+        check_weights(
+            path,
+            tmp_path / "given.json",
+            classes=classes,
+            recipe="epic",
+            model="audio_visual",
+            key="epic.tim",
+        )
 
 
 def test_what_is_no_tim_is_refused(tmp_path):
