@@ -1,0 +1,106 @@
+"""The real Snakefile on a tiny miniature of EPIC-KITCHENS-100: from videos to the submission."""
+
+import json
+import pickle
+import zipfile
+
+import pandas as pd
+import pytest
+from workflow_checkout import Checkout
+
+from avlib.datasets.miniature.epic import ANNOTATION_FILES, miniature_plan
+from avlib.tim.submission_check import check_submission
+
+pytestmark = pytest.mark.slow
+
+SIZE = {"train_videos": 2, "val_videos": 2, "test_videos": 1}
+TINY = f"""
+epic:
+  miniature: {SIZE}
+  shards: 1
+  feature_shards: 1
+  pretraining: {{epochs: 1}}
+  visual: {{pretraining: {{epochs: 1}}, views: 1}}
+  views: 1
+  tim: {{epochs: 2, models: [audio_visual, visual, audio, actions, sounds]}}
+"""
+MODELS = ("audio_visual", "visual", "audio", "actions", "sounds")
+HEADS = {
+    "audio_visual": {"verb", "noun", "action", "audio"},
+    "visual": {"verb", "noun", "action"},
+    "audio": {"audio"},
+    "actions": {"verb", "noun", "action"},
+    "sounds": {"audio"},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of the study's target on five videos."""
+    checkout = Checkout(tmp_path_factory.mktemp("epic"), TINY, "epic")
+    run = checkout.run()
+    assert run.returncode == 0, run.stdout + run.stderr
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def planned():
+    """What happens in the videos, by split."""
+    plan = miniature_plan(**SIZE, seed=0)
+    return {
+        split: [p for video in plan if video.split == split for p in video.performances]
+        for split in ("train", "val", "test")
+    }
+
+
+def result(checkout, name):
+    return checkout.folder / "results/epic" / name
+
+
+def test_every_model_is_evaluated_on_the_labels_that_it_predicts(finished, planned):
+    content = json.loads(result(finished, "test_metrics.json").read_text())
+    assert set(content["metrics"]) == set(MODELS)
+    for model, heads in HEADS.items():
+        found = content["metrics"][model]
+        assert heads <= found.keys()
+        assert {"verb", "noun", "action", "audio"} - heads == (
+            {"verb", "noun", "action", "audio"} - found.keys()
+        )
+        for head in heads:
+            assert found[head]["items"] == len(planned["val"])
+            assert 0 <= found[head]["top1"] <= found[head]["top5"] <= 1
+    assert content["counts"]["unseen_participants"] == ["P02"]
+    assert content["counts"]["videos"] == {"ok": 2}
+
+
+def test_the_metrics_are_those_of_the_predictions(finished):
+    content = json.loads(result(finished, "test_metrics.json").read_text())
+    table = pd.read_parquet(result(finished, "predictions.parquet"))
+    for model, heads in HEADS.items():
+        for head in heads:
+            rows = table[(table["modality"] == model) & (table["head"] == head)]
+            share = (rows["class_id"] == rows["predicted_class"]).mean()
+            assert share == pytest.approx(content["metrics"][model][head]["top1"])
+
+
+def test_the_submission_has_every_action_of_the_test_split(finished, planned):
+    ids = pd.read_csv(result(finished, f"miniature/{ANNOTATION_FILES['actions.test']}"))
+    ids = ids["narration_id"].to_list()
+    assert len(ids) == len(planned["test"])
+    check_submission(result(finished, "submission.zip"), ids)
+    with zipfile.ZipFile(result(finished, "submission.zip")) as archive:
+        assert set(json.loads(archive.read("test.json"))["results"]) == set(ids)
+
+
+def test_the_figures_of_the_report_are_there(finished):
+    for name in ("report/confusion.svg", "report/timelines.svg", "model/tim/audio/curves.svg"):
+        assert result(finished, name).read_text().startswith("<?xml")
+
+
+def test_the_predictions_are_also_as_the_authors_write_them(finished, planned):
+    with result(finished, "predictions.pkl").open("rb") as file:
+        assert len(pickle.load(file)) > 0
+
+
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.run().stderr
