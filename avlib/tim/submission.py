@@ -7,6 +7,7 @@ import json
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from avlib.tim.submission_check import (
     VERSION,
     first_fault,
 )
-from avlib.tim.tables import PREDICTIONS, QUERIES, VISUAL_HEADS, read_head_classes
+from avlib.tim.tables import PREDICTIONS, QUERIES, UNKNOWN, VISUAL_HEADS, read_head_classes
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def write_submission(
     """Write the zip file that is handed in, and check it against the published format.
 
     It has the scores of the first model with verbs and nouns, and those of the highest actions
-    where there are as many classes as the challenge wants.
+    where as many classes as the challenge wants have a verb and a noun.
 
     Args:
         predictions: table of kind PREDICTIONS.
@@ -67,11 +68,8 @@ def write_submission(
     actions = table[(table["modality"] == "visual") & (table["split"] == split)]
     if not len(actions):
         raise DataError(f"{queries}: no action of the {split} split, which is handed in")
-    names = read_head_classes(classes)
     found = _predictions(read_table(predictions, PREDICTIONS), actions, predictions)
-    pairs = None
-    if len(names["action"]) >= ACTIONS:
-        pairs = pairs_of_names(names, classes)
+    found, pairs = _listable(found, pairs_of_names(read_head_classes(classes)))
     with atomic_path(target) as partial:
         write_epic_challenge(found, partial, supervision=supervision, pairs=pairs)
         fault = first_fault(partial, actions["annotation_id"].to_list())
@@ -103,25 +101,32 @@ def _predictions(table: pd.DataFrame, actions: pd.DataFrame, source: Path) -> Pu
     return PublishedPredictions(probs, ids.to_list(), [])
 
 
-def pairs_of_names(names: Mapping[str, Sequence[str]], source: Path) -> NDArray[np.int64]:
+def _listable(
+    found: PublishedPredictions, pairs: NDArray[np.int64]
+) -> tuple[PublishedPredictions, NDArray[np.int64] | None]:
+    """Return the predictions of the actions that have a verb and a noun, and these; or no pairs."""
+    is_known = (pairs != UNKNOWN).all(axis=1)
+    if is_known.sum() < ACTIONS:
+        logger.info("%d actions have a verb and a noun, too few to be listed", is_known.sum())
+        return found, None
+    probs = {**found.probs, "action": found.probs["action"][:, is_known]}
+    return replace(found, probs=probs), pairs[is_known]
+
+
+def pairs_of_names(names: Mapping[str, Sequence[str]]) -> NDArray[np.int64]:
     """Return the verb and noun of each action class, from its name "verb noun": (K, 2).
+
+    A class whose name is no verb with a noun, or could be several, has -1 for both.
 
     Args:
         names: of the classes of `verb`, `noun` and `action`.
-        source: their file, for messages.
-
-    Raises:
-        DataError: if a name is no verb with a noun, or more than one.
     """
     pairs: dict[str, list[tuple[int, int]]] = {}
     for v, verb in enumerate(names["verb"]):
         for n, noun in enumerate(names["noun"]):
             pairs.setdefault(f"{verb} {noun}", []).append((v, n))
-    for name in names["action"]:
-        if len(pairs.get(name, ())) != 1:
-            count = len(pairs.get(name, ()))
-            raise DataError(f"{source}: action {name!r} is {count} pairs of a verb and a noun")
-    return np.array([pairs[name][0] for name in names["action"]], dtype=np.int64)
+    found = [pairs.get(name, []) for name in names["action"]]
+    return np.array([f[0] if len(f) == 1 else (UNKNOWN, UNKNOWN) for f in found], dtype=np.int64)
 
 
 def write_epic_challenge(

@@ -151,12 +151,18 @@ def test_without_verbs_or_actions_there_is_nothing_to_hand_in(tmp_path):
         write_submission(**write_tables(tmp_path) | {"split": "val"})
 
 
-def test_actions_are_found_by_their_names(tmp_path):
-    names = {"verb": ["put", "put in"], "noun": ["cup", "in cup"], "action": ["put cup"]}
-    assert pairs_of_names(names, tmp_path).tolist() == [[0, 0]]
-    for name, count in (("put in cup", 2), ("take cup", 0)):
-        with pytest.raises(DataError, match=f"action '{name}' is {count} pairs"):
-            pairs_of_names(names | {"action": [name]}, tmp_path)
+def test_actions_are_found_by_their_names():
+    actions = ["put cup", "put in cup", "take cup", "7"]
+    names = {"verb": ["put", "put in"], "noun": ["cup", "in cup"], "action": actions}
+    assert pairs_of_names(names).tolist() == [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
+
+
+def test_actions_without_a_verb_and_a_noun_are_not_among_the_highest(tmp_path):
+    unnamed = [str(k) if k < 20 else name for k, name in enumerate(CLASSES["action_class"])]
+    arguments = write_tables(tmp_path, classes=CLASSES | {"action_class": unnamed})
+    write_submission(**arguments)
+    for entry in read(arguments["target"])["results"].values():
+        assert entry["action"].keys() == {f"{k % 97},{k}" for k in range(20, 120)}
 
 
 def test_supervision_levels_and_heads_are_needed(tmp_path):
