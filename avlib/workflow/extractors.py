@@ -72,7 +72,7 @@ class ExtractorFiles:
     def asf_evaluation(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the metrics of the classifier, beside data and weights."""
         study = self.study(wildcards)
-        origins = {"asf": study.weights()["asf"].origin}
+        origins = {"asf": self.networks.of(wildcards, "asf").origin}
         recipe = {"recipe": study.pretraining.recipe, "rate": study.asf.sample_rate}
         return {"origins": origins, "device": self.files.config.device} | recipe
 
