@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from avlib.datasets.events import read_events
 from avlib.datasets.published import read_published
+from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
 from avlib.media.frame_sources import frame_sources
 from avlib.media.videos import Video, sound_files
@@ -53,6 +54,16 @@ class EventStudy(TimStudy):
     published: PublishedFeatures = PublishedFeatures()
 
     @model_validator(mode="after")
+    def _paths_are_of_official_data(self) -> Self:
+        paths = {"videos": self.videos, "frames": self.frames, "sound": self.sound}
+        given = [key for key, path in (paths | self.given_annotations()).items() if path]
+        if self.is_rendered and (given or self.has_published_features):
+            found = self.key(given[0] if given else "published")
+            remedy = f"set {self.key('source')}: official"
+            raise ValueError(f"{found} is given, but the data set is rendered; {remedy}")
+        return self
+
+    @model_validator(mode="after")
     def _videos_or_frames(self) -> Self:
         if self.videos is not None and self.frames is not None:
             raise ValueError(
@@ -91,9 +102,16 @@ class EventStudy(TimStudy):
         return True
 
     def annotation_files(self, at: Place) -> dict[str, Path]:
-        """Return the annotation files by their keys."""
+        """Return the annotation files by their keys.
+
+        Raises:
+            ConfigError: also if the labels are not given that a model predicts.
+        """
         if self.is_rendered:
             return {key: at.miniature / name for key, name in self.rendered_annotations.items()}
+        used = (self.evaluated_split,) if self.checkpoints.tim else ("train", self.evaluated_split)
+        for modality in self.label_spaces:
+            self._require_labels(modality, used)
         return super().annotation_files(at)
 
     def rendered_files(self, at: Place) -> list[Path]:
@@ -168,17 +186,12 @@ class EventStudy(TimStudy):
 
     # Splits and labels
 
-    def training_splits(self) -> list[str]:
-        """Return the splits that training uses.
-
-        Raises:
-            ConfigError: if a model's labels are not given for train and for the evaluated split.
-        """
-        splits = super().training_splits()
+    def given_splits(self) -> list[str]:
+        """Return the splits that there are annotations of."""
         if not self.is_rendered:
-            for modality in self.label_spaces:
-                self._require_labels(modality, ("train", self.evaluated_split))
-        return splits
+            return super().given_splits()
+        rendered = {key.partition(".")[2] for key in self.rendered_annotations}
+        return [split for split in SPLITS if split in rendered]
 
     @property
     def label_spaces(self) -> tuple[Modality, ...]:
