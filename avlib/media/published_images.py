@@ -2,30 +2,21 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from avlib.media.videos import is_safe_id
-
-IMAGE = re.compile(r"frame_(\d{10})\.jpg", re.ASCII)
+from avlib.media.frame_sources import FILE_NAME, frame_source
 
 
 def image_folder(folder: Path, recording: str) -> Path | None:
-    """Return the images of a recording, such as P01_11 of the participant P01; None without.
+    """Return the folder of images of a recording; None without, or where they are in a tar.
 
     Args:
         folder: of all recordings.
         recording: its id.
     """
-    if not is_safe_id(recording):
-        return None
-    places = (
-        expected_folder(folder, recording),
-        folder / "rgb_frames" / recording,
-        folder / recording,
-    )
-    return next((place for place in places if place.is_dir()), None)
+    found = frame_source(folder, recording)
+    return found if found is not None and found.is_dir() else None
 
 
 def expected_folder(folder: Path, recording: str) -> Path:
@@ -37,7 +28,7 @@ def image_numbers(folder: Path) -> Iterator[int]:
     """Yield the numbers of the images of a recording, of a folder that may not be read none."""
     try:
         with os.scandir(folder) as entries:
-            yield from (int(found[1]) for e in entries if (found := IMAGE.fullmatch(e.name)))
+            yield from (int(found[1]) for e in entries if (found := FILE_NAME.fullmatch(e.name)))
     except OSError:
         return
 

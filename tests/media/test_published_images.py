@@ -20,6 +20,8 @@ def test_images_lie_in_the_published_folder_or_below_the_given_one(images):
     assert image_folder(images, "P02_01") == images / "P02_01"
     assert image_folder(images, "P03_01") is None
     assert image_folder(images, "..") is None
+    (images / "P03_01.tar").touch()
+    assert image_folder(images, "P03_01") is None
 
 
 def test_images_are_counted_by_their_published_names(images):
