@@ -6,14 +6,13 @@ from avlib.datasets import (
     ave,
     custom,
     ego_mcq,
-    epic_kitchens,
     epic_mir,
-    epic_sounds,
     kinetics,
     llp,
     vggsound,
 )
 from avlib.datasets import perception_test as perception
+from avlib.datasets.events import read_events
 from avlib.datasets.tables import EVENTS
 from avlib.extractors.intervals import read_published_intervals
 from avlib.io.pickles import read_array_dict, read_id_array, read_table_pickle
@@ -27,6 +26,11 @@ NAMES = [column.name for column in EVENTS.columns]
 def _whole(events, path):
     """Write events as a stage does; what was read must be what tables take."""
     write_table(events.reindex(columns=NAMES), path.with_suffix(".parquet"), EVENTS)
+
+
+def _all_events(dataset, path, key):
+    """Read a file as the only one of a data set."""
+    _whole(read_events(dataset, {key: path}).table, path)
 
 
 def _pickled_table(path):
@@ -51,8 +55,8 @@ READERS = {
     "ids": read_id_array,
     "custom": lambda path: _whole(custom.read_events(path), path),
     "ave": ave.read_annotations,
-    "kitchens": lambda path: epic_kitchens.read_events(path, "val"),
-    "sounds": lambda path: epic_sounds.read_events(path, "val"),
+    "kitchens": lambda path: _all_events("epic", path, "actions.train"),
+    "sounds": lambda path: _all_events("epic", path, "sounds.test"),
     "vggsound": lambda path: vggsound.read_events(path, "val"),
     "intervals": read_published_intervals,
     "queries": lambda path: read_published_queries(path, "val", "visual"),
@@ -61,7 +65,7 @@ READERS = {
     "classes": kinetics.read_class_names,
     "videos": kinetics.read_video_list,
     "folds": lambda path: labelled_sounds(path.parent / "files", path),
-    "perception": lambda path: perception.read_annotations(path, "val"),
+    "perception": lambda path: _all_events("perception", path, "annotations.train"),
     "labels": perception.read_label_map,
     "list": perception.read_video_ids,
     "captioned": _captioned,

@@ -24,6 +24,7 @@ TRACKS = {
     "audio": ("sound_localisation", "class_id"),
 }
 US_PER_S = 1_000_000
+SHORTEST_S = 0.1  # in which the last event of all ends
 _LARGEST = 2**53  # of whole numbers in JSON
 
 LabelMap = Mapping[str, Mapping[int, int]]  # action_class or class_id -> label id -> class
@@ -73,7 +74,17 @@ def read_annotations(
         rows = [row for v in videos for row in _segments(videos[v], v, key, path)]
         table = pd.DataFrame(rows, columns=names)
         events[modality] = table.assign(split=split, modality=modality)
+    _check_unit(pd.concat(events.values()), path)
     return PerceptionTest(events, durations)
+
+
+def _check_unit(events: pd.DataFrame, path: Path) -> None:
+    """Check that times are in microseconds, as no others of whole videos are so small."""
+    if 0 < events["stop_s"].max() < SHORTEST_S:  # of no events it is NaN
+        raise DataError(
+            f"{path}: {events['video_id'].iloc[0]}: all segments end before {SHORTEST_S} s, "
+            "expected timestamps in microseconds; are they frames?"
+        )
 
 
 def _duration(video: Any, where: str) -> float:
