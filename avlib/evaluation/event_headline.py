@@ -10,6 +10,13 @@ HEADS = {
     "noun": "nouns",
     "audio": "sounds",
 }
+MODELS = {  # what is seen, and what is predicted if not all of it; the first comes first
+    "audio_visual": "audio-visual",
+    "actions": "audio-visual, actions alone",
+    "sounds": "audio-visual, sounds alone",
+    "visual": "visual",
+    "audio": "audio",
+}
 SUBSETS = {"unseen_participants": "unseen participants", "tail_classes": "tail classes"}
 
 Metrics = Mapping[str, Any]
@@ -17,26 +24,23 @@ Metrics = Mapping[str, Any]
 
 def is_of_events(content: Metrics) -> bool:
     """Say whether a metrics file has the accuracies of heads by model."""
-    found = content.get("metrics", {}).values()
-    return any(
-        isinstance(metrics, Mapping) and any("top1" in _of(metrics, head) for head in HEADS)
-        for metrics in found
-    )
+    metrics = content.get("metrics", {})
+    return any("top1" in _of(_of(metrics, m), head) for m in MODELS for head in HEADS)
 
 
-def event_lines(metrics: Metrics, titles: Mapping[str, str]) -> list[str]:
-    """Return a line for each model, and for each subset of the first.
+def event_lines(metrics: Metrics) -> list[str]:
+    """Return a line for each model, and for each subset of the first one that has subsets.
 
     Args:
         metrics: heads by model, as `evaluate_events` writes them.
-        titles: what the models are called, where they have another name.
     """
-    first = next((model for model in titles if model in metrics), next(iter(metrics)))
+    models = [model for model in MODELS if model in metrics]
+    subsets = next((m for m in models if not SUBSETS.keys().isdisjoint(metrics[m])), None)
     lines = []
-    for model in sorted(metrics, key=lambda name: name != first):
-        title = titles.get(model, model)
+    for model in models:
+        title = MODELS[model]
         lines.append(f"{title}: top-1 accuracy of {', '.join(_shares(metrics[model]))}")
-        if model == first:
+        if model == subsets:
             for name, words in SUBSETS.items():
                 found = list(_shares(metrics[model].get(name, {})))
                 lines += [f"{title}, {words}: {', '.join(found)}"] if found else []
@@ -52,8 +56,8 @@ def _shares(metrics: Metrics) -> Iterator[str]:
             yield f"{title} {_percent(found['top1'])}{beside}"
 
 
-def _of(metrics: Metrics, head: str) -> Metrics:
-    found = metrics.get(head)
+def _of(metrics: Metrics, name: str) -> Metrics:
+    found = metrics.get(name)
     return found if isinstance(found, Mapping) else {}
 
 

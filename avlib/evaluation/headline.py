@@ -44,7 +44,7 @@ def _models(content: Metrics) -> list[str]:
         return [f"{name}: {_parsing(found['scores'])}" for name, found in variants]
     metrics = content["metrics"]
     if is_of_events(content):
-        return event_lines(metrics, TITLES)
+        return event_lines(metrics)
     for name, title in ACCURACIES.items():
         if isinstance(metrics.get(name), Mapping):
             models = sorted(metrics[name], key=lambda model: model not in FIRST)

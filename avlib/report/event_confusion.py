@@ -10,17 +10,11 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from avlib.evaluation.event_headline import HEADS, MODELS
 from avlib.report.svg import SMALLEST_TYPE, svg_figure
 from avlib.tim.event_scores import OTHERS
 
-HEADS = {"verb": "verbs", "noun": "nouns", "action": "actions", "audio": "sounds"}
-MODELS = {  # in this order, the first that predicts a head is drawn
-    "audio_visual": "audio-visual",
-    "actions": "audio-visual, actions alone",
-    "sounds": "audio-visual, sounds alone",
-    "visual": "visual",
-    "audio": "audio",
-}
+DRAWN = ("verb", "noun", "action", "audio")
 MOST_CLASSES = 20  # of a panel, without the others
 LONGEST_NAME = 18  # letters of a name
 COLUMNS = 2  # of panels
@@ -38,7 +32,7 @@ def draw_event_confusion(content: Mapping[str, Any], target: Path) -> None:
     """
     metrics = content["metrics"]
     drawn = {}
-    for head in HEADS:
+    for head in DRAWN:
         models = [m for m in MODELS if head in metrics.get(m, {}).get("confusion", {})]
         if models:
             drawn[head] = models[0]

@@ -5,9 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from avlib.evaluation.event_headline import HEADS, SUBSETS
+from avlib.evaluation.event_headline import HEADS, MODELS, SUBSETS
 from avlib.io.json_files import read_json
-from avlib.report.event_confusion import MODELS
 from avlib.report.html import write_page
 
 MEASURES = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "class mean"}

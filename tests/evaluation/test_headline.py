@@ -90,3 +90,25 @@ def test_questions_have_the_shares_of_right_answers():
         "egovlp+clap, llm texts, high relevancy: inter-video 80.0 % (random order 20.0 %), "
         "intra-video 55.0 % (random order 20.0 %)"
     ]
+
+
+def test_events_have_a_line_for_each_model_and_the_subsets_of_the_first():
+    def heads(share, *names, **others):
+        return {name: {"top1": share, "items": 9} for name in names} | others
+
+    unseen = heads(0.25, "action", "verb")
+    metrics = {
+        "audio": heads(0.5, "audio"),
+        "sounds": {"audio": {"top1": None, "majority_share": None}},
+        "actions": heads(0.75, "verb", "action", unseen_participants=unseen),
+        "visual": heads(0.4, "action", unseen_participants=unseen),
+    }
+    metrics["audio"]["audio"]["majority_share"] = 0.125
+    assert headline({"metrics": metrics, "notes": ["Mind this."]}) == [
+        "audio-visual, actions alone: top-1 accuracy of actions 75.0 %, verbs 75.0 %",
+        "audio-visual, actions alone, unseen participants: actions 25.0 %, verbs 25.0 %",
+        "audio-visual, sounds alone: top-1 accuracy of sounds undefined",
+        "visual: top-1 accuracy of actions 40.0 %",
+        "audio: top-1 accuracy of sounds 50.0 % (majority class 12.5 %)",
+        "note: Mind this.",
+    ]
