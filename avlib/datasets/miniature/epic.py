@@ -1,7 +1,7 @@
 """The miniature EPIC-KITCHENS-100 with EPIC-SOUNDS, in the official layout.
 
-A verb is a shape with a rhythm, a noun is a colour with a pitch, and a sound is a rhythm and a
-pitch with a colour. So the verb of an action is one of two by its frames, and one of three by its
+A verb is a tool with a rhythm, a noun is a thing with a pitch, and a sound is a rhythm and a pitch
+with a thing. So the verb of an action is one of two by its frames, and one of three by its
 sound; both together tell it. One participant is filmed for training, another for validation alone.
 Numbers and names of classes are those of the real data set.
 """
@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from avlib.datasets.miniature.performances import (
     FPS,
+    SIZE,
     Performance,
     plan_performances,
     render_performances,
 )
-from avlib.datasets.miniature.video import SIZE
 from avlib.errors import ConfigError
 from avlib.io.atomic import atomic_path
 from avlib.seeds import generator
@@ -36,7 +36,7 @@ ANNOTATION_FILES = {
 SECONDS = 40  # length of a video
 SOUND_RATE = 24_000  # Hz of the samples that the tables of EPIC-SOUNDS count
 NAME = "miniature EPIC-KITCHENS"
-# By shape and rhythm, by colour and pitch, and by rhythm, pitch and colour.
+# By tool and rhythm, by thing and pitch, and by rhythm, pitch and thing.
 VERBS = (((2, "wash"), (7, "cut")), ((10, "mix"), (15, "shake")), ((9, "pour"), (1, "put")))
 NOUNS = (((23, "box"), (5, "pan")), ((15, "bottle"), (10, "glass")), ((17, "cloth"), (19, "bag")))
 SOUNDS = (
@@ -87,7 +87,7 @@ class PlannedEpicVideo(NamedTuple):
             times = [frame / FPS for frame in performance.heard]
             samples = [round(SOUND_RATE * time) for time in times]
             row = (*self._named(number), *map(_timestamp, times), *samples)
-            class_id, name = SOUNDS[performance.rhythm][performance.pitch][performance.hue]
+            class_id, name = SOUNDS[performance.rhythm][performance.pitch][performance.thing]
             yield row if self.split == "test" else (*row, name, name, class_id)
 
     def _named(self, number: int) -> Row:
@@ -95,8 +95,8 @@ class PlannedEpicVideo(NamedTuple):
 
 
 def _action_labels(performance: Performance) -> Row:
-    verb_class, verb = VERBS[performance.shape][performance.rhythm]
-    noun_class, noun = NOUNS[performance.hue][performance.pitch]
+    verb_class, verb = VERBS[performance.tool][performance.rhythm]
+    noun_class, noun = NOUNS[performance.thing][performance.pitch]
     return f"{verb} {noun}", verb, verb_class, noun, noun_class, [noun], [noun_class]
 
 

@@ -1,6 +1,6 @@
 """The miniature Perception Test, in the official layout.
 
-An action is a shape and a colour with a rhythm, and a sound is a rhythm and a pitch with a colour.
+An action is a tool and a thing with a rhythm, and a sound is a rhythm and a pitch with a thing.
 So an action is one of two by its frames alone, and a sound is one of three by what is heard.
 """
 
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 from avlib.datasets.miniature.performances import (
     FPS,
-    HUES,
     PITCHES,
     PULSES_HZ,
-    SHAPES,
+    SIZE,
+    THINGS,
+    TOOLS,
     Performance,
     plan_performances,
     render_performances,
 )
-from avlib.datasets.miniature.video import SIZE
 from avlib.datasets.perception_test import TRACKS, US_PER_S
 from avlib.errors import ConfigError
 from avlib.io.atomic import atomic_path, write_json
@@ -36,16 +36,18 @@ ANNOTATION_FILES = {
 }
 SECONDS = 25  # length of a video
 NAME = "miniature Perception Test"
-_FORMS, _COLOURS = ("bow", "star", "ring"), ("red", "green", "blue")
+_TOOLS, _THINGS = ("yellow", "cyan", "pink"), ("red", "green", "blue")
 _RHYTHMS, _PITCHES = ("steady", "beating"), ("low", "high")
 # What a class consists of, by the number of its label; the numbers have gaps, as the real ones.
 ACTIONS = {
     2 * k + 1: kind
-    for k, kind in enumerate(product(range(len(SHAPES)), range(len(HUES)), range(len(PULSES_HZ))))
+    for k, kind in enumerate(product(range(len(TOOLS)), range(len(THINGS)), range(len(PULSES_HZ))))
 }
 SOUNDS = {
     k + (k > 2): kind
-    for k, kind in enumerate(product(range(len(PULSES_HZ)), range(len(PITCHES)), range(len(HUES))))
+    for k, kind in enumerate(
+        product(range(len(PULSES_HZ)), range(len(PITCHES)), range(len(THINGS)))
+    )
 }
 _ACTION_IDS, _SOUND_IDS = ({kind: number for number, kind in x.items()} for x in (ACTIONS, SOUNDS))
 
@@ -75,14 +77,14 @@ class PlannedPerceptionVideo(NamedTuple):
 
 
 def _action(number: int, performance: Performance) -> dict[str, Any]:
-    form, colour, rhythm = kind = performance.shape, performance.hue, performance.rhythm
-    label = f"{_RHYTHMS[rhythm]} {_COLOURS[colour]} {_FORMS[form]}"
+    tool, thing, rhythm = kind = performance.tool, performance.thing, performance.rhythm
+    label = f"{_RHYTHMS[rhythm]} {_TOOLS[tool]} star at a {_THINGS[thing]} disc"
     return _segment(number, label, _ACTION_IDS[kind], performance.seen)
 
 
 def _sound(number: int, performance: Performance) -> dict[str, Any]:
-    rhythm, pitch, colour = kind = performance.rhythm, performance.pitch, performance.hue
-    label = f"{_RHYTHMS[rhythm]} {_PITCHES[pitch]} tone of {_COLOURS[colour]}"
+    rhythm, pitch, thing = kind = performance.rhythm, performance.pitch, performance.thing
+    label = f"{_RHYTHMS[rhythm]} {_PITCHES[pitch]} tone of a {_THINGS[thing]} disc"
     return _segment(number, label, _SOUND_IDS[kind], performance.heard)
 
 

@@ -1,9 +1,9 @@
 """Actions of the miniatures of long videos: each is seen and heard, and neither tells all of it.
 
-An action has a shape and a colour, which are seen, and a rhythm and a pitch, which are heard. Its
-classes combine what is seen with what is heard, so that frames alone leave two classes possible,
-and sound alone three. Actions overlap their neighbours, and each is audible in another interval
-than it is visible.
+An action has a tool and a thing, which are seen, and a rhythm and a pitch, which are heard. A star
+stands for the tool and a disc for the thing, each in one of three colours. Classes combine what is
+seen with what is heard, so that frames alone leave two of them possible, and sound alone three.
+Actions overlap their neighbours, and each is audible in another interval than it is visible.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from avlib.datasets.miniature.mp4 import write_mp4
 from avlib.datasets.miniature.picture import Look, draw_scene
 from avlib.datasets.miniature.sound import Timbre, band_noise, faded, synthesise
-from avlib.datasets.miniature.video import SAMPLE_RATE, SIZE
+from avlib.datasets.miniature.video import SAMPLE_RATE
 from avlib.seeds import generator
 
+# Width and height: networks see the middle square of a frame, and the conversion to YUV reads what
+# happens to lie in memory behind rows of other widths than multiples of 64.
+SIZE = (128, 128)
 FPS = 10  # frames a second; all times are whole numbers of them
-LANES = 2  # parts of the width, in which actions take turns: at most so many overlap
-SHAPES = ({"lobes": 2, "bulge": 0.5}, {"lobes": 5, "bulge": 0.35}, {"hole": 0.55})
-HUES = (0.0, 1 / 3, 2 / 3)
+LANES = 4  # parts of the width, of which actions take two in turn: at most two overlap
+TOOLS = tuple(Look(hue, lobes=5, bulge=0.35) for hue in (1 / 6, 1 / 2, 5 / 6))
+THINGS = tuple(Look(hue) for hue in (0.0, 1 / 3, 2 / 3))
 PULSES_HZ = (0.0, 4.0)  # 0: steady
 DECAY_S = 0.06
 PITCHES = (((180, 240), (1, 2, 3, 4)), ((1400, 1800), (1, 2)))  # range in Hz, partials
@@ -38,25 +41,25 @@ class Performance:
     """One action of a video.
 
     Attributes:
-        shape: number in SHAPES, seen.
-        hue: number in HUES, seen.
+        tool: number in TOOLS, seen.
+        thing: number in THINGS, seen.
         rhythm: number in PULSES_HZ, heard.
         pitch: number in PITCHES, heard.
         seen: first frame of 1 / FPS seconds and the one after the last, in which it is visible.
         heard: those in which it is audible.
     """
 
-    shape: int
-    hue: int
+    tool: int
+    thing: int
     rhythm: int
     pitch: int
     seen: tuple[int, int]
     heard: tuple[int, int]
 
     @property
-    def look(self) -> Look:
-        """How it looks."""
-        return Look(HUES[self.hue], **SHAPES[self.shape])  # type: ignore[arg-type]
+    def looks(self) -> tuple[Look, Look]:
+        """How tool and thing look."""
+        return TOOLS[self.tool], THINGS[self.thing]
 
     @property
     def timbre(self) -> Timbre:
@@ -66,7 +69,7 @@ class Performance:
 
 
 KINDS = tuple(
-    product(range(len(SHAPES)), range(len(HUES)), range(len(PULSES_HZ)), range(len(PITCHES)))
+    product(range(len(TOOLS)), range(len(THINGS)), range(len(PULSES_HZ)), range(len(PITCHES)))
 )
 
 
@@ -86,8 +89,8 @@ def plan_performances(name: str, video_id: str, frames: int, seed: int) -> list[
         kinds = kinds or rng.permutation(len(KINDS)).tolist()
         begins, ends = (int(shift) for shift in rng.integers(*_SHIFTS, 2))
         heard = (at + begins, stop + ends)
-        shape, hue, rhythm, pitch = KINDS[kinds.pop()]
-        found.append(Performance(shape, hue, rhythm, pitch, (at, stop), heard))
+        tool, thing, rhythm, pitch = KINDS[kinds.pop()]
+        found.append(Performance(tool, thing, rhythm, pitch, (at, stop), heard))
         at = stop + int(rng.integers(*_GAPS))
     return found
 
@@ -104,9 +107,9 @@ def render_performances(
         rng: generator of this video.
     """
     number = np.arange(frames)
-    spans = [performance.seen for performance in performances]
+    spans = [performance.seen for performance in performances for _ in performance.looks]
     is_visible = np.array([(start <= number) & (number < stop) for start, stop in spans])
-    looks = [performance.look for performance in performances]
+    looks = [look for performance in performances for look in performance.looks]
     pictures = draw_scene(looks, is_visible, SIZE, rng, lanes=LANES)
     write_mp4(
         target, pictures, FPS, _sound(performances, frames, rng), SAMPLE_RATE, aac_coder="fast"

@@ -18,7 +18,7 @@ SIZES = {
     "perception": {"train_videos": 1, "val_videos": 1},
 }
 # What is seen and what is heard of an action.
-SEEN, HEARD = ("shape", "hue"), ("rhythm", "pitch")
+SEEN, HEARD = ("tool", "thing"), ("rhythm", "pitch")
 
 
 @pytest.fixture(scope="module", params=["epic", "perception"])
@@ -54,7 +54,7 @@ def test_actions_overlap_at_most_two_at_once_and_sound_in_other_intervals():
 
 
 def test_every_action_occurs_equally_often():
-    found = pd.Series([(p.shape, p.hue, p.rhythm, p.pitch) for p in performances()])
+    found = pd.Series([(p.tool, p.thing, p.rhythm, p.pitch) for p in performances()])
     assert set(found) == set(KINDS)
     assert found.value_counts().max() - found.value_counts().min() <= 1
 
@@ -100,21 +100,21 @@ def test_labels_are_those_of_what_is_seen_and_heard(rendered):
     train = next(video for video in plan if video.split == "train")
     rows = events.table[events.table["video_id"] == train.video_id].set_index("modality")
     if module is epic:
-        verbs = [epic.VERBS[p.shape][p.rhythm][0] for p in train.performances]
-        nouns = [epic.NOUNS[p.hue][p.pitch][0] for p in train.performances]
+        verbs = [epic.VERBS[p.tool][p.rhythm][0] for p in train.performances]
+        nouns = [epic.NOUNS[p.thing][p.pitch][0] for p in train.performances]
         assert rows.loc["visual", "verb_class"].tolist() == verbs
         assert rows.loc["visual", "noun_class"].tolist() == nouns
-        names = [epic.SOUNDS[p.rhythm][p.pitch][p.hue][1] for p in train.performances]
+        names = [epic.SOUNDS[p.rhythm][p.pitch][p.thing][1] for p in train.performances]
         assert rows.loc["audio", "label"].tolist() == names
         unlabelled = events.table[events.table["split"] == "test"]
         assert unlabelled[["verb_class", "noun_class", "class_id"]].isna().all(axis=None)
     else:
         kinds = list(perception.ACTIONS.values())
         actions = [kinds[int(k)] for k in rows.loc["visual", "action_class"]]
-        assert actions == [(p.shape, p.hue, p.rhythm) for p in train.performances]
+        assert actions == [(p.tool, p.thing, p.rhythm) for p in train.performances]
         kinds = list(perception.SOUNDS.values())
         sounds = [kinds[int(k)] for k in rows.loc["audio", "class_id"]]
-        assert sounds == [(p.rhythm, p.pitch, p.hue) for p in train.performances]
+        assert sounds == [(p.rhythm, p.pitch, p.thing) for p in train.performances]
 
 
 def test_videos_have_their_length_and_sound(rendered):
