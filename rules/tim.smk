@@ -408,7 +408,7 @@ rule draw_timelines:
         "../envs/avlib.yaml"
     threads: 1
     resources:
-        mem_mb=1_000,
+        mem_mb=2_000,
         runtime=10,
     params:
         code=code_fingerprint("avlib.report.timelines"),

@@ -26,6 +26,7 @@ from avlib.tim.tables import PREDICTIONS
 
 ROWS = {"audio_visual": "audio-visual", "audio": "audio", "visual": "visual"}
 COLUMNS = 2  # of videos
+WITHOUT_SCORES = [column.name for column in PREDICTIONS.columns if column.name != "probs"]
 THUMBNAIL_HEIGHT = 48  # pixels
 
 
@@ -47,7 +48,7 @@ def draw_timelines(
         target: SVG file to write.
         n_videos: how many annotations are drawn, where there are as many.
     """
-    table = read_table(predictions, PREDICTIONS)
+    table = read_table(predictions, PREDICTIONS, columns=WITHOUT_SCORES)
     if not _is_by_the_second(table):
         draw_event_timelines(table, target)
         return
