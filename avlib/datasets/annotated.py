@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from avlib.datasets.tables import EVENTS
 from avlib.datasets.timed_tables import UNKNOWN
 from avlib.errors import DataError
 
@@ -30,7 +31,6 @@ class AnnotatedEvents:
             set is not annotated by the second.
         durations: length of each video in seconds, in the order that windows are to have; of other
             videos, too. None if the annotations do not say it.
-        sources: the file of each split and modality, where each is one file.
     """
 
     table: pd.DataFrame
@@ -38,7 +38,6 @@ class AnnotatedEvents:
     video_splits: Sequence[tuple[str, str]]
     segments: pd.DataFrame | None = None
     durations: Mapping[str, float] | None = None
-    sources: Sources = field(default_factory=dict)
 
 
 def joined_events(
@@ -50,8 +49,8 @@ def joined_events(
     """Return the events of one table for each split and modality.
 
     Args:
-        tables: rows of EVENTS' columns, in the order of their files.
-        sources: the files.
+        tables: rows with EVENTS' columns that they have, in the order of their files.
+        sources: the files, for messages.
         classes: names by number for each column of classes.
         durations: length of each video in seconds, None if unknown.
 
@@ -63,7 +62,8 @@ def joined_events(
         _check_split(table, key[0], sources[key], splits)
     pairs = [(video_id, split) for video_id, (split, _) in splits.items()]
     joined = pd.concat(tables.values(), ignore_index=True)
-    return AnnotatedEvents(joined, classes, pairs, durations=durations, sources=sources)
+    table = joined.reindex(columns=[column.name for column in EVENTS.columns])
+    return AnnotatedEvents(table, classes, pairs, durations=durations)
 
 
 def _check_split(
@@ -122,21 +122,13 @@ def check_events(
             found = _shown(events.iloc[row], lengths.iloc[row])
             raise DataError(f"{_place(events, row, source)}: {problem} ({found})")
     for column in (c for c in CLASS_COLUMNS if c in events):
-        is_unknown = events[column].isna()
-        if column in required and is_unknown.any():
-            place = _place(events, int(np.argmax(is_unknown)), source)
-            raise DataError(f"{place}: {column} is unknown, which only a test split may have")
-        _check_class(events, column, classes.get(column, 0), source)
-
-
-def _check_class(events: pd.DataFrame, column: str, count: int, source: Path) -> None:
-    is_outside = events[column].notna() & ~events[column].between(0, count - 1).fillna(False)
-    if is_outside.any():
-        row = int(np.argmax(is_outside))
-        expected = f"expected 0 to {count - 1}" if count else "which this data set does not have"
-        raise DataError(
-            f"{_place(events, row, source)}: {column} is {events[column].iloc[row]}, {expected}"
-        )
+        numbers, count = events[column].fillna(UNKNOWN), classes.get(column, 0)
+        is_wrong = ~numbers.between(0 if column in required else UNKNOWN, count - 1)
+        if is_wrong.any():
+            row = int(np.argmax(is_wrong))
+            expected = f"expected 0 to {count - 1}" if count else "but there are no such classes"
+            place = _place(events, row, source)
+            raise DataError(f"{place}: {column} is {numbers.iloc[row]}, {expected}")
 
 
 def _place(events: pd.DataFrame, row: int, source: Path) -> str:

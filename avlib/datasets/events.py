@@ -88,7 +88,7 @@ def _read_published(
         raise ConfigError(f"annotation_format {name} needs splits, a table for each")
     tables = {split: read_split(path, split) for split, path in lists.items()}
     for split, table in tables.items():
-        check_events(table, lists[split], classes=class_counts)
+        check_events(table, lists[split], classes=class_counts, required=tuple(class_counts))
     by_modality = {(split, t["modality"].iloc[0]): t for split, t in tables.items()}
     classes = {column: list(map(str, range(count))) for column, count in class_counts.items()}
     return joined_events(by_modality, {key: lists[key[0]] for key in by_modality}, classes)

@@ -159,7 +159,7 @@ def test_a_wrong_segment_is_named_before_any_work(files, tmp_path, split, conten
     ("key", "changes", "message"),
     [
         ("actions.train", {"action_class": [63, 0]}, "row 1: action_class is 63, expected 0 to 62"),
-        ("actions.train", {"action_class": [1, -1]}, "row 2: action_class is unknown, which only"),
+        ("actions.train", {"action_class": [1, -1]}, "row 2: action_class is -1, expected 0 to 62"),
         ("actions.train", {"start_timestamp": [0, 30]}, "row 1: start_timestamp is 0, expected"),
         ("actions.train", {"video_id": ["a", "video_1"]}, "row 1: its video is not in the table"),
         ("sounds.train", {"class_id": [3, 17]}, "row 2: class_id is 17, expected 0 to 16"),
