@@ -1,7 +1,7 @@
 """Windows as TIM takes them: features, normalised times and labels, collated into batches.
 
-Source: Chalk et al., "TIM", CVPR 2024, section 3.1. Features stay on disk and are memory-mapped;
-a window reads only its own rows.
+Source: Chalk et al., "TIM", CVPR 2024, section 3.1. Features stay on disk, where a
+window reads only its own rows.
 """
 
 from collections.abc import Sequence

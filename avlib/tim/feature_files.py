@@ -1,12 +1,12 @@
-"""The features of the videos of a split, memory-mapped; a window reads only its own rows.
+"""The features of the videos of a split, on disk; a window reads only its own rows.
 
 Features of several networks, such as those of Omnivore and VideoMAE for EPIC-KITCHENS (Chalk et
 al., "TIM", CVPR 2024), stay where they are: their channels are put side by side as rows are read.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,23 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.io.torn import torn
 
-FILES_OPEN = 64  # of each modality: far below the limits of operating systems
-
 Floats = NDArray[np.float32]
 Integers = NDArray[np.integer]
+
+
+class _Array(NamedTuple):
+    """Where an array is: its file, the byte at which it begins, and its shape."""
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
 
 
 class FeatureFiles:
     """The features of one modality and split: `<folder>/<video_id>.npy`, (N, views, ...) each.
 
-    At most FILES_OPEN files are mapped at once.
+    Files are read at random places, one row at a time: through a memory map the system would
+    read many times as much, and count it as memory of this process.
 
     Args:
         folders: each holds a file for each video; features of several folders are joined at their
@@ -47,10 +54,12 @@ class FeatureFiles:
     ) -> None:
         self.folders, self.n_intervals = tuple(folders), n_intervals
         self.allow_fewer_views = allow_fewer_views
-        self._open: OrderedDict[str, list[Floats]] = OrderedDict()
         self.shape: tuple[int, ...] = ()  # of one row: views, then channels or grid and channels
+        self._arrays: dict[str, list[_Array]] = {}
         for video_id, n_rows in n_intervals.items():
-            self._check(video_id, self._map(video_id), n_rows)
+            arrays = [_found(video_id, folder / f"{video_id}.npy") for folder in self.folders]
+            self._check(video_id, arrays, n_rows)
+            self._arrays[video_id] = arrays
 
     @property
     def views(self) -> int:
@@ -59,34 +68,22 @@ class FeatureFiles:
 
     def read(self, video_id: str, rows: Integers, views: Integers) -> Floats:
         """Return one view of each of some rows of a video: (F, channels) or (F, 7, 7, channels)."""
-        arrays = [array[rows, views] for array in self._arrays(video_id)]
+        arrays = [_read(array, rows, views) for array in self._arrays[video_id]]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
-    def _arrays(self, video_id: str) -> list[Floats]:
-        if video_id not in self._open:
-            if self._open and (len(self._open) + 1) * len(self.folders) > FILES_OPEN:
-                self._open.popitem(last=False)
-            self._open[video_id] = self._map(video_id)
-        self._open.move_to_end(video_id)
-        return self._open[video_id]
-
-    def _map(self, video_id: str) -> list[Floats]:
-        return [_mapped(video_id, folder / f"{video_id}.npy") for folder in self.folders]
-
-    def _check(self, video_id: str, arrays: Sequence[Floats], n_rows: int) -> None:
-        paths = [folder / f"{video_id}.npy" for folder in self.folders]
-        for path, array in zip(paths, arrays, strict=True):
-            if len(array) != n_rows:
+    def _check(self, video_id: str, arrays: Sequence[_Array], n_rows: int) -> None:
+        for path, _, (found, *_) in arrays:
+            if found != n_rows:
                 raise DataError(
-                    f"{video_id}: {path} has {len(array)} rows, but the video has {n_rows} feature "
+                    f"{video_id}: {path} has {found} rows, but the video has {n_rows} feature "
                     "intervals; extract the features again"
                 )
         shape = self._joined_shape(video_id, [array.shape[1:] for array in arrays])
         self.shape = self.shape or shape
         if shape != self.shape:
             raise DataError(
-                f"{video_id}: {' and '.join(map(str, paths))} have rows of {shape}, those of the "
-                f"other videos are {self.shape} (views, channels)"
+                f"{video_id}: {' and '.join(str(array.path) for array in arrays)} have rows of "
+                f"{shape}, those of the other videos are {self.shape} (views, channels)"
             )
 
     def _joined_shape(self, video_id: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
@@ -103,9 +100,9 @@ class FeatureFiles:
         return (min(views), *first[1:-1], sum(shape[-1] for shape in shapes))
 
 
-def _mapped(video_id: str, path: Path) -> Floats:
+def _found(video_id: str, path: Path) -> _Array:
     try:
-        features: Floats = np.load(path, mmap_mode="r", allow_pickle=False)
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{video_id}: has queries, but no features {path}") from None
     except (OSError, ValueError, EOFError) as error:
@@ -115,4 +112,27 @@ def _mapped(video_id: str, path: Path) -> Floats:
             f"{path}: an array {features.shape} of {features.dtype}, expected float32 "
             "(rows, views, channels) or (rows, views, 7, 7, channels)"
         )
+    if not features.flags.c_contiguous:
+        raise DataError(f"{path}: an array in Fortran order; save np.ascontiguousarray of it")
+    return _Array(path, features.offset, features.shape)
+
+
+def _read(array: _Array, rows: Integers, views: Integers) -> Floats:
+    """Return one view of each of some rows: (F, ...).
+
+    Raises:
+        DataError: if the file has become shorter, or cannot be read.
+    """
+    path, start, (_, n_views, *shape) = array
+    features = np.empty((len(rows), *shape), dtype=np.float32)
+    size = features[:1].nbytes
+    places = start + size * (rows.astype(np.int64) * n_views + views)
+    try:
+        with path.open("rb", buffering=0) as file:
+            for feature, place in zip(features, places.tolist(), strict=True):
+                file.seek(place)
+                if file.readinto(feature) != size:
+                    raise EOFError(f"it ends before byte {place + size}")
+    except (OSError, EOFError) as error:
+        raise torn(path, ".npy file", error) from error
     return features
