@@ -5,6 +5,7 @@ from typing import Any
 
 from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
+from avlib.extractors.auditory_slowfast.presets import PRESETS
 from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
 from avlib.extractors.registry import COMMON_SETTINGS, EXTRACTORS
 from avlib.io.provenance import code_fingerprint
@@ -35,7 +36,8 @@ class ExtractorFiles:
         """Return what decides the trained weights, beside the data.
 
         Raises:
-            ConfigError: if the recipe needs weights to start from and none are given.
+            ConfigError: if the recipe needs weights to start from and none are given, or audio at
+                another rate.
         """
         study = self.study(wildcards)
         small = "miniature" if study.is_rendered else "small"  # what is rendered needs less
@@ -44,6 +46,13 @@ class ExtractorFiles:
             raise ConfigError(
                 f"{study.key('pretraining')}: recipe {recipe} continues from other weights; "
                 "name them as pretraining.checkpoint"
+            )
+        expected, rate = ASF_RECIPES[recipe].sample_rate, study.asf.sample_rate
+        if expected not in (None, rate):
+            fitting = " or ".join(n for n, p in PRESETS.items() if p.sample_rate == expected)
+            raise ConfigError(
+                f"{study.key('pretraining')}: recipe {recipe} is for audio at {expected} Hz, but "
+                f"preset {study.preset} has {rate} Hz; set {study.key('preset')}: {fitting}"
             )
         settings = study.pretraining.model_dump(exclude={"checkpoint"}) | {"recipe": recipe}
         return {"settings": settings, "rate": study.asf.sample_rate} | self._common()

@@ -35,7 +35,6 @@ epic:
   checkpoints:
     omnivore: {0}/omnivore.safetensors
     videomae: {0}/videomae_epic.pth.tar
-    asf: {0}/asf_epicsounds.pyth
   tim: {{recipe: small, epochs: 1, models: [audio_visual]}}
 device: cpu
 """
@@ -105,7 +104,8 @@ def test_images_and_sound_come_to_metrics_of_tim_and_of_the_classifier(checkout)
     results = checkout.folder / "results/epic"
     targets = f"{results}/test_metrics.json {results}/asf/test_metrics.json"
     targets = targets.replace(f"{checkout.folder}/", "")
-    run = checkout.run(target=targets)
+    given = f"'checkpoints': {{'asf': '{checkout.folder.parent}/asf_epicsounds.pyth'}}"
+    run = checkout.run(f"epic={{{given}}}", target=targets)
     assert run.returncode == 0, run.stderr[-3000:]
     features = {
         name: np.load(results / f"features/{name}/{split}/{video}.npy")
@@ -126,6 +126,39 @@ def test_images_and_sound_come_to_metrics_of_tim_and_of_the_classifier(checkout)
     assert (found["split"], found["counts"]["events_evaluated"]) == ("val", 1)
     assert set(found["metrics"]) == {"views_1", "views_5"}
     assert json.loads((results / "test_metrics.json").read_text())["metrics"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "heads"),
+    [("epic_sounds", {"audio"}), ("epic_kitchens", {"verb", "noun", "verb_noun"})],
+)
+def test_published_recipes_of_the_sound_network_are_trained_and_evaluated(checkout, recipe, heads):
+    vggsound = AuditorySlowFast(num_classes=[309], width=8)
+    torch.save({"model_state": vggsound.state_dict()}, checkout.folder / "vggsound.pyth")
+    start = f"'checkpoint': '{checkout.folder}/vggsound.pyth', 'width': 8"
+    training = f"{{'recipe': '{recipe}', 'epochs': 1, 'batch_size': 2, {start}}}"
+    run = checkout.run(
+        f"epic={{'name': '{recipe}', 'pretraining': {training}}}",
+        target=f"results/{recipe}/asf/test_metrics.json",
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    results = checkout.folder / "results" / recipe
+    metrics = json.loads((results / "asf/test_metrics.json").read_text())
+    assert set(metrics["metrics"]["views_5"]) == heads
+    assert metrics["models"]["asf"]["weights"] == "trained"
+    assert json.loads((results / "model/asf/metrics.json").read_text())["recipe"] == recipe
+
+
+def test_a_recipe_for_audio_of_another_rate_is_refused_before_any_work(checkout):
+    run = checkout.run(
+        "epic={'name': 'v', 'pretraining': {'recipe': 'vggsound'}}",
+        target="results/v/model/asf/model.safetensors",
+    )
+    assert run.returncode != 0
+    assert "recipe vggsound is for audio at 16000 Hz, but preset epic_sounds" in run.stderr
+    assert "set epic.preset: ave" in run.stderr
+    assert not (checkout.folder / "results/v/probe").exists()
 
 
 @pytest.mark.slow
