@@ -16,6 +16,8 @@ MODELS = {  # what is seen, and what is predicted if not all of it; the first co
     "sounds": "audio-visual, sounds alone",
     "visual": "visual",
     "audio": "audio",
+    "views_1": "Auditory SlowFast, 1 view",
+    "views_5": "Auditory SlowFast, 5 views",
 }
 SUBSETS = {"unseen_participants": "unseen participants", "tail_classes": "tail classes"}
 

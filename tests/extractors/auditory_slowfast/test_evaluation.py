@@ -101,8 +101,8 @@ def test_the_file_says_what_was_evaluated_and_how(tmp_path, trained):
     assert content["models"]["asf"]["weights"] == "trained"
     assert "Auditory SlowFast was trained here" in content["notes"][0]
     assert [line.split(" accuracy")[0] for line in headline(content)[:2]] == [
-        "views_1: top-1",
-        "views_5: top-1",
+        "Auditory SlowFast, 1 view: top-1",
+        "Auditory SlowFast, 5 views: top-1",
     ]
 
 
