@@ -108,12 +108,12 @@ def training_files(study, folder):
     return seen | splits | outputs | state
 
 
-def run(study, folder, **changes):
-    """Train in `folder`; return the output files."""
+def run(study, folder, name="audio_visual", **changes):
+    """Train the model of a name in `folder`; return the output files."""
     files = training_files(study, folder)
-    files |= {name: changes.pop(name) for name in list(changes) if name in files}
-    once = {"model": "audio_visual", "seed": 1, "device": "cpu"}
-    once |= {name: changes.pop(name) for name in list(changes) if name in once}
+    files |= {key: changes.pop(key) for key in list(changes) if key in files}
+    once = {"model": name, "seed": 1, "device": "cpu"}
+    once |= {key: changes.pop(key) for key in list(changes) if key in once}
     settings = {"recipe": "small", "epochs": 3, "batch_size": 4, "parts": 2} | changes
     torch.set_num_threads(1)
     train_tim(TrainingRun(settings=TimTraining(**settings), files=TrainingFiles(**files), **once))

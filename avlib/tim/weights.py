@@ -121,10 +121,10 @@ def file_recipe(path: Path, name: str, model: ModelName, key: str = "tim") -> Ti
     recipe = TimRecipe(**json.loads(text))
     found = (recipe.model_modality, recipe.data_modality)
     if found != MODELS[model]:
-        features, labels = found
+        names = [name for name, modalities in MODELS.items() if modalities == found]
+        of_file = names[0] if names else f"of features {found[0]} and labels {found[1]}"
         raise CheckpointError(
-            f"{path}: a model of {features} features that predicts {labels} labels, expected "
-            f"model {model}; set {key}.models"
+            f"{path}: weights of model {of_file}, expected {model}; set {key}.models"
         )
     other = TIM_RECIPES[name]
     if not recipe.has_windows_of(other):

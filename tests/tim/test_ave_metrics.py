@@ -42,7 +42,7 @@ def study(home):
 @pytest.fixture(scope="module")
 def models(home, study):
     """A model of each modality after one epoch."""
-    return {m: run(study, home / m, model=m, epochs=1)["model"] for m in MODALITIES}
+    return {m: run(study, home / m, name=m, epochs=1)["model"] for m in MODALITIES}
 
 
 def predict(
@@ -179,7 +179,7 @@ def test_weights_that_were_saved_again_give_the_same_predictions(study, models, 
 
 
 def test_a_model_for_another_modality_is_refused(study, models, tmp_path):
-    with pytest.raises(CheckpointError, match="a model of audio features, expected visual"):
+    with pytest.raises(CheckpointError, match="weights of model audio, expected visual"):
         predict(study, {"visual": models["audio"]}, tmp_path / "p.parquet")
 
 

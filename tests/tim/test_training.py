@@ -218,7 +218,7 @@ def test_the_metrics_are_those_of_the_best_epoch(undisturbed):
 
 @pytest.mark.parametrize(("modality", "head"), [("visual", "action"), ("audio", "audio")])
 def test_a_model_of_one_modality_learns_its_own_labels(study, tmp_path, modality, head):
-    outputs = run(study, tmp_path, model=modality, epochs=1)
+    outputs = run(study, tmp_path, name=modality, epochs=1)
     (entry,) = log_entries(outputs)
     assert set(entry["val"]) == {"select_by", "queries", head}
     assert json.loads(outputs["metrics"].read_text())["select_by"] == head
@@ -264,7 +264,7 @@ def test_training_goes_on_from_given_weights(study, undisturbed, tmp_path):
 
 def test_weights_for_features_of_another_width_are_refused(undisturbed, tmp_path):
     study = write_study(tmp_path / "study")
-    for path in study["audio"].glob("*/*.npy"):
+    for path in study["audio"][0].glob("*/*.npy"):
         np.save(path, np.concatenate([np.load(path)] * 2, axis=2))
     with pytest.raises(CheckpointError, match=r"audio_input_dim is 5, not 10"):
         run(study, tmp_path, initial_weights=undisturbed["model"])
@@ -273,8 +273,8 @@ def test_weights_for_features_of_another_width_are_refused(undisturbed, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipe": "ave_vgg", "model": "audio"}, None),
-        ({"model": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
+        ({"recipe": "ave_vgg", "name": "audio"}, None),
+        ({"name": "audio", "select_by": "combined"}, r"select_by: 'combined'.*\['audio'\]"),
         ({"learning_rate": 1e30}, "the loss is nan.*lower the rate"),
     ],
 )
@@ -301,7 +301,7 @@ def test_a_state_of_other_features_is_not_resumed(study, tmp_path, monkeypatch):
         return {"loss": 1.0}
 
     other = write_study(tmp_path / "study")
-    np.save(other["audio"] / "train/train0.npy", np.zeros((45, 2, 5), dtype=np.float32))
+    np.save(other["audio"][0] / "train/train0.npy", np.zeros((45, 2, 5), dtype=np.float32))
     with monkeypatch.context() as patch:
         patch.setattr(training.TimTask, "train_step", stop)
         with pytest.raises(SystemExit):
