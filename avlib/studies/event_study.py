@@ -11,12 +11,13 @@ from avlib.datasets.events import read_events
 from avlib.datasets.published import read_published
 from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
+from avlib.extractors.auditory_slowfast.recipes import AsfRecipeName
 from avlib.media.frame_sources import frame_sources
 from avlib.media.videos import Video, sound_files
 from avlib.sections import Section, SplitPaths, UserPath
 from avlib.studies.base import Place, Source
 from avlib.studies.tim_study import FeatureSource, TimStudy
-from avlib.tim.recipes import MODELS, Modality
+from avlib.tim.recipes import MODELS, Modality, RecipeName
 
 # Fields of the annotations of each label space.
 TRACKS: dict[Modality, str] = {"visual": "actions", "audio": "sounds"}
@@ -36,6 +37,8 @@ class EventStudy(TimStudy):
 
     evaluated_as: ClassVar[str] = "events"
     evaluated_split: ClassVar[str] = "val"
+    small_recipe: ClassVar[RecipeName] = "small_events"
+    rendered_asf: ClassVar[AsfRecipeName] = "miniature_events"
     # The files of the miniature by the keys of `annotation_files`.
     rendered_annotations: ClassVar[dict[str, str]] = {}
 

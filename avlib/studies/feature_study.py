@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from avlib.datasets.events import read_events
 from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
-from avlib.extractors.auditory_slowfast.recipes import AsfTraining
+from avlib.extractors.auditory_slowfast.recipes import AsfRecipeName, AsfTraining
 from avlib.extractors.registry import EXTRACTORS
 from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
 from avlib.origins import Weights, configured_weights
@@ -69,6 +69,8 @@ class FeatureStudy(Study):
     """Videos, or audio alone, to features of intervals."""
 
     shard_manifest: ClassVar[str] = "manifest/{}.parquet"
+    # The recipe of Auditory SlowFast for rendered videos.
+    rendered_asf: ClassVar[AsfRecipeName] = "miniature"
     # Whether an annotated id may have a sound file in place of a video.
     takes_sound_files: ClassVar[bool] = False
     # The fields that name annotation files, a path or one path a split each.

@@ -77,6 +77,7 @@ class TimStudy(FeatureStudy):
     # The split that metrics are of; val where the labels of test are not public.
     evaluated_split: ClassVar[str] = "test"
     published_recipe: ClassVar[RecipeName] = "ave"
+    small_recipe: ClassVar[RecipeName] = "small"
 
     checkpoints: TimCheckpoints = TimCheckpoints()
     visual: TrainedVisual = Visual()
@@ -159,7 +160,9 @@ class TimStudy(FeatureStudy):
             return self.tim.recipe
         weights = self.weights()
         is_given = all(weights[n].origin == "given" for n in self.extractors() if n in weights)
-        return self.published_recipe if self.has_published_features or is_given else "small"
+        return (
+            self.published_recipe if self.has_published_features or is_given else self.small_recipe
+        )
 
     @property
     def models(self) -> tuple[ModelName, ...]:

@@ -40,7 +40,7 @@ class ExtractorFiles:
                 another rate.
         """
         study = self.study(wildcards)
-        small = "miniature" if study.is_rendered else "small"  # what is rendered needs less
+        small = study.rendered_asf if study.is_rendered else "small"  # what is rendered needs less
         recipe = study.pretraining.recipe or small
         if ASF_RECIPES[recipe].fine_tunes and study.pretraining.checkpoint is None:
             raise ConfigError(

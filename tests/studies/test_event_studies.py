@@ -88,7 +88,7 @@ def test_settings_that_do_not_go_together_are_refused_in_one_line(values, messag
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("recipe", ["epic", "perception", "ave", "small"])
+@pytest.mark.parametrize("recipe", ["epic", "perception", "ave", "small", "small_events"])
 def test_every_combination_of_features_and_labels_is_a_model(recipe):
     settings = TimTraining(recipe=recipe)
     found = {name: settings.adjusted_recipe(name) for name in MODELS}
@@ -113,13 +113,13 @@ PUBLISHED = {
 @pytest.mark.parametrize(
     ("study", "values", "recipe"),
     [
-        ("epic", {}, "small"),
-        ("epic", {"checkpoints": {"asf": "a.pyth"}}, "small"),
+        ("epic", {}, "small_events"),
+        ("epic", {"checkpoints": {"asf": "a.pyth"}}, "small_events"),
         ("epic", {"checkpoints": {"asf": "a.pyth"}, "tim": {"models": ["audio"]}}, "epic"),
         ("epic", {"checkpoints": GIVEN}, "epic"),
         ("epic", PUBLISHED, "epic"),
         ("epic", {"tim": {"recipe": "ave"}}, "ave"),
-        ("perception", {}, "small"),
+        ("perception", {}, "small_events"),
         ("perception", {"checkpoints": GIVEN}, "perception"),
         ("perception", PUBLISHED, "perception"),
     ],

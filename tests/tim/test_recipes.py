@@ -21,7 +21,7 @@ def test_recipes_carry_their_names():
 
 @pytest.mark.parametrize(
     ("name", "window_s"),
-    [("epic", 30), ("perception", 20), ("ave", 10), ("ave_vgg", 10), ("small", 10)],
+    [("epic", 30), ("perception", 20), ("ave", 10), ("ave_vgg", 10), ("small_events", 10)],
 )
 def test_windows_are_as_long_as_published(name, window_s):
     assert TIM_RECIPES[name].window_s == pytest.approx(window_s)
@@ -65,7 +65,7 @@ def test_a_model_of_one_modality_predicts_its_labels_without_pooling():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recipe": "tiny"}, "'small', 'ave', 'ave_vgg', 'epic' or 'perception'"),
+        ({"recipe": "tiny"}, "'small', 'small_events', 'ave', 'ave_vgg', 'epic' or 'perception'"),
         ({"parts": 3, "processes": 2}, r"processes \(2\) must divide parts \(3\)"),
     ],
 )

@@ -13,7 +13,9 @@ from avlib.sections import Training, UserPath
 from avlib.training.recipes import BaseRecipe, adjusted
 from avlib.training.schedules import Schedule
 
-AsfRecipeName = Literal["small", "miniature", "vggsound", "epic_sounds", "epic_kitchens"]
+AsfRecipeName = Literal[
+    "small", "miniature", "miniature_events", "vggsound", "epic_sounds", "epic_kitchens"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,15 @@ SMALL = AsfRecipe(  # tens to thousands of events, random weights, a narrow netw
     head_choices=(("class_id",), ("verb_class", "noun_class"), ("action_class",)),
 )
 
+MINIATURE = replace(  # synthetic audio needs fewer epochs: minutes on two cores
+    SMALL,
+    name="miniature",
+    schedule=replace(SMALL.schedule, epochs=12),
+    batch_size=8,
+    width=8,
+    validate_every=4,
+)
+
 ASF_RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -90,13 +101,12 @@ ASF_RECIPES = {
             fine_tunes=True,
         ),
         SMALL,
-        replace(  # synthetic audio needs fewer epochs: minutes on two cores
-            SMALL,
-            name="miniature",
-            schedule=replace(SMALL.schedule, epochs=12),
-            batch_size=8,
-            width=8,
-            validate_every=4,
+        MINIATURE,
+        replace(  # rhythms and pitches are learnt at once
+            MINIATURE,
+            name="miniature_events",
+            schedule=replace(MINIATURE.schedule, epochs=6),
+            validate_every=3,
         ),
     )
 }
