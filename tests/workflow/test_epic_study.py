@@ -70,7 +70,8 @@ def test_every_model_is_evaluated_on_the_labels_that_it_predicts(finished, plann
             assert found[head]["items"] == len(planned["val"])
             assert 0 <= found[head]["top1"] <= found[head]["top5"] <= 1
     assert content["counts"]["unseen_participants"] == ["P02"]
-    assert content["counts"]["videos"] == {"ok": 2}
+    assert content["counts"]["videos"] == {"ok": 5}
+    assert content["counts"]["val_videos"] == {"ok": 2}
 
 
 def test_the_metrics_are_those_of_the_predictions(finished):

@@ -45,7 +45,8 @@ def test_actions_and_sounds_of_validation_are_evaluated(finished):
         found = content["metrics"][model]
         assert {"action", "audio", "verb", "noun"} & found.keys() == names
         assert all(found[name]["items"] == events for name in names)
-    assert content["counts"]["videos"] == {"ok": 2}
+    assert content["counts"]["videos"] == {"ok": 5}
+    assert content["counts"]["val_videos"] == {"ok": 2}
     assert any("validation" in note or "val" in note for note in content["notes"])
 
 
