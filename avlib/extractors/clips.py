@@ -27,7 +27,6 @@ from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, e
 from avlib.extractors.frames import FrameExtractor, Settings
 from avlib.extractors.intervals import numbered_at
 from avlib.media.clip_reader import ClipReader
-from avlib.media.frame_images import open_images
 from avlib.media.frame_sources import is_frame_source
 from avlib.media.frames import Frame, frame_numbers
 from avlib.media.scan import video_paths
@@ -43,7 +42,6 @@ class ClipModel(Protocol):
 
     channels: int
     network: nn.Module
-    repeats_last: bool  # whether the last published image stands for those after it
 
     def frames(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return the frames of each interval, counted from 0: (N, T)."""
@@ -110,8 +108,6 @@ class ClipExtractor(FrameExtractor[Settings]):
         if numbering is not None and not numbering.is_constant:
             rows = numbered_at(rows, numbering.rate)
         numbers = model.frames(rows)
-        if numbering is None and not model.repeats_last:
-            _check_inside(numbers, rows, path)
         reader = ClipReader(
             path,
             self._settings.frames,
@@ -136,23 +132,6 @@ class ClipExtractor(FrameExtractor[Settings]):
     @torch.inference_mode()
     def _features(self, clips: Tensor) -> NDArray[np.float32]:
         return self._model.features(clips.to(self._device)).float().cpu().numpy()
-
-
-def _check_inside(numbers: NDArray[np.int64], rows: pd.DataFrame, path: Path) -> None:
-    """Check that there is an image for every frame of every interval, counted from 0.
-
-    Raises:
-        DataError: naming the first interval that has one beyond the last image.
-    """
-    with open_images(path) as images:
-        is_beyond = (numbers >= images.count).any(axis=1)
-    if is_beyond.any():
-        first = int(is_beyond.argmax())
-        raise DataError(
-            f"{path}: interval {rows['interval_id'].iloc[first]} has frame "
-            f"{numbers[first].max() + 1}, but there are {images.count}; extract all frames, or "
-            "give the intervals of these"
-        )
 
 
 def _clips(

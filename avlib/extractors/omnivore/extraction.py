@@ -47,8 +47,6 @@ class OmnivoreSettings(FrameSettings):
 class OmnivoreClips:
     """The trunk ready for extraction, and the front end before it.
 
-    Frames beyond the last published image are the last one, as published.
-
     Args:
         trunk: the network.
         clip: what it sees of an interval.
@@ -56,8 +54,6 @@ class OmnivoreClips:
         first_frame: whether the first frame of an augmented clip is treated as the others, or gets
             the operations of the clip before, as in the published features.
     """
-
-    repeats_last = True
 
     def __init__(
         self,

@@ -71,14 +71,10 @@ def _centre(image: Frame) -> Frame:
 class VideoMAEClips:
     """The network ready for extraction, and the front end before it.
 
-    A frame beyond the last published image is an error, as published.
-
     Args:
         network: its features are taken, not its scores.
         seed: of the augmented views.
     """
-
-    repeats_last = False
 
     def __init__(self, network: VideoMAE, *, seed: int) -> None:
         self.channels = network.sizes.width
