@@ -189,7 +189,7 @@ def test_a_model_for_other_windows_is_refused(study, models, tmp_path):
 
 
 def test_a_model_for_other_features_is_refused(study, models, tmp_path):
-    shutil.copytree(study["visual"], tmp_path / "visual")
+    shutil.copytree(study["visual"][0], tmp_path / "visual")
     for path in tmp_path.glob("visual/test/*.npy"):
         np.save(path, np.load(path)[..., :4])
     with pytest.raises(CheckpointError, match="visual_input_dim is 6, not 4"):

@@ -10,7 +10,8 @@ OVERLAY = """
 epic: {shards: 1, feature_shards: 1}
 perception: {shards: 1, feature_shards: 1}
 """
-PREDICTED = {"predict_tim", "evaluate_events", "draw_confusion", "draw_timelines"}
+EVALUATED = {"evaluate_events", "draw_confusion", "draw_event_tables"}
+PREDICTED = {"predict_tim", *EVALUATED, "draw_timelines"}
 SUBMITTED = {"predict_submission", "write_submission"}
 
 
@@ -56,7 +57,7 @@ def test_both_studies_come_to_metrics_and_the_challenge_to_its_file(finished):
         ("'tim': {'models': ['audio_visual', 'visual']}", PREDICTED),
         pytest.param(
             "'submission': {'data': 4}",
-            {"write_submission", "evaluate_events", "draw_confusion"},
+            {"write_submission", *EVALUATED},
             marks=pytest.mark.slow,
         ),
     ],

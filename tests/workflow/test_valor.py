@@ -6,8 +6,7 @@ import pytest
 
 from avlib.errors import ConfigError
 from avlib.studies import load_config
-from avlib.workflow import Workflow
-from avlib.workflow import valor as llp
+from avlib.workflow import Workflow, study_files
 
 KINDS = ("vggish", "res152", "r2plus1d_18", "clip", "clap")
 
@@ -51,7 +50,7 @@ def test_other_files_in_a_given_folder_are_told_from_the_old_ones(ask, tmp_path)
     first = ask("given_stamps", section, variant="han")
     assert list(first) == [str(tmp_path / "vggish")]
     (tmp_path / "vggish" / "a.npy").write_bytes(b"new")
-    llp._folder_stamp.cache_clear()  # a run looks once
+    study_files._folder_stamp.cache_clear()  # a run looks once
     assert ask("given_stamps", section, variant="han") != first
     assert ask("given_stamps", {"features": {"clap": str(tmp_path / "clap")}}, variant="han") == {}
 
