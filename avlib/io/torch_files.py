@@ -37,9 +37,9 @@ def load_torch(path: Path, foreign: list[str]) -> object:
     Raises:
         CheckpointError: if it is no such file, or holds objects of other classes.
     """
-    if _is_compressed(path):  # which torch never writes, and which may unpack to anything
-        raise CheckpointError(f"{path}: not a readable checkpoint (compressed); {REPLACE}")
     try:
+        if _is_compressed(path):  # which torch never writes, and which may unpack to anything
+            raise ValueError("compressed")
         return _loaded(path, foreign)
     except pickle.UnpicklingError as error:
         names = foreign_names(path)
@@ -104,7 +104,7 @@ def imported_names(path: Path) -> list[str]:
             (member,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(member) as file:
                 return sorted(set(_global_names(file)))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged or wrong file can fail in any operation
         raise CheckpointError(f"{path}: not a readable checkpoint ({error}); {REPLACE}") from error
 
 

@@ -41,10 +41,11 @@ def first_fault(path: Path, annotation_ids: Collection[str]) -> str | None:
     """Return what is wrong with a submission, None if nothing is."""
     try:
         content = _read(path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        return f"no readable zip file ({error})"
     except (_FaultError, UnicodeDecodeError, RecursionError) as error:
         return str(error)
+    # Of another version or encrypted, an archive is a RuntimeError.
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        return f"no readable zip file ({error})"
     except ValueError as error:
         return f"{MEMBER} is no JSON ({error})"
     return next(_faults(content, annotation_ids), None)

@@ -12,6 +12,7 @@ import torch
 from avlib.errors import CheckpointError
 from avlib.io.checkpoints import load_checkpoint, read_weights
 from avlib.io.torch_archives import Foreign, read_archive
+from avlib.io.torch_files import imported_names
 
 
 class Options(dict):
@@ -168,6 +169,16 @@ def test_a_compressed_archive_is_not_unpacked(tmp_path, archive):
     target = changed(archive, tmp_path / "b.pth", lambda _, c: c, zipfile.ZIP_DEFLATED)
     with pytest.raises(CheckpointError, match="compressed"):
         load_checkpoint(target, allows_foreign=True)
+
+
+def test_an_archive_of_a_later_version_is_refused(tmp_path, archive):
+    target = tmp_path / "b.pth"
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 255  # the version that the first entry needs
+    target.write_bytes(content)
+    for read in (functools.partial(load_checkpoint, allows_foreign=True), imported_names):
+        with pytest.raises(CheckpointError, match="zip file version"):
+            read(target)
 
 
 TENSOR = (

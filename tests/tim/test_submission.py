@@ -248,6 +248,11 @@ def test_other_archives_are_named(tmp_path, content):
         with pytest.raises(DataError, match="no readable zip file"):
             check_submission(tmp_path / name, IDS)
     whole = (tmp_path / "submission.zip").read_bytes()
+    later = bytearray(whole)
+    later[whole.index(b"PK\1\2") + 6] = 255  # the version that the entry needs
+    (tmp_path / "y.zip").write_bytes(later)
+    with pytest.raises(DataError, match=r"y\.zip: no readable zip file \(zip file version"):
+        check_submission(tmp_path / "y.zip", IDS)
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 255
     (tmp_path / "y.zip").write_bytes(damaged)

@@ -139,10 +139,11 @@ def load_clip(checkpoint: Path) -> Clip:
 
 def _is_program(path: Path) -> bool:
     """Return whether a file is an archive of code and weights, which is not read here."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except Exception:  # no archive, or a damaged one, which its reader says
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
 
 
 def untrained_clip(sizes: ClipSizes, seed: int) -> Clip:
