@@ -1,14 +1,15 @@
 """The real Snakefile on a tiny miniature of EPIC-KITCHENS-100: from videos to the submission."""
 
 import json
-import pickle
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 from workflow_checkout import Checkout
 
 from avlib.datasets.miniature.epic import ANNOTATION_FILES, miniature_plan
+from avlib.tim.published_predictions import read_predictions
 from avlib.tim.submission_check import check_submission
 
 pytestmark = pytest.mark.slow
@@ -99,8 +100,15 @@ def test_the_figures_of_the_report_are_there(finished):
 
 
 def test_the_predictions_are_also_as_the_authors_write_them(finished, planned):
-    with result(finished, "predictions.pkl").open("rb") as file:
-        assert len(pickle.load(file)) > 0
+    published = read_predictions(result(finished, "predictions.pkl"))
+    table = pd.read_parquet(result(finished, "predictions.parquet"))
+    assert set(published.probs) == HEADS["audio_visual"]
+    for head, probs in published.probs.items():
+        ids = list(published.audio_ids if head == "audio" else published.visual_ids)
+        assert len(ids) == len(planned["val"])
+        rows = table[(table["modality"] == "audio_visual") & (table["head"] == head)]
+        found = rows.set_index("annotation_id").loc[ids, "probs"]
+        np.testing.assert_array_equal(np.stack(found.to_list()), probs)
 
 
 def test_a_second_run_does_nothing(finished):
