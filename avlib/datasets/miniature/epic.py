@@ -8,8 +8,6 @@ Numbers and names of classes are those of the real data set.
 
 import csv
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +16,10 @@ from avlib.datasets.miniature.performances import (
     SIZE,
     Performance,
     plan_performances,
-    render_performances,
+    render_videos,
 )
 from avlib.errors import ConfigError
 from avlib.io.atomic import atomic_path
-from avlib.seeds import generator
 
 ANNOTATION_FILES = {
     "actions.train": "EPIC_100_train.csv",
@@ -157,16 +154,10 @@ def render_miniature(
     plan = miniature_plan(
         train_videos=train_videos, val_videos=val_videos, test_videos=test_videos, seed=seed
     )
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(partial(_render, target / "videos", seed=seed), plan))
+    happens = {video.video_id: video.performances for video in plan}
+    render_videos(target / "videos", NAME, happens, SECONDS * FPS, seed=seed, workers=workers)
     write_tables(target, plan)
     return plan
-
-
-def _render(folder: Path, video: PlannedEpicVideo, seed: int) -> None:
-    rng = generator(seed, NAME, video.video_id)
-    path = folder / f"{video.video_id}.mp4"
-    render_performances(path, video.performances, SECONDS * FPS, rng)
 
 
 def write_tables(target: Path, plan: Sequence[PlannedEpicVideo]) -> None:

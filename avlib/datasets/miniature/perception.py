@@ -5,8 +5,6 @@ So an action is one of two by its frames alone, and a sound is one of three by w
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +18,11 @@ from avlib.datasets.miniature.performances import (
     TOOLS,
     Performance,
     plan_performances,
-    render_performances,
+    render_videos,
 )
 from avlib.datasets.perception_test import TRACKS, US_PER_S
 from avlib.errors import ConfigError
 from avlib.io.atomic import atomic_path, write_json
-from avlib.seeds import generator
 
 ANNOTATION_FILES = {
     "annotations.train": "all_train.json",
@@ -134,16 +131,10 @@ def render_miniature(
         ConfigError: as `miniature_plan`.
     """
     plan = miniature_plan(train_videos=train_videos, val_videos=val_videos, seed=seed)
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(partial(_render, target / "videos", seed=seed), plan))
+    happens = {video.video_id: video.performances for video in plan}
+    render_videos(target / "videos", NAME, happens, SECONDS * FPS, seed=seed, workers=workers)
     write_annotations(target, plan)
     return plan
-
-
-def _render(folder: Path, video: PlannedPerceptionVideo, seed: int) -> None:
-    rng = generator(seed, NAME, video.video_id)
-    path = folder / f"{video.video_id}.mp4"
-    render_performances(path, video.performances, SECONDS * FPS, rng)
 
 
 def write_annotations(target: Path, plan: Sequence[PlannedPerceptionVideo]) -> None:

@@ -6,6 +6,8 @@ seen with what is heard, so that frames alone leave two of them possible, and so
 Actions overlap their neighbours, and each is audible in another interval than it is visible.
 """
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -95,7 +97,35 @@ def plan_performances(name: str, video_id: str, frames: int, seed: int) -> list[
     return found
 
 
-def render_performances(
+def render_videos(
+    folder: Path,
+    name: str,
+    happens: Mapping[str, list[Performance]],
+    frames: int,
+    *,
+    seed: int,
+    workers: int,
+) -> None:
+    """Write `<video_id>.mp4` of each video; the bytes do not depend on `workers`.
+
+    Args:
+        folder: where they go.
+        name: of the miniature.
+        happens: what happens in each video, by its name.
+        frames: their length in frames of 1 / FPS seconds.
+        seed: seed of all draws.
+        workers: threads, which suffice since drawing and encoding release Python's lock.
+    """
+
+    def render(video_id: str) -> None:
+        rng = generator(seed, name, video_id)
+        _render(folder / f"{video_id}.mp4", happens[video_id], frames, rng)
+
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(render, happens))
+
+
+def _render(
     target: Path, performances: list[Performance], frames: int, rng: np.random.Generator
 ) -> None:
     """Write a video of actions over a background and quiet noise.
