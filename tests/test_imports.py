@@ -18,7 +18,7 @@ ROOMS = (
     {"extractors"},  # what the networks share
     {"extractors/<network>"},
     {"extractors/registry"},
-    {"tim", "soundtracks", "valor", "retrieval"},
+    {"tim", "soundtracks", "valor", "retrieval", "tagging"},
     {"studies"},
     {"workflow", "report", "verify", "top"},
 )

@@ -1,0 +1,1 @@
+"""Tags and search without training: scores of every second, words to classes, found events."""
