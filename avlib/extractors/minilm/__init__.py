@@ -1,0 +1,1 @@
+"""MiniLM (all-MiniLM-L6-v2): unit vectors of English texts."""
