@@ -11,11 +11,12 @@ from avlib.media import tables as media_tables
 from avlib.retrieval import tables as retrieval_tables
 from avlib.soundtracks import tables as soundtrack_tables
 from avlib.studies import Config
+from avlib.tagging import tables as tagging_tables
 from avlib.tim import tables as tim_tables
 
 OWNERS = (
     *(media_tables, dataset_tables, extractor_tables),
-    *(tim_tables, soundtrack_tables, retrieval_tables),
+    *(tim_tables, soundtrack_tables, retrieval_tables, tagging_tables),
 )
 ALL_TABLES = tuple(
     table for owner in OWNERS for table in vars(owner).values() if isinstance(table, TableSchema)
