@@ -1,5 +1,6 @@
 """The study of TIM on the Audio-Visual Event data set."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,9 +13,19 @@ from avlib.media.videos import Video
 from avlib.sections import Positive, Section, SplitPaths, StudyName, UserPath
 from avlib.studies.base import MediaNeeds, Place, Source
 from avlib.studies.tim_study import TimCheckpoints, TimStudy, Visual
-from avlib.tim.recipes import RecipeName
+from avlib.tim.recipes import PACKAGED, RecipeName
 
 VGG_SAMPLE_RATE = 44_100  # Hz of the audio that VGGish's front end resamples, as published
+
+Features = Literal["omnivore_asf", "vgg", "packaged"]
+# Recipes that are for features of one kind alone.
+RECIPES: Mapping[Features, RecipeName] = {"vgg": "ave_vgg", "packaged": PACKAGED}
+# Visual and audio extractor of the other kinds of features.
+NETWORKS: Mapping[Features, tuple[str, str]] = {
+    "vgg": ("vgg19", "vggish"),
+    "packaged": ("efficientnet_lite0", "yamnet"),
+}
+PACKAGED_WEIGHTS = [Path(f"weights/{name}.safetensors") for name in NETWORKS["packaged"]]
 
 
 class AveMiniature(Section):
@@ -62,8 +73,11 @@ class Ave(TimStudy):
     source: Source = Field("miniature", description="Rendered by the workflow, or the paths below")
     annotations: UserPath | None = Field(None, description="Annotations.txt")
     splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
-    features: Literal["omnivore_asf", "vgg"] = Field(
-        "omnivore_asf", description="Omnivore and Auditory SlowFast, or VGG-19 and VGGish"
+    features: Features | None = Field(
+        None,
+        description="Omnivore and Auditory SlowFast, VGG-19 and VGGish, or EfficientNet-Lite0 and "
+        "YAMNet as `make weights` installs them; null: packaged where they are installed, source "
+        "is official and no checkpoints are given, else omnivore_asf",
     )
     vgg_features: VggFeatures = VggFeatures()
     checkpoints: AveCheckpoints = AveCheckpoints()
@@ -72,19 +86,30 @@ class Ave(TimStudy):
 
     @model_validator(mode="after")
     def _settings_suit_the_features(self) -> Self:
-        if self.vgg_features.visual is not None and self.features != "vgg":
+        if self.vgg_features.visual is not None and self.kind != "vgg":
             raise ValueError(
-                f"vgg_features are given, but features is {self.features}; set "
+                f"vgg_features are given, but features is {self.kind}; set "
                 f"{self.key('features')}: vgg, or remove {self.key('vgg_features')}"
             )
-        recipe = self.tim.recipe
-        if recipe is not None and (recipe == "ave_vgg") != (self.features == "vgg"):
-            other = "vgg" if recipe == "ave_vgg" else "omnivore_asf"
+        recipe, fitting = self.tim.recipe, RECIPES.get(self.kind)
+        is_wrong = recipe != fitting if fitting else recipe in RECIPES.values()
+        if recipe is not None and is_wrong:
+            other = next((f for f, name in RECIPES.items() if name == recipe), "omnivore_asf")
             raise ValueError(
-                f"tim.recipe {recipe} is for features: {other}, but features is {self.features}; "
+                f"tim.recipe {recipe} is for features: {other}, but features is {self.kind}; "
                 f"set {self.key('tim.recipe')}: null, or {self.key('features')}: {other}"
             )
         return self
+
+    @property
+    def kind(self) -> Features:
+        """The features: as configured, or those that suit the weights that there are."""
+        if self.features is not None:
+            return self.features
+        has_other = self.tim.recipe is not None or any(path for _, path in self.checkpoints)
+        is_installed = all(path.is_file() for path in PACKAGED_WEIGHTS)
+        is_packaged = self.source == "official" and is_installed and not has_other
+        return "packaged" if is_packaged else "omnivore_asf"
 
     @property
     def is_rendered(self) -> bool:
@@ -128,30 +153,30 @@ class Ave(TimStudy):
 
     def media(self) -> MediaNeeds:
         """Return the waveforms that the extractors take."""
-        return MediaNeeds(VGG_SAMPLE_RATE, "ffmpeg") if self.features == "vgg" else super().media()
+        return MediaNeeds(VGG_SAMPLE_RATE, "ffmpeg") if self.kind == "vgg" else super().media()
 
     def interval_rule(self) -> dict[str, float | int | None]:
-        """Return the rule of the preset; features of VGG are of the ten seconds of a video."""
-        if self.features == "vgg":
+        """Return the rule of the preset, or the ten seconds of a video, of features of seconds."""
+        if self.kind in NETWORKS:
             return {"interval_s": 1.0, "hop_s": 1.0, "seconds": VIDEO_SECONDS}
         return super().interval_rule()
 
     def visual_extractors(self) -> tuple[str, ...]:
         """Return the network of the visual features."""
-        return ("vgg19",) if self.features == "vgg" else super().visual_extractors()
+        return NETWORKS[self.kind][:1] if self.kind in NETWORKS else super().visual_extractors()
 
     def audio_extractors(self) -> tuple[str, ...]:
         """Return the network of the audio features."""
-        return ("vggish",) if self.features == "vgg" else super().audio_extractors()
+        return NETWORKS[self.kind][1:] if self.kind in NETWORKS else super().audio_extractors()
 
     def extraction(self) -> dict[str, Any]:
         """Return the settings of all extractors; VGGish resamples what the packs hold."""
-        return super().extraction() | {"sample_rate": VGG_SAMPLE_RATE}
+        return super().extraction() | {"sample_rate": self.media().sample_rate}
 
     @property
     def recipe(self) -> RecipeName:
         """Name of TIM's recipe."""
-        return "ave_vgg" if self.features == "vgg" else super().recipe
+        return RECIPES.get(self.kind) or super().recipe
 
     @property
     def has_published_features(self) -> bool:

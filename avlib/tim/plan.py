@@ -55,5 +55,6 @@ def make_windows(
         rows,
         {video_id: length_s for video_id, length_s in seconds.items() if video_id in usable},
         TIM_RECIPES[recipe],
+        includes_end_row=TIM_RECIPES[recipe].includes_end_row,
     )
     windows.save(target)

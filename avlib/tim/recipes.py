@@ -16,7 +16,7 @@ from avlib.sections import Positive, Training, UserPath
 Modality = Literal["audio_visual", "visual", "audio"]
 ModelName = Literal["audio_visual", "visual", "audio", "actions", "sounds"]
 # Those that a study can name.
-RecipeName = Literal["small", "small_events", "ave", "ave_vgg", "epic", "perception"]
+RecipeName = Literal["small", "small_events", "packaged", "ave", "ave_vgg", "epic", "perception"]
 SelectBy = Literal["combined", "action", "verb", "noun", "verb_noun", "audio"]
 
 # Features that the input of a model is, and labels that it predicts. A model of one modality
@@ -28,6 +28,7 @@ MODELS: Mapping[ModelName, tuple[Modality, Modality]] = {
     "actions": ("audio_visual", "visual"),
     "sounds": ("audio_visual", "audio"),
 }
+PACKAGED: RecipeName = "packaged"
 COMPARED: tuple[ModelName, ...] = ("audio_visual", "audio", "visual")  # by default
 
 
@@ -100,10 +101,17 @@ class TimRecipe:
         """Length of a window in seconds."""
         return self.num_feats * self.feat_gap_s * self.feat_stride
 
+    @property
+    def includes_end_row(self) -> bool:
+        """Whether the feature that ends with a window may be in it, as `build_windows` takes it."""
+        return self.name == PACKAGED  # no published weights were trained with it
+
     def has_windows_of(self, other: "TimRecipe") -> bool:
         """Return whether both cut videos into the same windows."""
         names = ("num_feats", "feat_stride", "feat_gap_s", "window_stride_s")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
+        return self.includes_end_row == other.includes_end_row and all(
+            getattr(self, name) == getattr(other, name) for name in names
+        )
 
     def of_model(self, name: ModelName) -> "TimRecipe":
         """Return the recipe for the features and labels of a model.
@@ -163,10 +171,13 @@ TIM_RECIPES = {
         ),
         SMALL,
         replace(SMALL, name="small_events", epochs=16),  # windows of long videos overlap
+        replace(  # a feature a second, of networks that came as packages
+            SMALL, name=PACKAGED, num_feats=10, feat_stride=1, feat_gap_s=1.0
+        ),
     )
 }
 
-PUBLISHED_RECIPES = TIM_RECIPES.keys() - {"small", "small_events"}
+PUBLISHED_RECIPES = TIM_RECIPES.keys() - {"small", "small_events", PACKAGED}
 
 
 class TimTraining(Training):
@@ -174,7 +185,8 @@ class TimTraining(Training):
 
     recipe: RecipeName | None = Field(
         None,
-        description="null: as published with published features or given backbones, else small",
+        description="null: as published with published features or given backbones, packaged with "
+        "features of packaged networks, else small",
     )
     models: Annotated[tuple[ModelName, ...], Field(min_length=1)] | None = Field(
         None,

@@ -73,6 +73,14 @@ def test_the_schemas_are_those_of_the_code():
             {"ave": {"tim": {"recipe": "ave"}, "features": "vgg"}},
             "set ave.tim.recipe: null, or ave.features: omnivore_asf",
         ),
+        (
+            {"ave": {"tim": {"recipe": "small"}, "features": "packaged"}},
+            "tim.recipe small is for features: omnivore_asf, but features is packaged",
+        ),
+        (
+            {"ave": {"tim": {"recipe": "packaged"}}},
+            "tim.recipe packaged is for features: packaged, but features is omnivore_asf",
+        ),
     ],
 )
 def test_a_wrong_key_is_named_in_one_line(values, message):
@@ -90,7 +98,7 @@ def test_a_wrong_key_is_named_in_one_line(values, message):
     ],
 )
 def test_features_and_recipes_that_go_together_are_accepted(ave):
-    assert load_config({"ave": ave}).ave.features == ave.get("features", "omnivore_asf")
+    assert load_config({"ave": ave}).ave.kind == ave.get("features", "omnivore_asf")
 
 
 def test_every_study_has_a_name_which_is_by_default_that_of_its_section():

@@ -65,7 +65,10 @@ def test_a_model_of_one_modality_predicts_its_labels_without_pooling():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recipe": "tiny"}, "'small', 'small_events', 'ave', 'ave_vgg', 'epic' or 'perception'"),
+        (
+            {"recipe": "tiny"},
+            "'small', 'small_events', 'packaged', 'ave', 'ave_vgg', 'epic' or 'perception'",
+        ),
         ({"parts": 3, "processes": 2}, r"processes \(2\) must divide parts \(3\)"),
     ],
 )

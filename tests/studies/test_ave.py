@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from avlib.studies.ave import PACKAGED_WEIGHTS, Ave
+from avlib.studies.base import Place
+from avlib.tim.recipes import TIM_RECIPES
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A working folder in which the packaged weights are installed."""
+    for path in PACKAGED_WEIGHTS:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_official_study_without_checkpoints_takes_the_packaged_networks():
+    study = Ave(source="official")
+    assert (study.kind, study.recipe) == ("packaged", "packaged")
+    assert study.extractors() == ("efficientnet_lite0", "yamnet")
+    assert study.interval_rule() == {"interval_s": 1.0, "hop_s": 1.0, "seconds": 10}
+    assert study.media().sample_rate == 16_000
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": "miniature"},
+        {"features": "omnivore_asf"},
+        {"checkpoints": {"asf": "asf.pyth"}},
+        {"checkpoints": {"tim": "tim.pth.tar"}},
+        {"tim": {"recipe": "small"}},
+    ],
+)
+def test_other_weights_and_the_miniature_do_without_the_packaged_networks(other):
+    study = Ave(**{"source": "official"} | other)
+    assert study.kind == "omnivore_asf"
+    assert study.extractors() == ("omnivore", "asf")
+
+
+def test_without_installed_packages_nothing_is_packaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Ave(source="official").kind == "omnivore_asf"
+
+
+def test_windows_of_the_packaged_recipe_are_the_ten_seconds_of_a_video():
+    recipe = TIM_RECIPES[Ave(features="packaged").recipe]
+    assert (recipe.num_feats, recipe.window_s) == (10, 10)
+    assert recipe.includes_end_row and not TIM_RECIPES["ave"].includes_end_row
+
+
+def test_features_of_other_networks_are_found_in_their_own_folders():
+    folders = {
+        kind: Ave(features=kind).feature_source("audio", Place(Path("r"), 0)).folders
+        for kind in ("omnivore_asf", "vgg", "packaged")
+    }
+    assert len({str(folder) for (folder,) in folders.values()}) == 3
