@@ -1,26 +1,34 @@
 """The study of the user's own videos."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from avlib.datasets.splits import Split
+from avlib.datasets.events import read_events
+from avlib.datasets.splits import SPLITS, Split
 from avlib.errors import ConfigError
+from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.extractors.registry import EXTRACTORS
+from avlib.origins import Weights
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
-from avlib.studies.feature_study import FeatureStudy, IntervalExtractor
+from avlib.studies.feature_study import IntervalExtractor
+from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
+from avlib.tim.recipes import COMPARED, MODELS, Modality, ModelName
+
+DEFAULT_EXTRACTORS = ("asf",)
 
 
-class Custom(FeatureStudy):
-    """The user's own videos."""
+class Custom(TimStudy):
+    """The user's own videos: their features, and TIM on events that a CSV file labels."""
 
     takes_sound_files: ClassVar[bool] = True
 
     name: StudyName = Field("custom", description="Folder below results/")
-    features: Annotated[tuple[IntervalExtractor, ...], Field(min_length=1)] = Field(
-        ("asf",), description="Networks whose features are made: asf, omnivore, videomae"
+    extractors: Annotated[tuple[IntervalExtractor, ...], Field(min_length=1)] | None = Field(
+        None, description="Networks whose features are made; null: asf"
     )
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "csv", description="`annotations` is a CSV; or `splits` are published tables"
@@ -30,6 +38,33 @@ class Custom(FeatureStudy):
     split: Split = Field(
         "test", description="Split of videos without annotations; train has the preset's views"
     )
+    visual: TrainedVisual = TrainedVisual()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _features_is_extractors(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "features" in values:
+            raise ValueError("custom.features has another name now: custom.extractors")
+        return values
+
+    @model_validator(mode="after")
+    def _models_have_features(self) -> Self:
+        for model in self.tim.models or ():
+            needed = MODELS[model][0]
+            for modality in ("visual", "audio"):
+                if needed in (JOINT, modality) and modality not in self.modalities:
+                    raise ValueError(
+                        f"{self.key('tim')}.models: {model} takes {modality} features, and "
+                        f"{self.key('extractors')} makes none"
+                    )
+        return self
+
+    # Events
+
+    @property
+    def trains_tim(self) -> bool:
+        """Whether TIM is trained; published tables train Auditory SlowFast alone."""
+        return self.annotation_format == "csv" and self.annotations is not None
 
     @property
     def dataset(self) -> str:
@@ -40,10 +75,6 @@ class Custom(FeatureStudy):
     def unlabelled_split(self) -> str:
         """Split of videos without annotations."""
         return self.split
-
-    def extractors(self) -> tuple[str, ...]:
-        """Return the networks whose features are made."""
-        return self.features
 
     def annotation_files(self, at: Place) -> dict[str, Path]:
         """Return the files that the format needs.
@@ -61,13 +92,76 @@ class Custom(FeatureStudy):
             )
         return files
 
+    def given_splits(self) -> list[str]:
+        """Return the splits that there are events of."""
+        if self.annotation_format != "csv":
+            return super().given_splits()
+        path = Path(self.existing_file("annotations", self.annotations))
+        given = {split for _, split in read_events("csv", {"annotations": path}).video_splits}
+        return [split for split in SPLITS if split in given]
+
+    # Features
+
+    def _of_modality(self, modality: Modality) -> tuple[str, ...]:
+        return tuple(n for n in self.extractor_names() if EXTRACTORS[n].modality == modality)
+
+    def visual_extractors(self) -> tuple[str, ...]:
+        """Return the networks of the visual features, in the order of their channels."""
+        return self._of_modality("visual")
+
+    def audio_extractors(self) -> tuple[str, ...]:
+        """Return the networks of the audio features, in the order of their channels."""
+        return self._of_modality("audio")
+
+    def extractor_names(self) -> tuple[str, ...]:
+        """Return the networks whose features are made."""
+        return self.extractors or DEFAULT_EXTRACTORS
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities of the features: visual, audio or both."""
+        both: tuple[Modality, ...] = ("visual", "audio")
+        return tuple(m for m in both if self._of_modality(m))
+
+    @property
+    def models(self) -> tuple[ModelName, ...]:
+        """Models of TIM that are compared: those whose features are made."""
+        if self.tim.models:
+            return self.tim.models
+        if len(self.modalities) == 1:
+            return tuple(m for m in COMPARED if m in self.modalities)
+        return (JOINT,) if self.checkpoints.tim else COMPARED
+
+    def visual_training(self) -> OmnivoreTraining:
+        """Return the training of a narrow Omnivore.
+
+        Raises:
+            ConfigError: if the study has no Omnivore.
+        """
+        if "omnivore" not in self.extractor_names():
+            raise ConfigError(f"{self.name} has no such results; it trains no visual network")
+        return super().visual_training()
+
+    @property
+    def allow_fewer_views(self) -> bool:
+        """Whether features of several networks have as many views as all of them have."""
+        return True
+
+    def weights(self) -> dict[str, Weights]:
+        """Return the weights of the extractors, and of TIM where it is trained."""
+        weights = super().weights()
+        return weights if self.trains_tim else {n: weights[n] for n in weights if n != "tim"}
+
     def require_trainable(self, network: str) -> None:
-        """Check that the network is trained on audio, and that there are labelled events."""
+        """Check that the network can be trained, and that there are labelled events."""
         super().require_trainable(network)
-        if EXTRACTORS[network].modality != "audio":
+        row = EXTRACTORS.get(network)
+        if row is None:  # TIM
+            return
+        if row.modality != "audio" and not self.trains_tim:
             raise ConfigError(
-                f"{self.key('checkpoints')}.{network}: give weights, or `untrained` to try the "
-                "pipeline with random ones; visual networks are trained for studies of TIM alone"
+                f"{self.key('checkpoints')}.{network}: give weights, or {self.key('annotations')} "
+                "to train them on, or `untrained` to try the pipeline with random ones"
             )
         if not self.has_annotations:
             raise ConfigError(
@@ -77,5 +171,6 @@ class Custom(FeatureStudy):
             )
 
     def targets(self, at: Place) -> list[str]:
-        """Return the index of the features, and the curves of a network trained here."""
-        return self.feature_targets(at)
+        """Return the index of the features, the curves of what is trained; metrics and figures."""
+        features = self.feature_targets(at)
+        return [*dict.fromkeys([*(super().targets(at) if self.trains_tim else []), *features])]

@@ -205,7 +205,7 @@ class FeatureStudy(Study):
 
     # Features
 
-    def extractors(self) -> tuple[str, ...]:
+    def extractor_names(self) -> tuple[str, ...]:
         """Return the networks whose features the study uses."""
         return ("asf",)
 
@@ -234,7 +234,7 @@ class FeatureStudy(Study):
         """Return the weights of the extractors."""
         return {
             name: configured_weights(name, getattr(self.checkpoints, name))
-            for name in self.extractors()
+            for name in self.extractor_names()
         }
 
     def require_trainable(self, network: str) -> None:
@@ -262,10 +262,12 @@ class FeatureStudy(Study):
 
     def feature_targets(self, at: Place) -> list[str]:
         """Return the indices of the features, and the curves of the extractors trained here."""
-        indices = [f"features/{name}/index.parquet" for name in self.extractors()]
+        indices = [f"features/{name}/index.parquet" for name in self.extractor_names()]
         return [str(at.folder / file) for file in [*indices, *self._extractor_curves()]]
 
     def _extractor_curves(self) -> list[str]:
         weights = self.weights()
-        trained = [n for n in self.extractors() if n in weights and weights[n].origin == "trained"]
+        trained = [
+            n for n in self.extractor_names() if n in weights and weights[n].origin == "trained"
+        ]
         return [f"model/{name}/curves.svg" for name in trained]

@@ -103,7 +103,7 @@ class TimStudy(FeatureStudy):
         """Return the network of the audio features."""
         return ("asf",)
 
-    def extractors(self) -> tuple[str, ...]:
+    def extractor_names(self) -> tuple[str, ...]:
         """Return the networks whose features the models see, the visual ones first."""
         visual, audio = self.visual_extractors(), self.audio_extractors()
         return tuple(n for m in self.modalities for n in (visual if m == "visual" else audio))
@@ -159,7 +159,7 @@ class TimStudy(FeatureStudy):
         if self.tim.recipe:
             return self.tim.recipe
         weights = self.weights()
-        is_given = all(weights[n].origin == "given" for n in self.extractors() if n in weights)
+        is_given = all(weights[n].origin == "given" for n in self.extractor_names() if n in weights)
         return (
             self.published_recipe if self.has_published_features or is_given else self.small_recipe
         )

@@ -234,7 +234,7 @@ class TimFiles:
     def backbones(self, wildcards: Wildcards) -> dict[str, str | None]:
         """Return the weights behind the features by network; None where there are none."""
         study = self.study(wildcards)
-        names = () if study.has_published_features else study.extractors()
+        names = () if study.has_published_features else study.extractor_names()
         return {name: next(iter(self.networks.paths(wildcards, name)), None) for name in names}
 
     def origins(self, wildcards: Wildcards) -> dict[str, Origin]:

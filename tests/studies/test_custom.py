@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from avlib.errors import ConfigError
 from avlib.media.scan import passed_over_file
 from avlib.studies import load_config
 from avlib.studies.base import Place
@@ -35,3 +36,31 @@ def test_files_that_are_passed_over_are_counted_when_videos_are_searched(folder)
     files.scanned("custom")
     written = passed_over_file(files.lists("custom")).read_text()
     assert written.split() == ["{", '".jpg":', "1,", '".txt":', "1", "}"]
+
+
+def test_the_former_key_of_the_extractors_names_the_new_one():
+    with pytest.raises(ConfigError, match=r"custom\.features has another name now: custom\.extr"):
+        load_config({"custom": {"features": ["asf"]}})
+
+
+def test_models_are_those_whose_features_are_made():
+    heard = load_config({"custom": {"extractors": ["asf"]}}).custom
+    assert heard.models == ("audio",)
+    both = load_config({"custom": {"extractors": ["omnivore", "asf"]}}).custom
+    assert both.models == ("audio_visual", "audio", "visual")
+    with pytest.raises(ConfigError, match=r"custom\.tim\.models: visual takes visual features"):
+        load_config({"custom": {"extractors": ["asf"], "tim": {"models": ["visual"]}}})
+
+
+def test_tim_is_a_target_where_a_csv_labels_events(folder):
+    (folder / "events.csv").write_text("video_id,start_s,stop_s,label\nb,0,1,dog\na,0,1,cat\n")
+    config = {"videos": str(folder / "videos"), "annotations": str(folder / "events.csv")}
+    study = load_config({"custom": config}).custom
+    assert "results/custom/test_metrics.json" in study.targets(Place(Path("results/custom"), 0))
+    without = load_config({"custom": {"videos": str(folder / "videos")}}).custom
+    targets = without.targets(Place(Path("results/custom"), 0))
+    assert targets == [
+        "results/custom/features/asf/index.parquet",
+        "results/custom/model/asf/curves.svg",
+    ]
+    assert "tim" not in without.weights()

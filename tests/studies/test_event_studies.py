@@ -130,10 +130,13 @@ def test_the_recipe_is_the_published_one_where_the_features_are(study, values, r
 
 def test_a_model_hears_and_sees_only_its_own_features():
     both = {"visual": {"extractors": ["omnivore", "videomae"]}}
-    assert epic(both).extractors() == ("omnivore", "videomae", "asf")
-    assert epic(both | {"tim": {"models": ["visual"]}}).extractors() == ("omnivore", "videomae")
+    assert epic(both).extractor_names() == ("omnivore", "videomae", "asf")
+    assert epic(both | {"tim": {"models": ["visual"]}}).extractor_names() == (
+        "omnivore",
+        "videomae",
+    )
     sounds = both | {"tim": {"models": ["sounds"]}}  # from the features of both modalities
-    assert epic(sounds).extractors() == ("omnivore", "videomae", "asf")
+    assert epic(sounds).extractor_names() == ("omnivore", "videomae", "asf")
     assert ask("tim.feature_folders", both, model="audio") == {
         "audio": ["results/epic/features/asf"]
     }

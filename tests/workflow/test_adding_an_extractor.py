@@ -38,7 +38,7 @@ EDITS = {  # what follows a line of an existing file, wherever the line occurs
 
 CUSTOM = {
     "videos": "videos",
-    "features": ["toy"],
+    "extractors": ["toy"],
     "checkpoints": {"toy": "untrained"},
     "shards": 1,
     "feature_shards": 1,
