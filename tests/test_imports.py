@@ -22,7 +22,7 @@ ROOMS = (
     {"studies"},
     {"workflow", "report", "verify", "top"},
 )
-TOP = {"doctor", "schemas", "__main__"}  # beside the folders, and above them
+TOP = {"doctor", "install_weights", "schemas", "__main__"}  # beside the folders, and above them
 PURE = ("network", "metrics", "scores")  # no files, configuration or logging
 IMPURE = {"pathlib", "logging", "h5py", "pandas", "pyarrow", "json", "os", "shutil"}
 

