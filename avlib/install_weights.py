@@ -4,6 +4,7 @@ Packages lie in a folder of their own, which is on no path of Python: their file
 data, no module of theirs is imported, and what they depend on is not fetched.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,6 @@ from avlib.extractors.yamnet.weights import packaged_state
 from avlib.io.atomic import atomic_folder, atomic_path, write_json
 from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.json_files import read_cached_json, value_at
-from avlib.io.lock import lock_folder
 from avlib.io.package_files import check_unchanged, package_path, read_package
 from avlib.io.weights import save_weights
 from avlib.packages import (
@@ -36,7 +36,7 @@ from avlib.packages import (
     Package,
 )
 
-WIDTH = 96  # of the lines on the screen
+WIDTH = 79  # of the lines on the screen
 
 
 class FetchError(AvlibError):
@@ -53,16 +53,14 @@ def install_weights(folder: Path = WEIGHTS, lock: Path = LOCK) -> None:
     Raises:
         FetchError: if a package cannot be fetched.
         CheckpointError: if a file that is there is another one than was published or written.
-        LockedError: if another process does the same.
         StorageError: if there is no room.
     """
     packages = folder / PACKAGES_FOLDER.name
     if is_complete(folder):
         print(f"{folder}: all weights are there")
         return
-    lock_folder(folder)
-    print(licences(PACKAGES), flush=True)
     if not all((packages / file.path).is_file() for p in PACKAGES for file in p.files):
+        print(licences(PACKAGES), flush=True)
         with atomic_folder(packages) as partial:
             _fetch(partial, lock)
             _check_packages(partial)
@@ -103,16 +101,14 @@ def is_written(folder: Path, package: Package) -> bool:
 
 def licences(packages: Iterable[Package]) -> str:
     """Return what a person should know before packages are fetched, a paragraph each."""
-    lines = ["Packages with weights, and the licences that they state:", ""]
+    lines = ["Packages with weights, and the licences that they state:"]
     for package in packages:
-        size = f"{package.wheel_bytes / MB:.0f} MB"
-        lines += [f"{package.name} {package.version} ({size}): {package.network}"]
-        lines += [f"  licence:  {package.licence}"]
-        lines += textwrap.wrap(
-            f"  weights:  {package.origin}", WIDTH, subsequent_indent=" " * len("  weights:  ")
-        )
-        lines.append("")
-    lines += ["Whether a use of them is allowed is for the user to judge."]
+        lines += ["", f"{package.network}"]
+        lines.append(f"  package   {package.label}, {package.wheel_bytes / MB:.0f} MB")
+        lines.append(f"  licence   {package.licence}")
+        indent = " " * len("  weights   ")
+        lines += textwrap.wrap(f"  weights   {package.origin}", WIDTH, subsequent_indent=indent)
+    lines += ["", "Whether a use of them is allowed is for the user to judge.", ""]
     return "\n".join(lines)
 
 
@@ -128,10 +124,12 @@ def _fetch(target: Path, lock: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         reason = " ".join(run.stderr.split())
+        advice = "connect to the network, or name another index or a folder of their wheels"
+        if re.search("hash mismatch|do not match the hashes", reason, re.IGNORECASE):
+            advice = "the index has another file than was published; name another index"
         raise FetchError(
-            f"the packages of {lock} were not fetched; connect to the network, or name another "
-            f"index or a folder of their wheels (UV_DEFAULT_INDEX, UV_FIND_LINKS), and {REMEDY} "
-            f"again ({reason[-600:]})"
+            f"the packages of {lock} were not fetched: {advice} (UV_DEFAULT_INDEX, "
+            f"UV_FIND_LINKS), and {REMEDY} again ({reason[-600:]})"
         )
 
 
@@ -142,20 +140,23 @@ def _check_packages(folder: Path) -> None:
 
 
 def _write(folder: Path, packages: Path) -> None:
-    """Write all weights, and their table last, which says that they are whole."""
+    """Write the weights that are not there, and at last the table, which says that they are."""
     staging = folder / ".weights.part"  # a fixed name: a killed run leaves one
     shutil.rmtree(staging, ignore_errors=True)
+    lacking = [package for package in PACKAGES if not is_written(folder, package)]
+    entries: dict[str, Any] = {}
     try:
-        entries: dict[str, Any] = {}
-        for package in PACKAGES:
+        for package in lacking:
             _convert(package, packages, staging)
             entries |= {target: _entry(staging / target, package) for target in package.targets}
-        for target in TARGETS:
+        for target in entries:
             (folder / target).parent.mkdir(exist_ok=True)
             (staging / target).replace(folder / target)
-        write_json(folder / TABLE, {"files": entries})
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+    known = value_at(read_cached_json(folder / TABLE), ("files",)) or {}
+    kept = {target: known[target] for target in TARGETS if target in known}
+    write_json(folder / TABLE, {"files": kept | entries})
 
 
 def _convert(package: Package, packages: Path, target: Path) -> None:

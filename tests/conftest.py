@@ -18,6 +18,15 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def packaged_weights() -> Path:
+    """The folder of the weights that `make weights` writes, beside the tests."""
+    folder = Path(__file__).resolve().parents[1] / "weights"
+    if not (folder / "weights.json").is_file():
+        pytest.skip("weights of packages are absent: run `make weights`")
+    return folder
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip the tests marked `gpu` where there is none."""
     if torch.cuda.is_available():

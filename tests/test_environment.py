@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from avlib.packages import PACKAGES
+
 ROOT = Path(__file__).parents[1]
 LOCKS = ["requirements.lock", "requirements-test.lock", "requirements-laion-clap.lock"]
 
@@ -40,6 +42,11 @@ def test_a_further_lock_comes_on_top_of_the_packages_of_the_workflow(name):
     shared = base.keys() & more.keys()
     assert "numpy" in shared
     assert {name: base[name] for name in shared} == {name: more[name] for name in shared}
+
+
+def test_the_lock_of_the_weights_has_the_wheels_that_the_library_knows():
+    lines = (ROOT / "requirements-weights.lock").read_text().splitlines()
+    assert lines == [package.requirement for package in PACKAGES]
 
 
 def test_tools_of_tests_are_in_a_lock_of_their_own():
