@@ -46,12 +46,15 @@ laion-clap: $(STAMP)
 ave: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
 
+# One file a process, in the order of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(TESTED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # Interrupted trainings, a cluster, networks at their published size.
 test-slow: $(TESTED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 check: $(TESTED)
 	$(BIN)/ruff check .

@@ -122,6 +122,7 @@ def test_broken_videos_in_the_official_layout_are_left_out_and_counted(finished,
     assert counts["segments_without_features"] == 30
 
 
+@pytest.mark.slow
 def test_the_published_vgg_features_are_trained_on_without_videos_or_val(tmp_path):
     lines = [f"{('Dog', 'Cat')[i % 2]}&video{i}&good&2&7" for i in range(6)]
     for name, rows in (("Annotations", lines), ("trainSet", lines[:4]), ("testSet", lines[4:])):
