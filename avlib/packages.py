@@ -188,3 +188,9 @@ PACKAGES = (
     ),
 )
 TARGETS = tuple(target for package in PACKAGES for target in package.targets)
+
+
+def packaged_note(network: str) -> str:
+    """Return what a reader of results must know of the packaged weights of a network."""
+    package = next(p for p in PACKAGES if f"{network}.safetensors" in p.targets)
+    return f"{package.network}, with the weights of the package {package.label}."

@@ -12,6 +12,7 @@ from avlib.io.checkpoints import file_hash, weights_hash
 from avlib.io.provenance import package_versions
 from avlib.media.ffmpeg import binary, version
 from avlib.origins import Origin
+from avlib.packages import packaged_note
 
 NOTES = {
     "trained": "{} was trained here on the study's own train split, not published; the numbers "
@@ -76,13 +77,14 @@ def weights_entry(path: Path | None, origin: Origin) -> dict[str, str | None]:
 
 
 def origin_notes(origins: Mapping[str, Origin], titles: Mapping[str, str]) -> dict[str, str]:
-    """Return a sentence for each network whose weights are not published, by network.
+    """Return a sentence for each network whose weights are not given, by network.
 
     Args:
         origins: how the weights were made, by network.
         titles: what the networks are called.
     """
-    return {name: NOTES[o].format(titles[name]) for name, o in origins.items() if o in NOTES}
+    notes = {name: NOTES[o].format(titles[name]) for name, o in origins.items() if o in NOTES}
+    return notes | {n: packaged_note(n) for n, origin in origins.items() if origin == "packaged"}
 
 
 def videos_left_out(tables: Mapping[str, pd.DataFrame]) -> list[dict[str, str]]:

@@ -18,6 +18,8 @@ TITLES = {
     "videomae": "VideoMAE",
     "vgg19": "VGG-19",
     "vggish": "VGGish",
+    "yamnet": "YAMNet",
+    "efficientnet_lite0": "EfficientNet-Lite0",
     "tim": "TIM",
 }
 TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."
