@@ -76,6 +76,7 @@ class Extractor:
         settings: names of the settings that it takes, beside COMMON_SETTINGS.
         text_settings: those of them on which embeddings of texts depend.
         options: those of its settings on which it depends whether weights fit.
+        views_vary: whether training intervals have augmented views; if not, each has one view.
         is_trainable: whether a study can train it on its own train split.
     """
 
@@ -94,6 +95,7 @@ class Extractor:
     settings: tuple[str, ...] = ()
     text_settings: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    views_vary: bool = True
     is_trainable: bool = False
 
     @property
@@ -197,6 +199,34 @@ _ROWS = (
         shape=(1024,),
         weights=("videomae_epic.pth.tar",),
         settings=("frames",),
+    ),
+    Extractor(
+        name="yamnet",
+        network="yamnet",
+        folder="yamnet",
+        module=f"{_PACKAGE}.yamnet.extraction",
+        modality="audio",
+        sees=AudioInput(sample_rate=16_000, window_s=0.975),
+        cut="intervals",
+        shape=(1024,),
+        weights=("yamnet.pth",),
+        package="yamnet.safetensors",
+        settings=("sample_rate",),
+        views_vary=False,
+    ),
+    Extractor(
+        name="efficientnet_lite0",
+        network="efficientnet_lite0",
+        folder="efficientnet_lite0",
+        module=f"{_PACKAGE}.efficientnet_lite.extraction",
+        modality="visual",
+        sees=FrameInput(rate_fps=None, size=224),
+        cut="intervals",
+        shape=(1280,),
+        weights=("efficientnet-lite0-57934424.pth",),
+        package="efficientnet_lite0.safetensors",
+        settings=("frames",),
+        views_vary=False,
     ),
     Extractor(
         name="vgg19",

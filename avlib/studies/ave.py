@@ -169,10 +169,6 @@ class Ave(TimStudy):
         """Return the network of the audio features."""
         return NETWORKS[self.kind][1:] if self.kind in NETWORKS else super().audio_extractors()
 
-    def extraction(self) -> dict[str, Any]:
-        """Return the settings of all extractors; VGGish resamples what the packs hold."""
-        return super().extraction() | {"sample_rate": self.media().sample_rate}
-
     @property
     def recipe(self) -> RecipeName:
         """Name of TIM's recipe."""

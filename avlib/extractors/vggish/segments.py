@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.extractors.extraction import NetworkSettings, ShardFiles
+from avlib.extractors.mel_bands import SAMPLE_RATE
 from avlib.extractors.segments import SECONDS, FloatArray, SegmentExtractor, extract_segments
 from avlib.extractors.vggish.extraction import check_weights as check_vggish
 from avlib.extractors.vggish.network import VGGish
-from avlib.extractors.vggish.patches import SAMPLE_RATE, embed, interval_patch
+from avlib.extractors.vggish.patches import embed, interval_patch
 from avlib.extractors.vggish.weights import load_vggish
 from avlib.io.packs import INT16_SCALE, as_float32
 from avlib.media.decode import read_channels, read_waveform

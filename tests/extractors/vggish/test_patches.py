@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from avlib.errors import CheckpointError, DataError
+from avlib.extractors.mel_bands import mel_filters
 from avlib.extractors.vggish.extraction import check_weights
 from avlib.extractors.vggish.network import VGGish
 from avlib.extractors.vggish.patches import (
@@ -12,7 +13,6 @@ from avlib.extractors.vggish.patches import (
     PATCH_SAMPLES,
     embed,
     interval_patch,
-    mel_filters,
     patches,
     quantise,
     read_pca,
