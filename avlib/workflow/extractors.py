@@ -7,7 +7,8 @@ from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.presets import PRESETS
 from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES
-from avlib.extractors.registry import COMMON_SETTINGS, EXTRACTORS
+from avlib.extractors.registry import EXTRACTORS
+from avlib.extractors.row import COMMON_SETTINGS
 from avlib.io.provenance import code_fingerprint
 from avlib.studies.feature_study import FeatureStudy
 from avlib.workflow.study_files import StudyFiles, Wildcards

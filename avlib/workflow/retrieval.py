@@ -5,7 +5,8 @@ from typing import Any
 
 from avlib.datasets.captioned import RELEVANCIES
 from avlib.datasets.miniature.kitchen_texts import spoken_words
-from avlib.extractors.registry import CLIP_ENCODERS, COMMON_SETTINGS
+from avlib.extractors.registry import CLIP_ENCODERS
+from avlib.extractors.row import COMMON_SETTINGS
 from avlib.io.provenance import code_fingerprint
 from avlib.media.published_images import images_fingerprint
 from avlib.media.recordings import recording_of

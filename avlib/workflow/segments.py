@@ -5,7 +5,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from avlib.errors import ConfigError
-from avlib.extractors.registry import COMMON_SETTINGS, VIDEO_EXTRACTORS, FrameInput
+from avlib.extractors.registry import VIDEO_EXTRACTORS
+from avlib.extractors.row import COMMON_SETTINGS, FrameInput
 from avlib.io.provenance import code_fingerprint
 from avlib.studies.llp import Llp
 from avlib.valor.recipes import PARSER_RECIPES

@@ -177,7 +177,7 @@ def check_weights(checkpoint: Path, target: Path, *, preset: str) -> None:
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
-    """Write the features of every usable video of a shard; see `registry.Extractor`."""
+    """Write the features of every usable video of a shard; see `row.Extractor`."""
     own = ExtractionSettings(**settings)
     with WaveformStore(files.sources, sample_rate=own.values.sample_rate) as waveforms:
         extract_videos(files, SoundExtractor(files.checkpoint, own, waveforms), views)

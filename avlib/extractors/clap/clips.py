@@ -100,10 +100,10 @@ class ClapTexts(_LoadedClap, TokenEncoder[ClapClipSettings, Clap]):
 
 
 def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:
-    """Write the embeddings of the clips of a shard; see `registry.Extractor`."""
+    """Write the embeddings of the clips of a shard; see `row.Extractor`."""
     embed_with(files, ClapSounds(files, ClapClipSettings(**settings)))
 
 
 def embed_texts(files: TextFiles, settings: Mapping[str, Any]) -> None:
-    """Write the embeddings of texts; see `registry.Extractor`."""
+    """Write the embeddings of texts; see `row.Extractor`."""
     embed_texts_with(files, ClapTexts(files, ClapClipSettings(**settings)))

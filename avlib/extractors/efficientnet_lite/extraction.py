@@ -57,7 +57,7 @@ def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping
     """Write the features of every usable video of a shard, with one view, and their index.
 
     A video whose frames cannot be decoded is left out; the index says why. See
-    `registry.Extractor`.
+    `row.Extractor`.
     """
     cv2.setNumThreads(1)
     paths = video_paths(files.sources)

@@ -181,7 +181,7 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 
 
 def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:
-    """Write the embeddings of the clips of a shard; see `registry.Extractor`.
+    """Write the embeddings of the clips of a shard; see `row.Extractor`.
 
     The frames of a video are read in one pass, for those clips that are not known yet.
     """
@@ -205,5 +205,5 @@ def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:
 
 
 def embed_texts(files: TextFiles, settings: Mapping[str, Any]) -> None:
-    """Write the embeddings of texts; see `registry.Extractor`."""
+    """Write the embeddings of texts; see `row.Extractor`."""
     embedding.embed_texts(files, EgoVlpTexts(files, EgoVlpSettings(**settings)))

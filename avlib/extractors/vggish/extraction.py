@@ -89,7 +89,7 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard, with one view, and their index.
 
-    See `registry.Extractor`.
+    See `row.Extractor`.
     """
     own = VggishSettings(**settings)
     with WaveformStore(files.sources, sample_rate=own.sample_rate) as waveforms:

@@ -117,5 +117,5 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
-    """Write the features of every usable video of a shard; see `registry.Extractor`."""
+    """Write the features of every usable video of a shard; see `row.Extractor`."""
     extract_segments(files, VggishSegmentExtractor(files, VggishSegmentSettings(**settings)))

@@ -122,10 +122,10 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 
 
 def embed_clips(files: ClipFiles, settings: Mapping[str, Any]) -> None:
-    """Write the embeddings of the clips of a shard; see `registry.Extractor`."""
+    """Write the embeddings of the clips of a shard; see `row.Extractor`."""
     embed_with(files, AseSounds(files, AseSettings(**settings)))
 
 
 def embed_texts(files: TextFiles, settings: Mapping[str, Any]) -> None:
-    """Write the embeddings of texts; see `registry.Extractor`."""
+    """Write the embeddings of texts; see `row.Extractor`."""
     embed_texts_with(files, AseTexts(files, AseSettings(**settings)))

@@ -70,7 +70,7 @@ class YamNetExtractor(WaveformExtractor[YamNetSettings]):
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard, with one view, and their index.
 
-    See `registry.Extractor`.
+    See `row.Extractor`.
     """
     own = YamNetSettings(**settings)
     with WaveformStore(files.sources, sample_rate=own.sample_rate) as waveforms:

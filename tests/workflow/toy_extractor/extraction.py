@@ -39,7 +39,7 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 
 
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
-    """Write the features of every usable video of a shard; see `registry.Extractor`."""
+    """Write the features of every usable video of a shard; see `row.Extractor`."""
     paths = video_paths(files.sources)
     extractor = ColourExtractor(files.checkpoint, FrameSettings(**settings), paths)
     extract_videos(files, extractor, views)
