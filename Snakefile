@@ -44,6 +44,8 @@ if workflow.modifier.is_main_snakefile():
 onstart:
     with one_line():
         lock_folder(files.results)
+    for line in files.notices():
+        logger.warning(line)
 
 
 onsuccess:

@@ -194,6 +194,7 @@ rule make_events:
         runtime=30,
     params:
         dataset=media.dataset,
+        seed=media.split_seed,
         code=code_fingerprint("avlib.datasets.events"),
     script:
         "../workflow_scripts/make_events.py"

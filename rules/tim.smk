@@ -77,6 +77,7 @@ rule make_queries:
     """The queries, audio and visual, and the videos that have any."""
     input:
         unpack(media.annotation_files),
+        manifest=tim.query_manifest,
     output:
         queries="results/{study}/tim/queries.parquet",
         videos="results/{study}/tim/videos.parquet",
@@ -93,6 +94,8 @@ rule make_queries:
         runtime=30,
     params:
         dataset=media.dataset,
+        files=media.annotation_files,
+        seed=media.split_seed,
         code=code_fingerprint("avlib.tim.queries"),
     script:
         "../workflow_scripts/make_queries.py"

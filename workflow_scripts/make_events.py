@@ -13,4 +13,5 @@ with job_log(Path(smk.log[0])):
         {name: Path(path) for name, path in smk.input.items()},
         Path(smk.output.events),
         Path(smk.output.classes),
+        smk.params.seed,
     )

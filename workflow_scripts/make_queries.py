@@ -10,7 +10,9 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 with job_log(Path(smk.log[0])):
     make_queries(
         smk.params.dataset,
-        {name: Path(path) for name, path in smk.input.items()},
+        {name: Path(path) for name, path in smk.params.files.items()},
         Path(smk.output.queries),
         Path(smk.output.videos),
+        manifest=next(map(Path, smk.input.manifest), None),
+        seed=smk.params.seed,
     )

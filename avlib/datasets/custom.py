@@ -1,12 +1,14 @@
 """The user's own events, from a CSV file."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from avlib.datasets.splits import SPLITS, short_hash, split_of
+from avlib.datasets.ave import BACKGROUND
+from avlib.datasets.splits import SPLITS, short_hash, stratified_splits
 from avlib.errors import DataError
 from avlib.io.text_tables import key_of, match_columns, nearest, number_of, read_text_table
 
@@ -15,16 +17,21 @@ CHOICES = {
     "split": SPLITS,
     "modality": ("audio", "visual", "audio_visual"),
 }
+LEAST_SHARE = 0.5  # of a second, or of the event, that makes the event the label of the second
 
 
-def read_events(path: Path) -> pd.DataFrame:
+def read_events(path: Path, seed: int = 0) -> pd.DataFrame:
     """Return the events of a CSV file as a table of kind EVENTS, in the file's order.
 
     Values are between commas, semicolons or tabs; blanks and case of the header do not count.
     The header names `video_id`, `start_s`, `stop_s`, `label` and, if wanted, `split` and
-    `modality`, in any order. Classes are numbered in the order of their sorted names. The default
-    modality is `audio_visual`. Without a column `split`, a hash of the video id puts a video into
-    train (80 %), val (10 %) or test (10 %), so that further videos never move the others.
+    `modality`, in any order. Classes are numbered in the order of `class_names`. The default
+    modality is `audio_visual`. Without a column `split`, each video gets one by
+    `stratified_splits`.
+
+    Args:
+        path: the file.
+        seed: of the splits that it does not have.
 
     Raises:
         DataError: naming the line, if the file is empty, has an unknown or missing column, an
@@ -45,7 +52,16 @@ def read_events(path: Path) -> pd.DataFrame:
         rows[key] = line
     if not rows:
         raise DataError(f"{path}: holds no events, expected rows of {','.join(REQUIRED)}")
-    return _table(list(rows))
+    table = _table(list(rows))
+    if (table["split"] == "").all():
+        labels = table.groupby("video_id")["label"].agg(set).to_dict()
+        table["split"] = table["video_id"].map(stratified_splits(labels, seed))
+    return table
+
+
+def class_names(labels: Iterable[str]) -> list[str]:
+    """Return the classes by number: in the order of their names, and background last."""
+    return [*sorted(set(labels) - {BACKGROUND}), BACKGROUND]
 
 
 def _table(rows: list[tuple[str | float, ...]]) -> pd.DataFrame:
@@ -53,9 +69,70 @@ def _table(rows: list[tuple[str | float, ...]]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=names)
     # Named by content, so that a new row does not rename the rows after it.
     table.insert(0, "event_id", [short_hash(*map(str, row)) for row in rows])
-    numbers = {label: number for number, label in enumerate(sorted(set(table["label"])))}
+    numbers = {label: number for number, label in enumerate(class_names(table["label"]))}
     table["class_id"] = table["label"].map(numbers)
     return table
+
+
+def whole_seconds(length_s: float) -> int:
+    """Return how many seconds of a video are classified: to the nearest, and one at least."""
+    return max(round(length_s), 1)
+
+
+def seconds_of_events(
+    events: pd.DataFrame, lengths: Mapping[str, float], classes: Sequence[str]
+) -> pd.DataFrame:
+    """Return the seconds of videos with their classes, a table of kind EVENTS.
+
+    A second has the class of the event that it holds most of, if that is LEAST_SHARE of the second
+    or of the event, and is background otherwise.
+
+    Args:
+        events: from `read_events`.
+        lengths: seconds of each video that has features; others are passed over.
+        classes: from `class_names`.
+
+    Raises:
+        DataError: naming the first event that begins after its video ends.
+    """
+    parts = []
+    for video_id, rows in events.groupby("video_id", sort=False):
+        if video_id not in lengths:
+            continue
+        length_s = lengths[str(video_id)]
+        late = rows[rows["start_s"] >= max(length_s, 1.0)]
+        if len(late):
+            raise DataError(
+                f"{video_id}: the event {late['label'].iloc[0]!r} begins at "
+                f"{late['start_s'].iloc[0]:g} s, but the video lasts {length_s:.2f} s; are its "
+                "times in frames or minutes?"
+            )
+        parts.append(_seconds(rows, whole_seconds(length_s), classes))
+    return pd.concat(parts, ignore_index=True) if parts else events.iloc[:0]
+
+
+def _seconds(rows: pd.DataFrame, n_seconds: int, classes: Sequence[str]) -> pd.DataFrame:
+    """Return the seconds of one video, given its events."""
+    second = np.arange(n_seconds, dtype=np.float64)[:, None]
+    start_s, stop_s = (rows[name].to_numpy()[None] for name in ("start_s", "stop_s"))
+    held = np.clip(np.minimum(stop_s, second + 1) - np.maximum(start_s, second), 0, None)
+    counts = (held >= LEAST_SHARE) | ((held > 0) & (held >= LEAST_SHARE * (stop_s - start_s)))
+    best = np.where(counts, held, 0).argmax(axis=1)
+    numbers = np.where(counts.any(axis=1), rows["class_id"].to_numpy()[best], len(classes) - 1)
+    video_id = rows["video_id"].iloc[0]
+    name = short_hash(video_id)  # an id may contain anything
+    return pd.DataFrame(
+        {
+            "event_id": [f"{name}_{k}" for k in range(n_seconds)],
+            "video_id": video_id,
+            "split": rows["split"].iloc[0],
+            "modality": "audio_visual",
+            "start_s": second[:, 0],
+            "stop_s": second[:, 0] + 1,
+            "label": [classes[number] for number in numbers],
+            "class_id": numbers,
+        }
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -64,13 +141,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     places = _columns(table.columns, path)
     for line, values in zip(table.lines, table.rows, strict=True):
         row = {name: values[place] for name, place in places.items()}
-        row.setdefault("split", split_of(row["video_id"]))
         row.setdefault("modality", "audio_visual")
         for name, choices in CHOICES.items():
-            if row[name] not in choices:
+            if name in row and row[name] not in choices:
                 found = f"{name} is {row[name][:80]!r}"
                 raise DataError(f"{path}: line {line}: {found}, expected one of {choices}")
-        yield line, row
+        yield line, {"split": ""} | row
 
 
 def _columns(header: Sequence[str], path: Path) -> dict[str, int]:

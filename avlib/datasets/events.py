@@ -22,19 +22,20 @@ from avlib.io.atomic import write_json
 from avlib.io.tables import write_table
 
 
-def read_events(dataset: str, files: Mapping[str, Path]) -> AnnotatedEvents:
+def read_events(dataset: str, files: Mapping[str, Path], seed: int = 0) -> AnnotatedEvents:
     """Return the events of annotation files.
 
     Args:
         dataset: name of the format, a key of READERS.
         files: `annotations` (ave, csv), and a file for each split (all but csv); for epic and
             perception as their readers say.
+        seed: of splits that a CSV of one's own events does not have.
 
     Raises:
         ConfigError: if the files that the format needs are not given.
         DataError: if a file is wrong; the message names its row.
     """
-    return READERS[dataset](files)
+    return _read_csv(files, seed) if dataset == "csv" else READERS[dataset](files)
 
 
 def _read_ave(files: Mapping[str, Path]) -> AnnotatedEvents:
@@ -60,12 +61,12 @@ def by_the_second(annotations: Sequence[ave.Annotation], splits: ave.Splits) -> 
     )
 
 
-def _read_csv(files: Mapping[str, Path]) -> AnnotatedEvents:
+def _read_csv(files: Mapping[str, Path], seed: int = 0) -> AnnotatedEvents:
     if "annotations" not in files:
         raise ConfigError("annotation_format csv needs annotations, a CSV file of events")
-    table = custom.read_events(files["annotations"])
+    table = custom.read_events(files["annotations"], seed)
     pairs = table[["video_id", "split"]].drop_duplicates().itertuples(index=False, name=None)
-    return AnnotatedEvents(table, {"class_id": sorted(set(table["label"]))}, list(pairs))
+    return AnnotatedEvents(table, {"class_id": custom.class_names(table["label"])}, list(pairs))
 
 
 def _read_published(
@@ -121,10 +122,14 @@ READERS: Mapping[str, Callable[[Mapping[str, Path]], AnnotatedEvents]] = {
 
 
 def make_events(
-    dataset: str, files: Mapping[str, Path], events_target: Path, classes_target: Path
+    dataset: str,
+    files: Mapping[str, Path],
+    events_target: Path,
+    classes_target: Path,
+    seed: int = 0,
 ) -> None:
     """Write the events of a study as a table, and the names of its classes as JSON."""
-    events = read_events(dataset, files)
+    events = read_events(dataset, files, seed)
     columns = [column.name for column in EVENTS.columns]
     write_table(events.table.reindex(columns=columns), events_target, EVENTS)
     write_json(classes_target, events.classes)

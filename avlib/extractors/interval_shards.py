@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from avlib.extractors.intervals import (
     LONGEST_S,
+    all_seconds,
     interval_table,
     read_published_intervals,
     second_intervals,
@@ -37,7 +39,7 @@ def make_shard_intervals(
     published: Path | None,
     interval_s: float,
     hop_s: float,
-    seconds: int | None,
+    seconds: int | Literal["all"] | None,
     needs_sound: bool = True,
     intervals_target: Path,
     manifest_target: Path,
@@ -49,8 +51,8 @@ def make_shard_intervals(
         published: table to take the intervals from; without it they are made by rule.
         interval_s: length of an interval made by rule.
         hop_s: distance between two of them.
-        seconds: of every video, each of which is an interval whatever the video's length; None: as
-            many intervals as fit.
+        seconds: of every video, each of which is an interval whatever the video's length; all: as
+            many as it lasts, to the nearest; None: as many intervals as fit.
         needs_sound: whether videos without sound are left out.
         intervals_target: table to write.
         manifest_target: table to write, `manifest` with what was left out here.
@@ -65,7 +67,7 @@ def make_shard_intervals(
         intervals = intervals[intervals["video_id"].isin(videos["video_id"])]
         intervals = with_frame_numbers(intervals, videos)
         status, message = "no_intervals", "not in the published interval tables"
-    elif seconds is not None:
+    elif isinstance(seconds, int):
         intervals = second_intervals(videos["video_id"], seconds)
         status = message = ""  # every video has them
     else:
@@ -76,7 +78,11 @@ def make_shard_intervals(
         videos = videos[~is_unknown]
         is_too_long = video_lengths(videos) > LONGEST_S
         _leave_out(rows, videos["video_id"][is_too_long], "too_long", _TOO_LONG)
-        intervals = interval_table(videos[~is_too_long], interval_s=interval_s, hop_s=hop_s)
+        videos = videos[~is_too_long]
+        if seconds is None:
+            intervals = interval_table(videos, interval_s=interval_s, hop_s=hop_s)
+        else:
+            intervals = all_seconds(videos)
         status, message = "too_short", f"not longer than one interval of {interval_s:g} s"
     without = videos["video_id"][~videos["video_id"].isin(intervals["video_id"])]
     _leave_out(rows, without, status, message)

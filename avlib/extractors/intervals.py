@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from avlib.datasets.custom import whole_seconds
 from avlib.datasets.published import read_published
 from avlib.errors import DataError
 from avlib.io.pickles import write_table_pickle
@@ -223,6 +224,24 @@ def second_intervals(video_ids: Sequence[str], seconds: int) -> pd.DataFrame:
             "stop_frame": no_frames,
         }
     )
+
+
+def all_seconds(videos: pd.DataFrame) -> pd.DataFrame:
+    """Return the intervals (i, i + 1) of videos, as many as `whole_seconds` says.
+
+    Args:
+        videos: as `interval_table` takes them.
+
+    Returns:
+        table of kind INTERVALS, with frame numbers where a video has frames.
+    """
+    lengths = zip(videos["video_id"], video_lengths(videos), strict=True)
+    parts = [
+        second_intervals([video_id], whole_seconds(length_s)) for video_id, length_s in lengths
+    ]
+    if not parts:
+        return second_intervals([], 0)
+    return with_frame_numbers(pd.concat(parts, ignore_index=True), videos)
 
 
 def read_published_intervals(path: Path) -> pd.DataFrame:

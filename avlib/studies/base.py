@@ -132,6 +132,10 @@ class Study(Section):
     def targets(self, at: Place) -> list[str]:
         """Return the final results: metrics and figures."""
 
+    def notices(self, at: Place) -> list[str]:
+        """Return what a run says before it begins, of annotations that go but are not good."""
+        return []
+
     def rendered_files(self, at: Place) -> list[Path]:
         """Return what must be rendered before the videos exist."""
         return []

@@ -1,12 +1,14 @@
 """The study of the user's own videos."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import pandas as pd
 from pydantic import Field, model_validator
 
-from avlib.datasets.events import read_events
+from avlib.datasets.custom import read_events
+from avlib.datasets.custom_checks import check_events, split_notices
 from avlib.datasets.splits import SPLITS, Split
 from avlib.errors import ConfigError
 from avlib.extractors.omnivore.recipes import OmnivoreTraining
@@ -16,9 +18,10 @@ from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
 from avlib.studies.feature_study import IntervalExtractor
 from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
-from avlib.tim.recipes import COMPARED, MODELS, Modality, ModelName
+from avlib.tim.recipes import COMPARED, MODELS, PACKAGED, Modality, ModelName, RecipeName
 
 DEFAULT_EXTRACTORS = ("asf",)
+PACKAGED_NETWORKS = ("efficientnet_lite0", "yamnet")  # their features are of whole seconds
 
 
 class Custom(TimStudy):
@@ -92,13 +95,36 @@ class Custom(TimStudy):
             )
         return files
 
+    @property
+    def draws_splits(self) -> bool:
+        """Whether the seed decides the splits that the CSV does not have."""
+        return self.annotation_format == "csv"
+
+    def _annotated_splits(self, at: Place) -> Iterable[tuple[str, str]] | None:
+        """Return each (video_id, split), after checking that TIM can be trained on the events."""
+        if self.trains_tim:
+            check_events(self._events(at.seed), self.key("annotations"))
+        return super()._annotated_splits(at)
+
+    def _events(self, seed: int) -> pd.DataFrame:
+        path = Path(self.existing_file("annotations", self.annotations))
+        return read_events(path, seed)
+
     def given_splits(self) -> list[str]:
         """Return the splits that there are events of."""
         if self.annotation_format != "csv":
             return super().given_splits()
-        path = Path(self.existing_file("annotations", self.annotations))
-        given = {split for _, split in read_events("csv", {"annotations": path}).video_splits}
+        given = set(self._events(0)["split"])  # which splits there are, no seed decides
         return [split for split in SPLITS if split in given]
+
+    def notices(self, at: Place) -> list[str]:
+        """Return a line for each split that lacks classes."""
+        return split_notices(self._events(at.seed)) if self.trains_tim else []
+
+    @property
+    def classifies_seconds(self) -> bool:
+        """Whether TIM classifies every second of the videos."""
+        return True
 
     # Features
 
@@ -131,6 +157,28 @@ class Custom(TimStudy):
         if len(self.modalities) == 1:
             return tuple(m for m in COMPARED if m in self.modalities)
         return (JOINT,) if self.checkpoints.tim else COMPARED
+
+    @property
+    def packs_sound(self) -> bool:
+        """Whether waveforms are packed."""
+        return "audio" in self.modalities
+
+    @property
+    def needs_sound(self) -> bool:
+        """Whether a video without sound is left out: it has visual features where they are made."""
+        return self.modalities == ("audio",)
+
+    def interval_rule(self) -> dict[str, Any]:
+        """Return the rule of the preset, or the seconds, of packaged networks alone."""
+        if set(self.extractor_names()) <= set(PACKAGED_NETWORKS):
+            return {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"}
+        return super().interval_rule()
+
+    @property
+    def recipe(self) -> RecipeName:
+        """Name of TIM's recipe: the configured one, else that of the intervals."""
+        is_packaged = set(self.extractor_names()) <= set(PACKAGED_NETWORKS)
+        return self.tim.recipe or (PACKAGED if is_packaged else super().recipe)
 
     def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore.

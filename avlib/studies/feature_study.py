@@ -178,7 +178,12 @@ class FeatureStudy(Study):
         """Return each (video_id, split) of the annotations, None without annotations."""
         if not self.has_annotations:
             return None
-        return read_events(self.dataset, self.annotation_files(at)).video_splits
+        return read_events(self.dataset, self.annotation_files(at), at.seed).video_splits
+
+    @property
+    def draws_splits(self) -> bool:
+        """Whether the seed decides the splits."""
+        return False
 
     def _with_sounds(
         self, videos: Iterable[Video], sounds: Mapping[str, str] | None
@@ -220,8 +225,13 @@ class FeatureStudy(Study):
 
     @property
     def needs_sound(self) -> bool:
-        """Whether a video without sound is left out, and waveforms are packed."""
+        """Whether a video without sound is left out."""
         return True
+
+    @property
+    def packs_sound(self) -> bool:
+        """Whether waveforms are packed, also where a video may do without."""
+        return self.needs_sound
 
     def extraction(self) -> dict[str, Any]:
         """Return the settings of all extractors, by the names that these have for them."""

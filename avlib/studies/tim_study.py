@@ -129,6 +129,11 @@ class TimStudy(FeatureStudy):
         return False
 
     @property
+    def classifies_seconds(self) -> bool:
+        """Whether the seconds of the videos in the manifest are what the models classify."""
+        return False
+
+    @property
     def needs_sound(self) -> bool:
         """Whether a model hears the videos, so that waveforms are packed."""
         return "audio" in self.modalities

@@ -6,6 +6,7 @@ known, as in published test splits, is empty.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,10 +14,13 @@ import numpy as np
 import pandas as pd
 
 from avlib.datasets.annotated import AnnotatedEvents
+from avlib.datasets.custom import seconds_of_events, whole_seconds
 from avlib.datasets.events import read_events
 from avlib.datasets.timed_tables import read_timed_events
 from avlib.errors import ConfigError, DataError
-from avlib.io.tables import write_table
+from avlib.extractors.intervals import video_lengths
+from avlib.io.tables import read_table, write_table
+from avlib.media.tables import MANIFEST
 from avlib.tim.tables import LABEL_COLUMNS, QUERIES, VIDEOS
 
 LABELS = tuple(LABEL_COLUMNS.values())
@@ -67,24 +71,35 @@ def queries_of_segments(segments: pd.DataFrame) -> list[QueryRows]:
 
 
 def make_queries(
-    dataset: str, files: Mapping[str, Path], target: Path, videos_target: Path
+    dataset: str,
+    files: Mapping[str, Path],
+    target: Path,
+    videos_target: Path,
+    *,
+    manifest: Path | None = None,
+    seed: int = 0,
 ) -> None:
     """Write the queries of all splits, and their videos, as tables; the stage of this name.
 
     Every event is a query in its label space. Where annotations are by the second, every second
-    of each is one in both label spaces, background included.
+    of each is one in both label spaces, background included; so is every second of the videos of a
+    manifest.
 
     Args:
         dataset: format of the annotations, as `read_events` takes it.
         files: annotation files, as `read_events` takes them.
         target: table of kind QUERIES to write.
         videos_target: table of kind VIDEOS to write.
+        manifest: videos whose seconds are to be classified; None where the annotations say that.
+        seed: as `read_events` takes it.
 
     Raises:
         ConfigError: if events are of no label space.
         DataError: if a file is wrong; the message names its row.
     """
-    found = read_events(dataset, files)
+    found = read_events(dataset, files, seed)
+    if manifest is not None:
+        found = _by_the_second(found, read_table(manifest, MANIFEST))
     if found.segments is not None:
         parts = queries_of_segments(found.segments)
     else:
@@ -95,6 +110,17 @@ def make_queries(
         raise ConfigError(f"{dataset}: the events are neither visual nor audio, as queries are")
     write_table(queries, target, QUERIES)
     write_table(_videos(found), videos_target, VIDEOS)
+
+
+def _by_the_second(found: AnnotatedEvents, manifest: pd.DataFrame) -> AnnotatedEvents:
+    """Return events with the seconds of the videos of a manifest that can be used."""
+    videos = manifest[manifest["status"] == "ok"].drop_duplicates("video_id")
+    videos = videos.assign(duration_s=videos["duration_s"].fillna(videos["audio_duration_s"]))
+    lengths = dict(zip(videos["video_id"], video_lengths(videos).tolist(), strict=True))
+    seconds = seconds_of_events(found.table, lengths, found.classes["class_id"])
+    durations = {video_id: float(whole_seconds(lengths[video_id])) for video_id in lengths}
+    pairs = [pair for pair in found.video_splits if pair[0] in lengths]
+    return replace(found, video_splits=pairs, segments=seconds, durations=durations)
 
 
 def _videos(found: AnnotatedEvents) -> pd.DataFrame:

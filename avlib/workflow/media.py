@@ -43,6 +43,11 @@ class MediaFiles:
         """Return the name of the annotation format."""
         return self.files.study(wildcards, FeatureStudy).dataset
 
+    def split_seed(self, wildcards: Wildcards) -> int:
+        """Return the seed of splits that the annotations do not have; 0 where they have them."""
+        is_drawn = self.files.study(wildcards, FeatureStudy).draws_splits
+        return self.files.config.seed if is_drawn else 0
+
     def audio(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return rate, resampler and channels of the packs of waveforms."""
         return self.files.any_study(wildcards).media().audio
@@ -75,9 +80,9 @@ class MediaFiles:
         return study.interval_rule() | {"needs_sound": study.needs_sound}
 
     def looked_at(self, wildcards: Wildcards) -> str:
-        """Return the manifest of the job's shard: after decoding of the sound, if it is needed."""
-        needs_sound = self.files.study(wildcards, FeatureStudy).needs_sound
-        stage = "audio" if needs_sound else "probe"
+        """Return the manifest of the job's shard: after decoding of the sound, if it is packed."""
+        packs_sound = self.files.study(wildcards, FeatureStudy).packs_sound
+        stage = "audio" if packs_sound else "probe"
         return str(self.files.folder(wildcards) / stage / f"{wildcards.shard}.parquet")
 
     def intervals(self, wildcards: Wildcards) -> list[str]:

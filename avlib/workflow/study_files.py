@@ -79,6 +79,15 @@ class StudyFiles:
         seed = self.config.seed
         return [t for s in studies for t in s.targets(Place(self.results / s.name, seed))]
 
+    def notices(self) -> list[str]:
+        """Return what the configured studies say before a run begins."""
+        seed, results = self.config.seed, self.results
+        return [
+            f"{study.name}: {line}"
+            for study in self.config.chosen
+            for line in study.notices(Place(results / study.name, seed))
+        ]
+
     def finished(self) -> list[str]:
         """Return the final results that exist: what a report can show.
 

@@ -104,6 +104,11 @@ class TimFiles:
             if path.is_dir()
         }
 
+    def query_manifest(self, wildcards: Wildcards) -> list[str]:
+        """Return the manifest, where every second of the videos in it is a query."""
+        is_needed = self.study(wildcards).classifies_seconds
+        return [str(self.files.folder(wildcards) / "manifest.parquet")] if is_needed else []
+
     def training_splits(self, wildcards: Wildcards) -> list[str]:
         """Return the splits that training uses: train, and val where it is given."""
         return self.study(wildcards).training_splits()

@@ -1,6 +1,7 @@
 import pytest
 
-from avlib.datasets.custom import read_events
+from avlib.datasets.custom import class_names, read_events, seconds_of_events
+from avlib.datasets.custom_checks import check_events, split_notices
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.io.tables import read_table, write_table
@@ -59,21 +60,24 @@ def test_ids_are_the_same_text_however_their_letters_are_composed(tmp_path):
     assert read_events(decomposed)["video_id"].to_list() == ["\u00fc"]
 
 
-def test_a_new_row_changes_no_other_row(tmp_path):
+def test_a_new_row_renames_no_other_row(tmp_path):
     rows = [f"video {i},{i},{i + 1},tap" for i in range(20)]
     few = read_events(csv(tmp_path, "video_id,start_s,stop_s,label", *rows))
     many = read_events(csv(tmp_path, "video_id,start_s,stop_s,label", "new,0,1,tap", *rows))
-    assert many.iloc[1:].reset_index(drop=True).equals(few)
+    assert many["event_id"].to_list()[1:] == few["event_id"].to_list()
 
 
-def test_without_a_split_one_video_in_five_is_held_out(tmp_path):
-    rows = [f"video {i // 2},{i},{i + 1},tap" for i in range(4000)]
-    events = read_events(csv(tmp_path, "video_id,start_s,stop_s,label", *rows))
+def test_without_a_split_each_class_has_its_share_of_videos_in_all_of_them(tmp_path):
+    rows = [f"video {i // 2},{i},{i + 1},class {i // 2 % 4}" for i in range(800)]
+    path = csv(tmp_path, "video_id,start_s,stop_s,label", *rows)
+    events = read_events(path)
     assert (events.groupby("video_id")["split"].nunique() == 1).all()
-    shares = events["split"].value_counts(normalize=True)
-    assert shares["train"] == pytest.approx(0.8, abs=0.03)
-    assert shares["val"] == pytest.approx(0.1, abs=0.03)
+    videos = events.drop_duplicates("video_id")
+    counts = videos.groupby(["label", "split"]).size().unstack()
+    assert (counts == [15, 70, 15]).all(axis=None)  # test, train, val
     assert events["modality"].unique().tolist() == ["audio_visual"]
+    assert read_events(path).equals(events)
+    assert not read_events(path, seed=1).equals(events)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +120,58 @@ def test_a_missing_or_binary_file_is_one_line(tmp_path):
     for name in ("absent.csv", "b.csv"):
         with pytest.raises(DataError, match="cannot be read"):
             read_events(tmp_path / name)
+
+
+def test_a_second_has_the_class_of_the_event_that_it_holds_most_of(tmp_path):
+    rows = [
+        "v,0.5,2.4,tap",
+        "v,2.4,3,door",
+        "v,4.1,4.3,bell",
+        "v,5.8,6.1,tap",
+        "v,5,5.2,background",
+    ]
+    events = read_events(csv(tmp_path, "video_id,start_s,stop_s,label", *rows))
+    names = class_names(events["label"])
+    assert names == ["bell", "door", "tap", "background"]
+    seconds = seconds_of_events(events, {"v": 6.6, "unused": 3.0}, names)
+    expected = ["tap", "tap", "door", "background", "bell", "tap", "background"]
+    assert seconds["label"].to_list() == expected
+    assert [names[number] for number in seconds["class_id"]] == expected
+    assert seconds["start_s"].to_list() == list(range(7))
+    assert seconds["event_id"].is_unique
+
+
+def test_an_event_after_the_end_of_its_video_is_an_error(tmp_path):
+    events = read_events(csv(tmp_path, "video_id,start_s,stop_s,label", "v,90,120,tap"))
+    with pytest.raises(DataError, match=r"v: the event 'tap' begins at 90 s, .* lasts 6\.60 s"):
+        seconds_of_events(events, {"v": 6.6}, ["tap", "background"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["v,0,1,a", "v,2,3,b"], "custom.annotations: all events are of one video, v; .*label"),
+        (["v,0,1,a", "w,2,3,a"], "have one class, a; .*second class"),
+        (["v,0,1,background", "w,2,3,background"], "no class but background"),
+    ],
+)
+def test_events_that_train_nothing_are_refused_with_the_remedy(tmp_path, rows, message):
+    events = read_events(csv(tmp_path, "video_id,start_s,stop_s,label", *rows))
+    with pytest.raises(DataError, match=message):
+        check_events(events, "custom.annotations")
+
+
+def test_splits_that_nothing_is_trained_or_evaluated_on_are_refused(tmp_path):
+    header = "video_id,start_s,stop_s,label,split"
+    events = read_events(csv(tmp_path, header, "v,0,1,a,train", "w,0,1,b,val"))
+    with pytest.raises(DataError, match="no event to evaluate; give a video of each class the"):
+        check_events(events, "custom.annotations")
+
+
+def test_classes_that_a_split_lacks_are_said_with_the_remedy(tmp_path):
+    header = "video_id,start_s,stop_s,label,split"
+    rows = ["v,0,1,a,train", "w,0,1,b,train", "x,0,1,a,val", "y,0,1,a,test", "y,2,3,b,test"]
+    lines = split_notices(read_events(csv(tmp_path, header, *rows)))
+    assert len(lines) == 1
+    assert lines[0].startswith("val has no event of b, which do not count when the best epoch is")
+    assert "leave the column `split` out" in lines[0]

@@ -1,0 +1,40 @@
+"""Splits of one's own videos, drawn."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avlib.datasets.splits import stratified_splits
+
+LABELS = st.sets(st.sampled_from("abcde"), min_size=1, max_size=3)
+
+
+@given(st.lists(LABELS, min_size=1, max_size=30), st.integers(0, 3))
+def test_every_video_has_a_split_and_each_split_a_video(found, seed):
+    labels = {f"video {number}": classes for number, classes in enumerate(found)}
+    splits = stratified_splits(labels, seed)
+    assert splits.keys() == labels.keys()
+    assert len(set(splits.values())) == min(len(labels), 3)
+    assert "train" in splits.values()
+    assert splits == stratified_splits(dict(reversed(labels.items())), seed)
+
+
+@given(st.lists(st.sampled_from("abcde"), min_size=3, max_size=60), st.integers(0, 3))
+def test_a_class_of_three_videos_is_in_every_split(found, seed):
+    labels = {f"video {number}": [label] for number, label in enumerate(found)}
+    splits = stratified_splits(labels, seed)
+    for label, count in Counter(found).items():
+        present = {splits[video_id] for video_id, own in labels.items() if own == [label]}
+        assert count < 3 or present == {"train", "val", "test"}
+
+
+def test_the_seed_decides_which_videos_go_where():
+    labels = {f"video {number}": ["a"] for number in range(40)}
+    drawn = [stratified_splits(labels, seed) for seed in (0, 1)]
+    assert drawn[0] != drawn[1]
+    assert (
+        Counter(drawn[0].values())
+        == Counter(drawn[1].values())
+        == {"train": 28, "val": 6, "test": 6}
+    )
