@@ -20,12 +20,15 @@ MOST_CLASSES = 45  # that a page has room for
 FEW_CLASSES = 30  # whose cells have room for a number
 LARGEST_CELL = 0.32  # inches
 MARGINS = (2.6, 1.7)  # inches of names and the bar beside the matrix, and of names below it
-# The matrix that is drawn of a study is the first that it has: place and name of its accuracy.
-DRAWN = {
-    "audio_visual": (("segment_accuracy", "audio_visual"), "audio-visual", "segments"),
-    "fusion": (("top1", "fusion"), "fusion of audio and visual scores", "videos"),
-    "audio": (("accuracy",), "audio", "files"),
-}
+# The matrix that is drawn of a study is the first that it has, of those whose accuracy it has:
+# name of the matrix; place and name of the accuracy.
+DRAWN = (
+    ("audio_visual", ("segment_accuracy", "audio_visual"), "audio-visual", "segments"),
+    ("fusion", ("top1", "fusion"), "fusion of audio and visual scores", "videos"),
+    ("audio", ("segment_accuracy", "audio"), "audio", "segments"),
+    ("audio", ("accuracy",), "audio", "files"),
+    ("visual", ("segment_accuracy", "visual"), "visual", "segments"),
+)
 
 
 def draw_study_confusion(metrics: Path, target: Path) -> None:
@@ -42,8 +45,9 @@ def draw_study_confusion(metrics: Path, target: Path) -> None:
         draw_event_confusion(found, target)
         return
     confusion = found["metrics"]["confusion"]
-    drawn = next(name for name in DRAWN if name in confusion)
-    place, by, items = DRAWN[drawn]
+    drawn, place, by, items = next(
+        row for row in DRAWN if row[0] in confusion and row[1][0] in found["metrics"]
+    )
     accuracy = reduce(getitem, place, found["metrics"])
     title = f"{found['study']}, {by}: {accuracy:.1%} of the test {items} are correct"
     draw_confusion(confusion[drawn], confusion["classes"], title, target, items=items)
