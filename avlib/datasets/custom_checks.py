@@ -52,7 +52,7 @@ def split_notices(events: pd.DataFrame) -> list[str]:
     }
     lines = []
     for split, effect in effects.items():
-        lacking = set().union(*labels.values()) - labels[split] - {BACKGROUND}
+        lacking: set[str] = set().union(*labels.values()) - labels[split] - {BACKGROUND}
         if lacking:
             lines.append(
                 f"{split} has no event of {_listed(lacking)}, which {effect}; label events of them "

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from typing import Literal, get_args
 
 Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[str, ...] = get_args(Split)
+_ORDER: tuple[Split, ...] = get_args(Split)
 EVALUATED_SHARE = 0.15  # of the videos of a class, in val and in test each
 
 
@@ -35,8 +36,8 @@ def stratified_splits(labels: Mapping[str, Collection[str]], seed: int) -> dict[
     The videos of the rarest class are shared out first, each to the split that lacks most of the
     class (Sechidis et al., "On the Stratification of Multi-label Data", ECML PKDD 2011). Of a class
     val and test get EVALUATED_SHARE of the videos each, and one at least where it has three; of two
-    videos test gets one. There is a video of test where there are two, and one of val where there
-    are three, whatever their classes.
+    videos test gets one. Of two videos one is of test, and of three each split has one, whatever
+    their classes.
 
     Args:
         labels: classes of each video, by its id.
@@ -53,12 +54,13 @@ def stratified_splits(labels: Mapping[str, Collection[str]], seed: int) -> dict[
             break
         rarest = min(remaining, key=lambda label: (remaining[label], label))
         for video_id in (v for v in left if rarest in labels[v]):
-            splits[video_id] = split = max(SPLITS, key=lambda s: needs[rarest][s])
+            splits[video_id] = split = max(_ORDER, key=lambda s: needs[rarest][s])
             for label in set(labels[video_id]):
                 needs[label][split] -= 1
-    for split, n_videos in (("test", 2), ("val", 3)):
+    least: tuple[tuple[Split, int], ...] = (("train", 1), ("test", 2), ("val", 3))
+    for split, n_videos in least:
         if split not in splits.values() and len(order) >= n_videos:
-            splits[_spared(splits, labels, order)] = split  # type: ignore[assignment]
+            splits[_spared(splits, labels, order)] = split
     return splits
 
 
@@ -72,7 +74,8 @@ def _wanted(count: int) -> dict[Split, int]:
 def _spared(
     splits: Mapping[str, Split], labels: Mapping[str, Collection[str]], order: list[str]
 ) -> str:
-    """Return the video whose classes train has the most other videos of."""
-    train = [video_id for video_id in order if splits[video_id] == "train"]  # never empty
-    counts = Counter(label for v in train for label in set(labels[v]))
-    return max(train, key=lambda v: min((counts[label] for label in labels[v]), default=0))
+    """Return the video of the largest split whose classes that split has most other videos of."""
+    largest = Counter(splits[video_id] for video_id in order).most_common(1)[0][0]
+    members = [video_id for video_id in order if splits[video_id] == largest]
+    counts = Counter(label for v in members for label in set(labels[v]))
+    return max(members, key=lambda v: min((counts[label] for label in labels[v]), default=0))
