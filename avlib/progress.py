@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -42,3 +42,23 @@ def progress(items: Iterable[T], what: str, unit: str, *, total: int, done: int 
             )
         yield item
     logger.info("%s: done in %.1f s", what, time.monotonic() - start)
+
+
+def progress_in_parts(
+    parts: Iterable[T], what: str, unit: str, *, total: int, size: Callable[[T], int]
+) -> Iterator[T]:
+    """Yield parts of a work; show progress as `progress` does, in the items that they hold.
+
+    Args:
+        parts: of the work.
+        what: name of the work.
+        unit: name of the items, in the plural.
+        total: number of items.
+        size: returns how many items a part holds.
+    """
+    items = progress(range(total), what, unit, total=total)
+    next(items, None)  # so that the bar is there before the first part
+    for part in parts:
+        yield part
+        for _ in range(size(part)):
+            next(items, None)

@@ -207,6 +207,33 @@ rule predict_tim:
         "../workflow_scripts/predict_tim.py"
 
 
+rule describe_tim:
+    """What `python -m avlib predict` needs to know of the study, beside its weights."""
+    input:
+        models=tim.models,
+        queries="results/{study}/tim/queries.parquet",
+        features=tim.all_feature_tables,
+    output:
+        "results/{study}/model/tim.json",
+    log:
+        "logs/{study}/describe_tim.log",
+    benchmark:
+        "logs/{study}/describe_tim.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        models=tim.model_names,
+        answers=tim.description,
+        device=settings.device,
+        code=code_fingerprint("avlib.predict.description"),
+    script:
+        "../workflow_scripts/describe_tim.py"
+
+
 use rule predict_tim as predict_submission with:
     input:
         unpack(tim.feature_index),

@@ -20,7 +20,7 @@ ROOMS = (
     {"extractors/registry"},
     {"tim", "soundtracks", "valor", "retrieval", "tagging"},
     {"studies"},
-    {"workflow", "report", "verify", "top"},
+    {"workflow", "report", "verify", "predict", "top"},
 )
 TOP = {"doctor", "install_weights", "schemas", "__main__"}  # beside the folders, and above them
 PURE = ("network", "metrics", "scores")  # no files, configuration or logging

@@ -24,9 +24,11 @@ from avlib.io.atomic import atomic_path, naming_full_disk
 from avlib.io.checkpoints import file_hash
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
-from avlib.progress import progress
+from avlib.progress import progress, progress_in_parts
 
 logger = logging.getLogger(__name__)
+
+MANY_FEATURES = 2000  # of a video, whose extraction shows progress of its own
 
 
 class Journal:
@@ -229,13 +231,23 @@ def _extract(job: FeatureJob, target: Path) -> dict[str, Any]:
     """Write a video's features; return what the index says of them, or of why there are none."""
     try:
         features = job.extract()
-        digest = write_npy(target, features.shape, features.blocks)
+        digest = write_npy(target, features.shape, _shown(features, job.video.video_id))
     except DataError as error:
         logger.warning("left out: %s: %s", job.video.video_id, error)
         target.unlink(missing_ok=True)  # it would be of another state of the video
         return _result("unreadable", str(error), (0, 0, 0), 0, "")
     shape = features.shape if len(features.shape) > 2 else (features.shape[0], 1, features.shape[1])
     return _result("ok", "", shape, features.padded_intervals(), digest)
+
+
+def _shown(features: FeatureArray, video_id: str) -> Iterator[NDArray[np.float32]]:
+    """Return the blocks of an array, with progress where there are many."""
+    n_features = features.shape[0] * (features.shape[1] if len(features.shape) > 2 else 1)
+    if n_features < MANY_FEATURES:
+        return features.blocks
+    return progress_in_parts(
+        features.blocks, f"extracting {video_id}", "features", total=n_features, size=len
+    )
 
 
 def _result(

@@ -5,6 +5,8 @@ import fcntl
 import logging
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -18,11 +20,14 @@ NO_LOCKS_HERE = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}  # some network file
 _held: list[IO[str]] = []  # an open file is the lock; the kernel closes it with the process
 
 
-def lock_folder(folder: Path) -> None:
+def lock_folder(folder: Path) -> IO[str]:
     """Lock `folder` for this process until it ends.
 
     The lock is advisory (`flock` of `<folder>/.lock`), so a killed run leaves nothing to repair.
     On a file system without locks a warning is logged and the folder is used without one.
+
+    Returns:
+        the open file; the lock ends where it is closed.
 
     Raises:
         LockedError: if another process holds the lock; the message names it.
@@ -46,3 +51,15 @@ def lock_folder(folder: Path) -> None:
     file.write(f"process {os.getpid()} on {platform.node()}\n")
     file.flush()
     _held.append(file)
+    return file
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Lock `folder` while the block runs, as `lock_folder` does."""
+    file = lock_folder(folder)
+    try:
+        yield
+    finally:
+        _held.remove(file)
+        file.close()

@@ -240,6 +240,6 @@ class TimStudy(FeatureStudy):
         """Return the metrics, and the figures of the report."""
         files = ["test_metrics.json", "report/confusion.svg", "report/timelines.svg"]
         if not self.has_published_features:
-            files += self._extractor_curves()
+            files += [*self._extractor_curves(), "model/tim.json"]
         files += [f"model/tim/{m}/curves.svg" for m in self.models if not self.checkpoints.tim]
         return [str(at.folder / file) for file in files]

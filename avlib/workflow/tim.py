@@ -202,6 +202,23 @@ class TimFiles:
         folder = self.files.folder(wildcards) / "model/tim"
         return [str(folder / name / "model.safetensors") for name in names]
 
+    def description(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what new files are predicted by, as far as the configuration decides it."""
+        study = self.study(wildcards)
+        return {
+            "study": wildcards.study,
+            "section": study.section,
+            "sound": study.media().audio,
+            "intervals": study.interval_rule(),
+            "extractors": {
+                "visual": list(study.visual_extractors()),
+                "audio": list(study.audio_extractors()),
+            },
+            "recipe": study.recipe,
+            "mixed_precision": study.tim.mixed_precision == "always",
+            "allow_fewer_views": study.allow_fewer_views,
+        }
+
     # The submission to a challenge
 
     def test_intervals(self, wildcards: Wildcards) -> str:

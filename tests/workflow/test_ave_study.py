@@ -14,6 +14,11 @@ import pytest
 from media_files import cut_off, run_ffmpeg
 from workflow_checkout import Checkout
 
+from avlib.predict.answers import Answers, sources
+from avlib.predict.description import read_study
+from avlib.predict.features import Batch, length_s
+from avlib.predict.inputs import find_inputs
+
 METRICS = "results/ave/test_metrics.json"
 TINY = """
 ave:
@@ -83,6 +88,29 @@ def test_the_figures_of_the_report_are_there(finished):
         assert (folder / name).read_text().startswith("<?xml")
 
 
+def test_new_files_are_predicted_as_the_study_predicts_its_test_videos(finished, tmp_path):
+    results = finished.folder / "results/ave"
+    table = pd.read_parquet(results / "predictions.parquet")
+    joint = table[(table["modality"] == "audio_visual") & (table["head"] == "combined")]
+    video_ids = sorted(joint["video_id"].unique())[:2]
+    videos = [results / f"miniature/AVE/{video_id}.mp4" for video_id in video_ids]
+    batch = Batch(read_study(results), tmp_path)
+    manifest = batch.read(find_inputs(videos)[0])
+    batch.extract({"visual": manifest, "audio": manifest})
+    for video_id in video_ids:
+        for name in ("asf", "omnivore"):
+            path = f"features/{name}/test/{video_id}.npy"
+            assert (tmp_path / path).read_bytes() == (results / path).read_bytes()
+    lengths_s = dict(zip(manifest["video_id"], length_s(manifest), strict=True))
+    asked = Answers(batch, threshold=0.5)
+    found = asked.scores(lengths_s, sources(batch.study.description, {"visual", "audio"}))
+    own = joint[joint["video_id"].isin(video_ids)].sort_values(["video_id", "start_s"])
+    found = found.sort_values(["video_id", "start_s"])
+    keys = ["video_id", "start_s", "stop_s", "predicted_class"]
+    assert found[keys].to_numpy().tolist() == own[keys].to_numpy().tolist()
+    np.testing.assert_allclose(found["score"], [p.max() for p in own["probs"]], rtol=1e-6)
+
+
 def test_a_second_run_does_nothing(finished):
     assert "Nothing to be done" in finished.run().stderr
 
@@ -91,7 +119,8 @@ def test_a_second_run_does_nothing(finished):
 def test_another_learning_rate_trains_and_evaluates_only(finished):
     jobs = finished.jobs("ave={'tim': {'learning_rate': 0.002}}")
     expected = {"train_tim": 3, "draw_curves": 3, "predict_tim": 1, "evaluate_ave": 1}
-    assert jobs == expected | {"draw_confusion": 1, "draw_timelines": 1, "all": 1}
+    drawn = {"draw_confusion": 1, "draw_timelines": 1}
+    assert jobs == expected | drawn | {"describe_tim": 1, "all": 1}
     assert finished.jobs()["train_tim"] == 3
 
 

@@ -11,7 +11,7 @@ epic: {shards: 1, feature_shards: 1}
 perception: {shards: 1, feature_shards: 1}
 """
 EVALUATED = {"evaluate_events", "draw_confusion", "draw_event_tables"}
-PREDICTED = {"predict_tim", *EVALUATED, "draw_timelines"}
+PREDICTED = {"predict_tim", *EVALUATED, "draw_timelines", "describe_tim"}
 SUBMITTED = {"predict_submission", "write_submission"}
 
 

@@ -1,0 +1,125 @@
+"""The command `predict`: files and folders in, events out, batch by batch."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from avlib.errors import DataError
+from avlib.io.atomic import write_json
+from avlib.io.lock import locked
+from avlib.predict.description import TrainedStudy, read_study
+from avlib.predict.formats import WRITERS, Labelled, write_csv
+from avlib.predict.inputs import batches, find_inputs
+from avlib.predict.labelling import label_batch
+from avlib.predict.tables import LeftOut
+from avlib.progress import progress_in_parts
+
+FOLDER = "predicted"  # in the results of a study
+THRESHOLD = 0.4  # the best for the rendered miniatures of epic and perception
+EVENTS, SUMMARY = "events.csv", "summary.json"  # of all files
+MOST_SHOWN = 20  # files that are left out, on the console
+
+
+def predict_files(
+    paths: Sequence[Path], model: Path, output: Path | None = None, threshold: float = THRESHOLD
+) -> list[str]:
+    """Label files by a trained study, and write their events in all formats.
+
+    A file that cannot be used is left out with its reason, and the others go on.
+
+    Args:
+        paths: files, and folders that are searched.
+        model: results of a study, `results/<study>`.
+        output: folder to write to; None: FOLDER in the results of the study.
+        threshold: probability that a query must exceed, where seconds are not classified.
+
+    Returns:
+        what is to be said at the end; the last line says where the files are.
+
+    Raises:
+        ConfigError: if the study has no trained model, or its weights are gone.
+        DataError: if a path does not exist, a folder holds no media, or no file can be used.
+    """
+    study = read_study(model)
+    videos, left_out = find_inputs(paths)
+    target = output or model / FOLDER
+    done: list[Labelled] = []
+    parts = batches(videos, are_single=study.description.intervals["seconds"] is not None)
+    with locked(target):
+        for batch in progress_in_parts(parts, "predicting", "files", total=len(videos), size=len):
+            labelled, without = label_batch(study, batch, target, threshold)
+            done += labelled
+            left_out += without
+        _write_summary(study, done, left_out, target)
+        if not done:
+            raise DataError(_nothing_done(left_out, target))
+        write_csv(done, target / EVENTS)
+    return _closing_lines(done, left_out, target)
+
+
+def _write_summary(
+    study: TrainedStudy, done: Sequence[Labelled], left_out: Sequence[LeftOut], target: Path
+) -> None:
+    models = {name: entry["sha256"] for name, entry in study.description.models.items()}
+    content = {
+        "study": study.description.study,
+        "models": models,
+        "files": [
+            {
+                "video_id": labelled.video_id,
+                "path": str(labelled.path),
+                "models": dict(labelled.models),
+                "events": {track: len(found) for track, found in labelled.tracks.items()},
+            }
+            for labelled in done
+        ],
+        "left_out": [entry._asdict() for entry in left_out],
+    }
+    write_json(target / SUMMARY, content)
+
+
+def _nothing_done(left_out: Sequence[LeftOut], target: Path) -> str:
+    first = left_out[0]
+    if len(left_out) == 1:
+        return f"{first.path}: {first.message}"
+    return (
+        f"none of {len(left_out)} files can be used ({_counts(left_out)}), the first: "
+        f"{first.path}: {first.message}; {target / SUMMARY} has all reasons"
+    )
+
+
+def _counts(left_out: Sequence[LeftOut]) -> str:
+    counts = Counter(entry.status for entry in left_out)
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
+
+
+def _closing_lines(
+    done: Sequence[Labelled], left_out: Sequence[LeftOut], target: Path
+) -> list[str]:
+    lines = [f"left out: {e.path}: {e.message}" for e in left_out[:MOST_SHOWN]]
+    if len(left_out) > MOST_SHOWN:
+        lines.append(f"left out: {len(left_out) - MOST_SHOWN} more, see {target / SUMMARY}")
+    labels = Counter(e.label for f in done for events in f.tracks.values() for e in events)
+    n_events = sum(labels.values())
+    common = ", ".join(f"{label} ({count})" for label, count in labels.most_common(5))
+    found = f"{len(done)} files, {n_events} events{f': {common}' if common else ''}"
+    kinds = ", ".join(suffix for suffix in WRITERS)
+    return [*lines, found, f"{target}/<file>{{{kinds}}}, all events in {target / EVENTS}"]
+
+
+def quiet_stages() -> None:
+    """Say of the stages only how far long ones are, and warnings.
+
+    Files that are left out are named at the end, with what was found.
+    """
+    library = logging.getLogger("avlib")
+    library.setLevel(logging.WARNING)
+    logging.getLogger("avlib.progress").setLevel(logging.INFO)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_for_the_console)
+
+
+def _is_for_the_console(record: logging.LogRecord) -> bool:
+    is_rate = record.name != "avlib.progress" or "left" in str(record.msg)
+    return is_rate and not str(record.msg).startswith("left out: ")

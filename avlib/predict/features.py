@@ -1,0 +1,139 @@
+"""A batch of new files through the stages of the workflow, from the file to its features."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from avlib.datasets.splits import SPLITS
+from avlib.extractors.extraction import ShardFiles
+from avlib.extractors.interval_shards import make_shard_intervals
+from avlib.extractors.registry import EXTRACTORS
+from avlib.extractors.tables import FEATURES
+from avlib.io.tables import read_table, write_table
+from avlib.media.probe import probe_shard
+from avlib.media.scan import scan, shard_list
+from avlib.media.sound_packs import pack_waveforms
+from avlib.media.sound_sources import SoundSettings
+from avlib.media.tables import MANIFEST
+from avlib.media.videos import Video
+from avlib.predict.description import TrainedStudy
+from avlib.tim.recipes import Modality
+
+VIEWS = dict.fromkeys(SPLITS, 1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Files of which features are made, and the stages' results in a folder.
+
+    Attributes:
+        study: whose extractors make them.
+        folder: empty at first.
+    """
+
+    study: TrainedStudy
+    folder: Path
+
+    @property
+    def intervals(self) -> Path:
+        """Table of kind INTERVALS."""
+        return self.folder / "intervals.parquet"
+
+    def features(self, extractor: str) -> Path:
+        """Return the folder of an extractor's features."""
+        return self.folder / "features" / extractor
+
+    def index(self, extractor: str) -> Path:
+        """Return the table of kind FEATURES of an extractor."""
+        return self.features(extractor) / "index.parquet"
+
+    @property
+    def _videos(self) -> Path:
+        return shard_list(self.folder / "videos", 0)
+
+    @property
+    def _pack(self) -> Path:
+        return self.folder / "audio.h5"
+
+    def read(self, videos: Sequence[Video]) -> pd.DataFrame:
+        """Decode the sound of files and make the intervals; return the table of the files.
+
+        Returns:
+            table of kind MANIFEST; files without sound are not left out.
+        """
+        scan(videos, shards=1, folder=self.folder / "videos")
+        probed, heard, looked_at = (
+            self.folder / f"{stage}.parquet" for stage in ("probe", "audio", "manifest")
+        )
+        probe_shard(self._videos, probed)
+        if self.study.description.takes_sound:
+            pack_waveforms(
+                videos=self._videos,
+                manifest=probed,
+                settings=SoundSettings(**self.study.description.sound),
+                previous=self.folder / "previous.h5",
+                pack_target=self._pack,
+                manifest_target=heard,
+            )
+        else:
+            heard = probed
+        rule = dict(self.study.description.intervals)
+        if rule["seconds"] is not None:  # of the study's videos, which are as long as each other
+            rule["seconds"] = max(rule["seconds"], longest_s(read_table(heard, MANIFEST)))
+        make_shard_intervals(
+            manifest=heard,
+            published=None,
+            **rule,
+            needs_sound=False,
+            intervals_target=self.intervals,
+            manifest_target=looked_at,
+        )
+        return read_table(looked_at, MANIFEST)
+
+    def extract(self, rows: Mapping[Modality, pd.DataFrame]) -> None:
+        """Make the features of files, and their indices.
+
+        Args:
+            rows: of the manifest, those whose features of a modality are needed.
+
+        Raises:
+            CheckpointError, ConfigError: if weights are missing, or do not fit.
+        """
+        for modality, manifest in rows.items():
+            if manifest.empty:
+                continue
+            listed = self.folder / f"manifest_{modality}.parquet"
+            write_table(manifest, listed, MANIFEST)
+            source = self._pack if modality == "audio" else self._videos
+            for name in self.study.description.extractors[modality]:
+                settings, checkpoint = self.study.extraction(name)
+                files = ShardFiles(
+                    sources=[source],
+                    manifests=[listed],
+                    intervals=[self.intervals],
+                    checkpoint=checkpoint,
+                    folder=self.features(name),
+                    journal=self.folder / f"{name}.jsonl",
+                    index=self.index(name),
+                )
+                EXTRACTORS[name].extract_shard(files, settings, VIEWS)
+
+    def failures(self) -> Iterator[Any]:
+        """Yield the rows of kind FEATURES of files without features of an extractor."""
+        for path in sorted((self.folder / "features").glob("*/index.parquet")):
+            rows = read_table(path, FEATURES)
+            yield from rows[rows["status"] != "ok"].itertuples()
+
+
+def longest_s(manifest: pd.DataFrame) -> int:
+    """Return the whole seconds of the longest file of a manifest."""
+    lengths = length_s(manifest).fillna(0)
+    return int(lengths.max()) if len(lengths) else 0
+
+
+def length_s(manifest: pd.DataFrame) -> "pd.Series[float]":
+    """Return the length of each file: that of its picture, else that of its sound."""
+    return manifest["duration_s"].fillna(manifest["audio_duration_s"])

@@ -1,0 +1,184 @@
+"""The command on files made on the spot, with small networks of random weights."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from media_files import cut_off, make_video
+from tiny_trained_study import CLASSES, write_trained_study
+
+from avlib.__main__ import main
+from avlib.predict import answers
+from avlib.predict.answers import Answers, Source, sources
+from avlib.predict.command import predict_files
+from avlib.predict.description import FILE, read_study
+from avlib.predict.features import Batch, length_s
+from avlib.predict.inputs import batches, find_inputs
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study of whole seconds."""
+    return write_trained_study(tmp_path_factory.mktemp("seconds") / "results/own")
+
+
+@pytest.fixture(scope="module")
+def event_study(tmp_path_factory):
+    """A study of events of any length."""
+    folder = tmp_path_factory.mktemp("events") / "results/own"
+    return write_trained_study(folder, by_second=False)
+
+
+def write_tone(path, seconds=3.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    times = np.arange(round(16_000 * seconds)) / 16_000
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * 440 * times), 16_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    """A folder with a video, a silent video, a sound, a broken file and one of no media."""
+    folder = tmp_path_factory.mktemp("media")
+    make_video(folder / "day/whole.mp4", duration_s=4.0, fps="8")
+    make_video(folder / "silent.mp4", duration_s=3.0, fps="8", audio_codec=None)
+    write_tone(folder / "tone.wav")
+    cut_off(folder / "day/whole.mp4", folder / "broken.mp4", 0.4)
+    (folder / "notes.txt").write_text("no media")
+    return folder
+
+
+def test_a_folder_is_labelled_and_what_is_broken_is_left_out(study, media, tmp_path, capsys):
+    assert main(["predict", str(media), "--model", str(study), "--output", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"left out: {media}/broken.mp4: ")
+    assert said[1].startswith("3 files, ")
+    assert said[-1].startswith(f"{tmp_path}/<file>")
+    found = {path.name for path in tmp_path.iterdir() if path.name != ".lock"}
+    names = ("whole", "silent", "tone")
+    suffixes = (".json", ".csv", ".txt", ".eaf", ".TextGrid")
+    assert found == {f"{n}{s}" for n in names for s in suffixes} | {"events.csv", "summary.json"}
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    models = {entry["video_id"]: entry["models"]["events"] for entry in summary["files"]}
+    assert models == {"whole": "audio_visual", "silent": "visual", "tone": "audio"}
+    assert [entry["status"] for entry in summary["left_out"]] == ["truncated"]
+    events = pd.read_csv(tmp_path / "events.csv")
+    assert set(events["label"]) <= set(CLASSES) - {"background"}
+
+
+def test_files_are_labelled_alike_alone_and_beside_others(study, media, tmp_path):
+    predict_files([media], study, tmp_path / "all")
+    predict_files([media / "day/whole.mp4"], study, tmp_path / "alone")
+    for path in (tmp_path / "alone").glob("whole.*"):
+        # The path in an .eaf is relative to it, and both folders lie side by side.
+        assert path.read_bytes() == (tmp_path / "all" / path.name).read_bytes()
+
+
+def test_queries_in_parts_give_the_scores_of_all_at_once(event_study, media, tmp_path, monkeypatch):
+    study = read_study(event_study)
+    assert study.description.query_lengths_s == {"visual": [1.65, 2.25, 2.85]} | {
+        "audio": [1.65, 2.25, 2.85]
+    }
+    videos, _ = find_inputs([media / "day/whole.mp4", write_tone(tmp_path / "long.wav", 31.0)])
+    batch = Batch(study, tmp_path / "work")
+    manifest = batch.read(videos)
+    batch.extract({"audio": manifest})
+    lengths = dict(zip(manifest["video_id"], length_s(manifest), strict=True))
+    asked = Answers(batch, 0.1)
+    chosen = sources(study.description, {"audio"})
+    assert chosen == {"sounds": Source("audio", "audio")}
+    whole = asked.of(lengths, chosen)
+    monkeypatch.setattr(answers, "SCORES_AT_ONCE", 20 * 2 * len(CLASSES))
+    parts = asked.of(lengths, chosen)
+    assert whole["long"]["sounds"]
+    for video_id, tracks in whole.items():
+        for one, other in zip(tracks["sounds"], parts[video_id]["sounds"], strict=True):
+            assert one[:3] == other[:3]
+            assert one.score == pytest.approx(other.score, rel=1e-5)
+
+
+def test_events_of_actions_and_sounds_lie_within_the_recording(event_study, media, tmp_path):
+    predict_files([media / "day"], event_study, tmp_path, threshold=0.0)
+    tracks = json.loads((tmp_path / "whole.json").read_text())["tracks"]
+    assert tracks.keys() == {"actions", "sounds"}
+    for events in tracks.values():
+        assert events
+        assert all(0 <= e["start_s"] < e["stop_s"] <= 4.0 for e in events)
+
+
+def said_of(capsys, *arguments):
+    """Return the exit status and the only line on stderr."""
+    status = main(["predict", *map(str, arguments)])
+    (line,) = capsys.readouterr().err.splitlines()
+    return status, line
+
+
+def test_a_path_that_is_not_there_stops_before_any_work(study, tmp_path, capsys):
+    found = said_of(capsys, tmp_path / "gone.mp4", "--model", study, "--output", tmp_path / "out")
+    assert found == (1, f"error: {tmp_path}/gone.mp4: no such file or folder; correct the path")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_media_is_named(study, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("no media")
+    status, line = said_of(capsys, tmp_path, "--model", study)
+    assert (status, line.split(": ", 2)[1]) == (1, str(tmp_path))
+    assert "no video or sound file in the folder" in line
+
+
+def test_results_without_a_trained_model_are_refused_with_the_remedy(tmp_path, capsys):
+    sound = write_tone(tmp_path / "tone.wav")
+    status, line = said_of(capsys, sound, "--model", tmp_path)
+    assert status == 1
+    assert f"{tmp_path}: no trained model for new files" in line
+    assert "make the study with" in line
+    status, line = said_of(capsys, sound, "--model", tmp_path / "none")
+    assert "no such folder" in line
+
+
+def test_a_file_that_lacks_what_every_model_needs_is_named_with_the_remedy(tmp_path, capsys):
+    study = write_trained_study(tmp_path / "results/own", models=("visual",))
+    sound = write_tone(tmp_path / "tone.wav")
+    status, line = said_of(capsys, sound, "--model", study)
+    assert status == 1
+    assert line == (
+        f"error: {sound}: no picture, which every model of {study} takes (visual); name files "
+        "with it, or add audio to custom.tim.models and run the study again"
+    )
+    shutil.copy(sound, tmp_path / "other.wav")
+    _, line = said_of(capsys, sound, tmp_path / "other.wav", "--model", study)
+    assert "none of 2 files can be used (2 no_picture), the first: " in line
+
+
+def test_changed_weights_are_refused(study, media, tmp_path, capsys):
+    copy = shutil.copytree(study, tmp_path / "results/own")
+    weights = copy / "model/tim/audio_visual/model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b" ")
+    status, line = said_of(capsys, media / "day", "--model", copy)
+    assert status == 1
+    assert f"{weights}: not the weights that {copy} was made with" in line
+
+
+def test_results_may_be_moved(study, media, tmp_path):
+    copy = shutil.copytree(study, tmp_path / "elsewhere")
+    assert predict_files([media / "tone.wav"], copy)[-1].startswith(f"{copy}/predicted/<file>")
+    assert json.loads((copy / FILE).read_text())["study"] == "own"
+
+
+def test_of_two_files_with_one_name_the_second_is_left_out(media, tmp_path):
+    other = tmp_path / "whole.mp4"
+    shutil.copy(media / "day/whole.mp4", other)
+    videos, left_out = find_inputs([media / "day", other, media / "day/whole.mp4"])
+    assert [video.path for video in videos] == [str(media / "day/whole.mp4")]
+    assert [(entry.path, entry.status) for entry in left_out] == [(str(other), "duplicate_id")]
+
+
+def test_a_large_file_is_a_batch_of_its_own(media, monkeypatch):
+    videos, _ = find_inputs([media])
+    assert len(list(batches(videos))) == 1
+    assert [len(batch) for batch in batches(videos, are_single=True)] == [1] * len(videos)
+    monkeypatch.setattr("avlib.predict.inputs.BYTES_A_BATCH", 1)
+    assert [len(batch) for batch in batches(videos)] == [1] * len(videos)

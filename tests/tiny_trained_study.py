@@ -1,0 +1,130 @@
+"""Results of a study with small networks of random weights, as its workflow leaves them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
+from avlib.extractors.omnivore.network import Omnivore
+from avlib.extractors.omnivore.sizes import TrunkSizes
+from avlib.extractors.omnivore.weights import ClipSize, save_omnivore
+from avlib.io.checkpoints import weights_hash
+from avlib.io.tables import write_table
+from avlib.predict.description import FILE, describe_study
+from avlib.tim.checkpoint import new_tim
+from avlib.tim.queries import join_queries, queries_of_events, queries_of_segments
+from avlib.tim.recipes import MODELS, TIM_RECIPES
+from avlib.tim.tables import QUERIES
+from avlib.tim.weights import save_model
+
+CLASSES = ["bell", "dog", "background"]
+COMMON = {"seed": 0, "dtype": "float32", "device": "cpu", "allow_tf32": False}
+ASF = COMMON | {"preset": "ave", "specaug": "reference", "mel_on_device": False}
+OMNIVORE = COMMON | {"frames": "decoded", "first_frame": "consistent"}
+WIDTHS = {"asf": 288, "omnivore": 16}
+TRUNK = TrunkSizes(width=8, depths=(1, 1), heads=(1, 2), window=(1, 4, 4))
+RECIPE = replace(TIM_RECIPES["small"], d_model=16, nhead=2, num_layers=1)
+LENGTHS = (1.5, 3.0)  # seconds of the events
+
+
+def write_backbones(folder):
+    """Write an Auditory SlowFast and an Omnivore; return their files."""
+    files = {name: folder / "model" / name / "model.safetensors" for name in WIDTHS}
+    for path in files.values():
+        path.parent.mkdir(parents=True)
+    torch.manual_seed(0)
+    network = AuditorySlowFast(num_classes=(3,), width=8)
+    files["asf"] = files["asf"].with_name("asf.pyth")
+    torch.save({"model_state": network.state_dict()}, files["asf"])
+    save_omnivore(files["omnivore"], Omnivore(TRUNK, num_classes=[3]), ClipSize(2, 16), {})
+    return files
+
+
+def write_summary(folder, name, settings, weights):
+    summary = {
+        "extraction": {"settings": settings, "views": {"train": 2, "val": 1, "test": 1}},
+        "inputs": {"weights": {"path": str(weights), "sha256": weights_hash(weights)}},
+    }
+    path = folder / "features" / name / "summary.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(summary))
+
+
+def write_tim(path, name):
+    """Write a model of a name."""
+    features, labels = MODELS[name]
+    sees, hears = (features in ("audio_visual", m) for m in ("visual", "audio"))
+    arguments = {
+        **{n: getattr(RECIPE, n) for n in ("d_model", "feedforward_scale", "nhead", "num_layers")},
+        "num_feats": RECIPE.num_feats,
+        "model_modality": features,
+        "data_modality": labels,
+        "apply_feature_pooling": False,
+        "visual_input_dim": WIDTHS["omnivore"] if sees else 0,
+        "audio_input_dim": WIDTHS["asf"] if hears else 0,
+        "visual_classes": (len(CLASSES),) if labels != "audio" else (),
+        "audio_classes": len(CLASSES) if labels != "visual" else 0,
+    }
+    model = new_tim(3, **arguments)
+    path.parent.mkdir(parents=True)
+    recipe = RECIPE.of_model(name)
+    save_model(path, model.state_dict(), recipe, arguments, {"action": CLASSES, "audio": CLASSES})
+
+
+def segments():
+    """Ten labelled seconds of a training video."""
+    columns = {
+        "event_id": [f"e{s}" for s in range(10)],
+        "video_id": "v0",
+        "split": "train",
+        "start_s": [float(s) for s in range(10)],
+        "stop_s": [s + 1.0 for s in range(10)],
+        "class_id": 0,
+    }
+    return pd.DataFrame(columns)
+
+
+def events():
+    """Labelled events of some lengths."""
+    columns = {
+        "event_id": ["e0", "e1"],
+        "video_id": "v0",
+        "split": "train",
+        "start_s": 0.5,
+        "stop_s": [0.5 + length for length in LENGTHS],
+        "class_id": 0,
+        "action_class": 0,
+    }
+    return pd.DataFrame(columns)
+
+
+def write_trained_study(folder: Path, models=("audio_visual", "audio", "visual"), by_second=True):
+    """Write the results of a study; return their folder."""
+    for name, weights in write_backbones(folder).items():
+        write_summary(folder, name, ASF if name == "asf" else OMNIVORE, weights)
+    (folder / "classes.json").write_text(json.dumps({"class_id": CLASSES}))
+    parts = queries_of_segments(segments())
+    if not by_second:
+        parts = [queries_of_events(events(), m) for m in ("visual", "audio")]
+        parts[1]["annotation_id"] += "s"
+    queries = folder / "tim/queries.parquet"
+    write_table(join_queries(parts), queries, QUERIES)
+    weights = {m: folder / f"model/tim/{m}/model.safetensors" for m in models}
+    for model, path in weights.items():
+        write_tim(path, model)
+    answers = {
+        "study": "own",
+        "section": "custom",
+        "sound": {"sample_rate": 16_000, "resampler": "ffmpeg", "channels": "mono", "bits": 16},
+        "intervals": {"interval_s": 1.1, "hop_s": 0.2, "seconds": None},
+        "extractors": {"visual": ["omnivore"], "audio": ["asf"]},
+        "recipe": "small",
+        "device": "cpu",
+        "mixed_precision": False,
+        "allow_fewer_views": False,
+    }
+    describe_study(answers=answers, models=weights, queries=queries, target=folder / FILE)
+    return folder
