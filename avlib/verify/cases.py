@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avlib import packages
-from avlib.errors import AvlibError
+from avlib.errors import AvlibError, CheckpointError
 from avlib.io import package_files
 from avlib.verify.comparison import STATISTICS
 from avlib.verify.rule import Fill
@@ -139,7 +139,10 @@ def _package(name: str, version: str, sha256: Mapping[str, str]) -> Package:
         raise MissingSourceError(f"{needed}, which is not one that `make weights` fetches")
     if not all((packages.PACKAGES_FOLDER / file.path).is_file() for file in known.files):
         raise MissingSourceError(f"{needed}; {packages.REMEDY}")
-    folder = Path(_package_folder(known).name)
+    try:
+        folder = Path(_package_folder(known).name)
+    except CheckpointError as error:
+        raise CaseError(str(error)) from error
     files = {path.name: path for path in sorted(folder.iterdir())}
     if missing := sha256.keys() - files.keys():
         raise CaseError(f"{name} {version} has no file {sorted(missing)}")

