@@ -11,6 +11,7 @@ from avlib.extractors.clap.embeddings import Backend
 from avlib.extractors.clap.laion import require_package
 from avlib.verify import auditory_slowfast, runner, soundtracks, visual
 from avlib.verify.operations import Numerics
+from avlib.verify.packages import efficientnet_lite0, words, yamnet
 from avlib.verify.retrieval import annotations, egovlp, rankings, sounds, weights
 from avlib.verify.tim import facts, networks, scores, training, windows
 from avlib.verify.valor import labels, parser, teachers
@@ -21,6 +22,7 @@ REGISTERED = (
     *(facts, networks, scores, training, windows),
     *(labels, parser, teachers),
     *(annotations, egovlp, rankings, sounds, weights),
+    *(efficientnet_lite0, words, yamnet),
 )
 
 

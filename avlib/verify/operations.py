@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from avlib.extractors.clap.embeddings import Backend
 from avlib.io.renaming import Renaming
-from avlib.verify.cases import CaseError
+from avlib.verify.cases import CaseError, Package
 from avlib.verify.rule import OWN_NAMES, Fill, fill_by_rule
 
 Array = NDArray[Any]
@@ -140,11 +140,15 @@ def _kinds(parameter: Parameter) -> set[Any]:
 
 
 def _prepared(parameter: Parameter, value: Any, numerics: Numerics) -> Any:
-    if Weights in _kinds(parameter):
-        if not isinstance(value, Fill):
-            raise CaseError(f"input {parameter.name!r}: expected weights by rule")
+    kinds = _kinds(parameter)
+    if Weights in kinds and isinstance(value, Fill):
         return Weights(value, numerics)
-    return numerics.tensor(value) if Tensor in _kinds(parameter) else value
+    if Package in kinds and isinstance(value, Package):
+        return value
+    if kinds & {Weights, Package}:
+        expected = "by rule" if Weights in kinds else "of a package"
+        raise CaseError(f"input {parameter.name!r}: expected weights {expected}")
+    return numerics.tensor(value) if Tensor in kinds else value
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}
