@@ -14,8 +14,12 @@ from avlib.errors import AvlibError, CheckpointError, ConfigError
 from avlib.io.package_files import package_path
 from avlib.io.provenance import package_versions
 from avlib.io.weights_files import weights_file
-from avlib.media.frame_sources import is_frame_source
-from avlib.media.published_images import expected_folder, image_folder, image_numbers
+from avlib.media.frame_sources import (
+    expected_folder,
+    frame_source,
+    has_frames,
+    is_frame_source,
+)
 from avlib.media.recordings import recording_of
 from avlib.media.videos import Video
 from avlib.origins import Weights
@@ -215,8 +219,8 @@ def _videos(study: Study, place: Place) -> str:
 def _images(study: Study, folder: Path, videos: Sequence[Video]) -> str:
     """Look for published images of the recordings that videos are of."""
     recordings = sorted({recording_of(video.video_id) for video in videos})
-    places = [image_folder(folder, recording) for recording in recordings]
-    shown = sum(p is not None and next(image_numbers(p), None) is not None for p in places)
+    places = [frame_source(folder, recording) for recording in recordings]
+    shown = sum(place is not None and has_frames(place) for place in places)
     if not shown and recordings:
         raise ConfigError(
             f"{study.key('frames')}: {folder} has no images of {len(recordings)} recordings, such "

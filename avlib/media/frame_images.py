@@ -2,14 +2,13 @@
 
 EPIC-KITCHENS-100 is distributed like this. The files are `frame_0000000001.jpg` and so on, without
 gaps. A tar is read where it is: its members are listed once, and each image is read on its own.
+Nothing stays open in between.
 """
 
 import os
 import tarfile
 from abc import ABC, abstractmethod
-from array import array
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +20,8 @@ from avlib.errors import DataError
 from avlib.media.files import check_regular
 from avlib.media.frame_sources import FILE_NAME, LARGEST, file_sizes
 
+# An image in a tar; a long video has 200,000 of them.
+_MEMBER = np.dtype([("number", np.int64), ("offset", np.int64), ("size", np.int64)])
 _START_OF_IMAGE, _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
@@ -52,6 +53,10 @@ class FrameImages(ABC):
         self.n_missing = self.count - len(found)
         gaps = np.flatnonzero(found != np.arange(1, len(found) + 1))
         self.first_missing = int(gaps[0]) + 1 if len(gaps) else None
+
+    def nearest(self, number: int) -> int:
+        """Return a frame, or the last one in the place of those after it."""
+        return min(number, self.count)
 
     def name(self, number: int) -> str:
         """Return how messages name a frame."""
@@ -105,27 +110,26 @@ class _Folder(FrameImages):
 
 
 class _Tar(FrameImages):
-    """The images of a tar that is not compressed, and open."""
+    """The images of a tar that is not compressed."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        numbers, offsets, sizes = array("q"), array("q"), array("q")
-        for number, member in _members(path):
-            numbers.append(number)
-            offsets.append(member.offset_data)
-            sizes.append(member.size)
-        super().__init__(path, numbers)
-        self._descriptor = descriptor
-        self._places = dict(zip(numbers, zip(offsets, sizes, strict=True), strict=True))
+    def __init__(self, path: Path) -> None:
+        members = np.fromiter(_members(path), _MEMBER)
+        super().__init__(path, members["number"])
+        # Of an image that was added twice, the last one counts.
+        self._members = members[np.argsort(members["number"], kind="stable")]
 
     def read(self, number: int) -> bytes:
-        if number not in self._places:
+        place = np.searchsorted(self._members["number"], number, side="right") - 1
+        found, offset, size = self._members[place].tolist()
+        if found != number:
             raise DataError(
                 f"{self.name(number)}: no such file in the tar; extract the frames again"
             )
-        offset, size = self._places[number]
         _check_size(size, self.name(number))
         try:
-            content = os.pread(self._descriptor, size, offset)
+            with self.path.open("rb") as file:
+                file.seek(offset)
+                content = file.read(size)
         except OSError as error:
             raise DataError(f"{self.name(number)}: {error.strerror}") from error
         if len(content) < size:
@@ -133,7 +137,7 @@ class _Tar(FrameImages):
         return content
 
     def size_bytes(self) -> int:
-        return os.fstat(self._descriptor).st_size
+        return self.path.stat().st_size
 
 
 def _check_size(size: int, name: str) -> None:
@@ -141,26 +145,20 @@ def _check_size(size: int, name: str) -> None:
         raise DataError(f"{name}: {size} bytes are too many for a frame; extract it anew")
 
 
-@contextmanager
-def open_images(path: Path) -> Iterator[FrameImages]:
-    """Open the folder or tar of a video's frames.
+def open_images(path: Path) -> FrameImages:
+    """Return the images of a folder or tar of a video's frames.
 
     Raises:
         DataError: if there are no frames in it, or it is no plain tar, is cut off or damaged.
     """
     if path.is_dir():
-        yield _Folder(path)
-        return
+        return _Folder(path)
     check_regular(path)
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        yield _Tar(path, descriptor)
-    finally:
-        os.close(descriptor)
+    return _Tar(path)
 
 
-def _members(path: Path) -> Iterator[tuple[int, tarfile.TarInfo]]:
-    """Yield the number and the place of each image in a tar.
+def _members(path: Path) -> Iterator[tuple[int, int, int]]:
+    """Yield number, place and size of each image in a tar.
 
     Nothing is extracted, so names cannot lead anywhere; links and what lies outside of the tar's
     one folder of frames, as by `..`, are not taken for frames.
@@ -183,7 +181,7 @@ def _members(path: Path) -> Iterator[tuple[int, tarfile.TarInfo]]:
                 if name.parent != folder:
                     both = f"{folder} and {name.parent}"
                     raise DataError(f"{path}: frames in two folders, {both}; pack one video alone")
-                yield int(found[1]), member
+                yield int(found[1]), member.offset_data, member.size
             _check_end(path, tar.offset)
     except (tarfile.TarError, EOFError, ValueError, OSError) as error:
         raise DataError(f"{path}: no plain tar, or cut off or damaged ({error})") from error
@@ -204,14 +202,12 @@ def _check_end(path: Path, offset: int) -> None:
 def image_frames(path: Path) -> Generator[partial[NDArray[np.uint8]], None, None]:
     """Yield a function for every frame of a folder or tar, in order, that returns its image.
 
-    They may be called until the next one is asked for.
-
     Raises:
         DataError: as `open_images`.
     """
-    with open_images(path) as images:
-        for number in range(1, images.count + 1):
-            yield partial(images.image, number)
+    images = open_images(path)
+    for number in range(1, images.count + 1):
+        yield partial(images.image, number)
 
 
 def decode_jpeg(content: bytes, name: str) -> NDArray[np.uint8]:

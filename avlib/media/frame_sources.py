@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from avlib.media.videos import is_safe_id
@@ -37,11 +37,50 @@ def frame_source(folder: Path, video_id: str) -> Path | None:
     """Return where the frames of a video are; see `frame_sources`."""
     if not is_safe_id(video_id):
         return None
-    participant = video_id.partition("_")[0]
-    places = (folder / participant / "rgb_frames", folder / "rgb_frames", folder)
+    places = (expected_folder(folder, video_id).parent, folder / "rgb_frames", folder)
     paths = [place / video_id for place in places]
     tars = [place / f"{video_id}{TAR_SUFFIX}" for place in places]
     return next((p for p in paths if p.is_dir()), next((t for t in tars if t.is_file()), None))
+
+
+def expected_folder(folder: Path, video_id: str) -> Path:
+    """Return where the frames of a video lie as published."""
+    return folder / video_id.partition("_")[0] / "rgb_frames" / video_id
+
+
+def has_frames(source: Path) -> bool:
+    """Say whether there is a frame in a folder; a tar is not opened, and taken to have some."""
+    return source.is_file() or next(_names(source), None) is not None
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the names of the images of a folder; none of one that may not be read."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from (entry.name for entry in entries if FILE_NAME.fullmatch(entry.name))
+    except OSError:
+        return
+
+
+def sources_fingerprint(folder: Path, video_ids: Iterable[str]) -> str:
+    """Return a digest that changes when frames of videos are added, removed or exchanged.
+
+    It takes no image's content: there are a hundred thousand of a video. An image that is written
+    over in place is not noticed.
+
+    Args:
+        folder: of all videos.
+        video_ids: their ids.
+    """
+    digest = hashlib.sha256()
+    for video_id in sorted(set(video_ids)):
+        place = frame_source(folder, video_id)
+        if place is not None:
+            state = place.stat()
+            count = state.st_size if place.is_file() else sum(1 for _ in _names(place))
+            found = (video_id, str(place), count, state.st_mtime_ns)
+            digest.update(repr(found).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()[:32]
 
 
 def folder_hash(folder: Path) -> str:

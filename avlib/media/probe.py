@@ -171,18 +171,18 @@ def _probe_images(
     """Return `row` filled with what a folder or tar of frames holds, and with its status."""
     try:
         row = replace(row, content_hash=known_hash or content_hash(path), has_audio=False)
-        with open_images(path) as images:
-            duration_s = images.count / fps if fps else None
-            row = replace(row, bytes=images.size_bytes(), frames=images.count)
-            row = replace(row, fps=fps, duration_s=duration_s)
-            if images.n_missing:
-                first, lacking = images.first_missing, f"{images.n_missing} of {images.count}"
-                return row.left_out(
-                    "incomplete",
-                    f"{lacking} frames are missing, frame {first} the first; extract them again",
-                )
-            height, width, _ = images.image(1).shape
-            row = replace(row, height=height, width=width)
+        images = open_images(path)
+        duration_s = images.count / fps if fps else None
+        row = replace(row, bytes=images.size_bytes(), frames=images.count)
+        row = replace(row, fps=fps, duration_s=duration_s)
+        if images.n_missing:
+            first, lacking = images.first_missing, f"{images.n_missing} of {images.count}"
+            return row.left_out(
+                "incomplete",
+                f"{lacking} frames are missing, frame {first} the first; extract them again",
+            )
+        height, width, _ = images.image(1).shape
+        row = replace(row, height=height, width=width)
     except DataError as error:
         return row.left_out("unreadable", str(error))
     except OSError as error:

@@ -90,7 +90,8 @@ class RetrievalStudy(Study, Comparison):
         None, description="Folder or HDF5 file of extracted audio, in place of the videos'"
     )
     frames: UserPath | None = Field(
-        None, description="Folder of rgb_frames, in place of the videos' frames, for egovlp"
+        None,
+        description="Folder of rgb_frames, folders or tar files, in place of videos, for egovlp",
     )
     models: Annotated[tuple[Model, ...], Field(min_length=1)] = Field(
         ("clap", "ase_audiocaps", "ase_clotho", "egovlp", "egovlp+ase_audiocaps"),

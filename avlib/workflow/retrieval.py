@@ -8,7 +8,7 @@ from avlib.datasets.miniature.kitchen_texts import spoken_words
 from avlib.extractors.registry import CLIP_ENCODERS
 from avlib.extractors.row import COMMON_SETTINGS
 from avlib.io.provenance import code_fingerprint
-from avlib.media.published_images import images_fingerprint
+from avlib.media.frame_sources import sources_fingerprint
 from avlib.media.recordings import recording_of
 from avlib.media.scan import read_scan
 from avlib.origins import Origin
@@ -88,7 +88,7 @@ class RetrievalFiles:
         if self.files.rescan:
             self.files.scanned(wildcards.study)  # which writes the list
         videos = read_scan(Path(self.files.video_list(wildcards)))
-        return images_fingerprint(folder, (recording_of(video.video_id) for video in videos))
+        return sources_fingerprint(folder, (recording_of(video.video_id) for video in videos))
 
     def manifest(self, wildcards: Wildcards) -> str:
         """Return the manifest of the job's shard, of the stage before the encoder."""

@@ -41,9 +41,9 @@ def test_a_tar_has_the_images_of_its_folder(tmp_path, folder, prefix):
 
 
 def test_an_image_is_what_opencv_reads_in_rgb(folder):
-    with open_images(folder) as images:
-        expected = cv2.imread(images.name(7))[:, :, ::-1]
-        np.testing.assert_array_equal(images.image(7), expected)
+    images = open_images(folder)
+    expected = cv2.imread(images.name(7))[:, :, ::-1]
+    np.testing.assert_array_equal(images.image(7), expected)
 
 
 def test_the_frames_of_a_video_as_files_are_those_of_its_jpeg_mode(tmp_path):
@@ -163,8 +163,8 @@ def test_names_that_lead_out_of_a_tar_and_links_are_no_frames(tmp_path):
         add(tar, "frame_0000000004.jpg", type=tarfile.LNKTYPE, linkname="../secret")
         add(tar, "frame_0000000005.jpg", type=tarfile.FIFOTYPE)
         add(tar, "notes.txt", b"of the camera")
-    with open_images(tmp_path / "a.tar") as images:
-        assert images.count == 2
+    images = open_images(tmp_path / "a.tar")
+    assert images.count == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar", "secret"]
 
 
@@ -173,15 +173,15 @@ def test_a_tar_of_two_videos_is_refused(tmp_path):
         add(tar, "P01_01/frame_0000000001.jpg", jpeg(1))
         add(tar, "P01_02/frame_0000000002.jpg", jpeg(2))
     with pytest.raises(DataError, match="two folders, P01_01 and P01_02"):
-        open_images(tmp_path / "a.tar").__enter__()
+        open_images(tmp_path / "a.tar")
 
 
 def test_of_an_image_that_was_added_twice_the_last_one_counts(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         add(tar, "frame_0000000001.jpg", jpeg(1))
         add(tar, "frame_0000000001.jpg", jpeg(9))
-    with open_images(tmp_path / "a.tar") as images:
-        assert images.read(1) == jpeg(9)
+    images = open_images(tmp_path / "a.tar")
+    assert images.read(1) == jpeg(9)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,8 @@ def test_a_named_pipe_among_the_images_does_not_block(folder):
     pipe = folder / "frame_0000000003.jpg"
     pipe.unlink()
     os.mkfifo(pipe)
-    with open_images(folder) as images, pytest.raises(DataError, match="not a regular file"):
+    images = open_images(folder)
+    with pytest.raises(DataError, match="not a regular file"):
         images.image(3)
 
 
@@ -205,9 +206,9 @@ def test_only_the_images_of_clips_are_read(folder):
     (folder / "frame_0000000002.jpg").write_bytes(b"broken")
     reader = ClipReader(folder, "decoded", lambda frame: frame, np.array([[0, 2], [3, 99]]))
     clips = list(reader)
-    with open_images(folder) as images:
-        np.testing.assert_array_equal(clips[0], [images.image(1), images.image(3)])
-        np.testing.assert_array_equal(clips[1], [images.image(4), images.image(40)])
+    images = open_images(folder)
+    np.testing.assert_array_equal(clips[0], [images.image(1), images.image(3)])
+    np.testing.assert_array_equal(clips[1], [images.image(4), images.image(40)])
     assert reader.frames == 40
 
 
@@ -263,6 +264,6 @@ def test_small_frames_are_made_of_images_at_their_rate(tmp_path, folder):
         assert "unknown" not in frames
         assert frames.read("known", range(8)).shape == (8, 12, 20, 3)
         seen = frames.read("known", [1])[0].mean()
-    with open_images(folder) as images:
-        expected = images.image(6).mean()  # shown after 0.1 s
+    images = open_images(folder)
+    expected = images.image(6).mean()  # shown after 0.1 s
     assert seen == pytest.approx(expected, abs=0.5)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
+import cv2
 import numpy as np
-import PIL
 import torch
 import torchvision
 from torch import Tensor
@@ -86,7 +86,7 @@ class FrameEncoder(_LoadedEgoVlp):
         settings: of the encoder.
     """
 
-    libraries = (str(av.ffmpeg_version_info), PIL.__version__, torchvision.__version__)
+    libraries = (str(av.ffmpeg_version_info), cv2.__version__, torchvision.__version__)
 
     def __init__(self, files: ClipFiles, settings: EgoVlpSettings) -> None:
         super().__init__(files.checkpoint, settings)

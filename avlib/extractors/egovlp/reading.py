@@ -1,4 +1,4 @@
-"""The frames of the clips of a video, each read once, from video files or folders of images.
+"""The frames of the clips of a video, each read once, from video files or published images.
 
 Clips are returned as they become complete, which is mostly the order in which they end.
 """
@@ -8,7 +8,6 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,10 +16,8 @@ from torch import Tensor
 
 from avlib.errors import DataError
 from avlib.extractors.egovlp.frames import seen
-from avlib.media.files import check_regular
-from avlib.media.frame_folder import read_jpeg
+from avlib.media.frame_images import FrameImages
 from avlib.media.frames import FrameNumbers, read_frames
-from avlib.media.published_images import image_numbers
 
 OPEN_CLIPS = 64  # clips that are read at once; 16 frames of each have 600 MB
 
@@ -84,33 +81,23 @@ class VideoFile:
 
 
 @dataclass(frozen=True)
-class ImageFolder:
-    """The frames of a video as published images, `frame_%010d.jpg` from 1.
+class ImageFile:
+    """A video whose frames are published images.
 
     Attributes:
-        path: the folder.
+        images: of the video.
         size: pixels of an image on either side.
     """
 
-    path: Path
+    images: FrameImages
     size: int
-
-    @cached_property
-    def count(self) -> int:
-        """Number of frames, by the highest number of a file."""
-        return max(image_numbers(self.path), default=0)
-
-    def files(self, numbers: Sequence[int]) -> list[Path]:
-        """Return the image of each frame, counted from 0, or of the last one in its place."""
-        found = (min(number + 1, self.count) for number in numbers)
-        return [self.path / f"frame_{number:010d}.jpg" for number in found]
 
     def frames(self, numbers: Sequence[int]) -> Iterator[Tensor | DataError]:
         """Yield frames; see `FrameFile`."""
-        for path in self.files(numbers):
+        for number in numbers:
             try:
-                check_regular(path)
-                yield seen(read_jpeg(path), self.size)
+                image = self.images.image(self.images.nearest(number + 1))
+                yield seen(image, self.size)
             except DataError as error:
                 yield error
 

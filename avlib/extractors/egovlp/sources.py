@@ -1,4 +1,4 @@
-"""Where the frames of a clip lie: in a video, in chunks of one, or in a folder of images."""
+"""Where the frames of a clip lie: in a video, in chunks of one, or in published images."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,12 +12,12 @@ from torch import Tensor
 
 from avlib.errors import DataError
 from avlib.extractors.egovlp.frames import RATE, frame_indices, timed_frames
-from avlib.extractors.egovlp.reading import FrameFile, ImageFolder, Place, VideoFile, read_clips
+from avlib.extractors.egovlp.reading import FrameFile, ImageFile, Place, VideoFile, read_clips
 from avlib.extractors.embedding import Clip, ClipFiles
 from avlib.io.tables import read_table
-from avlib.media.files import check_regular
+from avlib.media.frame_images import FrameImages, open_images
+from avlib.media.frame_sources import expected_folder, frame_source
 from avlib.media.frames import FrameNumbers, frame_numbers
-from avlib.media.published_images import expected_folder, image_folder
 from avlib.media.recordings import CHUNK_S, chunk_id, recording_of
 from avlib.media.scan import video_paths
 from avlib.media.tables import MANIFEST
@@ -156,40 +156,45 @@ class VideoSource:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A recording as a folder of images.
+    """A recording as published images.
 
     Attributes:
-        path: the folder.
+        path: the folder or tar of them.
     """
 
     path: Path
 
     def status(self, clip: Clip, wanted: Wanted) -> tuple[str, str]:
         """Return the status of a clip; see `Source`."""
-        count = self._images.count
-        if not count:
-            return "unreadable", f"no frame_*.jpg in {self.path}; extract the frames of the video"
-        return _placed("frames", min(wanted.numbers), max(wanted.numbers) + 1, count)
+        if isinstance(self._images, DataError):
+            return "unreadable", str(self._images)
+        return _placed("frames", min(wanted.numbers), max(wanted.numbers) + 1, self._images.count)
 
     def content(self, wanted: Wanted) -> bytes:
         """Return a digest of images; see `Source`."""
+        assert not isinstance(self._images, DataError)
         digest = hashlib.sha256()
-        for path in self._images.files(wanted.numbers):
+        for number in wanted.numbers:
             try:
-                check_regular(path)
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-            except (DataError, OSError):
+                image = self._images.read(self._images.nearest(number + 1))
+                digest.update(hashlib.sha256(image).digest())
+            except DataError:
                 digest.update(b"unreadable")
         return digest.digest()
 
     def read(self, clips: Sequence[Wanted], size: int) -> Iterator[tuple[int, Clipped]]:
         """Yield the frames of clips; see `Source`."""
+        assert not isinstance(self._images, DataError)
         places = [[Place(0, number) for number in wanted.numbers] for wanted in clips]
-        return read_clips([ImageFolder(self.path, size)], places)
+        return read_clips([ImageFile(self._images, size)], places)
 
     @cached_property
-    def _images(self) -> ImageFolder:
-        return ImageFolder(self.path, 0)
+    def _images(self) -> FrameImages | DataError:
+        """The images, listed once, or why there are none."""
+        try:
+            return open_images(self.path)
+        except DataError as error:
+            return error
 
 
 class VideoSources:
@@ -239,7 +244,7 @@ class ImageSources:
 
     def find(self, recording: str) -> ImageSource | None:
         """Return the images of a video; None without."""
-        found = image_folder(self.folder, recording)
+        found = frame_source(self.folder, recording)
         return ImageSource(found) if found else None
 
     def lacking(self, recording: str) -> str:

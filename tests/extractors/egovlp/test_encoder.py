@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from frame_files import pack_tar
 from media_files import make_video, run_ffmpeg
 from PIL import Image
 from tiny_egovlp import NARROW
@@ -125,11 +126,18 @@ def test_published_numbers_of_another_frame_rate_mean_times(tmp_path, checkpoint
     np.testing.assert_allclose(vectors["a"], plain(checkpoint, chosen), atol=1e-5)
 
 
-@pytest.mark.parametrize("place", ["P01/rgb_frames/P01_11", "rgb_frames/P01_11", "P01_11"])
+PLACES = ("P01/rgb_frames/P01_11", "rgb_frames/P01_11", "P01_11", "P01/rgb_frames/P01_11.tar")
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_images_give_what_they_show(tmp_path, checkpoint, place):
-    folder = tmp_path / "frames" / place
+    source = tmp_path / "frames" / place
+    folder = tmp_path / "images" if source.suffix else source
     folder.mkdir(parents=True)
     run_ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=2", folder / "frame_%010d.jpg")
+    if source.suffix:
+        source.parent.mkdir(parents=True)
+        pack_tar(folder, source, "P01_11/")
     clips = of_video("P01_11", EPIC)
     files = make_shard(tmp_path, checkpoint, {"P01_11": None}, clips)
     vectors, index = embed(files, frames=tmp_path / "frames")

@@ -84,8 +84,8 @@ def test_images_have_the_features_of_their_numbers_and_the_last_stands_for_those
     first = intervals.iloc[0]
     numbers = videomae_frames([first["start_frame"]], [first["stop_frame"]])[0]
     for name, chosen in (("a", numbers), ("b", np.full(len(numbers), 29))):
-        with open_images(folders["ab".index(name)]) as images:
-            clip = np.stack([plain_square(images.image(int(n) + 1)) for n in chosen])
+        images = open_images(folders["ab".index(name)])
+        clip = np.stack([plain_square(images.image(int(n) + 1)) for n in chosen])
         with torch.inference_mode():
             model = load_videomae(shard.checkpoint)
             feature = model.features(normalise(torch.from_numpy(clip[None])))
