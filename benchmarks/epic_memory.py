@@ -6,7 +6,7 @@ which take no disk and read as zeros: 44 GB of visual and 37 GB of audio ones to
 stage runs in a process of its own, on a few windows of all videos; its memory is what one process
 holds: pages of its own, and those of mapped files, which belong to the page cache.
 
-    .venv/bin/python benchmarks/epic_memory.py [--steps 1] [--parts 4] [--mixed]
+    .venv/bin/python benchmarks/epic_memory.py [--steps 1] [--parts 1] [--mixed]
 """
 
 import argparse
@@ -115,7 +115,7 @@ def write_inputs(folder: Path) -> dict[str, Any]:
     return found
 
 
-def train(folder: Path, steps: int, parts: int, *, is_mixed: bool) -> None:
+def train(folder: Path, steps: int, parts: int | None, *, is_mixed: bool) -> None:
     """Run the stage on some windows of all videos; in a process of its own."""
     from avlib.tim import training
 
@@ -170,7 +170,7 @@ def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description="Measure the memory of training on EPIC.")
     parser.add_argument("--steps", type=int, default=1, help="batches to train on")
-    parser.add_argument("--parts", type=int, default=4, help="in which a batch is computed")
+    parser.add_argument("--parts", type=int, help="in which a batch is computed; else the default")
     parser.add_argument("--mixed", action="store_true", help="in mixed precision")
     parser.add_argument("--stage", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -182,14 +182,15 @@ def main() -> None:
         folder = Path(name)
         result = write_inputs(folder)
         command = [sys.executable, __file__, "--stage", folder, "--steps", given.steps]
-        command += ["--parts", given.parts, *(["--mixed"] if given.mixed else [])]
+        command += ["--parts", given.parts] if given.parts else []
+        command += ["--mixed"] if given.mixed else []
         start = time.monotonic()
         most = watched(command)
         seconds = time.monotonic() - start
         logged = json.loads((folder / "log.jsonl").read_text().splitlines()[0])
     result |= {
         "precision": "mixed" if given.mixed else "float32",
-        "parts of a batch": given.parts,
+        "parts of a batch": given.parts or RECIPE.parts,
         "windows trained on": given.steps * RECIPE.batch_size,
         "loss": round(logged["train_loss"], 3),
         "most memory, MiB": round(most["VmHWM"]),

@@ -30,6 +30,9 @@ MODELS: Mapping[ModelName, tuple[Modality, Modality]] = {
 }
 PACKAGED: RecipeName = "packaged"
 COMPARED: tuple[ModelName, ...] = ("audio_visual", "audio", "visual")  # by default
+# Channels of the feature tokens of all layers that a part of a batch may have. A layer keeps about
+# 20 values a channel, and a query costs as much as a feature: in float32, about 1 GB.
+MOST_CHANNELS = 2**23
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,12 @@ class TimRecipe:
     def includes_end_row(self) -> bool:
         """Whether the feature that ends with a window may be in it, as `build_windows` takes it."""
         return self.name == PACKAGED  # no published weights were trained with it
+
+    @property
+    def parts(self) -> int:
+        """Parts of a batch with which training takes less than 4 GB, for models of any features."""
+        tokens = self.batch_size * 2 * self.num_feats
+        return -(-tokens * 2 * self.d_model * self.num_layers // MOST_CHANNELS)
 
     def has_windows_of(self, other: "TimRecipe") -> bool:
         """Return whether both cut videos into the same windows."""
@@ -205,7 +214,11 @@ class TimTraining(Training):
         description="Train in float16 on cuda, as published, in bfloat16 on the CPU; always: "
         "evaluate so, too",
     )
-    parts: Positive = Field(1, description="Parts in which a batch is computed")
+    parts: Positive | None = Field(
+        None,
+        description="Parts in which a batch is computed; null: by the sizes of the recipe, for "
+        "training in less than 4 GB",
+    )
     processes: Positive = Field(
         1, description="Processes that share the parts; each has a GPU where there are GPUs"
     )
@@ -218,7 +231,9 @@ class TimTraining(Training):
 
     @model_validator(mode="after")
     def _processes_share_the_parts(self) -> Self:
-        if self.parts % self.processes:
+        if self.parts is None and self.processes > 1:
+            raise ValueError(f"{self.processes} processes share the parts; set parts as well")
+        if self.parts is not None and self.parts % self.processes:
             raise ValueError(f"processes ({self.processes}) must divide parts ({self.parts})")
         return self
 

@@ -123,7 +123,7 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
         select_by=_select_by(run, splits[validated_on], recipe, classes),
         seed=run.seed,
         computation=Computation(
-            settings.parts,
+            settings.parts or recipe.parts,
             team,
             precision=precision(device, is_mixed=settings.mixed_precision is not None),
             eval_precision=precision(device, is_mixed=settings.mixed_precision == "always"),

@@ -70,11 +70,24 @@ def test_a_model_of_one_modality_predicts_its_labels_without_pooling():
             "'small', 'small_events', 'packaged', 'ave', 'ave_vgg', 'epic' or 'perception'",
         ),
         ({"parts": 3, "processes": 2}, r"processes \(2\) must divide parts \(3\)"),
+        ({"processes": 2}, "2 processes share the parts; set parts as well"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         TimTraining(**settings)
+
+
+def test_a_batch_is_computed_in_parts_of_bounded_size():
+    """Those of rendered videos and of AVE are whole, so that their results stay as they are."""
+    parts = {name: recipe.parts for name, recipe in TIM_RECIPES.items()}
+    assert {name for name, count in parts.items() if count == 1} == {
+        *("small", "small_events", "packaged", "ave", "ave_vgg")
+    }
+    assert (parts["epic"], parts["perception"]) == (4, 4)
+    whole = TimTraining(recipe="ave", batch_size=512).adjusted_recipe("visual")
+    assert whole.parts == 7
+    assert whole.parts == whole.of_model("audio_visual").parts
 
 
 def test_a_training_needs_the_name_of_a_recipe():
