@@ -32,12 +32,15 @@ include: "rules/tim.smk"
 include: "rules/soundtracks.smk"
 include: "rules/valor.smk"
 include: "rules/retrieval.smk"
+include: "rules/tagging.smk"
 include: "rules/download.smk"
 
 
 if workflow.modifier.is_main_snakefile():
     logger.addFilter(
-        partial(shorten_unknown_target, targets=[*settings.sections, "retrieval"])
+        partial(
+            shorten_unknown_target, targets=[*settings.sections, "retrieval", "see"]
+        )
     )
 
 

@@ -26,7 +26,7 @@ with one_line():
 RESULTS = workflow.modifier.path_modifier.replace_prefix("results")
 
 _workflow = Workflow(settings, results=Path(RESULTS), rescan=workflow.is_main_process)
-files, weights, media, extractors, tim, soundtracks, valor, retrieval = (
+files, weights, media, extractors, tim, soundtracks, valor, retrieval, tagging = (
     guarded(part, settings.studies)
     for part in (
         _workflow.files,
@@ -37,6 +37,7 @@ files, weights, media, extractors, tim, soundtracks, valor, retrieval = (
         _workflow.soundtracks,
         _workflow.valor,
         _workflow.retrieval,
+        _workflow.tagging,
     )
 )
 

@@ -184,7 +184,7 @@ rule make_events:
     benchmark:
         "logs/{study}/make_events.tsv"
     wildcard_constraints:
-        study=files.named(FeatureStudy),
+        study=tagging.annotated,
     priority: 20  # given weights are checked against the classes
     conda:
         "../envs/avlib.yaml"

@@ -7,12 +7,15 @@ from typing import Any
 
 from avlib.evaluation.headline import headline
 from avlib.io.json_files import read_cached_json
+from avlib.report.tag_lines import tag_lines
 
+TAGS = "tags.json"  # what was found without labels
 METRICS_FILES = (
     *("*/test_metrics.json", "*/summary.json", "*/features/*/summary.json"),
     *("*/*/test_metrics.json", "*/tables.json"),  # of models, and of all that were compared
+    f"*/{TAGS}",
 )
-NAMES = {"test_metrics.json", "summary.json", "tables.json"}
+NAMES = {"test_metrics.json", "summary.json", "tables.json", TAGS}
 NAMES_SHOWN = 3  # of the videos that are left out, by status
 NEXT = "figures and all results in one file: .venv/bin/snakemake --report report.html"
 
@@ -26,9 +29,17 @@ def closing_lines(targets: Iterable[Path], configfiles: Sequence[Path] = ()) -> 
         configfiles: overlays of the run, which its report needs as well.
     """
     lines = []
-    for path, content in _summaries(targets).items():
+    summaries = _summaries(targets)
+    for path, content in summaries.items():
         found = [*_lines(path, content), *_files(path)]
+        if path.name == TAGS:  # events come last
+            found = [
+                _files_line(content["videos"], path.parent / "seconds"),
+                *_lines(path, content),
+            ]
         lines += [f"{content['study']}: {path}", *(f"  {line}" for line in found)]
+    if all(path.name == TAGS for path in summaries):  # a picture a video is no figure of a report
+        return lines
     options = shlex.join(["--configfile", *map(str, configfiles)]) if configfiles else ""
     return [*lines, f"{NEXT} {options}".rstrip()] if lines else []
 
@@ -72,6 +83,8 @@ def _summaries(files: Iterable[Path]) -> dict[Path, dict[str, Any]]:
 
 
 def _lines(path: Path, content: Mapping[str, Any]) -> list[str]:
+    if path.name == TAGS:
+        return tag_lines(path, content)
     if "extraction" not in content:
         return headline(content)
     counts = content["counts"]
@@ -85,8 +98,10 @@ def _files(path: Path) -> list[str]:
     if folder is None:
         return []
     files = read_cached_json(folder / "files.json")
-    if files is None:
-        return []
+    return [] if files is None else [_files_line(files, folder / "manifest.parquet")]
+
+
+def _files_line(files: Mapping[str, Any], where: Path) -> str:
     line = f"files: {files['found']} found, {files['used']} used"
     left_out = [
         f"{entry['count']} {status} ({', '.join(entry['names'][:NAMES_SHOWN])}"
@@ -97,7 +112,7 @@ def _files(path: Path) -> list[str]:
     if files["passed_over"]:
         kinds = ", ".join(f"{n} {suffix}" for suffix, n in files["passed_over"].items())
         line += f"; passed over: {kinds}"
-    return [f"{line}; {folder / 'manifest.parquet'}"]
+    return f"{line}; {where}"
 
 
 def _origins(content: Mapping[str, Any]) -> list[str]:

@@ -14,10 +14,12 @@ from avlib.errors import ConfigError
 from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.extractors.registry import EXTRACTORS
 from avlib.origins import Weights
+from avlib.packages import WEIGHTS
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
 from avlib.studies.feature_study import IntervalExtractor
 from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
+from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import COMPARED, MODELS, PACKAGED, Modality, ModelName, RecipeName
 
 DEFAULT_EXTRACTORS = ("asf",)
@@ -42,6 +44,7 @@ class Custom(TimStudy):
         "test", description="Split of videos without annotations; train has the preset's views"
     )
     visual: TrainedVisual = TrainedVisual()
+    tags: Tagging = Tagging()
 
     @model_validator(mode="before")
     @classmethod
@@ -218,7 +221,30 @@ class Custom(TimStudy):
                 "`untrained` to try the pipeline with random ones"
             )
 
+    @property
+    def finds_events(self) -> bool:
+        """Whether events are looked for without labels."""
+        return not self.has_annotations
+
+    @property
+    def _can_find_events(self) -> bool:
+        """Whether the weights are there that it takes; who names labels hears that they are not."""
+        packages = [EXTRACTORS[name].package for name in PACKAGED_NETWORKS]
+        is_there = all(p is not None and (WEIGHTS / p).is_file() for p in packages)
+        return is_there or self.tags.labels is not None
+
+    def tag_targets(self, at: Place) -> list[str]:
+        """Return what is found without labels."""
+        files = ("events.parquet", "events.csv", "seconds.parquet", "tags.json")
+        return [str(at.folder / file) for file in (*files, "timelines/index.html")]
+
     def targets(self, at: Place) -> list[str]:
-        """Return the index of the features, the curves of what is trained; metrics and figures."""
+        """Return the index of the features, the curves of what is trained; metrics and figures.
+
+        Without annotations: events that are found without training.
+        """
         features = self.feature_targets(at)
-        return [*dict.fromkeys([*(super().targets(at) if self.trains_tim else []), *features])]
+        is_possible = self.finds_events and self._can_find_events
+        found = self.tag_targets(at) if is_possible else []
+        metrics = super().targets(at) if self.trains_tim else []
+        return [*dict.fromkeys([*metrics, *found, *features])]

@@ -130,6 +130,11 @@ class FeatureStudy(Study):
         """Whether there are labelled events."""
         return any(self.given_annotations().values())
 
+    @property
+    def finds_events(self) -> bool:
+        """Whether the table of events is of those that are found without annotations."""
+        return False
+
     def given_annotations(self) -> dict[str, Path | None]:
         """Return the configured annotation files by their keys."""
         found: dict[str, Path | None] = {}

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import merge
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -103,7 +105,7 @@ class Archive:
                     f"{pack.filename}: scored by other weights than the packs beside it; "
                     "run the study again"
                 )
-        self.video_ids = [text for pack in self._packs for text in _texts(pack["video_id"])]
+        self.video_ids = [text for pack in self._packs for text in texts(pack["video_id"])]
         self.is_there: dict[LegName, NDArray[np.bool_]] = {
             leg: np.concatenate([pack[leg]["is_there"][:] for pack in self._packs]) for leg in LEGS
         }
@@ -139,23 +141,24 @@ class Archive:
             yield first, min(first + ROWS_AT_ONCE, len(self))
 
     def videos(self) -> Iterator[ScoredVideo]:
-        """Yield every video with its scores; those of few are in memory at a time."""
-        ends = self.firsts + self.seconds
-        number = 0
-        while number < len(self.video_ids):
+        """Yield every video with its scores, by id; those of few are in memory at a time."""
+        ends = np.searchsorted(self.firsts, self._pack_ends)
+        parts = (self._videos_of(*span) for span in pairwise(ends.tolist()))
+        yield from merge(*parts, key=lambda video: video.video_id)
+
+    def _videos_of(self, number: int, end: int) -> Iterator[ScoredVideo]:
+        """Yield videos [number, end), of one pack and by id."""
+        ends, rows_at_once = self.firsts + self.seconds, max(1, ROWS_AT_ONCE // len(self._packs))
+        while number < end:
             first = int(self.firsts[number])
-            stop = int(np.searchsorted(ends, first + ROWS_AT_ONCE, side="right"))
+            stop = int(np.searchsorted(ends[:end], first + rows_at_once, side="right"))
             stop = max(stop, number + 1)
             read = {leg: self.scores(leg, first, int(ends[stop - 1])) for leg in LEGS}
             for video in range(number, stop):
                 rows = slice(int(self.firsts[video]) - first, int(ends[video]) - first)
                 scores = {leg: read[leg][rows] for leg in LEGS if self.is_there[leg][video]}
-                yield ScoredVideo(
-                    self.video_ids[video],
-                    int(self.firsts[video]),
-                    int(self.seconds[video]),
-                    scores,
-                )
+                place = int(self.firsts[video]), int(self.seconds[video])
+                yield ScoredVideo(self.video_ids[video], *place, scores)
             number = stop
 
     def _rows(self, leg: LegName, name: str, first: int, last: int) -> NDArray[Any]:
@@ -218,12 +221,13 @@ def _read_leg(pack: h5py.File, leg: LegName) -> Leg:
     return Leg(
         str(group.attrs["network"]),
         str(group.attrs["weights"]),
-        tuple(_texts(group["classes"])),
+        tuple(texts(group["classes"])),
         int(group["embedding"].shape[1]),
     )
 
 
-def _texts(dataset: Any) -> list[str]:
+def texts(dataset: Any) -> list[str]:
+    """Return the texts of a data set."""
     return [bytes(item).decode("utf-8") for item in dataset[:]]
 
 
@@ -272,9 +276,9 @@ class PackWriter:
             self._is_there[leg].append(legs[leg])
         self.discard()  # what an absent leg lacks, or one of other length has too much
 
-    def discard(self) -> None:
-        """End all legs with the last finished video."""
-        for leg in LEGS:
+    def discard(self, *legs: LegName) -> None:
+        """End legs, by default all, with the last finished video."""
+        for leg in legs or LEGS:
             for name in ("scores", "embedding"):
                 self._file[leg][name].resize(self._rows, axis=0)
 

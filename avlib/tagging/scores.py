@@ -15,6 +15,7 @@ SCALE, BIAS = 0.2, 1.0  # of the weight of sound
 BEST_SECONDS = 3  # of a video, whose mean is its score
 VIDEO_SHARE = 0.5  # of the video's score in that of a second, where events are found
 LEAST_DEVIATION = 1e-6
+FEW_SECONDS = 100  # of an archive, too few for mean and deviation
 STEPS = 255
 
 Array = NDArray[np.float64]
@@ -22,6 +23,7 @@ _LOWEST = np.log(FLOOR)
 _STEP = (np.log(1 + FLOOR) - _LOWEST) / STEPS
 # (256,) the logarithm that each byte stands for.
 LOGARITHMS: Array = _LOWEST + _STEP * np.arange(STEPS + 1)
+_PROBABILITIES: Array = (np.exp(LOGARITHMS) - FLOOR).clip(0, 1)
 
 
 def logarithms(probabilities: ArrayLike, floor: float = FLOOR) -> Array:
@@ -36,7 +38,7 @@ def encoded(probabilities: ArrayLike) -> NDArray[np.uint8]:
 
 def decoded(codes: NDArray[np.uint8]) -> Array:
     """Return the probabilities that bytes of `encoded` stand for."""
-    return np.exp(LOGARITHMS)[codes] - FLOOR
+    return _PROBABILITIES[codes]
 
 
 def query_scores(

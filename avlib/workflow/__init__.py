@@ -13,6 +13,7 @@ from avlib.workflow.media import MediaFiles
 from avlib.workflow.retrieval import RetrievalFiles
 from avlib.workflow.soundtracks import SoundtrackFiles
 from avlib.workflow.study_files import StudyFiles
+from avlib.workflow.tagging import TaggingFiles
 from avlib.workflow.tim import TimFiles
 from avlib.workflow.valor import ParsingFiles
 from avlib.workflow.weights import WeightsFiles
@@ -36,3 +37,4 @@ class Workflow:
         self.soundtracks = SoundtrackFiles(self.files, self.weights)
         self.valor = ParsingFiles(self.files, self.weights)
         self.retrieval = RetrievalFiles(self.files, self.weights)
+        self.tagging = TaggingFiles(self.files)

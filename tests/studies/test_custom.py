@@ -52,7 +52,8 @@ def test_models_are_those_whose_features_are_made():
         load_config({"custom": {"extractors": ["asf"], "tim": {"models": ["visual"]}}})
 
 
-def test_tim_is_a_target_where_a_csv_labels_events(folder):
+def test_tim_is_a_target_where_a_csv_labels_events(folder, monkeypatch):
+    monkeypatch.chdir(folder)  # where no packaged weights are
     (folder / "events.csv").write_text("video_id,start_s,stop_s,label\nb,0,1,dog\na,0,1,cat\n")
     config = {"videos": str(folder / "videos"), "annotations": str(folder / "events.csv")}
     study = load_config({"custom": config}).custom
@@ -64,3 +65,23 @@ def test_tim_is_a_target_where_a_csv_labels_events(folder):
         "results/custom/model/asf/curves.svg",
     ]
     assert "tim" not in without.weights()
+
+
+def test_events_are_looked_for_where_there_are_no_annotations_but_packaged_weights(
+    folder, monkeypatch
+):
+    monkeypatch.chdir(folder)
+    (folder / "weights").mkdir()
+    for network in ("yamnet", "efficientnet_lite0"):
+        (folder / "weights" / f"{network}.safetensors").touch()
+    videos = {"videos": str(folder / "videos")}
+    targets = load_config({"custom": videos}).custom.targets(Place(Path("results/custom"), 0))
+    assert {"results/custom/events.csv", "results/custom/tags.json"} <= set(targets)
+    (folder / "events.csv").write_text("video_id,start_s,stop_s,label\nb,0,1,dog\na,0,1,cat\n")
+    labelled = load_config({"custom": videos | {"annotations": str(folder / "events.csv")}}).custom
+    assert "results/custom/tags.json" not in labelled.targets(Place(Path("results/custom"), 0))
+
+
+def test_thresholds_of_found_events_are_checked():
+    with pytest.raises(ConfigError, match=r"offset may be at most onset \(2\.25\), found 3"):
+        load_config({"custom": {"tags": {"offset": 3}}})

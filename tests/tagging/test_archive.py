@@ -1,42 +1,21 @@
 """Packs of scored seconds, written block by block and read across shards."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
+from scored_packs import KINDS, random_rows, write_packs
 
 from avlib.errors import DataError
 from avlib.tagging import archive
-from avlib.tagging.archive import LEGS, Archive, Leg, PackWriter
+from avlib.tagging.archive import Archive, PackWriter
 
-LEG_KINDS = {
-    "sound": Leg("yamnet", "aa", ("Speech", "Dog"), 3),
-    "picture": Leg("efficientnet_lite0", "bb", ("tench", "crane", "crane bird"), 4),
-}
 DRAW = np.random.default_rng(2)
 
 
 def rows(leg, seconds):
-    """Return scores and embeddings of so many seconds."""
-    kind = LEG_KINDS[leg]
-    scores = DRAW.integers(1, 255, size=(seconds, len(kind.classes)), dtype=np.uint8)
-    return scores, DRAW.normal(size=(seconds, kind.channels)).astype(np.float16)
-
-
-def write(folder, shards, legs=LEG_KINDS):
-    """Write a pack a shard of {video_id: {leg: (scores, embedding)}}."""
-    for shard, videos in enumerate(shards):
-        path = folder / "seconds" / f"{shard}.h5"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(path, "w") as file:
-            writer = PackWriter(file, legs, len(shards))
-            for video_id, found in videos.items():
-                for leg, (scores, embedding) in found.items():
-                    for first in range(0, len(scores), 2):  # two seconds at a time
-                        part = slice(first, first + 2)
-                        writer.add(leg, first, scores[part], embedding[part])
-                seconds = max(len(scores) for scores, _ in found.values())
-                writer.finish(video_id, seconds, "key", {leg: leg in found for leg in LEGS})
-            writer.close()
+    return random_rows(leg, seconds, DRAW)
 
 
 @pytest.fixture
@@ -50,30 +29,30 @@ def shards():
 
 
 def test_an_archive_has_the_seconds_of_all_shards_in_order(tmp_path, shards):
-    write(tmp_path, shards)
+    write_packs(tmp_path, shards)
     with Archive(tmp_path) as seconds:
         assert (len(seconds), seconds.video_ids) == (12, ["a", "b", "ç-1"])
         assert (seconds.seconds.tolist(), seconds.firsts.tolist()) == ([5, 3, 4], [0, 5, 8])
-        assert seconds.legs == LEG_KINDS
+        assert seconds.legs == KINDS
         assert seconds.numbers["ç-1"] == 2
         assert seconds.has_leg("sound").tolist() == [True] * 8 + [False] * 4
         np.testing.assert_array_equal(
             seconds.scores("sound", 3, 12),
             np.concatenate(
-                [shards[0]["a"]["sound"][0][3:], shards[0]["b"]["sound"][0], np.zeros((4, 2))]
+                [shards[0]["a"]["sound"][0][3:], shards[0]["b"]["sound"][0], np.zeros((4, 3))]
             ),
         )
         np.testing.assert_array_equal(
             seconds.embeddings("picture", 0, 12)[8:], shards[2]["ç-1"]["picture"][1]
         )
-        assert seconds.scores("picture", 4, 4).shape == (0, 3)
+        assert seconds.scores("picture", 4, 4).shape == (0, 4)
 
 
 @pytest.mark.parametrize("rows_at_once", [1, 5, 8, 100])
 def test_videos_are_the_same_however_many_rows_are_read_at_once(
     tmp_path, shards, monkeypatch, rows_at_once
 ):
-    write(tmp_path, shards)
+    write_packs(tmp_path, shards)
     monkeypatch.setattr(archive, "ROWS_AT_ONCE", rows_at_once)
     expected = {video: legs for shard in shards for video, legs in shard.items()}
     with Archive(tmp_path) as seconds:
@@ -81,15 +60,30 @@ def test_videos_are_the_same_however_many_rows_are_read_at_once(
             assert video.scores.keys() == expected[video.video_id].keys()
             for leg, scores in video.scores.items():
                 np.testing.assert_array_equal(scores, expected[video.video_id][leg][0])
-        assert [video.first for video in seconds.videos()] == [0, 5, 8]
+        assert [(v.video_id, v.first) for v in seconds.videos()] == [("a", 0), ("b", 5), ("ç-1", 8)]
         assert sum(last - first for first, last in seconds.blocks()) == len(seconds)
+
+
+def test_the_order_of_videos_does_not_depend_on_shards(tmp_path):
+    found = {name: {"sound": rows("sound", 3)} for name in "abcdef"}
+    write_packs(tmp_path / "one", [found])
+    halves = [{name: found[name] for name in names} for names in ("adf", "bce")]
+    write_packs(tmp_path / "two", halves)
+    for folder in ("one", "two"):
+        with Archive(tmp_path / folder) as seconds:
+            videos = list(seconds.videos())
+            assert [video.video_id for video in videos] == list("abcdef")
+            for video in videos:
+                np.testing.assert_array_equal(
+                    video.scores["sound"], found[video.video_id]["sound"][0]
+                )
 
 
 def test_a_video_that_was_given_up_leaves_no_trace(tmp_path):
     (tmp_path / "seconds").mkdir()
     sound = rows("sound", 4)
     with h5py.File(tmp_path / "seconds" / "0.h5", "w") as file:
-        writer = PackWriter(file, LEG_KINDS, 1)
+        writer = PackWriter(file, KINDS, 1)
         writer.add("picture", 0, *rows("picture", 6))
         writer.discard()
         writer.add("sound", 0, *sound)
@@ -103,8 +97,8 @@ def test_a_video_that_was_given_up_leaves_no_trace(tmp_path):
 
 
 def test_packs_of_a_larger_number_of_shards_are_not_read(tmp_path, shards):
-    write(tmp_path, shards)
-    write(tmp_path, shards[:1])
+    write_packs(tmp_path, shards)
+    write_packs(tmp_path, shards[:1])
     with Archive(tmp_path) as seconds:
         assert seconds.video_ids == ["a", "b"]
 
@@ -115,19 +109,19 @@ def test_an_archive_without_packs_names_the_command(tmp_path):
 
 
 def test_packs_that_do_not_belong_together_are_refused(tmp_path, shards):
-    write(tmp_path, shards)
+    write_packs(tmp_path, shards)
     (tmp_path / "seconds" / "1.h5").unlink()
     with pytest.raises(DataError, match=r"1\.h5: this pack of seconds is missing"):
         Archive(tmp_path)
-    other = LEG_KINDS | {"sound": Leg("yamnet", "cc", ("Speech", "Dog"), 3)}
-    write(tmp_path / "other", [{}] * 3, other)
+    other = KINDS | {"sound": replace(KINDS["sound"], weights="cc")}
+    write_packs(tmp_path / "other", [{}] * 3, other)
     (tmp_path / "other" / "seconds" / "1.h5").rename(tmp_path / "seconds" / "1.h5")
     with pytest.raises(DataError, match="other weights"):
         Archive(tmp_path)
 
 
 def test_a_damaged_pack_is_named(tmp_path, shards):
-    write(tmp_path, shards)
+    write_packs(tmp_path, shards)
     (tmp_path / "seconds" / "2.h5").write_bytes(b"no HDF5")
     with pytest.raises(DataError, match=r"2\.h5"):
         Archive(tmp_path)

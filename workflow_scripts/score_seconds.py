@@ -1,0 +1,22 @@
+"""Rule score_seconds: a shard of videos -> scores and embeddings of every second."""
+
+from pathlib import Path
+
+from avlib.joblog import job_log
+from avlib.tagging.seconds import SecondsFiles, score_seconds
+
+smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
+
+with job_log(Path(smk.log[0])):
+    score_seconds(
+        SecondsFiles(
+            videos=Path(smk.params.videos),
+            manifest=Path(smk.input.manifest),
+            weights={"sound": Path(smk.input.sound), "picture": Path(smk.input.picture)},
+            previous=Path(smk.params.previous),
+            pack=Path(smk.output.pack),
+            found=Path(smk.output.manifest),
+        ),
+        smk.params.settings,
+        smk.params.shards,
+    )
