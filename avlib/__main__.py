@@ -75,13 +75,13 @@ def _add_uses(commands: Commands) -> None:
     )
     predict.add_argument(
         "--threshold",
-        type=_share,
+        type=probability,
         help="least probability of an event where seconds are not classified; default: 0.4",
     )
     predict.set_defaults(run=_predict)
 
 
-def _share(text: str) -> float:
+def probability(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1:
         raise ValueError(text)

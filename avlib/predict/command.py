@@ -45,7 +45,7 @@ def predict_files(
     videos, left_out = find_inputs(paths)
     target = output or model / FOLDER
     done: list[Labelled] = []
-    parts = batches(videos, are_single=study.description.intervals["seconds"] is not None)
+    parts = batches(videos, are_single=isinstance(study.description.intervals["seconds"], int))
     with locked(target):
         for batch in progress_in_parts(parts, "predicting", "files", total=len(videos), size=len):
             labelled, without = label_batch(study, batch, target, threshold)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from avlib.datasets.custom import whole_seconds
 from avlib.predict.tables import Event
 
 MS = 1000  # times are compared in whole milliseconds
@@ -20,8 +21,8 @@ Spans = NDArray[np.float64]  # (N, 2), starts and stops in seconds
 
 
 def second_spans(duration_s: float) -> Spans:
-    """Return the seconds of a recording; half a second or more at the end counts as one."""
-    starts = np.arange(max(1, int(duration_s + 0.5)), dtype=np.float64)
+    """Return the seconds of a recording; more than half a second at its end counts as one."""
+    starts = np.arange(whole_seconds(duration_s), dtype=np.float64)
     return np.stack([starts, starts + 1], axis=1)
 
 

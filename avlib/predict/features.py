@@ -81,7 +81,7 @@ class Batch:
         else:
             heard = probed
         rule = dict(self.study.description.intervals)
-        if rule["seconds"] is not None:  # of the study's videos, which are as long as each other
+        if isinstance(rule["seconds"], int):  # of every video of the study
             rule["seconds"] = max(rule["seconds"], longest_s(read_table(heard, MANIFEST)))
         make_shard_intervals(
             manifest=heard,
