@@ -82,6 +82,7 @@ def _add_uses(commands: Commands) -> None:
 
 
 def probability(text: str) -> float:
+    """Return a probability below 1; `argparse` names this function where the text is none."""
     value = float(text)
     if not 0 <= value < 1:
         raise ValueError(text)
