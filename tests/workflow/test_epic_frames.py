@@ -39,6 +39,20 @@ epic:
 device: cpu
 """
 
+UNTRAINED = """
+epic:
+  source: official
+  shards: 1
+  feature_shards: 1
+  frames: {0}/frames
+  actions: {{train: {0}/actions_train.csv, val: {0}/actions_val.csv}}
+  video_info: {0}/info.csv
+  visual: {{extractors: [videomae], views: 1}}
+  checkpoints: {{videomae: untrained}}
+  tim: {{recipe: small, epochs: 1, models: [visual]}}
+device: cpu
+"""
+
 
 def write_sound(path):
     samples = 3000 * generator(0, path.stem).standard_normal(SECONDS * 24_000)
@@ -47,11 +61,11 @@ def write_sound(path):
         file.writeframes(samples.astype("<i2").tobytes())
 
 
-def write_tables(folder):
+def write_tables(folder, videos=VIDEOS, seconds=SECONDS):
     """Write one action and one sound a video, which overlap, and the table of the videos."""
-    spans = {"start_timestamp": "00:00:00.50", "stop_timestamp": "00:00:02.00"}
+    spans = {"start_timestamp": "00:00:00.50", "stop_timestamp": f"00:00:{min(seconds, 2):05.2f}"}
     for split in ("train", "val"):
-        ids = [video for video, known in VIDEOS.items() if known == split]
+        ids = [video for video, known in videos.items() if known == split]
         table = pd.DataFrame({"video_id": ids, "participant_id": [v[:3] for v in ids]})
         table = table.assign(**spans)
         names = [f"{video}_0" for video in ids]
@@ -63,7 +77,7 @@ def write_tables(folder):
         table.assign(annotation_id=names, **sounds).to_csv(
             folder / f"sounds_{split}.csv", index=False
         )
-    info = {"video_id": list(VIDEOS), "duration": float(SECONDS), "fps": FPS}
+    info = {"video_id": list(videos), "duration": float(seconds), "fps": FPS}
     pd.DataFrame(info).assign(resolution="456x256").to_csv(folder / "info.csv", index=False)
 
 
@@ -126,6 +140,27 @@ def test_images_and_sound_come_to_metrics_of_tim_and_of_the_classifier(checkout)
     assert (found["split"], found["counts"]["events_evaluated"]) == ("val", 1)
     assert set(found["metrics"]) == {"views_1", "views_5"}
     assert json.loads((results / "test_metrics.json").read_text())["metrics"]
+
+
+@pytest.mark.slow
+def test_untrained_networks_of_the_published_size_come_to_metrics(tmp_path):
+    """Random weights are VideoMAE ViT-L; a video has two intervals, which it sees in one batch."""
+    videos, seconds = {"P01_01": "train", "P02_01": "val"}, 1.4
+    for video in videos:
+        write_frames(tmp_path / "frames" / video, range(1, int(seconds * FPS) + 1), width=64)
+    write_tables(tmp_path, videos, seconds)
+    checkout = Checkout(tmp_path, UNTRAINED.format(tmp_path), "results/epic/test_metrics.json")
+    run = checkout.run()
+    assert run.returncode == 0, run.stderr[-3000:]
+    results = checkout.folder / "results/epic"
+    features = np.load(results / "features/videomae/val/P02_01.npy")
+    assert features.shape == (2, 1, 1024)
+    assert np.isfinite(features).all()
+    assert (features[0] != features[1]).any()
+    found = json.loads((results / "test_metrics.json").read_text())
+    assert found["metrics"]["visual"]["action"]["items"] == 1
+    assert found["models"]["videomae"]["weights"] == "untrained"
+    assert any("VideoMAE" in note and "random" in note for note in found["notes"])
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 from workflow_checkout import Checkout
 
 from avlib.datasets.miniature.epic import ANNOTATION_FILES, miniature_plan
@@ -92,6 +93,21 @@ def test_the_submission_has_every_action_of_the_test_split(finished, planned):
     check_submission(result(finished, "submission.zip"), ids)
     with zipfile.ZipFile(result(finished, "submission.zip")) as archive:
         assert set(json.loads(archive.read("test.json"))["results"]) == set(ids)
+
+
+def test_the_sound_network_is_evaluated_as_a_classifier(finished, planned):
+    run = finished.run(target="results/epic/asf/test_metrics.json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    content = json.loads(result(finished, "asf/test_metrics.json").read_text())
+    assert (content["split"], content["counts"]["events_evaluated"]) == ("val", len(planned["val"]))
+    classes = json.loads(result(finished, "classes.json").read_text())["class_id"]
+    for views in ("views_1", "views_5"):
+        found = content["metrics"][views]["audio"]
+        assert set(found["per_class"]["AP"]) == set(classes)
+        assert 0 <= found["top1"] <= found["top5"] <= 1
+        assert 0 < found["mAP"] <= 1
+        assert found["d_prime"] == pytest.approx(np.sqrt(2) * ndtri(found["AUC"]))
+        assert f"top-1 accuracy of sounds {100 * found['top1']:.1f} %" in run.stderr
 
 
 def test_the_figures_of_the_report_are_there(finished):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 from workflow_checkout import Checkout
 
 from avlib.datasets.miniature.perception import ACTIONS, SOUNDS, miniature_plan
@@ -59,6 +60,22 @@ def test_classes_are_those_of_the_label_map(finished):
         probs = np.stack(table[table["head"] == head]["probs"].to_list())
         assert probs.shape[1] == len(names)
         assert np.allclose(probs.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_sound_network_is_evaluated_as_a_classifier(finished):
+    run = finished.run(target="results/perception/asf/test_metrics.json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    content = json.loads(result(finished, "asf/test_metrics.json").read_text())
+    events = sum(len(v.performances) for v in miniature_plan(**SIZE, seed=0) if v.split == "val")
+    assert (content["split"], content["counts"]["events_evaluated"]) == ("val", events)
+    classes = json.loads(result(finished, "classes.json").read_text())["class_id"]
+    for views in ("views_1", "views_5"):
+        found = content["metrics"][views]["audio"]
+        assert set(found["per_class"]["AP"]) == set(classes)
+        assert 0 <= found["top1"] <= found["top5"] <= 1
+        assert 0 < found["mAP"] <= 1
+        assert found["d_prime"] == pytest.approx(np.sqrt(2) * ndtri(found["AUC"]))
+        assert f"top-1 accuracy of sounds {100 * found['top1']:.1f} %" in run.stderr
 
 
 def test_figures_and_published_predictions_are_there(finished):
