@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avlib.tim.feature_files import FeatureFiles
-from avlib.tim.recipes import TimRecipe
+from avlib.tim.recipes import Modality, TimRecipe
+from avlib.tim.scaling import Scaling
 from avlib.tim.tables import LABEL_COLUMNS, VISUAL_HEADS
 from avlib.tim.windows import WindowIndex
 
@@ -92,6 +93,7 @@ class WindowDataset:
                 f"windows of {index.rows.shape[1]} features, expected {recipe.num_feats}"
             )
         self.index, self.window_s = index, recipe.window_s
+        self.scalings: dict[Modality, Scaling] = {}  # by which batches are scaled
         self._positions = pd.Index(queries["query_id"])
         self._visual_labels = _labels(queries[[LABEL_COLUMNS[head] for head in VISUAL_HEADS]])
         self._audio_labels = _labels(queries[LABEL_COLUMNS["audio"]])
@@ -132,8 +134,8 @@ class WindowDataset:
                 first; None takes the unaugmented view.
         """
         chosen = np.asarray(items, dtype=np.int64)
-        visual = self._features(self.visual, chosen, views)
-        audio = self._features(self.audio, chosen, views)
+        visual = self._features("visual", chosen, views)
+        audio = self._features("audio", chosen, views)
         slots = self._slots(chosen)
         queries = [self._queries(slots, is_visual=is_visual) for is_visual in (True, False)]
         feature_times = self._feature_times(chosen)
@@ -149,10 +151,9 @@ class WindowDataset:
             audio_queries=torch.from_numpy(queries[1].query_ids),
         )
 
-    def _features(
-        self, files: FeatureFiles | None, items: Integers, views: Draws | None
-    ) -> Tensor | None:
+    def _features(self, modality: Modality, items: Integers, views: Draws | None) -> Tensor | None:
         """Return the features of one modality: (B, F, ...)."""
+        files = self.visual if modality == "visual" else self.audio
         if files is None:
             return None
         rows = self.index.rows[items]  # (B, F)
@@ -162,7 +163,8 @@ class WindowDataset:
         features = np.empty((*rows.shape, *files.shape[1:]), dtype=np.float32)
         for i, video in enumerate(self.index.video[items]):
             features[i] = files.read(str(self.index.video_ids[video]), rows[i], chosen[i])
-        return torch.from_numpy(features)
+        scaling = self.scalings.get(modality)
+        return torch.from_numpy(features if scaling is None else scaling.applied(features))
 
     def _feature_times(self, items: Integers) -> Floats:
         """Return the intervals of the features as fractions of their windows: (B, F, 2)."""

@@ -115,6 +115,11 @@ class TimRecipe:
         tokens = self.batch_size * 2 * self.num_feats
         return -(-tokens * 2 * self.d_model * self.num_layers // MOST_CHANNELS)
 
+    @property
+    def scales_features(self) -> bool:
+        """Whether training is of features at one scale, as `avlib.tim.scaling` makes them."""
+        return self.name == PACKAGED
+
     def has_windows_of(self, other: "TimRecipe") -> bool:
         """Return whether both cut videos into the same windows."""
         names = ("num_feats", "feat_stride", "feat_gap_s", "window_stride_s")

@@ -15,8 +15,10 @@ from avlib.errors import AvlibError, ConfigError, DataError
 from avlib.io.atomic import write_json
 from avlib.io.provenance import code_fingerprint
 from avlib.joblog import join_logs
+from avlib.tim.feature_files import FeatureFiles
 from avlib.tim.network import TIM
-from avlib.tim.recipes import ModelName, TimRecipe, TimTraining
+from avlib.tim.recipes import Modality, ModelName, TimRecipe, TimTraining
+from avlib.tim.scaling import Scaling, for_scaled, for_unscaled, scaling_of
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
 from avlib.tim.tables import read_head_classes
 from avlib.tim.task import Computation, TimTask
@@ -115,6 +117,9 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
     model, arguments = build_model(
         recipe, classes, splits["train"], seed=run.seed, initial_weights=files.initial_weights
     )
+    scalings = _scale(splits, recipe)
+    if files.initial_weights is not None:
+        model.load_state_dict(for_scaled(model.state_dict(), scalings))
     task = TimTask(
         model.to(device),
         recipe,
@@ -141,7 +146,8 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
     model.load_state_dict(progress.best_model)
     metrics = task.evaluate(splits[validated_on], lambda: None)
     if team.is_first:
-        save_model(files.model, progress.best_model, recipe, arguments, classes)
+        weights = for_unscaled(progress.best_model, scalings)
+        save_model(files.model, weights, recipe, arguments, classes)
         counts = {name: split.dataset.index.counts() for name, split in splits.items()}
         outcome = {"validated_on": validated_on, "metrics": {validated_on: metrics}}
         write_json(files.metrics, _summary(run, task, progress) | outcome | {"windows": counts})
@@ -169,6 +175,18 @@ def _read_splits(
         )
     if "val" not in found:
         logger.warning("split val has no windows: the best epoch is chosen on train")
+    return found
+
+
+def _scale(splits: Mapping[str, SplitWindows], recipe: TimRecipe) -> dict[Modality, Scaling]:
+    """Let all splits have features at the scale of `train`, if the recipe is so; return it."""
+    if not recipe.scales_features:
+        return {}
+    train = splits["train"].dataset
+    sources: dict[Modality, FeatureFiles | None] = {"visual": train.visual, "audio": train.audio}
+    found = {m: scaling_of(files) for m, files in sources.items() if files is not None}
+    for split in splits.values():
+        split.dataset.scalings = found
     return found
 
 
