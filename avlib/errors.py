@@ -31,6 +31,14 @@ class DataError(AvlibError):
     """An annotation, table or media file is wrong; the message names the file and the row."""
 
 
+class NoAudioError(DataError):
+    """A file has no audio, where that is no reason to leave it out."""
+
+
+class NoFramesError(DataError):
+    """A file has no frames, where that is no reason to leave it out."""
+
+
 class CheckpointError(AvlibError):
     """A weights file does not fit the network, or needs more than weights to be read."""
 

@@ -177,6 +177,7 @@ rule extract_features:
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=files.gpus,
     params:
+        method=extractors.method,
         extraction=extractors.extraction,
         videos=extractors.video_lists,
         journal=extractors.journal,
@@ -184,6 +185,65 @@ rule extract_features:
         code=extractors.code,
     script:
         "../workflow_scripts/extract_features.py"
+
+
+use rule pack_waveforms as pack_waveforms_at_rate with:
+    output:
+        pack="results/{study}/audio/{rate}/{shard}.h5",
+        manifest="results/{study}/audio/{rate}/{shard}.parquet",
+    log:
+        "logs/{study}/pack_waveforms/{rate}/{shard}.log",
+    benchmark:
+        "logs/{study}/pack_waveforms/{rate}/{shard}.tsv"
+    wildcard_constraints:
+        study=files.named(FeatureStudy),
+        rate="[0-9]+",
+    params:
+        videos=media.video_list,
+        fingerprint=media.fingerprint,
+        sound=extractors.sound,
+        previous=f"{RESULTS}/{{study}}/.cache/audio/{{rate}}/{{shard}}.h5",
+        code=code_fingerprint("avlib.media.sound_packs"),
+
+
+# Of one's own videos, whose frames are decoded once for all networks that see them.
+if extractors.together:
+
+    ruleorder: extract_together > extract_features
+
+    rule extract_together:
+        """Features of every interval of one shard, by all visual extractors."""
+        input:
+            manifests=extractors.manifests,
+            intervals=extractors.intervals,
+            checkpoints=extractors.together_weights,
+            checked=extractors.together_checked,
+            gate=ancient("results/{study}/manifest.parquet"),
+        output:
+            [
+                f"results/{{study}}/features/{name}/shards/{{shard}}.parquet"
+                for name in extractors.together
+            ],
+        log:
+            "logs/{study}/extract_together/{shard}.log",
+        benchmark:
+            "logs/{study}/extract_together/{shard}.tsv"
+        wildcard_constraints:
+            study=settings.custom.name,
+        retries: 1
+        conda:
+            "../envs/avlib.yaml"
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 6_000 * attempt,
+            runtime=lambda wildcards, attempt: 1_440 * attempt,
+            gpu=files.gpus,
+        params:
+            extractions=extractors.together_extraction,
+            videos=extractors.video_lists,
+            code=extractors.together_code,
+        script:
+            "../workflow_scripts/extract_together.py"
 
 
 rule index_features:

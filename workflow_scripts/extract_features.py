@@ -9,7 +9,7 @@ from avlib.joblog import job_log
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
 
 with job_log(Path(smk.log[0])):
-    EXTRACTORS[smk.wildcards.extractor].extract_shard(
+    getattr(EXTRACTORS[smk.wildcards.extractor], smk.params.method)(
         ShardFiles(
             sources=[Path(path) for path in smk.input.packs or smk.params.videos],
             manifests=[Path(path) for path in smk.input.manifests],

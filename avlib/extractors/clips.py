@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avlib.errors import DataError
+from avlib.errors import NoFramesError
 from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, Settings
 from avlib.extractors.intervals import numbered_at
@@ -96,10 +96,10 @@ class ClipExtractor(FrameExtractor[Settings]):
         """Return the features of a video's intervals.
 
         Raises:
-            DataError: if the intervals have no frame numbers.
+            NoFramesError: if the intervals have no frame numbers.
         """
         if rows[["start_frame", "stop_frame"]].isna().any(axis=None):
-            raise DataError(
+            raise NoFramesError(
                 "no image, or none of a known frame rate, in the file; drop the id or convert it"
             )
         model = self._model

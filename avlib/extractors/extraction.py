@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from avlib.errors import DataError
+from avlib.errors import DataError, NoAudioError, NoFramesError
+from avlib.extractors.rounds import Rounds
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.atomic import atomic_path, naming_full_disk
 from avlib.io.checkpoints import file_hash
@@ -29,6 +31,10 @@ from avlib.progress import progress, progress_in_parts
 logger = logging.getLogger(__name__)
 
 MANY_FEATURES = 2000  # of a video, whose extraction shows progress of its own
+
+
+# Status of a file that has no features as it lacks what the network sees.
+ABSENT: Mapping[type[DataError], str] = {NoAudioError: "no_audio", NoFramesError: "no_frames"}
 
 
 class Journal:
@@ -95,6 +101,7 @@ class ShardFiles:
         journal: which of them exist.
         index: table to write.
         frames: folder of frames that several extractors of a job share; None: each has its own.
+        rounds: videos that several extractors of a job go through together; None: this one alone.
     """
 
     sources: Sequence[Path]
@@ -105,6 +112,7 @@ class ShardFiles:
     journal: Path
     index: Path
     frames: Path | None = None
+    rounds: Rounds | None = None
 
 
 class UsableVideo(NamedTuple):
@@ -206,11 +214,13 @@ def write_features(files: ShardFiles, jobs: Iterable[FeatureJob], total: int) ->
     wanted: list[dict[str, Any]] = []
     for job in progress(jobs, "extracting features", "videos", total=total):
         entry, target = journal.entries.get(job.path), files.folder / job.path
-        if entry is None or entry["key"] != job.key or not _is_done(entry, target):
-            video = job.video
-            entry = {"video_id": video.video_id, "split": video.split, "path": job.path}
-            entry |= {"key": job.key} | _extract(job, target)
-            journal.add(entry)
+        is_done = entry is not None and entry["key"] == job.key and _is_done(entry, target)
+        with files.rounds.video(needs_frames=not is_done) if files.rounds else nullcontext():
+            if entry is None or not is_done:
+                video = job.video
+                entry = {"video_id": video.video_id, "split": video.split, "path": job.path}
+                entry |= {"key": job.key} | _extract(job, target)
+                journal.add(entry)
         wanted.append(entry)
     journal.keep_only({entry["path"] for entry in wanted}, files.folder)
     write_table(_index(wanted), files.index, FEATURES)
@@ -235,7 +245,8 @@ def _extract(job: FeatureJob, target: Path) -> dict[str, Any]:
     except DataError as error:
         logger.warning("left out: %s: %s", job.video.video_id, error)
         target.unlink(missing_ok=True)  # it would be of another state of the video
-        return _result("unreadable", str(error), (0, 0, 0), 0, "")
+        status = next((s for kind, s in ABSENT.items() if isinstance(error, kind)), "unreadable")
+        return _result(status, str(error), (0, 0, 0), 0, "")
     shape = features.shape if len(features.shape) > 2 else (features.shape[0], 1, features.shape[1])
     return _result("ok", "", shape, features.padded_intervals(), digest)
 

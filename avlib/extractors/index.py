@@ -60,7 +60,8 @@ def index_features(
     rows = rows.sort_values(["split", "video_id"], ignore_index=True)
     for row in rows[rows["status"] != "ok"].itertuples():
         logger.warning("no features: %s: %s: %s", row.video_id, row.status, row.message)
-    check_bad_fraction(rows, f"videos for {files.index.parent}", max_bad_fraction)
+    is_absent = rows["status"].isin(["no_audio", "no_frames"])  # of files of the other modality
+    check_bad_fraction(rows[~is_absent], f"videos for {files.index.parent}", max_bad_fraction)
     checkpoint = files.checkpoint
     weights = {
         "path": str(checkpoint) if checkpoint else "untrained",

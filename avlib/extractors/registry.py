@@ -1,6 +1,6 @@
 """All extractors, one row each; see `avlib/extractors/row.py` and `docs/adding_an_extractor.md`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,8 +89,10 @@ _ROWS = (
         sees=FrameInput(rate_fps=16, size=224),
         cut="seconds",
         shape=(7, 7, 512),
+        interval_shape=(512,),
         weights=("vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",),
         settings=("frames",),
+        interval_settings=("frames",),
     ),
     Extractor(
         name="vggish",
@@ -101,8 +103,10 @@ _ROWS = (
         sees=AudioInput(sample_rate=16_000, window_s=0.96),
         cut="seconds",
         shape=(128,),
+        interval_shape=(128,),
         weights=("vggish-10086976.pth",),
         settings=("sample_rate",),
+        interval_settings=("sample_rate",),
     ),
     Extractor(
         name="vggish_video",
@@ -127,7 +131,9 @@ _ROWS = (
         cut="video",
         rows=80,
         shape=(2048,),
+        interval_shape=(2048,),
         weights=("resnet152-394f9c45.pth",),
+        interval_settings=("frames",),
     ),
     Extractor(
         name="r2plus1d_18",
@@ -139,7 +145,9 @@ _ROWS = (
         cut="video",
         rows=10,
         shape=(512,),
+        interval_shape=(512,),
         weights=("r2plus1d_18-91a641e6.pth",),
+        interval_settings=("frames",),
     ),
     Extractor(
         name="clip",
@@ -151,8 +159,10 @@ _ROWS = (
         cut="video",
         rows=10,
         shape=(768,),
+        interval_shape=(768,),
         weights=("model.safetensors of openai/clip-vit-large-patch14",),
         settings=("antialias",),
+        interval_settings=("frames", "antialias"),
     ),
     Extractor(
         name="clap",
@@ -164,9 +174,11 @@ _ROWS = (
         cut="video",
         rows=64,
         shape=(768,),
+        interval_shape=(512,),
         weights=("630k-fusion-best.pt",),
         settings=("backend",),
         options=("backend",),
+        interval_settings=("backend",),
     ),
     Extractor(
         name="clap_segments",
@@ -258,3 +270,38 @@ def extract_together(
     with shared_frames(frames):
         for kind, own in files.items():
             VIDEO_EXTRACTORS[kind].extract_shard(replace(own, frames=frames), settings[kind], {})
+
+
+def extract_side_by_side(
+    extractions: Mapping[str, Mapping[str, Any]],
+    *,
+    sources: Sequence[Path],
+    manifests: Sequence[Path],
+    intervals: Sequence[Path],
+    indices: Sequence[Path],
+) -> None:
+    """Write features of intervals by several visual extractors, which decode each video once.
+
+    Args:
+        extractions: settings, views, checkpoint, folder and journal by extractor.
+        sources: lists of videos.
+        manifests: the videos.
+        intervals: their interval tables.
+        indices: table of each extractor to write.
+
+    Raises:
+        CheckpointError: if the weights of one do not fit its network.
+    """
+    from avlib.extractors.extraction import ShardFiles  # imports torch
+    from avlib.extractors.rounds import Rounds, run_rounds
+
+    def extraction(name: str, index: Path) -> Callable[[Rounds], None]:
+        own = extractions[name]
+        checkpoint = Path(own["checkpoint"]) if own["checkpoint"] else None
+        places = (checkpoint, Path(own["folder"]), Path(own["journal"]), index)
+        files = ShardFiles(sources, manifests, intervals, *places)
+        return lambda rounds: EXTRACTORS[name].extract_intervals(
+            replace(files, rounds=rounds), own["settings"], own["views"]
+        )
+
+    run_rounds([extraction(*pair) for pair in zip(extractions, indices, strict=True)])

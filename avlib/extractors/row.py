@@ -5,6 +5,8 @@ The module of a row has functions that are imported when they are used:
 - `check_weights(checkpoint, target, **options)` writes what a checkpoint is to the JSON file
   `target`, if it fits the network; otherwise it raises a CheckpointError.
 - `extract_shard(files, settings, views)` writes the features of a shard's videos and their index.
+- Where `interval_shape` is given, `extract_intervals(files, settings)` writes features of intervals
+  in the same form, which `extract_shard` makes of videos or seconds.
 - Where `cut` is "clips", `embed_clips(files, settings)` takes its place, and
   `embed_texts(files, settings)` writes the embeddings of texts in the same space.
 
@@ -69,11 +71,13 @@ class Extractor:
             clips of a table, one row each, in one file a shard.
         rows: of a whole video; None: as many as it has intervals or seconds.
         shape: of one row of features, with the published weights.
+        interval_shape: of one row of features of an interval, where `cut` is another.
         weights: files of published weights, as their authors name them.
         package: file below `weights/` that `make weights` makes of a package; None where no package
             carries weights.
         tokenizer: bert or roberta, whose files its texts become tokens by, where it takes texts.
         settings: names of the settings that it takes, beside COMMON_SETTINGS.
+        interval_settings: the same for features of intervals where `cut` is another.
         text_settings: those of them on which embeddings of texts depend.
         options: those of its settings on which it depends whether weights fit.
         views_vary: whether training intervals have augmented views; if not, each has one view.
@@ -89,10 +93,12 @@ class Extractor:
     cut: Literal["intervals", "seconds", "video", "clips"]
     rows: int | None = None
     shape: tuple[int, ...]
+    interval_shape: tuple[int, ...] = ()
     weights: tuple[str, ...]
     package: str | None = None
     tokenizer: str = ""
     settings: tuple[str, ...] = ()
+    interval_settings: tuple[str, ...] = ()
     text_settings: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     views_vary: bool = True
@@ -102,6 +108,11 @@ class Extractor:
     def channels(self) -> int:
         """Channels of a feature, with the published weights."""
         return self.shape[-1]
+
+    @property
+    def makes_intervals(self) -> bool:
+        """Whether it makes features of the intervals of a table."""
+        return self.cut == "intervals" or bool(self.interval_shape)
 
     def check_weights(self, checkpoint: Path, target: Path, **options: Any) -> None:
         """Write what a checkpoint is, if it fits the network.
@@ -131,6 +142,25 @@ class Extractor:
             CheckpointError: if the weights do not fit the network.
         """
         import_module(self.module).extract_shard(files, settings, views)
+
+    def extract_intervals(
+        self, files: "ShardFiles", settings: Mapping[str, Any], views: Mapping[str, int]
+    ) -> None:
+        """Write features of intervals as `extract_shard` does, whatever `cut` is.
+
+        Args:
+            files: inputs and outputs.
+            settings: values of COMMON_SETTINGS and of `self.settings`, or, where `cut` is another,
+                of `self.interval_settings`.
+            views: views of each interval, by split; of no effect where `cut` is another.
+
+        Raises:
+            CheckpointError: if the weights do not fit the network.
+        """
+        if self.cut == "intervals":
+            self.extract_shard(files, settings, views)
+        else:
+            import_module(self.module).extract_intervals(files, settings)
 
     def embed_clips(self, files: "ClipFiles", settings: Mapping[str, Any]) -> None:
         """Write the embeddings of the clips of a shard's videos, and their index.

@@ -45,7 +45,9 @@ class WaveformExtractor(Generic[Settings]):
         )
 
     def content(self, video: UsableVideo) -> Iterator[bytes]:
-        """Yield a video's waveform."""
+        """Yield a video's waveform, nothing where it has none."""
+        if video.video_id not in self._waveforms:
+            return
         waveform = self._waveforms[video.video_id]
         for first in range(0, len(waveform), BLOCK_SAMPLES):
             yield np.asarray(waveform[first : first + BLOCK_SAMPLES]).tobytes()

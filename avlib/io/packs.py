@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from avlib.errors import DataError
+from avlib.errors import DataError, NoAudioError
 from avlib.io.torn import torn
 
 
@@ -133,7 +133,12 @@ class PackStore:
         """Return a video's data set: `len` reads nothing, and a slice no more than itself.
 
         It is valid until PACKS_OPEN other packs have been read.
+
+        Raises:
+            NoAudioError: if no pack has the video.
         """
+        if video_id not in self._path_of:
+            raise NoAudioError(f"{video_id}: no audio in the file")
         path = self._path_of[video_id]
         with _reading(path):
             found = self._file(path)[video_id]

@@ -29,12 +29,13 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from avlib.errors import DataError
+from avlib.errors import DataError, NoFramesError
 from avlib.media import ffmpeg
 from avlib.media.files import check_regular, open_media, packets
 from avlib.media.frame_images import image_frames
 from avlib.media.frame_sources import is_frame_source
 from avlib.media.isolation import lent_worker
+from avlib.media.shared_frames import SharedFrames
 from avlib.media.stamps import read_content
 from avlib.media.timeline import VideoTimes
 from avlib.media.truncation import extent
@@ -93,7 +94,7 @@ def _frame_numbers(path: Path) -> FrameNumbers:
             video, times = content.video, content.times
             if video is None:
                 what = "only a still picture" if content.stills else "no video stream"
-                raise DataError(f"{path}: {what} in the file")
+                raise NoFramesError(f"{path}: {what} in the file")
             if not times.rate:
                 raise DataError(f"{path}: no frame rate is known")
             return FrameNumbers(
@@ -134,7 +135,26 @@ def read_frames(
     numbers = numbers or frame_numbers(path)
     if mode == "jpeg":
         return _jpeg_frames(path, numbers)
+    if _shared is not None:
+        own = wanted if isinstance(wanted, frozenset) else None
+        found = _shared.join(path, own, partial(_received_frames, path, numbers))
+        if found is not None:
+            return found
     return _received_frames(path, numbers, wanted)
+
+
+def share_frames(readers: int) -> "SharedFrames[LazyFrame] | None":
+    """Let the next readers of a video share its decoded frames, and return what they share.
+
+    Args:
+        readers: threads that read the frames of one video; with less than two nothing is shared.
+    """
+    global _shared
+    _shared = SharedFrames(readers) if readers > 1 else None
+    return _shared
+
+
+_shared: "SharedFrames[LazyFrame] | None" = None
 
 
 def _received_frames(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from avlib.datasets.custom import read_events
 from avlib.datasets.custom_checks import check_events, split_notices
@@ -17,13 +17,49 @@ from avlib.origins import Weights
 from avlib.packages import WEIGHTS
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
-from avlib.studies.feature_study import IntervalExtractor
-from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
+from avlib.studies.tim_study import JOINT, TimCheckpoints, TimStudy, TrainedVisual
 from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import COMPARED, MODELS, PACKAGED, Modality, ModelName, RecipeName
 
-DEFAULT_EXTRACTORS = ("asf",)
-PACKAGED_NETWORKS = ("efficientnet_lite0", "yamnet")  # their features are of whole seconds
+PACKAGED_NETWORKS = ("yamnet", "efficientnet_lite0")  # their features are of whole seconds
+
+# Hz of packs of their own, of networks that the rate of the preset would take something from.
+PACK_RATES = {"clap": 48_000, "vggish": 44_100}
+OTHER_NAMES = {"resnet152": "res152"}  # of extractors
+
+
+def _of_own_videos(name: str) -> str:
+    name = OTHER_NAMES.get(name, name)
+    known = [row.name for row in EXTRACTORS.values() if row.makes_intervals]
+    if name not in known:
+        raise ValueError(f"no extractor of intervals has this name; there are {', '.join(known)}")
+    return name
+
+
+OwnExtractor = Annotated[str, AfterValidator(_of_own_videos)]
+
+
+class CustomCheckpoints(TimCheckpoints):
+    """Weights from outside, of all networks that make features of intervals."""
+
+    vgg19: UserPath | Literal["untrained"] | None = Field(
+        None, description="VGG-19 weights (Keras .h5 or .pth)"
+    )
+    vggish: UserPath | Literal["untrained"] | None = Field(
+        None, description="VGGish weights (.pth)"
+    )
+    res152: UserPath | Literal["untrained"] | None = Field(
+        None, description="ResNet-152 weights (.pth) with torchvision's names"
+    )
+    r2plus1d_18: UserPath | Literal["untrained"] | None = Field(
+        None, description="R(2+1)D-18 weights (.pth) with torchvision's names"
+    )
+    clip: UserPath | Literal["untrained"] | None = Field(
+        None, description="CLIP weights: a Hugging Face folder, or a file of OpenAI"
+    )
+    clap: UserPath | Literal["untrained"] | None = Field(
+        None, description="CLAP weights: 630k-fusion-best.pt, or a Hugging Face folder"
+    )
 
 
 class Custom(TimStudy):
@@ -32,8 +68,10 @@ class Custom(TimStudy):
     takes_sound_files: ClassVar[bool] = True
 
     name: StudyName = Field("custom", description="Folder below results/")
-    extractors: Annotated[tuple[IntervalExtractor, ...], Field(min_length=1)] | None = Field(
-        None, description="Networks whose features are made; null: asf"
+    extractors: Annotated[tuple[OwnExtractor, ...], Field(min_length=1)] | None = Field(
+        None,
+        description="Networks whose features are made; null: yamnet and efficientnet_lite0 where "
+        "`make weights` has put them, else asf",
     )
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "csv", description="`annotations` is a CSV; or `splits` are published tables"
@@ -43,6 +81,7 @@ class Custom(TimStudy):
     split: Split = Field(
         "test", description="Split of videos without annotations; train has the preset's views"
     )
+    checkpoints: CustomCheckpoints = CustomCheckpoints()
     visual: TrainedVisual = TrainedVisual()
     tags: Tagging = Tagging()
 
@@ -144,7 +183,12 @@ class Custom(TimStudy):
 
     def extractor_names(self) -> tuple[str, ...]:
         """Return the networks whose features are made."""
-        return self.extractors or DEFAULT_EXTRACTORS
+        if self.extractors is not None:
+            return self.extractors
+        given = [name for name, value in self.checkpoints if value and name != "tim"]
+        packages = [WEIGHTS / str(EXTRACTORS[name].package) for name in PACKAGED_NETWORKS]
+        is_installed = all(path.is_file() for path in packages)
+        return PACKAGED_NETWORKS if is_installed and not given else ("asf",)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -182,6 +226,23 @@ class Custom(TimStudy):
         """Name of TIM's recipe: the configured one, else that of the intervals."""
         is_packaged = set(self.extractor_names()) <= set(PACKAGED_NETWORKS)
         return self.tim.recipe or (PACKAGED if is_packaged else super().recipe)
+
+    def pack_rate(self, extractor: str) -> int:
+        """Return the rate in Hz of the packs that an extractor of sound takes."""
+        return PACK_RATES.get(extractor, self.media().sample_rate)
+
+    def extraction(self) -> dict[str, Any]:
+        """Return the settings of all extractors."""
+        return super().extraction() | {"antialias": False, "backend": "transformers"}
+
+    @property
+    def by_interval(self) -> bool:
+        """Whether every extractor makes features of the intervals."""
+        return True
+
+    def check_options(self, network: str) -> dict[str, Any]:
+        """Return also the package that runs CLAP."""
+        return {"backend": "transformers"} if network == "clap" else super().check_options(network)
 
     def visual_training(self) -> OmnivoreTraining:
         """Return the training of a narrow Omnivore.

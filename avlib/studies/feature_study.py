@@ -244,6 +244,15 @@ class FeatureStudy(Study):
         audio = {"preset": self.preset, "specaug": self.specaug}
         return audio | {"sample_rate": self.media().sample_rate} | visual
 
+    @property
+    def by_interval(self) -> bool:
+        """Whether every extractor makes features of the intervals, whatever its row says."""
+        return False
+
+    def pack_rate(self, extractor: str) -> int:
+        """Return the rate in Hz of the packs that an extractor of sound takes."""
+        return self.media().sample_rate
+
     def train_views(self, extractor: str) -> int:
         """Return the views of a training interval; whole seconds have one."""
         row = EXTRACTORS[extractor]

@@ -107,8 +107,17 @@ class ExtractorFiles:
 
     def waveforms(self, wildcards: Wildcards) -> list[str]:
         """Return the packs of waveforms of a feature shard, if the features are audio ones."""
-        is_audio = EXTRACTORS[wildcards.extractor].modality == "audio"
-        return self._members(wildcards, self.files.packs(wildcards)) if is_audio else []
+        if EXTRACTORS[wildcards.extractor].modality != "audio":
+            return []
+        study = self.study(wildcards)
+        rate = study.pack_rate(wildcards.extractor)
+        if rate == study.media().sample_rate:
+            return self._members(wildcards, self.files.packs(wildcards))
+        return self._members(wildcards, self.files.shards(wildcards, f"audio/{rate}/{{}}.h5"))
+
+    def sound(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what packs of waveforms at another rate than the study's hold."""
+        return self.study(wildcards).media().audio | {"sample_rate": int(wildcards.rate)}
 
     def manifests(self, wildcards: Wildcards) -> list[str]:
         """Return the manifests of the videos of a feature shard."""
@@ -129,13 +138,21 @@ class ExtractorFiles:
 
     def extraction(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what decides the features, beside the videos and the weights."""
-        config, study = self.files.config, self.study(wildcards)
-        extractor = EXTRACTORS[wildcards.extractor]
+        return self._extraction(self.study(wildcards), wildcards.extractor)
+
+    def _extraction(self, study: FeatureStudy, name: str) -> dict[str, Any]:
+        config, extractor = self.files.config, EXTRACTORS[name]
         values = study.extraction() | {"mel_on_device": config.mel_on_device}
+        values["sample_rate"] = study.pack_rate(name)
         shared = {name: getattr(config, name) for name in COMMON_SETTINGS}
-        views = {split: 1 for split in SPLITS} | {"train": study.train_views(extractor.name)}
-        own = {name: values[name] for name in extractor.settings}
-        return {"settings": shared | own, "views": views}
+        views = {split: 1 for split in SPLITS} | {"train": study.train_views(name)}
+        is_native = extractor.cut == "intervals" or not study.by_interval
+        settings = extractor.settings if is_native else extractor.interval_settings
+        return {"settings": shared | {s: values[s] for s in settings}, "views": views}
+
+    def method(self, wildcards: Wildcards) -> str:
+        """Return the method of the registry's row that makes the features."""
+        return "extract_intervals" if self.study(wildcards).by_interval else "extract_shard"
 
     def code(self, wildcards: Wildcards) -> str:
         """Return the fingerprint of the code that decides the features."""
@@ -148,6 +165,41 @@ class ExtractorFiles:
 
     def journal(self, wildcards: Wildcards) -> str:
         """Return the journal of a feature shard; another number of shards has others."""
-        count = self.study(wildcards).feature_shards
-        name = f"{wildcards.extractor}/{count}/{wildcards.shard}.jsonl"
+        return self._journal(wildcards, wildcards.extractor)
+
+    def _journal(self, wildcards: Wildcards, extractor: str) -> str:
+        name = f"{extractor}/{self.study(wildcards).feature_shards}/{wildcards.shard}.jsonl"
         return str(self.files.folder(wildcards) / ".cache" / "features" / name)
+
+    # Features of the same frames of one's own videos, made by one job
+
+    @property
+    def together(self) -> tuple[str, ...]:
+        """Visual extractors of one's own videos, whose frames are decoded once, if two or more."""
+        names = self.files.config.custom.visual_extractors()
+        return names if len(names) > 1 else ()
+
+    def together_weights(self, wildcards: Wildcards) -> list[str]:
+        """Return the weights of those of `together` that have any."""
+        return [path for n in self.together for path in self.networks.paths(wildcards, n)]
+
+    def together_checked(self, wildcards: Wildcards) -> list[str]:
+        """Return the reports that say that given weights of `together` fit."""
+        return [path for n in self.together for path in self.networks.checked(wildcards, n)]
+
+    def together_extraction(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """Return what decides the features of each of `together`, and where its files are."""
+        study, folder = self.study(wildcards), self.files.folder(wildcards)
+        return {
+            name: self._extraction(study, name)
+            | {
+                "checkpoint": next(iter(self.networks.paths(wildcards, name)), None),
+                "folder": str(folder / "features" / name),
+                "journal": self._journal(wildcards, name),
+            }
+            for name in self.together
+        }
+
+    def together_code(self, wildcards: Wildcards) -> str:
+        """Return the fingerprint of the code that decides the features of `together`."""
+        return code_fingerprint(*(EXTRACTORS[name].module for name in self.together))

@@ -29,6 +29,7 @@ class Wildcards(Protocol):
     variant: str
     relevancy: str
     model: str
+    rate: str
 
 
 class StudyFiles:

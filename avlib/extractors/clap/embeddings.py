@@ -120,7 +120,13 @@ def clap_segments(network: ClapNetwork, waveform: Signal) -> NDArray[np.float32]
     Raises:
         DataError: if the audio cannot be cut into segments.
     """
-    embeddings, _ = _listen(network, segment_mels(waveform))
+    return sound_embeddings(network, segment_mels(waveform))
+
+
+@torch.inference_mode()
+def sound_embeddings(network: ClapNetwork, log_mels: Tensor) -> NDArray[np.float32]:
+    """Return the embeddings (B, embedding), of length 1, of log-mels (B, frames, bands)."""
+    embeddings, _ = _listen(network, log_mels)
     return embeddings.float().cpu().numpy()
 
 

@@ -53,6 +53,11 @@ class ResNet(nn.Module):
         first = Bottleneck(c_in, planes, stride, shortcut)
         return nn.Sequential(first, *(Bottleneck(c_out, planes) for _ in range(blocks - 1)))
 
+    @property
+    def channels(self) -> int:
+        """Channels of a feature."""
+        return self._channels
+
     def forward(self, images: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))  # (B, width, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 32 * width, ...)
@@ -99,6 +104,11 @@ class R2Plus1d(nn.Module):
         first = BasicBlock(c_in, planes, Conv2Plus1D, stride, shortcut)
         others = (BasicBlock(planes, planes, Conv2Plus1D) for _ in range(blocks - 1))
         return nn.Sequential(first, *others)
+
+    @property
+    def channels(self) -> int:
+        """Channels of a feature."""
+        return self._channels
 
     def forward(self, clips: Tensor) -> Tensor:
         x = self.stem(clips)  # (B, width, T, H / 2, W / 2)

@@ -1,15 +1,18 @@
-"""R(2+1)D-18's features of a video, LLP's kind `r2plus1d_18`: one row for each of ten seconds."""
+"""R(2+1)D-18's features of a video, LLP's kind `r2plus1d_18`, of ten seconds, or of intervals."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from avlib.extractors.extraction import NetworkSettings, ShardFiles
+from avlib.extractors.frames import FrameSettings
+from avlib.extractors.interval_frames import IntervalFrameExtractor, extract_interval_frames
 from avlib.extractors.resnet.images import r2plus1d_input
-from avlib.extractors.resnet.weights import load_r2plus1d_18
+from avlib.extractors.resnet.network import R2Plus1d
+from avlib.extractors.resnet.weights import load_r2plus1d_18, untrained_r2plus1d_18
 from avlib.extractors.segments import (
     FRAMES_PER_SECOND,
     SECONDS,
@@ -51,6 +54,30 @@ class R2Plus1dExtractor(FrameSegmentExtractor[NetworkSettings, nn.Module]):
         return r2plus1d_features(self.network, images)
 
 
+class R2Plus1dIntervalExtractor(IntervalFrameExtractor[FrameSettings, R2Plus1d]):
+    """Makes features of clips of the frames of intervals."""
+
+    module = "avlib.extractors.resnet.r2plus1d_18"
+    count = FRAMES_PER_SECOND
+
+    def load(self, checkpoint: Path | None) -> R2Plus1d:
+        """Return the network of a checkpoint, or the published one with random weights."""
+        seed = self._settings.seed
+        return load_r2plus1d_18(checkpoint) if checkpoint else untrained_r2plus1d_18(seed)
+
+    def channels(self, network: R2Plus1d) -> int:
+        """Return the channels of a feature."""
+        return network.channels
+
+    def image(self, network: R2Plus1d, frame: Frame) -> Tensor:
+        """Return the whole frame."""
+        return r2plus1d_input([frame])[0]
+
+    def features(self, network: R2Plus1d, images: Tensor) -> Tensor:
+        """Return features: (B, width)."""
+        return network(images.transpose(1, 2))  # (B, 3, 8, H, W)
+
+
 def check_weights(checkpoint: Path, target: Path) -> None:
     """Write what a checkpoint is, if it is an R(2+1)D-18.
 
@@ -64,3 +91,8 @@ def check_weights(checkpoint: Path, target: Path) -> None:
 def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping[str, int]) -> None:
     """Write the features of every usable video of a shard; see `row.Extractor`."""
     extract_segments(files, R2Plus1dExtractor(files, NetworkSettings(**settings)))
+
+
+def extract_intervals(files: ShardFiles, settings: Mapping[str, Any]) -> None:
+    """Write the features of the intervals of a shard's videos; see `row.Extractor`."""
+    extract_interval_frames(files, R2Plus1dIntervalExtractor, FrameSettings(**settings))

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from avlib.errors import CheckpointError
-from avlib.extractors.resnet.network import STAGES, R2Plus1d, ResNet
+from avlib.extractors.resnet.network import STAGES, R2Plus1d, ResNet, r2plus1d_18, resnet152
 from avlib.extractors.weights import untrained
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
 from avlib.io.renaming import count_blocks
@@ -35,6 +35,16 @@ def load_r2plus1d_18(checkpoint: Path) -> R2Plus1d:
     """
     norms = {"width": "stem.4.weight", "middle": "stem.1.weight"}
     return _load(R2Plus1d, norms, checkpoint)
+
+
+def untrained_resnet152(seed: int) -> ResNet:
+    """Return the published network with random weights, whose features are meaningless."""
+    return untrained(resnet152, seed)
+
+
+def untrained_r2plus1d_18(seed: int) -> R2Plus1d:
+    """Return the published network with random weights, whose features are meaningless."""
+    return untrained(r2plus1d_18, seed)
 
 
 def _load(network_class: type[N], norms: Mapping[str, str], checkpoint: Path) -> N:

@@ -95,3 +95,8 @@ def extract_shard(files: ShardFiles, settings: Mapping[str, Any], views: Mapping
     with WaveformStore(files.sources, sample_rate=own.sample_rate) as waveforms:
         extractor = VggishExtractor(files.checkpoint, own, waveforms)
         extract_videos(files, extractor, dict.fromkeys(SPLITS, 1))
+
+
+def extract_intervals(files: ShardFiles, settings: Mapping[str, Any]) -> None:
+    """Write the features of the intervals of a shard's videos; see `row.Extractor`."""
+    extract_shard(files, settings, {})
