@@ -20,7 +20,7 @@ def installed(tmp_path, monkeypatch):
 def test_an_official_study_without_checkpoints_takes_the_packaged_networks():
     study = Ave(source="official")
     assert (study.kind, study.recipe) == ("packaged", "packaged")
-    assert study.extractors() == ("efficientnet_lite0", "yamnet")
+    assert study.extractor_names() == ("efficientnet_lite0", "yamnet")
     assert study.interval_rule() == {"interval_s": 1.0, "hop_s": 1.0, "seconds": 10}
     assert study.media().sample_rate == 16_000
 
@@ -39,7 +39,7 @@ def test_an_official_study_without_checkpoints_takes_the_packaged_networks():
 def test_other_weights_and_the_miniature_do_without_the_packaged_networks(other):
     study = Ave(**{"source": "official"} | other)
     assert study.kind == "omnivore_asf"
-    assert study.extractors() == ("omnivore", "asf")
+    assert study.extractor_names() == ("omnivore", "asf")
 
 
 def test_without_installed_packages_nothing_is_packaged(tmp_path, monkeypatch):
