@@ -171,7 +171,7 @@ def test_a_video_without_a_readable_picture_is_left_out_and_said_to_be(tmp_path,
     assert index["status"].to_dict() == {
         "-a ü": "ok",
         "broken": "unreadable",
-        "sound": "unreadable",
+        "sound": "no_frames",
     }
     assert "broken.mp4: " in index.loc["broken", "message"]
     assert "no video stream in the file" in index.loc["sound", "message"]
