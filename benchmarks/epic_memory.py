@@ -6,7 +6,7 @@ which take no disk and read as zeros: 44 GB of visual and 37 GB of audio ones to
 stage runs in a process of its own, on a few windows of all videos; its memory is what one process
 holds: pages of its own, and those of mapped files, which belong to the page cache.
 
-    .venv/bin/python benchmarks/epic_memory.py [--steps 1] [--parts 1] [--mixed]
+    .venv/bin/python benchmarks/epic_memory.py [--steps 2] [--parts 1] [--mixed]
 """
 
 import argparse
@@ -169,7 +169,7 @@ def watched(command: list[Any]) -> dict[str, float]:
 def main() -> None:
     """Measure and write the result."""
     parser = argparse.ArgumentParser(description="Measure the memory of training on EPIC.")
-    parser.add_argument("--steps", type=int, default=1, help="batches to train on")
+    parser.add_argument("--steps", type=int, default=2, help="batches to train on")
     parser.add_argument("--parts", type=int, help="in which a batch is computed; else the default")
     parser.add_argument("--mixed", action="store_true", help="in mixed precision")
     parser.add_argument("--stage", type=Path, help=argparse.SUPPRESS)
