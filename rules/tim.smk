@@ -169,6 +169,40 @@ rule train_tim:
         "../workflow_scripts/train_tim.py"
 
 
+rule weigh_tim:
+    """How the models of a study answer together, by the validation split."""
+    input:
+        unpack(tim.feature_index),
+        queries="results/{study}/tim/queries.parquet",
+        classes="results/{study}/classes.json",
+        windows=tim.weighing_windows,
+        intervals=tim.weighing_intervals,
+        models=tim.models,
+    output:
+        "results/{study}/model/tim/ensemble.json",
+    log:
+        "logs/{study}/weigh_tim.log",
+    benchmark:
+        "logs/{study}/weigh_tim.tsv"
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=60,
+        gpu=files.gpus,
+    params:
+        models=tim.model_names,
+        recipe=tim.recipe,
+        splits=tim.weighing_splits,
+        device=settings.device,
+        features=tim.feature_folders,
+        allow_fewer_views=tim.allow_fewer_views,
+        code=code_fingerprint("avlib.tim.weighing"),
+    script:
+        "../workflow_scripts/weigh_tim.py"
+
+
 rule predict_tim:
     """The predictions of every model for the queries of the split that is evaluated."""
     input:
@@ -178,6 +212,7 @@ rule predict_tim:
         windows=tim.evaluated_windows,
         intervals=tim.evaluated_intervals,
         models=tim.models,
+        ensemble=tim.ensemble,
         checked=tim.checked,
     output:
         table="results/{study}/predictions.parquet",

@@ -21,6 +21,7 @@ with job_log(Path(smk.log[0])):
             table=Path(smk.output.table),
             published=Path(smk.output.published),
             losses=Path(smk.output.losses),
+            ensemble=next(map(Path, smk.input.get("ensemble", [])), None),
         ),
         recipe=smk.params.recipe,
         split=smk.params.split,

@@ -20,6 +20,7 @@ from avlib.predict.events import (
 from avlib.predict.features import Batch
 from avlib.predict.inputs import SPLIT
 from avlib.predict.tables import Event, Tracks
+from avlib.tim.ensemble import read_ensemble
 from avlib.tim.plan import make_windows
 from avlib.tim.prediction import COMBINED, ORDER, PredictionFiles, predict_tim
 from avlib.tim.queries import join_queries, queries_of_events
@@ -196,6 +197,10 @@ class Answers:
             recipe=description.recipe,
             target=folder / "windows.npz",
         )
+        models = {source.model for source in chosen.values()}
+        ensemble = self._study.ensemble if JOINT in models else None
+        if ensemble is not None:
+            models |= read_ensemble(ensemble).weights.keys()
         return PredictionFiles(
             queries=queries,
             windows={SPLIT: folder / "windows.npz"},
@@ -204,9 +209,10 @@ class Answers:
             audio=[batch.features(name) for name in names["audio"]],
             classes=self._study.classes,
             allow_fewer_views=description.allow_fewer_views,
-            models={source.model: self._study.model(source.model) for source in chosen.values()},
+            models={name: self._study.model(name) for name in models},
             table=folder / "predictions.parquet",
             published=None,
+            ensemble=ensemble,
         )
 
     def _length_s(self, length_s: float) -> float:

@@ -41,6 +41,7 @@ class Description:
         device: as configured.
         mixed_precision: whether predictions are computed so.
         allow_fewer_views: as `FeatureFiles` takes it.
+        weighs_models: whether all models answer together where both modalities are there.
         is_paired: whether every query is one in both label spaces, as in AVE.
         is_by_the_second: whether the queries are whole seconds, background included.
         query_lengths_s: lengths of queries where they are not, by label space.
@@ -56,6 +57,7 @@ class Description:
     device: str
     mixed_precision: bool
     allow_fewer_views: bool
+    weighs_models: bool
     is_paired: bool
     is_by_the_second: bool
     query_lengths_s: Mapping[Modality, list[float]]
@@ -82,6 +84,12 @@ class TrainedStudy:
     def classes(self) -> Path:
         """Names of the classes."""
         return self.folder / "classes.json"
+
+    @property
+    def ensemble(self) -> Path | None:
+        """How all models answer together, where they do."""
+        found = self.folder / "model/tim/ensemble.json"
+        return found if self.description.weighs_models else None
 
     def model(self, name: ModelName) -> Path:
         """Return the weights of a model, unchanged since the study was finished.

@@ -19,7 +19,15 @@ from avlib.studies.feature_study import (
     IntervalExtractor,
     VisualFeatures,
 )
-from avlib.tim.recipes import COMPARED, MODELS, Modality, ModelName, RecipeName, TimTraining
+from avlib.tim.recipes import (
+    COMPARED,
+    MODELS,
+    PACKAGED,
+    Modality,
+    ModelName,
+    RecipeName,
+    TimTraining,
+)
 
 JOINT: ModelName = "audio_visual"
 
@@ -173,6 +181,12 @@ class TimStudy(FeatureStudy):
     def models(self) -> tuple[ModelName, ...]:
         """Models that are compared; given weights of TIM are one."""
         return self.tim.models or ((JOINT,) if self.checkpoints.tim else COMPARED)
+
+    @property
+    def weighs_models(self) -> bool:
+        """Whether the models answer together, by weights that the validation split decides."""
+        is_whole = set(COMPARED) <= set(self.models) and not self.checkpoints.tim
+        return self.recipe == PACKAGED and is_whole
 
     # Splits
 

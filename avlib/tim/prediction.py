@@ -14,11 +14,12 @@ from avlib.device import precision, resolve_device
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
 from avlib.io.tables import write_parts
+from avlib.tim.ensemble import joint_answer, read_ensemble
 from avlib.tim.inference import Predictions, predict
 from avlib.tim.network import TIM
 from avlib.tim.published_predictions import PublishedPredictions, write_predictions
 from avlib.tim.recipes import ModelName, TimRecipe
-from avlib.tim.scores import combine
+from avlib.tim.scores import Probs, combine
 from avlib.tim.splits import InputFiles, SplitWindows, read_split
 from avlib.tim.tables import LABEL_COLUMNS, PREDICTIONS, read_head_classes
 from avlib.tim.weights import file_recipe, load_model
@@ -41,12 +42,15 @@ class PredictionFiles(InputFiles):
             the only one; None: it is not written.
         losses: JSON with `loss` and `views` by model and head: the mean over all pairs of a window
             and a labelled query, and their number; None: it is not written.
+        ensemble: JSON of how the models answer together, which is then the combined prediction of
+            the model of both modalities; None: that is the mean of its two heads.
     """
 
     models: Mapping[ModelName, Path]
     table: Path
     published: Path | None
     losses: Path | None = None
+    ensemble: Path | None = None
 
 
 def predict_tim(
@@ -75,22 +79,58 @@ def predict_tim(
     torch.set_num_threads(1)  # another number gives other last bits
     classes = read_head_classes(files.classes)
     place = resolve_device(device)
-    predictions: dict[ModelName, Predictions] = {}
-    for name, path in sorted(files.models.items(), key=lambda model: ORDER.index(model[0])):
-        model, windows, made_by = _open(files, path, name, recipe, split, classes)
-        predictions[name] = predict(
-            model.to(place),
-            windows,
-            batch_size=made_by.batch_size,
-            label_smoothing=made_by.label_smoothing,
-            precision=precision(place, is_mixed=mixed_precision),
-        )
-    parts = [part for m, found in predictions.items() for part in tables(found, m, classes)]
+    dtype = precision(place, is_mixed=mixed_precision)
+    predictions = predictions_of(
+        files.models, files, recipe=recipe, split=split, device=place, dtype=dtype
+    )
+    joint = _joint_answer(files, predictions, classes)
+    parts = [part for m, found in predictions.items() for part in tables(found, m, classes, joint)]
     write_parts(parts, files.table, PREDICTIONS)
     if files.published is not None:
         write_predictions(published(next(iter(predictions.values()))), files.published)
     if files.losses is not None:
         write_json(files.losses, {m: found.losses.entries() for m, found in predictions.items()})
+
+
+def predictions_of(
+    models: Mapping[ModelName, Path],
+    files: InputFiles,
+    *,
+    recipe: str,
+    split: str,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> dict[ModelName, Predictions]:
+    """Return the predictions of models for a split, in the order that they have in tables.
+
+    Raises:
+        CheckpointError, DataError: as `predict_tim`.
+    """
+    classes = read_head_classes(files.classes)
+    found: dict[ModelName, Predictions] = {}
+    for name, path in sorted(models.items(), key=lambda model: ORDER.index(model[0])):
+        model, windows, made_by = _open(files, path, name, recipe, split, classes)
+        found[name] = predict(
+            model.to(device),
+            windows,
+            batch_size=made_by.batch_size,
+            label_smoothing=made_by.label_smoothing,
+            precision=dtype,
+        )
+    return found
+
+
+def _joint_answer(
+    files: PredictionFiles,
+    predictions: Mapping[ModelName, Predictions],
+    classes: Mapping[str, Sequence[str]],
+) -> Probs | None:
+    """Return what the models answer together, (N, K), where that is asked for."""
+    if files.ensemble is None:
+        return None
+    ensemble = read_ensemble(files.ensemble)
+    members = {name: predictions[name] for name in ensemble.weights}
+    return joint_answer(ensemble, members, classes["action"])
 
 
 def _open(
@@ -113,12 +153,15 @@ def _open(
 
 
 def tables(
-    predictions: Predictions, model: ModelName, classes: Mapping[str, Sequence[str]]
+    predictions: Predictions,
+    model: ModelName,
+    classes: Mapping[str, Sequence[str]],
+    joint: Probs | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Yield the rows of PREDICTIONS of each head; of queries without features there are none.
 
     Where every segment is a query in both label spaces, as in AVE, the mean of both predictions
-    is the head `combined`.
+    is the head `combined`, or `joint`, (N, K), where that is given.
     """
     split = predictions.split
     visual, audio = predictions.visual.probs(), predictions.audio.probs()
@@ -130,7 +173,7 @@ def tables(
             yield _table(queries, head, scores.is_seen, probs[head], model, classes)
     if split.is_paired and "action" in visual and "audio" in audio:
         is_seen = predictions.visual.is_seen & predictions.audio.is_seen
-        both = combine(visual["action"], audio["audio"])
+        both = combine(visual["action"], audio["audio"]) if joint is None else joint
         yield _table(split.visual, COMBINED, is_seen, both, model, classes)
 
 

@@ -42,7 +42,7 @@ PREDICTIONS = TableSchema(
     (
         Column("annotation_id", pa.string(), "name of the query, as in the table of queries"),
         Column("modality", pa.string(), "input of the model: audio_visual, audio or visual"),
-        Column("head", pa.string(), "verb, noun, action, audio, or combined: mean of the last two"),
+        Column("head", pa.string(), "verb, noun, action, audio, or combined: of the last two"),
         VIDEO_ID,
         SPLIT,
         START_S,

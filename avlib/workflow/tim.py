@@ -217,7 +217,27 @@ class TimFiles:
             "recipe": study.recipe,
             "mixed_precision": study.tim.mixed_precision == "always",
             "allow_fewer_views": study.allow_fewer_views,
+            "weighs_models": study.weighs_models,
         }
+
+    def ensemble(self, wildcards: Wildcards) -> list[str]:
+        """Return how the models answer together, where they do."""
+        if not self.study(wildcards).weighs_models:
+            return []
+        return [str(self.files.folder(wildcards) / "model/tim/ensemble.json")]
+
+    def weighing_splits(self, wildcards: Wildcards) -> list[str]:
+        """Return the split that decides how they do: val, or none where it is not given."""
+        return [s for s in self.training_splits(wildcards) if s == "val"]
+
+    def weighing_windows(self, wildcards: Wildcards) -> list[str]:
+        """Return the windows of that split."""
+        folder = self.files.folder(wildcards) / "tim/windows"
+        return [str(folder / f"{split}.npz") for split in self.weighing_splits(wildcards)]
+
+    def weighing_intervals(self, wildcards: Wildcards) -> list[str]:
+        """Return the intervals of that split."""
+        return [self._intervals(wildcards, s) for s in self.weighing_splits(wildcards)]
 
     # The submission to a challenge
 
