@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code every start of Snakemake costs two seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env weights laion-clap ave test test-slow check lock schemas clean
+.PHONY: env weights laion-clap ave see test test-slow check lock schemas clean
 
 env: $(STAMP)
 
@@ -45,6 +45,18 @@ laion-clap: $(STAMP)
 
 ave: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES)
+
+# What is heard and seen in a folder of videos, without labels; LABELS names a text file of what to
+# look for, a label a line.
+see: export SEEN := $(VIDEOS)
+see: export SOUGHT := $(LABELS)
+see: $(STAMP)
+	@test -n "$$SEEN" || { echo "name a folder: make see VIDEOS=FOLDER" >&2; exit 1; }
+	@test -e weights/weights.json || { $(BIN)/python -m avlib weights --show && \
+	  echo "make see needs them: run \`make weights\`, which fetches them" >&2; exit 1; }
+	$(BIN)/snakemake --cores $(CORES) see --config "custom=$$($(BIN)/python -c 'import json, os; \
+	  custom = {"videos": os.environ["SEEN"], "tags": {"labels": os.environ["SOUGHT"] or None}}; \
+	  print(json.dumps(custom))')"
 
 # One file a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

