@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from avlib.extractors.auditory_slowfast.fused_conv import FusedConv2d
+from avlib.extractors.fused_conv import FusedConv2d
 
 ALPHA = 4  # frames of the fast pathway per frame of the slow one
 BETA_INV = 8  # channels of the slow pathway per channel of the fast one
@@ -237,13 +237,13 @@ class FoldedBlock(nn.Module):
     def __init__(self, block: ResidualBlock) -> None:
         super().__init__()
         inner = block.branch2
-        self.a = FusedConv2d(fuse_conv_bn_eval(inner.a, inner.a_bn), relu=True)
-        self.b = FusedConv2d(fuse_conv_bn_eval(inner.b, inner.b_bn), relu=True)
-        self.c = FusedConv2d(fuse_conv_bn_eval(inner.c, inner.c_bn), relu=True)
+        self.a = FusedConv2d(fuse_conv_bn_eval(inner.a, inner.a_bn), "relu")
+        self.b = FusedConv2d(fuse_conv_bn_eval(inner.b, inner.b_bn), "relu")
+        self.c = FusedConv2d(fuse_conv_bn_eval(inner.c, inner.c_bn), "relu")
         self.shortcut: nn.Module = nn.Identity()
         if block.projects_shortcut:
             projection = fuse_conv_bn_eval(block.branch1, block.branch1_bn)
-            self.shortcut = FusedConv2d(projection, relu=False)
+            self.shortcut = FusedConv2d(projection, None)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.c(self.b(self.a(x)), self.shortcut(x))  # may write the result into x
@@ -263,7 +263,7 @@ def fold_batch_norm(model: AuditorySlowFast) -> AuditorySlowFast:
         elif isinstance(module, Stem | Lateral):
             conv_name = "conv" if isinstance(module, Stem) else "conv_f2s"
             conv = fuse_conv_bn_eval(getattr(module, conv_name), module.bn)
-            parts = {conv_name: FusedConv2d(conv, relu=True), "bn": nn.Identity()}
+            parts = {conv_name: FusedConv2d(conv, "relu"), "bn": nn.Identity()}
             for part_name, part in (parts | {"relu": nn.Identity()}).items():
                 setattr(module, part_name, part)
     folded.to(dtype)

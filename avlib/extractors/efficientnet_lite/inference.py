@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError
 from avlib.extractors.efficientnet_lite.images import Pixels, normalised, resized
-from avlib.extractors.efficientnet_lite.network import EfficientNetLite0, fold_batch_norm
+from avlib.extractors.efficientnet_lite.network import EfficientNetLite0, fused
 from avlib.extractors.scored import Scored
 from avlib.media.clip_reader import ClipReader
 from avlib.media.frame_sources import is_frame_source
@@ -23,7 +23,7 @@ DIGITS = 6  # of frame numbers, beyond which they are rounding errors of times
 
 
 class EfficientNetLite0Model:
-    """The network ready to run, with its batch norm folded.
+    """The network ready to run.
 
     Args:
         network: with its weights.
@@ -35,7 +35,7 @@ class EfficientNetLite0Model:
         self, network: EfficientNetLite0, device: torch.device, dtype: torch.dtype
     ) -> None:
         self._device, self._dtype = device, dtype
-        self._network = fold_batch_norm(network).to(device, dtype)
+        self._network = fused(network).to(device, dtype)
 
     def blocks(self, pictures: Iterable[Pixels]) -> Iterator[Scored]:
         """Yield embeddings and scores of pictures, in order.

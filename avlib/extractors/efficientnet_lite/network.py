@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from avlib.extractors.fused_conv import Activation, FusedConv2d
+from avlib.extractors.same_conv import SameConv2d
 
 IMAGE_SIZE = 224
 EMBEDDING = 1280
 N_CLASSES = 1000
 STEM_CHANNELS = 32
-BLOCK_PARTS = ("expand", "depthwise", "project")
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01  # in torch's sense
 
@@ -52,28 +53,8 @@ STAGES = (
 )
 
 
-class SameConv2d(nn.Conv2d):
-    """A convolution without bias that is padded as "SAME" where the stride divides the size.
-
-    Args:
-        c_in: input channels.
-        c_out: output channels.
-        kernel: its size, odd.
-        stride: 1 or 2.
-        groups: of channels.
-    """
-
-    def __init__(
-        self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        padding = (kernel - 1) // 2 if stride == 1 else 0
-        super().__init__(c_in, c_out, kernel, stride, padding, groups=groups, bias=False)
-        before = (kernel - stride) // 2  # the smaller half
-        after = kernel - stride - before
-        self._pads = (before, after, before, after)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if self.stride == (1, 1) else F.pad(x, self._pads))
+def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> SameConv2d:
+    return SameConv2d(c_in, c_out, kernel, stride, groups, bias=False)
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -94,17 +75,18 @@ class Block(nn.Module):
         width = c_in * stage.expansion
         self._expands = stage.expansion > 1
         if self._expands:
-            self._expand_conv = SameConv2d(c_in, width, 1)
+            self._expand_conv = _conv(c_in, width, 1)
             self._bn0 = _batch_norm(width)
-        self._depthwise_conv = SameConv2d(width, width, stage.kernel, stride, groups=width)
+        self._depthwise_conv = _conv(width, width, stage.kernel, stride, groups=width)
         self._bn1 = _batch_norm(width)
-        self._project_conv = SameConv2d(width, stage.channels, 1)
+        self._project_conv = _conv(width, stage.channels, 1)
         self._bn2 = _batch_norm(stage.channels)
+        self._relu6 = nn.ReLU6(inplace=True)
         self._adds_input = stride == 1 and c_in == stage.channels
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self._bn0(self._expand_conv(x)), inplace=True) if self._expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)), inplace=True)
+        y = self._relu6(self._bn0(self._expand_conv(x))) if self._expands else x
+        y = self._relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return y + x if self._adds_input else y
 
@@ -119,7 +101,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem = SameConv2d(3, STEM_CHANNELS, 3, stride=2)
+        self._conv_stem = _conv(3, STEM_CHANNELS, 3, stride=2)
         self._bn0 = _batch_norm(STEM_CHANNELS)
         blocks: list[nn.Module] = []
         c_in = STEM_CHANNELS
@@ -128,44 +110,58 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(Block(c_in, stage, 1 if number else stage.stride))
                 c_in = stage.channels
         self._blocks = nn.Sequential(*blocks)
-        self._conv_head = SameConv2d(c_in, EMBEDDING, 1)
+        self._conv_head = _conv(c_in, EMBEDDING, 1)
         self._bn1 = _batch_norm(EMBEDDING)
+        self._relu6 = nn.ReLU6(inplace=True)
         self._fc = nn.Linear(EMBEDDING, N_CLASSES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        x = self._blocks(F.relu6(self._bn0(self._conv_stem(images)), inplace=True))
-        x = F.relu6(self._bn1(self._conv_head(x)), inplace=True)
+        x = self._blocks(self._relu6(self._bn0(self._conv_stem(images))))
+        x = self._relu6(self._bn1(self._conv_head(x)))
         embedding = x.mean(dim=(2, 3))
         return embedding, self._fc(embedding)
 
 
-@torch.no_grad()
-def fold_batch_norm(network: EfficientNetLite0) -> EfficientNetLite0:
+class FusedBlock(nn.Module):
+    """A block for inference: three convolutions that hold their batch norms and activations.
+
+    Args:
+        block: with its weights.
+    """
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        parts = [(block._depthwise_conv, block._bn1)]
+        if block._expands:
+            parts.insert(0, (block._expand_conv, block._bn0))
+        self.inner = nn.Sequential(*(_fused(*part, "relu6") for part in parts))
+        self.project = _fused(block._project_conv, block._bn2, None)
+        self._adds_input = block._adds_input
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(x)
+        return self.project(y, x) if self._adds_input else self.project(y)
+
+
+def _fused(conv: SameConv2d, norm: nn.BatchNorm2d, activation: Activation | None) -> FusedConv2d:
+    """Return a convolution with what follows it; the weights are computed in float64."""
+    dtype = conv.weight.dtype
+    even = fuse_conv_bn_eval(conv.evenly_padded().double(), norm.double())
+    return FusedConv2d(even.to(dtype), activation)
+
+
+def fused(network: EfficientNetLite0) -> EfficientNetLite0:
     """Return a copy for inference, whose outputs differ by rounding, about 1e-5.
 
-    Batch norms become part of the convolutions before them, in float64 that is rounded once, and
-    the memory layout is channels-last.
+    Batch norms, sums and activations become part of the convolutions, and the memory layout is
+    channels-last.
     """
-    folded = copy.deepcopy(network).eval()
-    for module in list(folded.modules()):
-        pairs = [(f"_{part}_conv", f"_bn{i}") for i, part in enumerate(BLOCK_PARTS)]
-        if module is folded:
-            pairs = [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")]
-        elif not isinstance(module, Block):
-            continue
-        for conv_name, norm_name in pairs:
-            if hasattr(module, conv_name):
-                _fold(getattr(module, conv_name), getattr(module, norm_name))
-                setattr(module, norm_name, nn.Identity())
-    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    """Make a batch norm part of the convolution before it, in place."""
-    tensors = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    mean, variance, scale, shift = (t.double() for t in tensors if t is not None)
-    weight, bias = fuse_conv_bn_weights(
-        conv.weight.double(), None, mean, variance, norm.eps, scale, shift
-    )
-    dtype = conv.weight.dtype
-    conv.weight, conv.bias = nn.Parameter(weight.to(dtype)), nn.Parameter(bias.to(dtype))
+    copied = copy.deepcopy(network).eval()
+    parts = {
+        "_conv_stem": _fused(copied._conv_stem, copied._bn0, "relu6"),
+        "_conv_head": _fused(copied._conv_head, copied._bn1, "relu6"),
+        "_blocks": nn.Sequential(*(FusedBlock(b) for b in copied._blocks if isinstance(b, Block))),
+    }
+    for name, module in (parts | dict.fromkeys(("_bn0", "_bn1", "_relu6"), nn.Identity())).items():
+        copied.set_submodule(name, module)
+    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from avlib.extractors.scored import Scored
 from avlib.extractors.yamnet.front_end import Patches, Recording, interval_frames
-from avlib.extractors.yamnet.network import EMBEDDING, YamNet
+from avlib.extractors.yamnet.network import EMBEDDING, YamNet, fused
 from avlib.prefetch import prefetched
 
 BATCH_SIZE = 16  # patches
@@ -25,8 +25,7 @@ class YamNetModel:
 
     def __init__(self, network: YamNet, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype = device, dtype
-        self._network = network.eval().to(device, dtype)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = fused(network).to(device, dtype)
 
     def blocks(
         self, recording: Recording, intervals: Sequence[tuple[float, float]]

@@ -5,14 +5,20 @@ Convolutional Neural Networks for Mobile Vision Applications", 2017. Convolution
 TensorFlow's "SAME", which on even sizes at stride 2 pads below and to the right only.
 """
 
+import copy
+
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from avlib.extractors.fused_conv import FusedConv2d
+from avlib.extractors.same_conv import SameConv2d
 
 PATCH_FRAMES = 96
 N_MELS = 64
 EMBEDDING = 1024
 N_CLASSES = 521
 STEM_CHANNELS = 32
+KERNEL = 3
 # Stride and output channels of layers 2 to 14.
 LAYERS = (
     *((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)),
@@ -21,33 +27,16 @@ LAYERS = (
 )
 
 
-class SameConv2d(nn.Conv2d):
-    """A 3x3 convolution that is padded as TensorFlow's "SAME" on even sizes.
-
-    Args:
-        c_in: input channels.
-        c_out: output channels.
-        stride: 1 or 2.
-        groups: of channels.
-    """
-
-    def __init__(self, c_in: int, c_out: int, stride: int, groups: int = 1) -> None:
-        padding = 1 if stride == 1 else 0
-        super().__init__(c_in, c_out, 3, stride=stride, padding=padding, groups=groups)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x if self.stride == (1, 1) else F.pad(x, (0, 1, 0, 1)))
-
-
 class Stem(nn.Module):
     """The first layer: (B, 1, T, F) to (B, STEM_CHANNELS, T / 2, F / 2)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = SameConv2d(1, STEM_CHANNELS, stride=2)
+        self.conv = SameConv2d(1, STEM_CHANNELS, KERNEL, stride=2)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv(x), inplace=True)
+        return self.relu(self.conv(x))
 
 
 class SeparableLayer(nn.Module):
@@ -61,12 +50,13 @@ class SeparableLayer(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()
-        self.depthwise_conv = SameConv2d(c_in, c_in, stride, groups=c_in)
-        self.pointwise_conv = nn.Conv2d(c_in, c_out, 1)
+        self.depthwise_conv = SameConv2d(c_in, c_in, KERNEL, stride, groups=c_in)
+        self.pointwise_conv = SameConv2d(c_in, c_out, 1)
+        self.relu = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.depthwise_conv(x), inplace=True)
-        return F.relu(self.pointwise_conv(x), inplace=True)
+        x = self.relu(self.depthwise_conv(x))
+        return self.relu(self.pointwise_conv(x))
 
 
 class YamNet(nn.Module):
@@ -93,3 +83,15 @@ class YamNet(nn.Module):
             x = self.get_submodule(f"layer{number}")(x)
         embedding = x.mean(dim=(2, 3))  # (B, EMBEDDING, 3, 2) before
         return embedding, self.classifier(embedding)
+
+
+@torch.no_grad()
+def fused(network: YamNet) -> YamNet:
+    """Return a copy for inference, whose outputs differ by rounding: ReLUs in the convolutions."""
+    copied = copy.deepcopy(network).eval()
+    for name, module in list(copied.named_modules()):
+        if isinstance(module, SameConv2d):
+            copied.set_submodule(name, FusedConv2d(module.evenly_padded(), "relu"))
+        elif isinstance(module, nn.ReLU):
+            copied.set_submodule(name, nn.Identity())
+    return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -13,7 +13,7 @@ from avlib.extractors.efficientnet_lite.inference import (
     MiddleFrames,
     nearest_frames,
 )
-from avlib.extractors.efficientnet_lite.network import fold_batch_norm
+from avlib.extractors.efficientnet_lite.network import fused
 from avlib.extractors.efficientnet_lite.weights import untrained_efficientnet_lite0
 from avlib.extractors.extraction import ShardFiles
 from avlib.extractors.intervals import interval_table, second_intervals
@@ -79,11 +79,11 @@ def plain(network, images):
     return torch.cat([e for e, _ in found]), torch.cat([x for _, x in found]).softmax(dim=1)
 
 
-def test_folding_batch_norms_changes_nothing_but_rounding(network):
+def test_the_network_for_inference_differs_by_rounding_alone(network):
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        plain, folded = network(images), fold_batch_norm(network)(images)
-    for own, other in zip(plain, folded, strict=True):
+        plain, inference = network(images), fused(network)(images)
+    for own, other in zip(plain, inference, strict=True):
         torch.testing.assert_close(own, other, rtol=1e-5, atol=1e-5)
 
 

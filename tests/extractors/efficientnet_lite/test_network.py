@@ -2,7 +2,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from avlib.extractors.efficientnet_lite.network import EfficientNetLite0, SameConv2d
+from avlib.extractors.efficientnet_lite.network import EfficientNetLite0
+from avlib.extractors.same_conv import SameConv2d
 
 
 def test_the_network_has_the_published_number_of_weights():
