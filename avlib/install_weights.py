@@ -37,6 +37,7 @@ from avlib.packages import (
 )
 
 WIDTH = 79  # of the lines on the screen
+REASON_SHOWN = 600  # last characters of what the command said
 
 
 class FetchError(AvlibError):
@@ -82,12 +83,15 @@ def licences(packages: Iterable[Package]) -> str:
 def _fetch(target: Path, lock: Path) -> None:
     """Fetch the packages of a lock file, and nothing that they depend on."""
     if shutil.which("uv", path=str(Path(sys.executable).parent)):
-        command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"]
-        command += ["--python", sys.executable, "--link-mode", "copy", "--only-binary", ":all:"]
+        command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--link-mode=copy"]
+        command += ["--python", sys.executable]
+        settings = "UV_DEFAULT_INDEX, UV_FIND_LINKS"
     else:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
-        command += ["--disable-pip-version-check", "--only-binary", ":all:"]
-    command += ["--no-deps", "--require-hashes", "--target", str(target), "-r", str(lock)]
+        command = [sys.executable, "-m", "pip", "install", "--no-compile"]
+        command += ["--disable-pip-version-check"]
+        settings = "PIP_INDEX_URL, PIP_FIND_LINKS"
+    command += ["--quiet", "--only-binary=:all:", "--no-deps", "--require-hashes"]
+    command += ["--target", str(target), "-r", str(lock)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode:
         reason = " ".join(run.stderr.split())
@@ -95,8 +99,8 @@ def _fetch(target: Path, lock: Path) -> None:
         if re.search("hash mismatch|do not match the hashes", reason, re.IGNORECASE):
             advice = "the index has another file than was published; name another index"
         raise FetchError(
-            f"the packages of {lock} were not fetched: {advice} (UV_DEFAULT_INDEX, "
-            f"UV_FIND_LINKS), and {REMEDY} again ({reason[-600:]})"
+            f"the packages of {lock} were not fetched: {advice} ({settings}), and {REMEDY} again "
+            f"({reason[-REASON_SHOWN:]})"
         )
 
 
