@@ -30,8 +30,8 @@ MODELS: Mapping[ModelName, tuple[Modality, Modality]] = {
 }
 PACKAGED: RecipeName = "packaged"
 COMPARED: tuple[ModelName, ...] = ("audio_visual", "audio", "visual")  # by default
-# Channels of the feature tokens of all layers that a part of a batch may have. A layer keeps about
-# 20 values a channel, and a query costs as much as a feature: in float32, about 1 GB.
+# Channels of the feature tokens of all layers that a part of a batch may have. With EPIC's queries,
+# 50 values are kept for the gradients for each of them: in float32, at most 1.7 GB.
 MOST_CHANNELS = 2**23
 
 
