@@ -7,7 +7,7 @@ import pytest
 
 from avlib.errors import LockedError
 from avlib.io import lock
-from avlib.io.lock import lock_folder
+from avlib.io.lock import lock_folder, locked
 
 HOLD = """
 import sys, time
@@ -50,3 +50,10 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path, holder, number):
     holder.wait()
     lock_folder(tmp_path)
     assert f"process {os.getpid()} " in (tmp_path / ".lock").read_text()
+
+
+def test_a_lock_of_a_block_ends_with_it(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path), pytest.raises(LockedError):
+            lock_folder(tmp_path)
+    lock_folder(tmp_path)
