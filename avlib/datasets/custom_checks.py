@@ -55,8 +55,8 @@ def split_notices(events: pd.DataFrame) -> list[str]:
         lacking: set[str] = set().union(*labels.values()) - labels[split] - {BACKGROUND}
         if lacking:
             lines.append(
-                f"{split} has no event of {_listed(lacking)}, which {effect}; label events of them "
-                "in three or more videos, or leave the column `split` out"
+                f"{split} has no event of {_listed(lacking)}; classes that it lacks {effect}: "
+                "label them in three or more videos, or leave the column `split` out"
             )
     return lines
 

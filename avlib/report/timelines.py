@@ -26,6 +26,7 @@ from avlib.tim.tables import PREDICTIONS
 
 ROWS = {"audio_visual": "audio-visual", "audio": "audio", "visual": "visual"}
 COLUMNS = 2  # of videos
+MOST_SECONDS = 60  # of a video that are drawn
 WITHOUT_SCORES = [column.name for column in PREDICTIONS.columns if column.name != "probs"]
 THUMBNAIL_HEIGHT = 48  # pixels
 
@@ -39,8 +40,8 @@ def draw_timelines(
     """Draw the seconds of some videos of different classes as SVG, with a letter for each class.
 
     Each has a row with the truth and a row for each model, with the number of correct seconds.
-    Wrong seconds are hatched. Of a study that is not annotated by the second, a minute of some
-    videos is drawn, with the events in it.
+    Wrong seconds are hatched. Of a long video a minute is drawn. Of a study that is not annotated
+    by the second, a minute of some videos is drawn, with the events in it.
 
     Args:
         predictions: table of kind PREDICTIONS.
@@ -62,7 +63,7 @@ def draw_timelines(
     with svg_figure(target, 1.35 * n_rows + 0.2 + 0.16 * (len(looks) // 4 + 1)) as figure:
         grid = figure.subplots(n_rows, COLUMNS, squeeze=False).ravel()
         for axes, event in zip(grid, events, strict=False):
-            rows = table[table["event"] == event]
+            rows = _part(table[table["event"] == event])
             _draw_event(axes, rows, looks)
             _draw_frames(axes, rows, paths)
         for axes in grid[len(events) :]:
@@ -70,6 +71,14 @@ def draw_timelines(
         for axes in grid[max(len(events) - COLUMNS, 0) : len(events)]:
             axes.set_xlabel("seconds", fontsize="small")
         _draw_legend(figure, looks)
+
+
+def _part(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the seconds of a video that are drawn: all, or of many those from an event on."""
+    last_s = rows["stop_s"].max() - MOST_SECONDS
+    event_s = rows.loc[rows["label"] != BACKGROUND, "start_s"].to_numpy()
+    start_s = max(min(event_s.min(initial=np.inf), last_s), 0.0)
+    return rows[(rows["start_s"] >= start_s) & (rows["stop_s"] <= start_s + MOST_SECONDS)]
 
 
 def _is_by_the_second(table: pd.DataFrame) -> bool:
@@ -116,12 +125,14 @@ def _draw_event(axes: Axes, rows: pd.DataFrame, looks: Looks) -> None:
             share = f"{int(is_correct.sum())}/{len(found)}"
             axes.text(found["stop_s"].max() + 0.1, y, share, va="center", fontsize="small")
     axes.set_yticks(range(len(lines)), [title for title, _, _ in lines], fontsize="small")
-    axes.set_xticks(range(0, int(first["stop_s"].max()) + 1, 2))
+    start_s, stop_s = int(first["start_s"].min()), int(first["stop_s"].max())
+    axes.set_xticks(range(start_s, stop_s + 1, max(2, (stop_s - start_s) // 10)))
     axes.tick_params(length=0, labelsize="small")
     axes.set_ylim(len(lines) - 0.5, -0.5)
-    axes.set_xlim(0, first["stop_s"].max() + 0.8)
-    event = first.loc[first["label"] != BACKGROUND, "label"].iloc[0]
-    axes.set_title(f"{event}   {first['video_id'].iloc[0]}", fontsize="small", loc="left")
+    axes.set_xlim(start_s, stop_s + 0.8)
+    labels = first.loc[first["label"] != BACKGROUND, "label"].unique()
+    title = f"{', '.join(labels[:3])}   {first['video_id'].iloc[0]}"
+    axes.set_title(title, fontsize="small", loc="left")
     axes.spines[:].set_visible(False)
 
 
@@ -149,7 +160,7 @@ def _draw_frames(axes: Axes, rows: pd.DataFrame, paths: Mapping[tuple[str, str],
         extent = (start_s + 0.03, stop_s - 0.03, -0.52, top)
         axes.imshow(image, extent=extent, aspect="auto", interpolation="none")
     axes.set_ylim(bottom, top)
-    axes.set_xlim(0, seconds.max() + 0.8)
+    axes.set_xlim(seconds.min(), seconds.max() + 0.8)
 
 
 def _thumbnails(path: Path, seconds: NDArray[np.float64]) -> list[NDArray[Any]]:

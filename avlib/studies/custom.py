@@ -19,7 +19,15 @@ from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
 from avlib.studies.tim_study import JOINT, TimCheckpoints, TimStudy, TrainedVisual
 from avlib.tagging.recipes import Tagging
-from avlib.tim.recipes import COMPARED, MODELS, PACKAGED, Modality, ModelName, RecipeName
+from avlib.tim.recipes import (
+    COMPARED,
+    MODELS,
+    PACKAGED,
+    TIM_RECIPES,
+    Modality,
+    ModelName,
+    RecipeName,
+)
 
 PACKAGED_NETWORKS = ("yamnet", "efficientnet_lite0")  # their features are of whole seconds
 
@@ -81,6 +89,12 @@ class Custom(TimStudy):
     split: Split = Field(
         "test", description="Split of videos without annotations; train has the preset's views"
     )
+    interval_s: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Length of an interval; null: 1.1 s, of packaged networks alone 1 s"
+    )
+    hop_s: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Distance between two; null: 0.2 s, of packaged networks alone 1 s"
+    )
     checkpoints: CustomCheckpoints = CustomCheckpoints()
     visual: TrainedVisual = TrainedVisual()
     tags: Tagging = Tagging()
@@ -102,6 +116,17 @@ class Custom(TimStudy):
                         f"{self.key('tim')}.models: {model} takes {modality} features, and "
                         f"{self.key('extractors')} makes none"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _recipe_has_the_distance(self) -> Self:
+        gap_s, hop_s = TIM_RECIPES[self.recipe].feat_gap_s, self.interval_rule()["hop_s"]
+        if self.trains_tim and hop_s != gap_s:
+            raise ValueError(
+                f"{self.key('hop_s')}: the intervals are {hop_s:g} s apart, but recipe "
+                f"{self.recipe} of TIM takes features every {gap_s:g} s; set "
+                f"{self.key('hop_s')}: {gap_s:g}, or another {self.key('tim')}.recipe"
+            )
         return self
 
     # Events
@@ -216,10 +241,13 @@ class Custom(TimStudy):
         return self.modalities == ("audio",)
 
     def interval_rule(self) -> dict[str, Any]:
-        """Return the rule of the preset, or the seconds, of packaged networks alone."""
-        if set(self.extractor_names()) <= set(PACKAGED_NETWORKS):
-            return {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"}
-        return super().interval_rule()
+        """Return the configured rule, that of the preset, or, of packaged networks, the seconds."""
+        is_packaged = set(self.extractor_names()) <= set(PACKAGED_NETWORKS)
+        seconds = {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"}
+        rule = seconds if is_packaged else super().interval_rule()
+        own = {"interval_s": self.interval_s, "hop_s": self.hop_s}
+        given = {name: value for name, value in own.items() if value is not None}
+        return rule | given | {"seconds": None} if given else rule
 
     @property
     def recipe(self) -> RecipeName:

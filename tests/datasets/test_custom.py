@@ -173,5 +173,5 @@ def test_classes_that_a_split_lacks_are_said_with_the_remedy(tmp_path):
     rows = ["v,0,1,a,train", "w,0,1,b,train", "x,0,1,a,val", "y,0,1,a,test", "y,2,3,b,test"]
     lines = split_notices(read_events(csv(tmp_path, header, *rows)))
     assert len(lines) == 1
-    assert lines[0].startswith("val has no event of b, which do not count when the best epoch is")
+    assert lines[0].startswith("val has no event of b; classes that it lacks do not count when")
     assert "leave the column `split` out" in lines[0]

@@ -9,7 +9,7 @@ from printed_figures import check_print
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.report.class_looks import class_looks
-from avlib.report.timelines import draw_timelines
+from avlib.report.timelines import _part, draw_timelines
 from avlib.tim.tables import PREDICTIONS
 
 CLASSES = ["bell", "dog & cat", "flute", "background"]
@@ -138,3 +138,12 @@ def test_a_wrong_second_is_hatched(tmp_path):
     predicted = {"predicted_class": table["class_id"], "predicted_label": table["label"]}
     write_table(table.assign(**predicted), predictions, PREDICTIONS)
     assert wrong - drawn(tmp_path, predictions).count("url(#h") == 2 * len(HEADS)
+
+
+def test_of_a_long_video_the_minute_with_its_first_event_is_drawn():
+    start_s = np.arange(200.0)
+    label = np.where((start_s > 89) & (start_s < 95), "dog", "background")
+    rows = pd.DataFrame({"start_s": start_s, "stop_s": start_s + 1, "label": label})
+    assert _part(rows)["start_s"].to_list() == list(range(90, 150))
+    assert _part(rows[:60]).equals(rows[:60])
+    assert _part(rows.assign(label="background"))["start_s"].to_list() == list(range(140, 200))

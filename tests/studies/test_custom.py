@@ -85,3 +85,30 @@ def test_events_are_looked_for_where_there_are_no_annotations_but_packaged_weigh
 def test_thresholds_of_found_events_are_checked():
     with pytest.raises(ConfigError, match=r"offset may be at most onset \(2\.25\), found 3"):
         load_config({"custom": {"tags": {"offset": 3}}})
+
+
+def test_intervals_are_those_of_the_configuration_or_of_the_networks():
+    def rule(**config):
+        return load_config({"custom": config}).custom.interval_rule()
+
+    assert rule(extractors=["asf"]) == {"interval_s": 1.1, "hop_s": 0.2, "seconds": None}
+    packaged = {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"}
+    assert rule(extractors=["yamnet", "efficientnet_lite0"]) == packaged
+    assert rule(extractors=["yamnet", "clip"])["seconds"] is None
+    own = {"interval_s": 4.0, "hop_s": 2.0, "seconds": None}
+    assert rule(extractors=["yamnet"], interval_s=4, hop_s=2) == own
+
+
+def test_the_recipe_of_tim_takes_features_at_the_distance_of_the_intervals():
+    config = {"extractors": ["yamnet"], "annotations": "events.csv"}
+    assert load_config({"custom": config}).custom.recipe == "packaged"
+    with pytest.raises(
+        ConfigError, match=r"custom\.hop_s: the intervals are 2 s apart, but recipe"
+    ):
+        load_config({"custom": config | {"hop_s": 2}})
+    with pytest.raises(ConfigError, match=r"recipe small of TIM takes features every 0\.2 s"):
+        load_config({"custom": config | {"tim": {"recipe": "small"}}})
+
+
+def test_a_network_has_the_name_that_users_know_it_by():
+    assert load_config({"custom": {"extractors": ["resnet152"]}}).custom.extractors == ("res152",)
