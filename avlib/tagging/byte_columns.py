@@ -2,15 +2,17 @@
 
 A file holds chunks of successive rows. In a chunk the bytes of a class lie together, so that a
 query reads the classes that it names and nothing else. Beside each file lie the maxima of blocks of
-rows: where their weighted sum is too small, no row of the block has to be read. The rows that are
-found are those of a full scan, bit for bit: what is pruned is bounded from above, and what is left
-is summed in float64, in the order of the terms.
+rows: a block is read class by class, the heaviest first, until what is read and the maxima of the
+rest show that none of its rows can be among the best. The rows that are found are those of a full
+scan, bit for bit. Files are read and not mapped: a byte of a mapped file may cost a megabyte.
 """
 
-import mmap
+import os
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -21,15 +23,15 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 
 CHUNK, BLOCK = 1 << 16, 64  # rows
+BATCH, SCANNED = 64, 1 << 14  # blocks, and rows of a full scan, that are summed at once
 THREADS = 2
-BATCH, SCANNED = 512, 1 << 14  # blocks, and rows of a full scan, that are summed at once
 LARGEST, MOST_CODE = 255, 65_535
-SEEDS = 128  # blocks that are summed first, to know what has to be surpassed
-SLACK = 1e-5  # of the largest sum, for the rounding of bounds in float32
+SLACK = 1e-5  # of the largest sum, for the rounding of bounds
 EARLY = 0.2  # share of the weights that is left where rows are looked over for the first time
 FEW = 0.01  # share of the rows that are then summed at once
 DENSE = 0.5  # share of the blocks from which on all rows are summed
 
+Bytes = NDArray[np.uint8]
 Rows = NDArray[np.int64]
 Sums = NDArray[np.float64]
 
@@ -48,11 +50,16 @@ class Terms:
     coefficients: Sums
     constant: float
 
-    def of(self, bytes_: NDArray[np.uint8]) -> Sums:
+    @cached_property
+    def order(self) -> list[int]:
+        """Places of the terms, the largest coefficient first: the order of summation."""
+        return [int(place) for place in np.argsort(-self.coefficients, kind="stable")]
+
+    def of(self, content: Bytes) -> Sums:
         """Return the sums (N,) of bytes (n, N): the same bits wherever a row stands."""
-        total = np.zeros(bytes_.shape[1])
-        for coefficient, row in zip(self.coefficients, bytes_, strict=True):
-            total += coefficient * row
+        total = np.zeros(content.shape[1])
+        for place in self.order:
+            total += self.coefficients[place] * content[place]
         return total + self.constant
 
 
@@ -98,7 +105,7 @@ class ColumnWriter:
 
 
 class ByteColumns:
-    """The files of a `ColumnWriter`, mapped into memory.
+    """The files of a `ColumnWriter`.
 
     Args:
         content: file of the bytes.
@@ -111,58 +118,61 @@ class ByteColumns:
     """
 
     def __init__(self, content: Path, maxima: Path, n_rows: int, n_classes: int) -> None:
-        self.n_rows, self.n_classes = n_rows, n_classes
-        n_blocks = -(-n_rows // BLOCK)
-        self._maps: list[mmap.mmap] = []
-        self._content = self._mapped(content, n_blocks * BLOCK * n_classes)
-        self._maxima = self._mapped(maxima, n_blocks * n_classes)
+        self.n_rows, self._n_classes = n_rows, n_classes
+        self.n_blocks = -(-n_rows // BLOCK)
+        self._content = self._opened(content, self.n_blocks * BLOCK * n_classes)
+        self._maxima = self._opened(maxima, self.n_blocks * n_classes)
 
-    def _mapped(self, path: Path, n_bytes: int) -> NDArray[np.uint8]:
+    def _opened(self, path: Path, n_bytes: int) -> int:
+        """Return the number of an open file, which is closed when nobody uses the columns."""
         try:
-            with path.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: {error}") from error
-        if len(mapped) != n_bytes:
-            raise DataError(f"{path}: {len(mapped)} bytes, but {n_bytes} are expected")
-        self._maps.append(mapped)
-        return np.frombuffer(mapped, np.uint8)
-
-    def release(self) -> None:
-        """Give back the memory of what was read; the system keeps it cached as it sees fit."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for mapped in self._maps:
-                mapped.madvise(mmap.MADV_DONTNEED)
+            file = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}") from error
+        weakref.finalize(self, os.close, file)
+        found = os.fstat(file).st_size
+        if found != n_bytes:
+            raise DataError(f"{path}: {found} bytes, but {n_bytes} are expected")
+        return file
 
     def starts(self) -> range:
         """Return the first row of each chunk."""
         return range(0, self.n_rows, CHUNK)
 
-    def chunk(self, start: int) -> NDArray[np.uint8]:
-        """Return the chunk (n_classes, rows) that begins with row `start`, with its padding."""
-        return self._part(self._content, start, BLOCK)
+    def chunk(self, start: int, classes: NDArray[np.int64]) -> Bytes:
+        """Return the bytes (n, rows) of classes in the chunk that begins with row `start`.
 
-    def maxima(self, start: int) -> NDArray[np.uint8]:
-        """Return the maxima (n_classes, blocks) of that chunk."""
-        return self._part(self._maxima, start, 1)
+        The rows of its last block that do not exist are zeros.
+        """
+        return self._read_chunk(self._content, start, classes, BLOCK)
 
-    def _part(self, content: NDArray[np.uint8], start: int, each: int) -> NDArray[np.uint8]:
-        size = -(-min(CHUNK, self.n_rows - start) // BLOCK) * each * self.n_classes
-        first = start // BLOCK * each * self.n_classes
-        return content[first : first + size].reshape(self.n_classes, -1)
+    def maxima(self, start: int, classes: NDArray[np.int64]) -> Bytes:
+        """Return the maxima (n, blocks) of classes in that chunk."""
+        return self._read_chunk(self._maxima, start, classes, 1)
 
-    def rows(self, rows: Rows, classes: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the bytes (n, N) of classes in single rows (N,)."""
-        blocks, places = np.divmod(rows, BLOCK)
-        return self.blocks(blocks, classes)[:, np.arange(len(rows)), places]
+    def _read_chunk(self, file: int, start: int, classes: NDArray[np.int64], each: int) -> Bytes:
+        width = -(-min(CHUNK, self.n_rows - start) // BLOCK) * each
+        found = np.empty((len(classes), width), np.uint8)
+        first = start // BLOCK * each * self._n_classes
+        for row, class_ in zip(found, classes.tolist(), strict=True):
+            os.preadv(file, [row.data], first + class_ * width)
+        return found
 
-    def blocks(self, blocks: Rows, classes: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return the bytes (n, N, BLOCK) of classes in blocks, given their numbers (N,)."""
+    def blocks(self, blocks: Rows, class_: int) -> Bytes:
+        """Return the bytes (N, BLOCK) of a class in blocks, given their numbers (N,)."""
         each = CHUNK // BLOCK
         chunks, places = np.divmod(blocks, each)
-        widths = np.minimum(-(-self.n_rows // BLOCK) - chunks * each, each)
-        of_classes = chunks * each * self.n_classes + classes[:, None] * widths + places
-        return self._content.reshape(-1, BLOCK)[of_classes]
+        widths = np.minimum(self.n_blocks - chunks * each, each)
+        offsets = BLOCK * (chunks * each * self._n_classes + class_ * widths + places)
+        parts = [os.pread(self._content, BLOCK, offset) for offset in offsets.tolist()]
+        return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, BLOCK)
+
+    def rows(self, rows: Rows, classes: NDArray[np.int64]) -> Bytes:
+        """Return the bytes (n, N) of classes in single rows (N,)."""
+        blocks, places = np.divmod(rows, BLOCK)
+        numbers = np.arange(len(rows))
+        found = [self.blocks(blocks, class_)[numbers, places] for class_ in classes.tolist()]
+        return np.stack(found)
 
 
 def best_rows(columns: ByteColumns, terms: Terms, top: int) -> tuple[Rows, Sums]:
@@ -174,8 +184,8 @@ def best_rows(columns: ByteColumns, terms: Terms, top: int) -> tuple[Rows, Sums]
         top: rows to find, at least 1; fewer are found where there are fewer.
     """
     search = _Search(columns, terms, top)
-    bounds = np.concatenate([search.bounds(start) for start in columns.starts()])
-    first = np.argpartition(-bounds, min(SEEDS, len(bounds)) - 1)[:SEEDS]
+    bounds = search.bounds()
+    first = np.argpartition(-bounds, min(BATCH, len(bounds)) - 1)[:BATCH]
     search.visit(first)
     bounds[first] = -np.inf
     left = np.flatnonzero(bounds >= search.least())
@@ -190,15 +200,11 @@ def best_rows(columns: ByteColumns, terms: Terms, top: int) -> tuple[Rows, Sums]
     return search.rows, search.sums
 
 
-def _at_least(codes: NDArray[np.uint16], limit: float) -> Rows:
-    return np.flatnonzero(codes >= np.uint16(max(limit, 0)))
-
-
 class _Search:
     """A search at work: `rows` and `sums` are the best so far, in order.
 
-    Sums are compared by codes of 16 bits first: a sum, without the constant, is less than
-    `_unit` times the code and `_excess`.
+    In a full scan sums are compared by codes of 16 bits first: a sum, without the constant, is less
+    than `_unit` times the code and `_excess`.
     """
 
     def __init__(self, columns: ByteColumns, terms: Terms, top: int) -> None:
@@ -212,41 +218,50 @@ class _Search:
         rest = np.maximum(terms.coefficients / self._unit - self._weights, 0)
         self._excess = float(rest.sum()) * LARGEST + 1
         self._slack = SLACK * (total * LARGEST + abs(terms.constant))
+        parts = [columns.maxima(start, terms.classes) for start in columns.starts()]
+        self._maxima = np.concatenate(parts, axis=1)  # (n, blocks)
 
     def least(self) -> float:
         """Return the sum that a row needs to be among the best."""
         return float(self.sums[-1]) if len(self.sums) == self._top else -np.inf
 
-    def bounds(self, start: int) -> Sums:
-        """Return what the sums of each block of a chunk do not surpass."""
-        maxima = self._columns.maxima(start)[self._terms.classes]
-        sums = self._terms.coefficients.astype(np.float32) @ maxima.astype(np.float32)
+    def bounds(self) -> Sums:
+        """Return what the sums of each block do not surpass."""
+        coefficients = self._terms.coefficients.astype(np.float32)
+        sums = np.zeros(self._maxima.shape[1], np.float32)
+        for coefficient, maxima in zip(coefficients, self._maxima, strict=True):
+            sums += coefficient * maxima
         bounds: Sums = sums.astype(np.float64) + (self._terms.constant + self._slack)
         return bounds
 
     def visit(self, blocks: Rows) -> None:
         """Sum the rows of blocks, as far as they can be among the best."""
-        content = self._columns.blocks(blocks, self._terms.classes)
-        content = content.reshape(len(content), -1)
-        found = self._candidates(content, np.arange(len(content)))
-        rows = blocks[found // BLOCK] * BLOCK + found % BLOCK
-        self._merge(rows, content[:, found])
+        terms, maxima = self._terms, self._maxima[:, blocks]
+        sums = np.zeros((len(blocks), BLOCK))
+        rest = terms.coefficients @ maxima + (terms.constant + self._slack)
+        for place in terms.order:
+            can_be = sums.max(axis=1) + rest >= self.least()
+            if not can_be.all():
+                blocks, sums, rest = blocks[can_be], sums[can_be], rest[can_be]
+                maxima = maxima[:, can_be]
+            if not len(blocks):
+                return
+            coefficient = terms.coefficients[place]
+            sums += coefficient * self._columns.blocks(blocks, int(terms.classes[place]))
+            rest -= coefficient * maxima[place]
+        rows = blocks[:, None] * BLOCK + np.arange(BLOCK)
+        self._merge(rows.ravel(), sums.ravel() + terms.constant)
 
     def scan(self, start: int) -> None:
         """Sum all rows of a chunk, as far as they can be among the best."""
-        chunk = self._columns.chunk(start)
-        for first in range(0, chunk.shape[1], SCANNED):
-            content = chunk[:, first : first + SCANNED]
-            found = self._candidates(content, self._terms.classes)
-            self._merge(start + first + found, content[np.ix_(self._terms.classes, found)])
+        content = self._columns.chunk(start, self._terms.classes)
+        for first in range(0, content.shape[1], SCANNED):
+            part = content[:, first : first + SCANNED]
+            found = self._candidates(part)
+            self._merge(start + first + found, self._terms.of(part[:, found]))
 
-    def _candidates(self, content: NDArray[np.uint8], rows: NDArray[np.int64]) -> Rows:
-        """Return the columns of `content` whose sums can be large enough.
-
-        Args:
-            content: (N, places) bytes.
-            rows: (n,) of `content`, those of the terms.
-        """
+    def _candidates(self, content: Bytes) -> Rows:
+        """Return the columns of `content` (n, N) whose sums can be large enough."""
         limit = (self.least() - self._slack - self._terms.constant) / self._unit - self._excess
         if limit > MOST_CODE:
             return np.empty(0, np.int64)
@@ -254,10 +269,10 @@ class _Search:
         product = np.empty_like(codes)
         rest = int(self._weights.sum())
         stop = rest * EARLY
-        for term in np.argsort(-self._weights.astype(np.int64)).tolist():
-            np.multiply(content[rows[term]], self._weights[term], out=product, dtype=np.uint16)
+        for place in self._terms.order:
+            np.multiply(content[place], self._weights[place], out=product, dtype=np.uint16)
             codes += product
-            rest -= int(self._weights[term])
+            rest -= int(self._weights[place])
             if rest <= stop:
                 found = _at_least(codes, limit - rest * LARGEST)
                 if len(found) <= FEW * len(codes):
@@ -265,8 +280,7 @@ class _Search:
                 stop = 0
         return _at_least(codes, limit)
 
-    def _merge(self, rows: Rows, content: NDArray[np.uint8]) -> None:
-        sums = self._terms.of(content)
+    def _merge(self, rows: Rows, sums: Sums) -> None:
         is_good = (rows < self._columns.n_rows) & (sums >= self.least())
         with self._lock:
             rows = np.concatenate([self.rows, rows[is_good]])
@@ -275,3 +289,7 @@ class _Search:
             # A scan meets the rows of the first blocks again.
             order = order[np.diff(rows[order], prepend=-1) != 0][: self._top]
             self.rows, self.sums = rows[order], sums[order]
+
+
+def _at_least(codes: NDArray[np.uint16], limit: float) -> Rows:
+    return np.flatnonzero(codes >= np.uint16(max(limit, 0)))

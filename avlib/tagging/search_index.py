@@ -9,7 +9,7 @@ their products. These give mean and deviation of any query over all seconds with
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import h5py
 import numpy as np
@@ -46,6 +46,20 @@ class _Statistics:
         self.seconds = 0
         self.sums = np.zeros(n_classes, np.int64)
         self.products = np.zeros((n_classes, n_classes), np.int64)
+
+    def write(self, group: h5py.Group) -> None:
+        """Write them into an empty group."""
+        group.attrs["seconds"] = self.seconds
+        group.create_dataset("sums", data=self.sums)
+        group.create_dataset("products", data=self.products)
+
+    @classmethod
+    def read(cls, group: h5py.Group) -> Self:
+        """Return what `write` wrote."""
+        found = cls(len(group["sums"]))
+        found.seconds = int(group.attrs["seconds"])
+        found.sums, found.products = group["sums"][:], group["products"][:]
+        return found
 
     def add(self, chunk: Codes) -> None:
         """Count a chunk (classes, rows)."""
@@ -108,19 +122,17 @@ class _IndexWriter:
         """Write what is left, and the table."""
         for part in self._parts.values():
             self._count(part, part.writer.flush())
-        text = h5py.string_dtype()
+        names = [video_id.encode() for video_id in self._video_ids]
         with h5py.File(self._folder / TABLE, "w") as table:
             table.attrs.update(format=FORMAT, made_from=made_from)
-            table.create_dataset("video_id", data=np.array(self._video_ids, object), dtype=text)
+            table.create_dataset("names", data=np.frombuffer(b"".join(names), np.uint8))
+            table.create_dataset("name_ends", data=np.cumsum([0, *map(len, names)]))
             table.create_group("parts")
             for legs, part in self._parts.items():
                 runs = table.create_dataset(f"parts/{'_'.join(legs)}", data=np.array(part.runs))
                 runs.attrs.update(legs=list(legs), rows=part.writer.n_rows)
             for leg, found in self._statistics.items():
-                group = table.create_group(f"legs/{leg}")
-                group.attrs["seconds"] = found.seconds
-                group.create_dataset("sums", data=found.sums)
-                group.create_dataset("products", data=found.products)
+                found.write(table.create_group(f"legs/{leg}"))
 
 
 def write_index(target: Path, videos: Iterable[ScoredVideo], made_from: str) -> None:
@@ -151,12 +163,12 @@ class IndexedPart:
 
     Attributes:
         columns: their bytes, those of the first leg before those of the second.
-        first_class: of each leg in `columns`.
+        legs: the first class of each in `columns`.
     """
 
     def __init__(self, folder: Path, runs: h5py.Dataset, n_classes: Mapping[LegName, int]) -> None:
         legs = tuple(leg for leg in LEGS if leg in runs.attrs["legs"])
-        self.first_class = {leg: n_classes[legs[0]] if i else 0 for i, leg in enumerate(legs)}
+        self.legs = {leg: n_classes[legs[0]] if i else 0 for i, leg in enumerate(legs)}
         total = sum(n_classes[leg] for leg in legs)
         self.columns = ByteColumns(*_files(folder, legs), int(runs.attrs["rows"]), total)
         self._firsts, self._numbers = runs[:].T
@@ -176,6 +188,7 @@ class SearchIndex:
     Attributes:
         legs: number of classes of each.
         parts: its seconds.
+        seconds: number of all.
         made_from: digest of the archive.
 
     Raises:
@@ -185,35 +198,33 @@ class SearchIndex:
     def __init__(self, folder: Path) -> None:
         path = folder / TABLE
         try:
-            self._table = h5py.File(path, "r")
-            if self._table.attrs["format"] != FORMAT:
-                raise ValueError(f"format {self._table.attrs['format']}, not {FORMAT}")
-            self.made_from = str(self._table.attrs["made_from"])
-            legs = self._table.get("legs", {})
-            self.legs = {leg: len(legs[leg]["sums"]) for leg in LEGS if leg in legs}
-            runs = self._table["parts"].values()
-            self.parts = [IndexedPart(folder, part, self.legs) for part in runs]
+            with h5py.File(path, "r") as table:
+                if table.attrs["format"] != FORMAT:
+                    raise ValueError(f"format {table.attrs['format']}, not {FORMAT}")
+                self.made_from = str(table.attrs["made_from"])
+                self._names, self._ends = table["names"][:].tobytes(), table["name_ends"][:]
+                found = table.get("legs", {})
+                self._statistics = {
+                    leg: _Statistics.read(found[leg]) for leg in LEGS if leg in found
+                }
+                self.legs = {leg: len(own.sums) for leg, own in self._statistics.items()}
+                runs = table["parts"].values()
+                self.parts = [IndexedPart(folder, part, self.legs) for part in runs]
+                self.seconds = sum(part.columns.n_rows for part in self.parts)
         except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:
             raise torn(path, "index of a search", error) from error
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self._table.close()
-
     def video_id(self, number: int) -> str:
         """Return the id of a video."""
-        return str(self._table["video_id"].asstr()[number])
+        return self._names[self._ends[number] : self._ends[number + 1]].decode()
 
     def moments(self, leg: LegName, query: LegQuery) -> Moments:
         """Return mean and deviation of a query over all seconds of a leg."""
-        group, order = self._table[f"legs/{leg}"], np.argsort(query.classes)
-        classes, weights = query.classes[order], query.weights[order]
-        n = int(group.attrs["seconds"])
+        found, weights = self._statistics[leg], query.weights
+        n = found.seconds
         # Python's integers hold the differences of large products whole.
-        sums = group["sums"][:][classes].astype(object)
-        products = group["products"][classes, :][:, classes].astype(object)
+        sums = found.sums[query.classes].astype(object)
+        products = found.products[np.ix_(query.classes, query.classes)].astype(object)
         covariance = (n * products - np.outer(sums, sums)).astype(np.float64) / n**2
         mean = LOWEST * weights.sum() + STEP * float(weights @ sums.astype(np.float64)) / n
         variance = max(float(weights @ covariance @ weights), 0.0)

@@ -9,7 +9,7 @@ from avlib.errors import DataError
 from avlib.tagging import byte_columns
 from avlib.tagging.archive import ScoredVideo
 from avlib.tagging.byte_columns import ByteColumns, ColumnWriter, Terms, best_rows
-from avlib.tagging.queries import best_seconds
+from avlib.tagging.queries import RAW, Query, best_seconds, scales
 from avlib.tagging.scores import LOGARITHMS, Moments, fuse, query_scores
 from avlib.tagging.search_index import TABLE, LegQuery, SearchIndex, write_index
 
@@ -30,14 +30,15 @@ def made_up_video(rng, video_id, seconds, legs=tuple(CLASSES)):
 
 def made_up_query(rng, n=10):
     weights = {leg: rng.dirichlet(np.ones(n)) for leg in CLASSES}
-    return {leg: LegQuery(rng.permutation(CLASSES[leg])[:n], weights[leg]) for leg in CLASSES}
+    legs = {leg: LegQuery(rng.permutation(CLASSES[leg])[:n], weights[leg]) for leg in CLASSES}
+    return Query(legs, 0.7)
 
 
-def plain_search(videos, query, sound_weight, top):
+def plain_search(videos, query, top):
     """Return the same as `best_seconds`, by the functions that tag videos."""
     x = {
         (v.video_id, leg): query_scores(
-            LOGARITHMS[b], query[leg].classes[None], query[leg].weights[None]
+            LOGARITHMS[b], query.legs[leg].classes[None], query.legs[leg].weights[None]
         )
         for v in videos
         for leg, b in v.scores.items()
@@ -46,7 +47,7 @@ def plain_search(videos, query, sound_weight, top):
     hits = []
     for v in videos:
         z = {leg: moments[leg].standardised(x[v.video_id, leg]) for leg in v.scores}
-        fused = fuse(z.get("sound"), z.get("picture"), np.array([sound_weight]))[0]
+        fused = fuse(z.get("sound"), z.get("picture"), np.array([query.sound_weight]))[0]
         for t, score in enumerate(fused.tolist()):
             hits.append((v.video_id, t, score, {leg: float(z[leg][0, t]) for leg in z}))
     return sorted(hits, key=lambda hit: (-round(hit[2], 9), hit[:2]))[:top]
@@ -61,15 +62,15 @@ def test_a_search_finds_what_scoring_every_second_finds(tmp_path, top):
         for i in range(15)
     ]
     write_index(tmp_path / "search", videos, "")
-    with SearchIndex(tmp_path / "search") as index:
-        for _ in range(5):
-            query = made_up_query(rng)
-            found = best_seconds(index, query, 0.7, top)
-            plain = plain_search(videos, query, 0.7, top)
-            assert [hit[:2] for hit in found] == [hit[:2] for hit in plain]
-            for hit, twin in zip(found, plain, strict=True):
-                assert hit.score == pytest.approx(twin[2], abs=1e-9)
-                assert hit.legs == pytest.approx(twin[3], abs=1e-9)
+    index = SearchIndex(tmp_path / "search")
+    for _ in range(5):
+        query = made_up_query(rng)
+        found = best_seconds(index, query, scales(index, query), top)
+        plain = plain_search(videos, query, top)
+        assert [hit[:2] for hit in found] == [hit[:2] for hit in plain]
+        for hit, twin in zip(found, plain, strict=True):
+            assert hit.score == pytest.approx(twin[2], abs=1e-9)
+            assert hit.parts == pytest.approx(twin[3], abs=1e-9)
 
 
 def columns_of(folder, rows):
@@ -97,7 +98,7 @@ def test_the_best_rows_are_those_of_a_full_scan_bit_for_bit(
     terms = Terms(rng.permutation(12)[:8], coefficients, float(rng.normal()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(byte_columns, "CHUNK", 1024)
-        patch.setattr(byte_columns, "SEEDS", 2)
+        patch.setattr(byte_columns, "BATCH", 2)
         patch.setattr(byte_columns, "DENSE", float(rng.choice([0.0, 0.5, 2.0])))
         columns = columns_of(tmp_path_factory.mktemp("columns"), rows)
         found, sums = best_rows(columns, terms, top)
@@ -111,11 +112,11 @@ def test_moments_of_a_query_are_those_of_all_seconds(tmp_path):
     rng = np.random.default_rng(1)
     videos = [made_up_video(rng, f"{i}", 300) for i in range(3)]
     write_index(tmp_path / "search", videos, "")
-    query = made_up_query(rng)["picture"]
+    query = made_up_query(rng).legs["picture"]
     logs = LOGARITHMS[np.concatenate([v.scores["picture"] for v in videos])]
     plain = Moments.of([query_scores(logs, query.classes[None], query.weights[None])], 1)
-    with SearchIndex(tmp_path / "search") as index:
-        found = index.moments("picture", query)
+    index = SearchIndex(tmp_path / "search")
+    found = index.moments("picture", query)
     assert found.seconds == 900
     assert found.mean == pytest.approx(plain.mean, rel=1e-12)
     assert found.deviation == pytest.approx(plain.deviation, rel=1e-9)
@@ -126,18 +127,30 @@ def test_few_seconds_have_raw_scores(tmp_path):
     video = made_up_video(rng, "short", 20, ("sound",))
     write_index(tmp_path / "search", [video], "")
     query = made_up_query(rng)
-    with SearchIndex(tmp_path / "search") as index:
-        best = best_seconds(index, query, 0.7, 1)[0]
-    classes, weights = query["sound"]
-    raw = LOGARITHMS[video.scores["sound"][best.second, classes]] @ weights
+    index = SearchIndex(tmp_path / "search")
+    best = best_seconds(index, query, scales(index, query), 1)[0]
+    classes, weights = query.legs["sound"]
+    raw = LOGARITHMS[video.scores["sound"][int(best.start_s), classes]] @ weights
     assert best.score == pytest.approx(raw)
-    assert best.legs == {"sound": pytest.approx(raw)}
+    assert best.parts == {"sound": pytest.approx(raw)}
+
+
+def test_what_every_second_holds_has_raw_scores(tmp_path):
+    rng = np.random.default_rng(3)
+    rare = made_up_video(rng, "rare", 300, ("sound",))
+    scores = rare.scores["sound"].copy()
+    query = made_up_query(rng)
+    scores[:, query.legs["sound"].classes] = rng.integers(220, 256, (300, 10))
+    for name, video in {"rare": rare, "held": rare._replace(scores={"sound": scores})}.items():
+        write_index(tmp_path / name, [video], "")
+    assert scales(SearchIndex(tmp_path / "rare"), query)["sound"] != RAW
+    assert scales(SearchIndex(tmp_path / "held"), query)["sound"] == RAW
 
 
 def test_an_archive_without_seconds_finds_nothing(tmp_path):
     write_index(tmp_path / "search", [ScoredVideo("deaf and blind", 0, 3, {})], "")
-    with SearchIndex(tmp_path / "search") as index:
-        assert best_seconds(index, made_up_query(np.random.default_rng(0)), 0.7, 5) == []
+    index = SearchIndex(tmp_path / "search")
+    assert best_seconds(index, made_up_query(np.random.default_rng(0)), {}, 5) == []
 
 
 @pytest.mark.parametrize("name", [TABLE, "sound.bytes", "sound.maxima"])
