@@ -1,0 +1,112 @@
+"""The library in Python: tags, features and search, on files and on waveforms.
+
+    from avlib import extract, search, tag
+
+Waveforms are as librosa and torchaudio have them: float in [-1, 1], (n_samples,) or (channels,
+n_samples), beside their sample rate in Hz. Times are in seconds. The stages are those of the
+workflow, so that results are the same.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+
+from avlib.errors import ConfigError
+from avlib.packages import MINILM, WEIGHTS
+from avlib.temporary_study import Features, Source, TemporaryStudy
+
+
+def tag(
+    source: Source, sample_rate: int | None = None, *, labels: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Return what is heard and seen: events found without training.
+
+    Args:
+        source: a media file, a folder of such files, several of either, or a waveform.
+        sample_rate: of the waveform, in Hz.
+        labels: what to look for, in English; None: the classes of AudioSet and ImageNet.
+
+    Returns:
+        a row an event, by video and time: video_id, start_s, stop_s, label, score.
+
+    Raises:
+        ConfigError: if packaged weights are missing.
+        DataError: if no file can be used, or no class is near to any label.
+    """
+    with TemporaryDirectory() as folder:
+        return TemporaryStudy(Path(folder), source, sample_rate).events(labels)
+
+
+def extract(
+    source: Source,
+    extractor: str = "yamnet",
+    sample_rate: int | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    interval_s: float | None = None,
+    hop_s: float | None = None,
+) -> Features:
+    """Return the features of a media file or waveform, one of each interval.
+
+    Args:
+        source: a media file, or a waveform.
+        extractor: name of a network of intervals: yamnet, efficientnet_lite0, asf, omnivore, ...
+        sample_rate: of the waveform, in Hz.
+        checkpoint: its weights; None: those of `make weights`.
+        interval_s: length of an interval in seconds; None: what a study of this network has.
+        hop_s: distance between two of them in seconds; None: as their length.
+
+    Raises:
+        ConfigError: if the extractor is not known, or its weights are missing.
+        DataError: if the file cannot be used.
+    """
+    with TemporaryDirectory() as folder:
+        study = TemporaryStudy(Path(folder), source, sample_rate)
+        return study.features(extractor, checkpoint, interval_s, hop_s)
+
+
+def search(
+    words: str | None = None,
+    folder: str | Path = "results/custom",
+    *,
+    like: tuple[str, float] | None = None,
+    top: int = 10,
+) -> pd.DataFrame:
+    """Return the seconds of a study that words describe, or that are like a moment.
+
+    Args:
+        words: what is heard or seen, in English.
+        folder: results of a study with scored seconds.
+        like: id of a video and time in seconds, in place of words.
+        top: how many seconds, at least 1.
+
+    Returns:
+        a row a second, the best first: video_id, start_s, stop_s, score, and the parts of the
+        score, sound and picture. `attrs` has the unit of scores, and by leg its weight, the
+        reliability of the words and the nearest classes.
+
+    Raises:
+        ConfigError: if neither words nor a moment are given, or both.
+        DataError: if the study has no scored seconds, or not that moment.
+    """
+    from avlib.tagging.moments import Moment, search_like
+    from avlib.tagging.search import search_words
+
+    if (words is None) == (like is None):
+        raise ConfigError("give either words or like=(video_id, seconds)")
+    if like is not None:
+        found = search_like(Path(folder), Moment(*like), top)
+    else:
+        from avlib.extractors.minilm.texts import SentenceEncoder
+
+        found = search_words(
+            Path(folder), words or "", SentenceEncoder(WEIGHTS / MINILM).embed, top
+        )
+    rows = [{**hit._asdict(), **hit.parts} for hit in found.hits]
+    columns = ["video_id", "start_s", "stop_s", "score", *found.legs]
+    table = pd.DataFrame(rows, columns=columns)
+    legs = {leg: vars(meaning) for leg, meaning in found.legs.items()}
+    table.attrs |= {"unit": found.unit, "searched": found.searched, "legs": legs}
+    return table
