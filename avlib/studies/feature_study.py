@@ -170,6 +170,10 @@ class FeatureStudy(Study):
         folder = self.existing_folder("videos", self.videos)
         if splits is None:
             videos = folder_videos(folder, self.unlabelled_split)
+            if not videos:
+                raise ConfigError(
+                    f"{self.key('videos')}: no video or sound file in {folder}; name another folder"
+                )
         else:
             videos = named_videos(folder, splits, includes_sounds=self.takes_sound_files)
         return self._with_sounds(videos, sounds)

@@ -41,7 +41,7 @@ class TaggingFiles:
         """Return what is found in one's own videos.
 
         Raises:
-            ConfigError: if there are annotations, or no videos.
+            ConfigError: if there are annotations, or no folder is named.
         """
         study = self.files.config.custom
         if study.has_annotations:
@@ -52,11 +52,6 @@ class TaggingFiles:
         if study.videos is None and study.sound is None:
             raise ConfigError(f"{study.key('videos')}: name a folder: make see VIDEOS=FOLDER")
         place = Place(self.files.results / study.name, self.files.config.seed)
-        if not study.list_videos(place):
-            raise ConfigError(
-                f"{study.key('videos')}: no video or sound file in {study.videos}; name another "
-                "folder"
-            )
         return study.tag_targets(place)
 
     # Seconds

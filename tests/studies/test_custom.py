@@ -38,6 +38,13 @@ def test_files_that_are_passed_over_are_counted_when_videos_are_searched(folder)
     assert written.split() == ["{", '".jpg":', "1,", '".txt":', "1", "}"]
 
 
+def test_a_folder_without_media_is_named(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    study = load_config({"custom": {"videos": str(tmp_path)}}).custom
+    with pytest.raises(ConfigError, match=r"custom\.videos: no video or sound file in .*; name an"):
+        study.list_videos(Place(tmp_path / "results", 0))
+
+
 def test_the_former_key_of_the_extractors_names_the_new_one():
     with pytest.raises(ConfigError, match=r"custom\.features has another name now: custom\.extr"):
         load_config({"custom": {"features": ["asf"]}})
