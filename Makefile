@@ -55,8 +55,8 @@ see: $(STAMP)
 	@test -e weights/weights.json || { $(BIN)/python -m avlib weights --show && \
 	  echo "make see needs them: run \`make weights\`, which fetches them" >&2; exit 1; }
 	$(BIN)/snakemake --cores $(CORES) see --config "custom=$$($(BIN)/python -c 'import json, os; \
-	  custom = {"videos": os.environ["SEEN"], "tags": {"labels": os.environ["SOUGHT"] or None}}; \
-	  print(json.dumps(custom))')"
+	  tags = {"tags": {"labels": os.environ["SOUGHT"]}} if os.environ["SOUGHT"] else {}; \
+	  print(json.dumps({"videos": os.environ["SEEN"]} | tags))')"
 
 # One file a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
