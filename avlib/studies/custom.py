@@ -310,6 +310,10 @@ class Custom(TimStudy):
                 "`untrained` to try the pipeline with random ones"
             )
 
+    def files(self) -> dict[str, Path | None]:
+        """Return also the labels that are looked for."""
+        return super().files() | {"tags.labels": self.tags.labels}
+
     @property
     def finds_events(self) -> bool:
         """Whether events are looked for without labels."""

@@ -198,8 +198,9 @@ def _pack_paths(folder: Path) -> list[Path]:
     first = folder / "seconds" / "0.h5"
     if not first.is_file():
         raise DataError(
-            f"{folder}: its seconds have no scores; make them: "
-            f".venv/bin/snakemake {folder / 'tags.json'}"
+            f"{folder}: its seconds have no scores; run make see VIDEOS=FOLDER, or for another "
+            f"study .venv/bin/snakemake --cores 2 {folder}/seconds/0.h5, 1.h5 and so on, a file a "
+            "shard"
         )
     with _opened(first) as pack:
         shards = int(pack.attrs["shards"])

@@ -104,7 +104,9 @@ def test_packs_of_a_larger_number_of_shards_are_not_read(tmp_path, shards):
 
 
 def test_an_archive_without_packs_names_the_command(tmp_path):
-    with pytest.raises(DataError, match=r"no scores; make them: .*snakemake .*tags.json"):
+    with pytest.raises(
+        DataError, match=r"no scores; run make see VIDEOS=FOLDER, or .*seconds/0\.h5"
+    ):
         Archive(tmp_path)
 
 
