@@ -102,6 +102,17 @@ def test_a_repeated_picture_is_looked_at_once(network, monkeypatch):
     np.testing.assert_allclose(block.scores, scores, atol=1e-6)
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_features(network):
+    images = np.random.default_rng(0).standard_normal((3, 3, 224, 224)).astype(np.float32)
+    outputs = (
+        EfficientNetLite0Model(network, torch.device(device), torch.float32).run(images)
+        for device in ("cpu", "cuda")
+    )
+    for expected, found in zip(*outputs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("middle_s", "rate", "frame"),
     [(0.5, 25.0, 12), (1.5, 25.0, 37), (0.55, 25.0, 14), (0.5, 30.0, 15), (0.01, 25.0, 0)],

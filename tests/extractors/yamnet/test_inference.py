@@ -51,6 +51,17 @@ def test_an_interval_of_many_batches_is_one_row(model):
     assert [len(block.scores) for block in blocks] == [1]
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_features(network, model):
+    sound = np.random.default_rng(0).standard_normal(5 * RATE).astype(np.float32)
+    on_gpu = YamNetModel(network, torch.device("cuda"), torch.float32)
+    (expected,), (found,) = (
+        list(m.blocks(Recording(sound, RATE), [(0.0, 1.0), (1.0, 5.0)])) for m in (model, on_gpu)
+    )
+    np.testing.assert_allclose(found.embedding, expected.embedding, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4, atol=1e-4)
+
+
 def test_no_interval_is_no_block(model):
     assert not list(model.blocks(Recording(np.zeros(RATE, np.float32), RATE), []))
 
