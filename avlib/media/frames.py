@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from avlib.errors import DataError, NoFramesError
 from avlib.media import ffmpeg
+from avlib.media.disposable import PassedFrames
 from avlib.media.files import check_regular, open_media, packets
 from avlib.media.frame_images import image_frames
 from avlib.media.frame_sources import is_frame_source
@@ -185,9 +186,44 @@ def _sent_frames(
 
     In place of others their number is yielded; None stands for the image before, once more.
     """
+    n_sent = 0
+    if isinstance(wanted, frozenset):
+        try:
+            for item in _items(path, numbers, wanted, passes=True):
+                yield item
+                n_sent += item if isinstance(item, int) else 1
+            return
+        except _PassedError:
+            logger.debug("%s: frames are missing; none is passed over", path)
+    for item in _items(path, numbers, wanted, passes=False):
+        if isinstance(item, int):
+            n_skipped = min(item, n_sent)
+            if item > n_skipped:
+                yield item - n_skipped
+        else:
+            n_skipped = min(1, n_sent)
+            if not n_skipped:
+                yield item
+        n_sent -= n_skipped
+
+
+class _PassedError(Exception):
+    """A frame is needed that was passed over: others are missing, so that it stands for them."""
+
+
+def _passed() -> Frame:
+    raise _PassedError
+
+
+def _items(
+    path: Path, numbers: FrameNumbers, wanted: Container[int] | None, *, passes: bool
+) -> Generator[Frame | int | None, None, None]:
+    """Yield what `_sent_frames` does; `passes`: whether frames may be passed over undecoded."""
+    passed_over = wanted if passes else None
     held, sent = None, None  # a frame is held back until it is known whether it is the last one
     n_passed = 0
-    with closing(_by_number(_decoded_frames(path, numbers), numbers)) as frames:
+    decoded = _decoded_frames(path, numbers, passed_over)
+    with closing(_by_number(decoded, numbers)) as frames:
         for number, frame in enumerate(frames):
             if held is None:
                 pass
@@ -233,23 +269,37 @@ def _by_number(
 
 
 def _decoded_frames(
-    path: Path, numbers: FrameNumbers
+    path: Path, numbers: FrameNumbers, wanted: Container[int] | None = None
 ) -> Generator[tuple[float | None, LazyFrame], None, None]:
-    """Yield the frames with their times on a clock whose jumps are undone."""
+    """Yield the frames with their times on a clock whose jumps are undone.
+
+    Args:
+        path: the file.
+        numbers: how its frames are numbered.
+        wanted: numbers of frames; others may be passed over. None: all are decoded.
+    """
     try:
         with open_media(path) as container:
             stream = cast(VideoStream, container.streams[numbers.stream])
             # Without it, what is cut off at the left is rounded to what suits the processor.
             stream.codec_context.flags |= Flags.unaligned
             to_rgb = VideoReformatter()  # one of each frame's own would start threads of its own
-            for frame in _decode(container, stream, dict(numbers.times.joins)):
+            passing = None
+            if wanted is not None and numbers.is_constant and not numbers.times.joins:
+                passing = PassedFrames(stream, numbers.rate, numbers.times.frames, wanted)
+            for frame in _decode(container, stream, dict(numbers.times.joins), passing):
+                if passing is not None:
+                    yield from ((time, _passed) for time in passing.times_before(frame))
                 yield frame.time, partial(_image, frame, to_rgb, path)
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path}: the video stream cannot be read ({error})") from error
 
 
 def _decode(
-    container: InputContainer, stream: VideoStream, jumps: Mapping[int, int]
+    container: InputContainer,
+    stream: VideoStream,
+    jumps: Mapping[int, int],
+    passing: PassedFrames | None,
 ) -> Iterator[av.VideoFrame]:
     following, n_packets, offset = packets(container, stream), 0, 0
     while True:
@@ -263,6 +313,8 @@ def _decode(
         if offset:
             packet.pts = None if packet.pts is None else packet.pts + offset
             packet.dts = None if packet.dts is None else packet.dts + offset
+        if passing is not None and packet.size and passing.passes(packet):
+            continue
         try:
             yield from packet.decode()
         except av.FFmpegError as error:
