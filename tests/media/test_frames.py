@@ -296,7 +296,7 @@ class Tracked(np.ndarray):
         return self is other
 
 
-def decoded_frames_of_a_faulty_decoder(path, numbers):
+def decoded_frames_of_a_faulty_decoder(path, numbers, wanted):
     faulthandler.disable()  # pytest has it print
     yield 0.0, partial(np.zeros, (48, 64, 3), np.uint8)
     os.kill(os.getpid(), signal.SIGSEGV)
