@@ -4,7 +4,7 @@ from pathlib import Path
 
 from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.row import AudioInput, Extractor
-from avlib.studies.custom import PACK_RATES, CustomCheckpoints
+from avlib.studies.own_extractors import PACK_RATES, CustomCheckpoints
 
 PAGE = Path(__file__).parents[1] / "docs/own_videos.md"
 MIDDLE = {"clip", "res152"}  # see one frame, whatever their rate elsewhere

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from avlib.datasets.custom import read_events
 from avlib.datasets.custom_checks import check_events, split_notices
@@ -17,7 +17,8 @@ from avlib.origins import Weights
 from avlib.packages import WEIGHTS
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
-from avlib.studies.tim_study import JOINT, TimCheckpoints, TimStudy, TrainedVisual
+from avlib.studies.own_extractors import PACK_RATES, CustomCheckpoints, OwnExtractor
+from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
 from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import (
     COMPARED,
@@ -30,44 +31,6 @@ from avlib.tim.recipes import (
 )
 
 PACKAGED_NETWORKS = ("yamnet", "efficientnet_lite0")  # their features are of whole seconds
-
-# Hz of packs of their own, of networks that the rate of the preset would take something from.
-PACK_RATES = {"clap": 48_000, "vggish": 44_100}
-OTHER_NAMES = {"resnet152": "res152"}  # of extractors
-
-
-def _of_own_videos(name: str) -> str:
-    name = OTHER_NAMES.get(name, name)
-    known = [row.name for row in EXTRACTORS.values() if row.makes_intervals]
-    if name not in known:
-        raise ValueError(f"no extractor of intervals has this name; there are {', '.join(known)}")
-    return name
-
-
-OwnExtractor = Annotated[str, AfterValidator(_of_own_videos)]
-
-
-class CustomCheckpoints(TimCheckpoints):
-    """Weights from outside, of all networks that make features of intervals."""
-
-    vgg19: UserPath | Literal["untrained"] | None = Field(
-        None, description="VGG-19 weights (Keras .h5 or .pth)"
-    )
-    vggish: UserPath | Literal["untrained"] | None = Field(
-        None, description="VGGish weights (.pth)"
-    )
-    res152: UserPath | Literal["untrained"] | None = Field(
-        None, description="ResNet-152 weights (.pth) with torchvision's names"
-    )
-    r2plus1d_18: UserPath | Literal["untrained"] | None = Field(
-        None, description="R(2+1)D-18 weights (.pth) with torchvision's names"
-    )
-    clip: UserPath | Literal["untrained"] | None = Field(
-        None, description="CLIP weights: a Hugging Face folder, or a file of OpenAI"
-    )
-    clap: UserPath | Literal["untrained"] | None = Field(
-        None, description="CLAP weights: 630k-fusion-best.pt, or a Hugging Face folder"
-    )
 
 
 class Custom(TimStudy):

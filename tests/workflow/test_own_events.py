@@ -1,13 +1,16 @@
 """The real Snakefile on events of one's own: from a folder and a CSV to figures."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from media_files import make_video
-from workflow_checkout import Checkout
+from workflow_checkout import ROOT, Checkout
 
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 
@@ -72,3 +75,30 @@ def test_events_that_train_nothing_stop_before_any_work(finished):
     assert "custom.annotations: the events have one class, tap" in run.stderr
     assert "Traceback" not in run.stderr
     assert "rule " not in run.stderr
+
+
+@pytest.mark.slow
+def test_ten_real_clips_and_a_csv_go_to_figures_and_label_another(
+    shared_data, packaged_weights, tmp_path
+):
+    clips = shared_data / "real_clips"
+    lines = (clips / "Annotations.txt").read_text().splitlines()[1:11]
+    events = [line.split("&") for line in lines]
+    rows = [f"{video_id},{start},{stop},{label}" for label, video_id, _, start, stop in events]
+    (tmp_path / "events.csv").write_text("\n".join(["video_id,start_s,stop_s,label", *rows, ""]))
+    (tmp_path / "weights").symlink_to(packaged_weights)
+    overlay = f"custom:\n  videos: {clips}/AVE\n  annotations: {tmp_path}/events.csv\n"
+    checkout = Checkout(tmp_path, overlay, "custom")
+    run = checkout.run()
+    assert run.returncode == 0, run.stderr
+    assert "custom: val has no event of Flute" in run.stderr
+    study = tmp_path / "results/custom"
+    accuracy = json.loads((study / "test_metrics.json").read_text())["metrics"]["segment_accuracy"]
+    assert set(accuracy) == {"audio_visual", "audio", "visual"}
+    assert (study / "report/confusion.svg").exists()
+    command = [sys.executable, "-m", "avlib", "predict", f"{clips}/AVE/rc10_flute0.mp4"]
+    command += ["--model", str(study), "--output", str(tmp_path / "labels")]
+    subprocess.run(command, cwd=tmp_path, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    (labels,) = (tmp_path / "labels").glob("*.txt")
+    times = [line.split("\t")[:2] for line in labels.read_text().splitlines()]
+    assert all(0 <= float(start) < float(stop) <= 10.5 for start, stop in times)
