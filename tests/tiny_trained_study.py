@@ -125,6 +125,7 @@ def write_trained_study(folder: Path, models=("audio_visual", "audio", "visual")
         "device": "cpu",
         "mixed_precision": False,
         "allow_fewer_views": False,
+        "weighs_models": False,
     }
     describe_study(answers=answers, models=weights, queries=queries, target=folder / FILE)
     return folder
