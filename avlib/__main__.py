@@ -142,6 +142,9 @@ def _add_search(commands: Commands) -> None:
         "--in", dest="folder", type=Path, required=True, help="a folder results/<study>"
     )
     search.add_argument("--like", metavar="VIDEO@SECONDS", help="a moment, in place of words")
+    search.add_argument(
+        "--configfile", type=Path, nargs="+", default=[], help="overlays of a retrieval study"
+    )
     search.add_argument("--top", type=int, default=10, help="how many seconds are found")
     search.set_defaults(run=_search)
 
@@ -273,6 +276,8 @@ def _check_submission(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
+    from avlib.clip_search import has_clips, search_clips
+    from avlib.doctor import read_config
     from avlib.packages import MINILM, WEIGHTS
     from avlib.report.found_seconds import media_files, search_lines, write_search_page
     from avlib.tagging.moments import Moment, search_like
@@ -282,7 +287,10 @@ def _search(options: argparse.Namespace) -> int:
         raise ConfigError("give what to search for: words in quotes, or --like VIDEO@SECONDS")
     if options.top < 1:
         raise ConfigError(f"--top: a number from 1 on, not {options.top}")
-    if options.like is None:
+    if options.like is None and has_clips(options.folder):
+        config = read_config(Path("config.yaml"), options.configfile)
+        found = search_clips(options.folder, options.words, config, options.top)
+    elif options.like is None:
         from avlib.extractors.minilm.texts import SentenceEncoder
 
         embed = SentenceEncoder(WEIGHTS / MINILM).embed

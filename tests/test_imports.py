@@ -22,7 +22,7 @@ ROOMS = (
     {"studies"},
     {"workflow", "report", "verify", "predict", "top"},
 )
-TOP = {"api", "doctor", "install_weights", "schemas", "temporary_study", "__main__"}
+TOP = {"api", "clip_search", "doctor", "install_weights", "schemas", "temporary_study", "__main__"}
 PURE = ("network", "metrics", "scores")  # no files, configuration or logging
 IMPURE = {"pathlib", "logging", "h5py", "pandas", "pyarrow", "json", "os", "shutil"}
 

@@ -75,8 +75,9 @@ def _searched(found: Found) -> str:
 
 def _meanings(found: Found) -> Iterator[str]:
     """Yield what was looked for in each leg, where words were."""
+    width = max(map(len, found.legs), default=0)
     for leg, meaning in found.legs.items():
-        line = f"{leg:<8}weight {meaning.weight:.2f}"
+        line = f"{leg:<{width}} weight {meaning.weight:.2f}"
         if meaning.reliability is not None:
             names = ", ".join(f"{name} {weight:.2f}" for name, weight in meaning.classes.items())
             line += f", r {meaning.reliability:.2f}: {names}"
@@ -95,13 +96,14 @@ def clock(seconds: float) -> str:
 
 
 def media_files(folder: Path) -> dict[str, Media]:
-    """Return the files of the scored videos of a study, by id.
+    """Return the files of the videos of a study, by id.
 
     Args:
         folder: results of the study.
     """
     columns = ["video_id", "path", "duration_s"]
-    tables = [read_table(p, MANIFEST) for p in sorted(folder.glob("seconds/*.parquet"))]
+    paths = sorted(folder.glob("seconds/*.parquet")) or sorted(folder.glob("manifest.parquet"))
+    tables = [read_table(path, MANIFEST) for path in paths]
     rows = pd.concat([table[columns] for table in tables]) if tables else pd.DataFrame()
     return {
         row.video_id: Media(Path(row.path), not pd.isna(row.duration_s))
