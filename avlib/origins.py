@@ -7,8 +7,8 @@ from typing import Literal
 from avlib.packages import WEIGHTS
 
 # Named in the configuration; trained on the study's own train split; written by `make weights` from
-# a package; random.
-Origin = Literal["given", "trained", "packaged", "untrained"]
+# a package; random; none, where features are computed without any.
+Origin = Literal["given", "trained", "packaged", "untrained", "none"]
 
 
 @dataclass(frozen=True)

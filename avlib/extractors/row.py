@@ -72,7 +72,8 @@ class Extractor:
         rows: of a whole video; None: as many as it has intervals or seconds.
         shape: of one row of features, with the published weights.
         interval_shape: of one row of features of an interval, where `cut` is another.
-        weights: files of published weights, as their authors name them.
+        weights: files of published weights, as their authors name them; none where features are
+            computed without any.
         package: file below `weights/` that `make weights` makes of a package; None where no package
             carries weights.
         tokenizer: bert or roberta, whose files its texts become tokens by, where it takes texts.

@@ -17,13 +17,18 @@ from avlib.tim.recipes import PACKAGED, RecipeName
 
 VGG_SAMPLE_RATE = 44_100  # Hz of the audio that VGGish's front end resamples, as published
 
-Features = Literal["omnivore_asf", "vgg", "packaged"]
+Features = Literal["omnivore_asf", "vgg", "packaged", "statistics"]
 # Recipes that are for features of one kind alone.
-RECIPES: Mapping[Features, RecipeName] = {"vgg": "ave_vgg", "packaged": PACKAGED}
+RECIPES: Mapping[Features, RecipeName] = {
+    "vgg": "ave_vgg",
+    "packaged": PACKAGED,
+    "statistics": PACKAGED,
+}
 # Visual and audio extractor of the other kinds of features.
 NETWORKS: Mapping[Features, tuple[str, str]] = {
     "vgg": ("vgg19", "vggish"),
     "packaged": ("efficientnet_lite0", "yamnet"),
+    "statistics": ("picture_statistics", "sound_statistics"),
 }
 PACKAGED_WEIGHTS = [Path(f"weights/{name}.safetensors") for name in NETWORKS["packaged"]]
 
@@ -75,9 +80,10 @@ class Ave(TimStudy):
     splits: SplitPaths = Field(SplitPaths(), description="trainSet.txt, valSet.txt, testSet.txt")
     features: Features | None = Field(
         None,
-        description="Omnivore and Auditory SlowFast, VGG-19 and VGGish, or EfficientNet-Lite0 and "
-        "YAMNet as `make weights` installs them; null: packaged where they are installed, source "
-        "is official and no checkpoints are given, else omnivore_asf",
+        description="Omnivore and Auditory SlowFast, VGG-19 and VGGish, EfficientNet-Lite0 and "
+        "YAMNet as `make weights` installs them, or statistics of sound and pictures; null: where "
+        "source is official and no checkpoints are given, packaged if they are installed, else "
+        "statistics; else omnivore_asf",
     )
     vgg_features: VggFeatures = VggFeatures()
     checkpoints: AveCheckpoints = AveCheckpoints()
@@ -107,9 +113,10 @@ class Ave(TimStudy):
         if self.features is not None:
             return self.features
         has_other = self.tim.recipe is not None or any(path for _, path in self.checkpoints)
+        if self.source == "miniature" or has_other:
+            return "omnivore_asf"
         is_installed = all(path.is_file() for path in PACKAGED_WEIGHTS)
-        is_packaged = self.source == "official" and is_installed and not has_other
-        return "packaged" if is_packaged else "omnivore_asf"
+        return "packaged" if is_installed else "statistics"
 
     @property
     def is_rendered(self) -> bool:

@@ -13,6 +13,7 @@ from avlib.errors import ConfigError
 from avlib.extractors.auditory_slowfast.presets import PRESETS, Preset
 from avlib.extractors.auditory_slowfast.recipes import AsfRecipeName, AsfTraining
 from avlib.extractors.registry import EXTRACTORS
+from avlib.extractors.row import Extractor
 from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, sound_files
 from avlib.origins import Weights, configured_weights
 from avlib.sections import PowerOfTwo, Section, SplitPaths, UserPath
@@ -270,12 +271,12 @@ class FeatureStudy(Study):
 
     def weights(self) -> dict[str, Weights]:
         """Return the weights of the extractors."""
-        return {
-            name: configured_weights(
-                name, getattr(self.checkpoints, name), EXTRACTORS[name].package
-            )
-            for name in self.extractor_names()
-        }
+        return {name: self._weights(EXTRACTORS[name]) for name in self.extractor_names()}
+
+    def _weights(self, row: Extractor) -> Weights:
+        if not row.weights:
+            return Weights(row.name, "none")
+        return configured_weights(row.name, getattr(self.checkpoints, row.name), row.package)
 
     def require_trainable(self, network: str) -> None:
         """Check that the weights of an extractor can be trained on the study."""

@@ -20,6 +20,8 @@ TITLES = {
     "vggish": "VGGish",
     "yamnet": "YAMNet",
     "efficientnet_lite0": "EfficientNet-Lite0",
+    "sound_statistics": "Sound statistics",
+    "picture_statistics": "Picture statistics",
     "tim": "TIM",
 }
 TRAINED_TIM = "TIM was trained here on the study's train split, as in the paper."

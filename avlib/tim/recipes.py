@@ -186,7 +186,13 @@ TIM_RECIPES = {
         SMALL,
         replace(SMALL, name="small_events", epochs=16),  # windows of long videos overlap
         replace(  # a feature a second, of networks that came as packages
-            SMALL, name=PACKAGED, num_feats=10, feat_stride=1, feat_gap_s=1.0
+            SMALL,
+            name=PACKAGED,
+            num_feats=10,
+            feat_stride=1,
+            feat_gap_s=1.0,
+            batch_size=16,
+            epochs=30,
         ),
     )
 }

@@ -127,7 +127,7 @@ class WeightsFiles:
             raise ConfigError(f"{study.key(key)}: {error}") from error
 
     def paths(self, wildcards: Wildcards, network: str) -> list[str]:
-        """Return the weights of a network: given, packaged, trained here, or none if random.
+        """Return the weights of a network: given, packaged, trained here, or none.
 
         Raises:
             ConfigError: if weights are neither given nor can be trained.
@@ -135,7 +135,7 @@ class WeightsFiles:
         weights = self.of(wildcards, network)
         if weights.path is not None:
             return [self.given(wildcards, network)]
-        if weights.origin == "untrained":
+        if weights.origin in ("untrained", "none"):
             return []
         self.files.any_study(wildcards).require_trainable(network)
         return [str(self.files.folder(wildcards) / f"model/{network}/model.safetensors")]

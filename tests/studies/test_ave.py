@@ -42,9 +42,12 @@ def test_other_weights_and_the_miniature_do_without_the_packaged_networks(other)
     assert study.extractor_names() == ("omnivore", "asf")
 
 
-def test_without_installed_packages_nothing_is_packaged(tmp_path, monkeypatch):
+def test_without_installed_packages_features_are_those_that_need_no_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert Ave(source="official").kind == "omnivore_asf"
+    study = Ave(source="official")
+    assert (study.kind, study.recipe) == ("statistics", "packaged")
+    assert {weights.origin for weights in study.weights().values()} == {"none", "trained"}  # TIM
+    assert Ave().kind == "omnivore_asf"
 
 
 def test_windows_of_the_packaged_recipe_are_the_ten_seconds_of_a_video():
@@ -56,6 +59,6 @@ def test_windows_of_the_packaged_recipe_are_the_ten_seconds_of_a_video():
 def test_features_of_other_networks_are_found_in_their_own_folders():
     folders = {
         kind: Ave(features=kind).feature_source("audio", Place(Path("r"), 0)).folders
-        for kind in ("omnivore_asf", "vgg", "packaged")
+        for kind in ("omnivore_asf", "vgg", "packaged", "statistics")
     }
-    assert len({str(folder) for (folder,) in folders.values()}) == 3
+    assert len({str(folder) for (folder,) in folders.values()}) == 4

@@ -1,0 +1,1 @@
+"""Features that need no weights: statistics of sound and of pictures."""
