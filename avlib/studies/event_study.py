@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -57,16 +57,6 @@ class EventStudy(TimStudy):
     published: PublishedFeatures = PublishedFeatures()
 
     @model_validator(mode="after")
-    def _paths_are_of_official_data(self) -> Self:
-        paths = {"videos": self.videos, "frames": self.frames, "sound": self.sound}
-        given = [key for key, path in (paths | self.given_annotations()).items() if path]
-        if self.is_rendered and (given or self.has_published_features):
-            found = self.key(given[0] if given else "published")
-            remedy = f"set {self.key('source')}: official"
-            raise ValueError(f"{found} is given, but the data set is rendered; {remedy}")
-        return self
-
-    @model_validator(mode="after")
     def _videos_or_frames(self) -> Self:
         if self.videos is not None and self.frames is not None:
             raise ValueError(
@@ -98,6 +88,11 @@ class EventStudy(TimStudy):
     def is_rendered(self) -> bool:
         """Whether the workflow renders the videos itself."""
         return self.source == "miniature"
+
+    def data_paths(self) -> dict[str, Any]:
+        """Return also folders of frames and of published features."""
+        published = self.published if self.has_published_features else None
+        return super().data_paths() | {"frames": self.frames, "published": published}
 
     @property
     def has_annotations(self) -> bool:

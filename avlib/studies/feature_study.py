@@ -114,6 +114,20 @@ class FeatureStudy(Study):
             raise ValueError(f"feature_shards may be at most shards ({self.shards})")
         return self
 
+    @model_validator(mode="after")
+    def _a_rendered_data_set_has_no_paths(self) -> Self:
+        given = [key for key, path in self.data_paths().items() if path is not None]
+        if self.is_rendered and given:
+            raise ValueError(
+                f"{self.key(given[0])} is given, but the data set is rendered; set "
+                f"{self.key('source')}: official"
+            )
+        return self
+
+    def data_paths(self) -> dict[str, Any]:
+        """Return where the user's data are, by key."""
+        return {"videos": self.videos, "sound": self.sound} | self.given_annotations()
+
     @property
     def asf(self) -> Preset:
         """The preset's values."""

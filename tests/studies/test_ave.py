@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from avlib.errors import ConfigError
+from avlib.studies import load_config
 from avlib.studies.ave import PACKAGED_WEIGHTS, Ave
 from avlib.studies.base import Place
 from avlib.tim.recipes import TIM_RECIPES
@@ -62,3 +64,9 @@ def test_features_of_other_networks_are_found_in_their_own_folders():
         for kind in ("omnivore_asf", "vgg", "packaged", "statistics")
     }
     assert len({str(folder) for (folder,) in folders.values()}) == 4
+
+
+@pytest.mark.parametrize(("key", "value"), [("videos", "AVE"), ("splits", {"test": "testSet.txt"})])
+def test_paths_beside_the_rendered_miniature_name_the_remedy(key, value):
+    with pytest.raises(ConfigError, match=rf"ave\.{key}.* is given, .*; set ave\.source: official"):
+        load_config({"ave": {key: value}})
