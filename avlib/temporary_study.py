@@ -249,7 +249,3 @@ def _require_used(manifest: Path) -> None:
     if not (rows["status"] == "ok").any():
         first = rows.iloc[0]
         raise DataError(f"{first['path']}: {first['message']}")
-
-
-"""
-"""
