@@ -121,6 +121,8 @@ def write_trained_study(folder: Path, models=("audio_visual", "audio", "visual")
         "sound": {"sample_rate": 16_000, "resampler": "ffmpeg", "channels": "mono", "bits": 16},
         "intervals": {"interval_s": 1.1, "hop_s": 0.2, "seconds": None},
         "extractors": {"visual": ["omnivore"], "audio": ["asf"]},
+        "by_interval": True,
+        "pack_rates": {"asf": 16_000},
         "recipe": "small",
         "device": "cpu",
         "mixed_precision": False,

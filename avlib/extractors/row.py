@@ -115,6 +115,11 @@ class Extractor:
         """Whether it makes features of the intervals of a table."""
         return self.cut == "intervals" or bool(self.interval_shape)
 
+    @property
+    def settings_of_intervals(self) -> tuple[str, ...]:
+        """Names of the settings that `extract_intervals` takes, beside COMMON_SETTINGS."""
+        return self.settings if self.cut == "intervals" else self.interval_settings
+
     def check_weights(self, checkpoint: Path, target: Path, **options: Any) -> None:
         """Write what a checkpoint is, if it fits the network.
 
@@ -151,8 +156,7 @@ class Extractor:
 
         Args:
             files: inputs and outputs.
-            settings: values of COMMON_SETTINGS and of `self.settings`, or, where `cut` is another,
-                of `self.interval_settings`.
+            settings: values of COMMON_SETTINGS and of `self.settings_of_intervals`.
             views: views of each interval, by split; of no effect where `cut` is another.
 
         Raises:

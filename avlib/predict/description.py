@@ -36,6 +36,8 @@ class Description:
         sound: rate, resampler, channels and bits of the packs of waveforms.
         intervals: rule of the intervals, as `make_shard_intervals` takes it.
         extractors: names of the extractors by modality, in the order of their channels.
+        by_interval: whether every extractor makes features of intervals, whatever its row says.
+        pack_rates: Hz of the packs of waveforms that each extractor of sound takes.
         recipe: name of TIM's recipe.
         models: weights of TIM by model: path, below the study's results or as configured.
         device: as configured.
@@ -52,6 +54,8 @@ class Description:
     sound: Mapping[str, Any]
     intervals: Mapping[str, Any]
     extractors: Mapping[Modality, list[str]]
+    by_interval: bool
+    pack_rates: Mapping[str, int]
     recipe: str
     models: Mapping[ModelName, Mapping[str, str]]
     device: str

@@ -55,8 +55,8 @@ class Batch:
         return shard_list(self.folder / "videos", 0)
 
     @property
-    def _pack(self) -> Path:
-        return self.folder / "audio.h5"
+    def _probed(self) -> Path:
+        return self.folder / "probe.parquet"
 
     def read(self, videos: Sequence[Video]) -> pd.DataFrame:
         """Decode the sound of files and make the intervals; return the table of the files.
@@ -65,21 +65,11 @@ class Batch:
             table of kind MANIFEST; files without sound are not left out.
         """
         scan(videos, shards=1, folder=self.folder / "videos")
-        probed, heard, looked_at = (
-            self.folder / f"{stage}.parquet" for stage in ("probe", "audio", "manifest")
-        )
-        probe_shard(self._videos, probed)
+        looked_at, heard = self.folder / "manifest.parquet", self._probed
+        probe_shard(self._videos, self._probed)
         if self.study.description.takes_sound:
-            pack_waveforms(
-                videos=self._videos,
-                manifest=probed,
-                settings=SoundSettings(**self.study.description.sound),
-                previous=self.folder / "previous.h5",
-                pack_target=self._pack,
-                manifest_target=heard,
-            )
-        else:
-            heard = probed
+            pack = self._packed(self.study.description.sound["sample_rate"])
+            heard = pack.with_suffix(".parquet")
         rule = dict(self.study.description.intervals)
         if isinstance(rule["seconds"], int):  # of every video of the study
             rule["seconds"] = max(rule["seconds"], longest_s(read_table(heard, MANIFEST)))
@@ -92,6 +82,21 @@ class Batch:
             manifest_target=looked_at,
         )
         return read_table(looked_at, MANIFEST)
+
+    def _packed(self, sample_rate: int) -> Path:
+        """Return the pack of waveforms of a rate, beside its manifest; made where it is not."""
+        pack = self.folder / f"audio/{sample_rate}.h5"
+        if not pack.is_file():
+            sound = {**self.study.description.sound, "sample_rate": sample_rate}
+            pack_waveforms(
+                videos=self._videos,
+                manifest=self._probed,
+                settings=SoundSettings(**sound),
+                previous=self.folder / f"previous/{sample_rate}.h5",
+                pack_target=pack,
+                manifest_target=pack.with_suffix(".parquet"),
+            )
+        return pack
 
     def extract(self, rows: Mapping[Modality, pd.DataFrame]) -> None:
         """Make the features of files, and their indices.
@@ -107,11 +112,11 @@ class Batch:
                 continue
             listed = self.folder / f"manifest_{modality}.parquet"
             write_table(manifest, listed, MANIFEST)
-            source = self._pack if modality == "audio" else self._videos
             for name in self.study.description.extractors[modality]:
                 settings, checkpoint = self.study.extraction(name)
+                rate = self.study.description.pack_rates.get(name)
                 files = ShardFiles(
-                    sources=[source],
+                    sources=[self._videos if rate is None else self._packed(rate)],
                     manifests=[listed],
                     intervals=[self.intervals],
                     checkpoint=checkpoint,
@@ -119,7 +124,10 @@ class Batch:
                     journal=self.folder / f"{name}.jsonl",
                     index=self.index(name),
                 )
-                EXTRACTORS[name].extract_shard(files, settings, VIEWS)
+                row = EXTRACTORS[name]
+                by_interval = self.study.description.by_interval
+                extract = row.extract_intervals if by_interval else row.extract_shard
+                extract(files, settings, VIEWS)
 
     def failures(self) -> Iterator[Any]:
         """Yield the rows of kind FEATURES of files without features of an extractor."""

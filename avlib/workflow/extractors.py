@@ -146,8 +146,7 @@ class ExtractorFiles:
         values["sample_rate"] = study.pack_rate(name)
         shared = {name: getattr(config, name) for name in COMMON_SETTINGS}
         views = {split: 1 for split in SPLITS} | {"train": study.train_views(name)}
-        is_native = extractor.cut == "intervals" or not study.by_interval
-        settings = extractor.settings if is_native else extractor.interval_settings
+        settings = extractor.settings_of_intervals if study.by_interval else extractor.settings
         return {"settings": shared | {s: values[s] for s in settings}, "views": views}
 
     def method(self, wildcards: Wildcards) -> str:

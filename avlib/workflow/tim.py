@@ -214,6 +214,8 @@ class TimFiles:
                 "visual": list(study.visual_extractors()),
                 "audio": list(study.audio_extractors()),
             },
+            "by_interval": study.by_interval,
+            "pack_rates": {name: study.pack_rate(name) for name in study.audio_extractors()},
             "recipe": study.recipe,
             "mixed_precision": study.tim.mixed_precision == "always",
             "allow_fewer_views": study.allow_fewer_views,

@@ -2,15 +2,22 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 from media_files import cut_off, make_video
-from tiny_trained_study import CLASSES, write_trained_study
+from tiny_trained_study import CLASSES, COMMON, write_trained_study
 
 from avlib.__main__ import main
+from avlib.extractors.tables import INTERVALS
+from avlib.extractors.vggish.patches import embed, interval_patch
+from avlib.extractors.vggish.weights import untrained_vggish
+from avlib.io.atomic import write_json
+from avlib.io.packs import WaveformStore
+from avlib.io.tables import read_table
 from avlib.predict import answers
 from avlib.predict.answers import Answers, Source, sources
 from avlib.predict.command import predict_files
@@ -98,6 +105,33 @@ def test_queries_in_parts_give_the_scores_of_all_at_once(event_study, media, tmp
         for one, other in zip(tracks["sounds"], parts[video_id]["sounds"], strict=True):
             assert one[:3] == other[:3]
             assert one.score == pytest.approx(other.score, rel=1e-5)
+
+
+def test_features_are_made_as_the_study_made_them(study, media, tmp_path):
+    # Of one's own videos VGGish has its own rate, and features of intervals, not of seconds.
+    own = {"extractors": {"visual": [], "audio": ["vggish"]}, "pack_rates": {"vggish": 44_100}}
+    study = replace(read_study(study), folder=tmp_path / "results/own")
+    study = replace(study, description=replace(study.description, **own))
+    settings = COMMON | {"sample_rate": 44_100}
+    summary = {
+        "extraction": {"settings": settings},
+        "inputs": {"weights": {"path": "untrained", "sha256": None}},
+    }
+    write_json(study.folder / "features/vggish/summary.json", summary)
+    batch = Batch(study, tmp_path / "work")
+    manifest = batch.read(find_inputs([media / "tone.wav"])[0])
+    batch.extract({"audio": manifest})
+    found = np.load(batch.features("vggish") / "test/tone.npy")
+    rows = read_table(batch.intervals, INTERVALS)
+    with WaveformStore([tmp_path / "work/audio/44100.h5"], sample_rate=44_100) as waveforms:
+        patches = [interval_patch(waveforms["tone"], *span, 44_100) for span in spans_of(rows)]
+    expected = np.concatenate(list(embed(untrained_vggish(0), np.stack(patches), 32)))
+    np.testing.assert_allclose(found[:, 0], expected.reshape(len(found), -1), rtol=1e-4, atol=1e-6)
+
+
+def spans_of(rows):
+    """Return start and stop of each interval."""
+    return rows[["start_s", "stop_s"]].to_numpy().tolist()
 
 
 def test_events_of_actions_and_sounds_lie_within_the_recording(event_study, media, tmp_path):
