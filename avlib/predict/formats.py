@@ -160,6 +160,7 @@ def write_textgrid(labelled: Labelled, target: Path) -> None:
     end = labelled.duration_s
     for events in labelled.tracks.values():
         end = max([end, *(event.stop_s for event in events)])
+    end = round(end, SHOWN_DIGITS)  # as all times are, or an interval of no length may be left
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',

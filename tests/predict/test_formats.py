@@ -33,6 +33,14 @@ def folder(tmp_path):
     return tmp_path / "out"
 
 
+def test_no_interval_of_a_textgrid_is_empty_where_an_event_ends_with_the_recording(tmp_path):
+    tracks = {"events": [Event(8.0, 10.0004, "bell", 0.5)]}
+    write_all(Labelled("it", tmp_path / "it.wav", 10.0004, tracks, "ave", {}), tmp_path)
+    lines = (tmp_path / "it.TextGrid").read_text().splitlines()
+    times = [line.split(" = ")[1] for line in lines if re.match(" +xm(in|ax)", line)]
+    assert times == ["0", "10", "0", "8", "8", "10"]
+
+
 def test_json_has_the_events_of_each_track(folder):
     content = json.loads((folder / "it.json").read_text())
     assert content["tracks"]["sounds"] == [
