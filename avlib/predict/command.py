@@ -8,6 +8,7 @@ from pathlib import Path
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
 from avlib.io.lock import locked
+from avlib.media.videos import Video
 from avlib.predict.description import TrainedStudy, read_study
 from avlib.predict.formats import WRITERS, Labelled, write_csv
 from avlib.predict.inputs import batches, find_inputs
@@ -18,6 +19,7 @@ from avlib.progress import progress_in_parts
 FOLDER = "predicted"  # in the results of a study
 THRESHOLD = 0.4  # the best for the rendered miniatures of epic and perception
 EVENTS, SUMMARY = "events.csv", "summary.json"  # of all files
+RESERVED = {Path(EVENTS).stem, Path(SUMMARY).stem}  # no file of results may have their names
 MOST_SHOWN = 20  # files that are left out, on the console
 
 
@@ -42,7 +44,9 @@ def predict_files(
         DataError: if a path does not exist, a folder holds no media, or no file can be used.
     """
     study = read_study(model)
-    videos, left_out = find_inputs(paths)
+    found, left_out = find_inputs(paths)
+    videos = [video for video in found if video.video_id not in RESERVED]
+    left_out += [_reserved(video) for video in found if video.video_id in RESERVED]
     target = output or model / FOLDER
     done: list[Labelled] = []
     parts = batches(videos, are_single=isinstance(study.description.intervals["seconds"], int))
@@ -51,11 +55,16 @@ def predict_files(
             labelled, without = label_batch(study, batch, target, threshold)
             done += labelled
             left_out += without
+        write_csv(done, target / EVENTS)
         _write_summary(study, done, left_out, target)
         if not done:
             raise DataError(_nothing_done(left_out, target))
-        write_csv(done, target / EVENTS)
     return _closing_lines(done, left_out, target)
+
+
+def _reserved(video: Video) -> LeftOut:
+    reason = "its results would take the place of those of all files; rename the file"
+    return LeftOut(video.path or "", "invalid_id", reason)
 
 
 def _write_summary(

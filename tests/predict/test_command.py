@@ -12,6 +12,7 @@ from media_files import cut_off, make_video
 from tiny_trained_study import CLASSES, COMMON, write_trained_study
 
 from avlib.__main__ import main
+from avlib.errors import DataError
 from avlib.extractors.tables import INTERVALS
 from avlib.extractors.vggish.patches import embed, interval_patch
 from avlib.extractors.vggish.weights import untrained_vggish
@@ -208,6 +209,17 @@ def test_of_two_files_with_one_name_the_second_is_left_out(media, tmp_path):
     videos, left_out = find_inputs([media / "day", other, media / "day/whole.mp4"])
     assert [video.path for video in videos] == [str(media / "day/whole.mp4")]
     assert [(entry.path, entry.status) for entry in left_out] == [(str(other), "duplicate_id")]
+
+
+def test_a_file_does_not_take_the_place_of_the_results_of_all(study, media, tmp_path):
+    for name in ("events", "summary"):
+        shutil.copy(media / "tone.wav", tmp_path / f"{name}.wav")
+    out = tmp_path / "out"
+    lines = predict_files([media / "tone.wav", tmp_path / "events.wav"], study, out)
+    assert lines[0].startswith(f"left out: {tmp_path}/events.wav: its results would take")
+    with pytest.raises(DataError, match=r"summary\.wav: its results would take"):
+        predict_files([tmp_path / "summary.wav"], study, out)
+    assert (out / "events.csv").read_text().count("\n") == 1  # nothing of the run before
 
 
 def test_a_large_file_is_a_batch_of_its_own(media, monkeypatch):
