@@ -19,7 +19,7 @@ from avlib.temporary_study import Features, Source, TemporaryStudy
 
 
 def tag(
-    source: Source, sample_rate: int | None = None, *, labels: Sequence[str] | None = None
+    source: Source, sample_rate: int | None = None, *, labels: str | Sequence[str] | None = None
 ) -> pd.DataFrame:
     """Return what is heard and seen: events found without training.
 
@@ -35,6 +35,8 @@ def tag(
         ConfigError: if packaged weights are missing.
         DataError: if no file can be used, or no class is near to any label.
     """
+    if isinstance(labels, str):
+        labels = [labels]
     with TemporaryDirectory() as folder:
         return TemporaryStudy(Path(folder), source, sample_rate).events(labels)
 
@@ -54,13 +56,14 @@ def extract(
         source: a media file, or a waveform.
         extractor: name of a network of intervals: yamnet, efficientnet_lite0, asf, omnivore, ...
         sample_rate: of the waveform, in Hz.
-        checkpoint: its weights; None: those of `make weights`.
+        checkpoint: its weights, or `untrained`; None: those of `make weights`.
         interval_s: length of an interval in seconds; None: what a study of this network has.
-        hop_s: distance between two of them in seconds; None: as their length.
+        hop_s: distance between two of them in seconds; None: as `interval_s`.
 
     Raises:
-        ConfigError: if the extractor is not known, or its weights are missing.
-        DataError: if the file cannot be used.
+        ConfigError: if the extractor is not known, the rule of intervals is wrong, or weights are
+            missing.
+        DataError: if the file cannot be used, or there are several.
     """
     with TemporaryDirectory() as folder:
         study = TemporaryStudy(Path(folder), source, sample_rate)

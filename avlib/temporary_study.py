@@ -1,6 +1,7 @@
 """Stages of the workflow on a few files or a waveform, in a folder for them alone."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +27,13 @@ from avlib.packages import MINILM, REMEDY, WEIGHTS
 from avlib.predict.inputs import find_inputs
 from avlib.studies import Config, load_config
 from avlib.studies.custom import Custom
+from avlib.studies.own_extractors import OTHER_NAMES
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.seconds import SecondsFiles, score_seconds
 from avlib.tagging.tables import FOUND_EVENTS
 from avlib.tagging.tagging import TagFiles, tag_videos
+
+logger = logging.getLogger(__name__)
 
 Source = str | Path | Sequence[str | Path] | ArrayLike
 WAVEFORM = "waveform"  # id of a waveform among videos
@@ -66,7 +70,12 @@ class TemporaryStudy:
         if paths is None:
             paths = [self._folder / f"{WAVEFORM}.wav"]
             _write_waveform(np.asarray(source), sample_rate, paths[0])
-        videos, _ = find_inputs(paths)
+        videos, left_out = find_inputs(paths)
+        for entry in left_out:
+            logger.warning("left out: %s: %s", entry.path, entry.message)
+        if not videos:
+            raise DataError(f"{left_out[0].path}: {left_out[0].message}")
+        self._n_videos = len(videos)
         scan(videos, shards=1, folder=self._folder)
         self._videos, self._manifest = shard_list(self._folder, 0), self._folder / "probed.parquet"
         probe_shard(self._videos, self._manifest)
@@ -133,17 +142,19 @@ class TemporaryStudy:
             hop_s: distance between two of them; None: their length.
 
         Raises:
-            ConfigError: if the extractor is not known, or its weights are missing.
-            DataError: if the file cannot be used.
+            ConfigError: if the extractor is not known, the rule of intervals is wrong, or weights
+                are missing.
+            DataError: if the file cannot be used, or there are several.
         """
-        given = {} if checkpoint is None else {extractor: str(checkpoint)}
-        config = load_config({"custom": {"extractors": [extractor], "checkpoints": given}})
-        row, study = EXTRACTORS[extractor], config.custom
-        weights = _packaged(row) if checkpoint is None else Path(checkpoint)
-        rule = study.interval_rule()
-        if interval_s is not None:
-            rule = {"interval_s": interval_s, "hop_s": hop_s or interval_s, "seconds": None}
-        source, manifest = self._read(row, study, rule)
+        if self._n_videos != 1:
+            raise DataError(f"features are of one file at a time, not of {self._n_videos}")
+        name = OTHER_NAMES.get(extractor, extractor)
+        given = {} if checkpoint is None else {name: str(checkpoint)}
+        rule = {"interval_s": interval_s, "hop_s": interval_s if hop_s is None else hop_s}
+        config = load_config({"custom": {"extractors": [name], "checkpoints": given} | rule})
+        row, study = EXTRACTORS[name], config.custom
+        weights = _weights(row, checkpoint)
+        source, manifest = self._read(row, study)
         files = ShardFiles(
             sources=[source],
             manifests=[manifest],
@@ -154,8 +165,9 @@ class TemporaryStudy:
             index=self._folder / "index.parquet",
         )
         values = study.extraction() | {"mel_on_device": config.mel_on_device}
-        settings = _common(config) | {name: values[name] for name in row.settings}
-        row.extract_shard(files, settings, dict.fromkeys(SPLITS, 1))
+        values["sample_rate"] = study.pack_rate(name)
+        settings = _common(config) | {name: values[name] for name in row.settings_of_intervals}
+        row.extract_intervals(files, settings, dict.fromkeys(SPLITS, 1))
         entry = read_table(files.index, FEATURES).iloc[0]
         if entry["status"] != "ok":
             raise DataError(f"{entry['video_id']}: {entry['message']}")
@@ -163,7 +175,7 @@ class TemporaryStudy:
         features = np.load(files.folder / entry["path"])[:, 0]
         return Features(features, spans[["start_s", "stop_s"]].to_numpy(np.float64))
 
-    def _read(self, row: Extractor, study: Custom, rule: Mapping[str, Any]) -> tuple[Path, Path]:
+    def _read(self, row: Extractor, study: Custom) -> tuple[Path, Path]:
         """Decode the sound, and write the intervals; return what is extracted from, and manifest.
 
         Raises:
@@ -172,10 +184,11 @@ class TemporaryStudy:
         source, manifest = self._videos, self._manifest
         if row.modality == "audio":
             source, manifest = self._folder / "audio.h5", self._folder / "heard.parquet"
+            sound = study.media().audio | {"sample_rate": study.pack_rate(row.name)}
             pack_waveforms(
                 videos=self._videos,
                 manifest=self._manifest,
-                settings=SoundSettings(**study.media().audio),
+                settings=SoundSettings(**sound),
                 previous=self._folder / "previous.h5",
                 pack_target=source,
                 manifest_target=manifest,
@@ -184,13 +197,24 @@ class TemporaryStudy:
         make_shard_intervals(
             manifest=manifest,
             published=None,
-            **rule,
+            **study.interval_rule(),
             needs_sound=row.modality == "audio",
             intervals_target=self._folder / "intervals.parquet",
             manifest_target=used,
         )
         _require_used(used)
         return source, used
+
+
+def _weights(row: Extractor, checkpoint: str | Path | None) -> Path | None:
+    """Return the weights of an extractor; None: random ones, or it has none.
+
+    Raises:
+        ConfigError: if none are given, and no package has some, or they are not there.
+    """
+    if checkpoint == "untrained" or not row.weights:
+        return None
+    return _packaged(row) if checkpoint is None else Path(checkpoint)
 
 
 def _packaged(row: Extractor) -> Path:

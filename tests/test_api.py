@@ -89,6 +89,46 @@ def test_channels_of_a_waveform_are_averaged(here):
     assert mono.intervals.tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
+def test_features_are_of_the_rate_and_cut_of_ones_own_videos(here):
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 3 * SR)
+    features, intervals = avlib.extract(
+        waveform, "vggish", SR, checkpoint="untrained", interval_s=1.5, hop_s=0.5
+    )
+    assert features.shape == (len(intervals), 128)
+    assert intervals[:2].tolist() == [[0, 1.5], [0.5, 2]]
+    plain, seconds = avlib.extract(waveform, "sound_statistics", SR, interval_s=1.0)
+    assert plain.shape == (len(seconds), 192)
+    assert seconds[:2].tolist() == [[0, 1], [1, 2]]
+
+
+def test_a_distance_of_intervals_alone_is_not_passed_over(here):
+    _, intervals = avlib.extract("kitchen.wav", "sound_statistics", hop_s=0.5)
+    assert intervals[1, 0] == 0.5
+    with pytest.raises(ConfigError, match="hop_s"):
+        avlib.extract("kitchen.wav", "sound_statistics", interval_s=1.0, hop_s=0.0)
+
+
+def test_features_are_of_one_file(here):
+    with pytest.raises(DataError, match="one file at a time, not of 2"):
+        avlib.extract(["kitchen.mp4", soundfile_named("other.wav")], "sound_statistics")
+
+
+def soundfile_named(name):
+    soundfile.write(name, np.zeros(SR), SR)
+    return name
+
+
+def test_files_that_are_left_out_are_named(here, caplog):
+    (here / "more").mkdir()
+    soundfile.write("more/kitchen.wav", np.zeros(SR), SR)
+    avlib.extract(["kitchen.wav", "more/kitchen.wav"], "sound_statistics")
+    assert "more/kitchen.wav" in caplog.text
+    long = f"{'a' * 245}.wav"
+    soundfile.write(long, np.zeros(SR), SR)
+    with pytest.raises(DataError, match="the name cannot be that of a result"):
+        avlib.extract(long, "sound_statistics")
+
+
 @pytest.mark.parametrize(
     ("waveform", "sample_rate", "message"),
     [
