@@ -12,6 +12,7 @@ from avlib.errors import ConfigError
 from avlib.media.videos import Video
 from avlib.sections import Positive, Section, SplitPaths, StudyName, UserPath
 from avlib.studies.base import MediaNeeds, Place, Source
+from avlib.studies.packaged import PACKAGED_NETWORKS, are_meant
 from avlib.studies.tim_study import TimCheckpoints, TimStudy, Visual
 from avlib.tim.recipes import PACKAGED, RecipeName
 
@@ -27,10 +28,9 @@ RECIPES: Mapping[Features, RecipeName] = {
 # Visual and audio extractor of the other kinds of features.
 NETWORKS: Mapping[Features, tuple[str, str]] = {
     "vgg": ("vgg19", "vggish"),
-    "packaged": ("efficientnet_lite0", "yamnet"),
+    "packaged": PACKAGED_NETWORKS,
     "statistics": ("picture_statistics", "sound_statistics"),
 }
-PACKAGED_WEIGHTS = [Path(f"weights/{name}.safetensors") for name in NETWORKS["packaged"]]
 
 
 class AveMiniature(Section):
@@ -112,11 +112,11 @@ class Ave(TimStudy):
         """The features: as configured, or those that suit the weights that there are."""
         if self.features is not None:
             return self.features
-        has_other = self.tim.recipe is not None or any(path for _, path in self.checkpoints)
-        if self.source == "miniature" or has_other:
-            return "omnivore_asf"
-        is_installed = all(path.is_file() for path in PACKAGED_WEIGHTS)
-        return "packaged" if is_installed else "statistics"
+        is_whole = self.tim.recipe is None and not self.checkpoints.tim
+        if self.source == "official" and is_whole and are_meant(self.checkpoints):
+            return "packaged"
+        has_other = not is_whole or any(value for _, value in self.checkpoints)
+        return "omnivore_asf" if self.source == "miniature" or has_other else "statistics"
 
     @property
     def is_rendered(self) -> bool:

@@ -14,10 +14,10 @@ from avlib.errors import ConfigError
 from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.extractors.registry import EXTRACTORS
 from avlib.origins import Weights
-from avlib.packages import WEIGHTS
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
 from avlib.studies.own_extractors import PACK_RATES, CustomCheckpoints, OwnExtractor
+from avlib.studies.packaged import PACKAGED_NETWORKS, are_meant, have_weights
 from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
 from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import (
@@ -30,8 +30,6 @@ from avlib.tim.recipes import (
     RecipeName,
 )
 
-PACKAGED_NETWORKS = ("yamnet", "efficientnet_lite0")  # their features are of whole seconds
-
 
 class Custom(TimStudy):
     """The user's own videos: their features, and TIM on events that a CSV file labels."""
@@ -42,7 +40,7 @@ class Custom(TimStudy):
     extractors: Annotated[tuple[OwnExtractor, ...], Field(min_length=1)] | None = Field(
         None,
         description="Networks whose features are made; null: yamnet and efficientnet_lite0 where "
-        "`make weights` has put them, else asf",
+        "they have weights, else asf",
     )
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "csv", description="`annotations` is a CSV; or `splits` are published tables"
@@ -173,10 +171,7 @@ class Custom(TimStudy):
         """Return the networks whose features are made."""
         if self.extractors is not None:
             return self.extractors
-        given = [name for name, value in self.checkpoints if value and name != "tim"]
-        packages = [WEIGHTS / str(EXTRACTORS[name].package) for name in PACKAGED_NETWORKS]
-        is_installed = all(path.is_file() for path in packages)
-        return PACKAGED_NETWORKS if is_installed and not given else ("asf",)
+        return PACKAGED_NETWORKS if are_meant(self.checkpoints) else ("asf",)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -285,9 +280,7 @@ class Custom(TimStudy):
     @property
     def _can_find_events(self) -> bool:
         """Whether the weights are there that it takes; who names labels hears that they are not."""
-        packages = [EXTRACTORS[name].package for name in PACKAGED_NETWORKS]
-        is_there = all(p is not None and (WEIGHTS / p).is_file() for p in packages)
-        return is_there or self.tags.labels is not None
+        return have_weights(self.checkpoints) or self.tags.labels is not None
 
     def tag_targets(self, at: Place) -> list[str]:
         """Return what is found without labels."""

@@ -4,15 +4,16 @@ import pytest
 
 from avlib.errors import ConfigError
 from avlib.studies import load_config
-from avlib.studies.ave import PACKAGED_WEIGHTS, Ave
+from avlib.studies.ave import Ave
 from avlib.studies.base import Place
+from avlib.studies.packaged import PACKAGED_FILES
 from avlib.tim.recipes import TIM_RECIPES
 
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A working folder in which the packaged weights are installed."""
-    for path in PACKAGED_WEIGHTS:
+    for path in PACKAGED_FILES:
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
     monkeypatch.chdir(tmp_path)
@@ -50,6 +51,11 @@ def test_without_installed_packages_features_are_those_that_need_no_weights(tmp_
     assert (study.kind, study.recipe) == ("statistics", "packaged")
     assert {weights.origin for weights in study.weights().values()} == {"none", "trained"}  # TIM
     assert Ave().kind == "omnivore_asf"
+
+
+def test_given_weights_of_a_packaged_network_are_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Ave(source="official", checkpoints={"yamnet": "yamnet.pth"}).kind == "packaged"
 
 
 def test_windows_of_the_packaged_recipe_are_the_ten_seconds_of_a_video():

@@ -89,6 +89,19 @@ def test_events_are_looked_for_where_there_are_no_annotations_but_packaged_weigh
     assert "results/custom/tags.json" not in labelled.targets(Place(Path("results/custom"), 0))
 
 
+def test_given_weights_of_packaged_networks_make_the_features(folder, monkeypatch):
+    monkeypatch.chdir(folder)  # where no packaged weights are
+    place = Place(Path("results/custom"), 0)
+    given = {"yamnet": "yamnet.pth", "efficientnet_lite0": "lite0.pth"}
+    study = load_config({"custom": {"checkpoints": given}}).custom
+    assert study.extractor_names() == ("efficientnet_lite0", "yamnet")
+    assert "results/custom/events.csv" in study.targets(place)
+    # Random ones try the pipeline; there is nothing to be found with them.
+    random = load_config({"custom": {"checkpoints": given | {"yamnet": "untrained"}}}).custom
+    assert random.extractor_names() == study.extractor_names()
+    assert "results/custom/events.csv" not in random.targets(place)
+
+
 def test_thresholds_of_found_events_are_checked():
     with pytest.raises(ConfigError, match=r"offset may be at most onset \(2\.25\), found 3"):
         load_config({"custom": {"tags": {"offset": 3}}})
