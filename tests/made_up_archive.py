@@ -6,7 +6,8 @@ import pandas as pd
 
 from avlib.io.tables import write_table
 from avlib.media.tables import MANIFEST
-from avlib.tagging.archive import LEGS, Leg, PackWriter
+from avlib.tagging.archive import LEGS, Leg
+from avlib.tagging.pack_writer import PackWriter
 from avlib.tagging.scores import encoded
 
 SOUNDS = ("Speech", "Dog bark", "Running water", "Church bell", "Guitar", "Engine", "Wind", "Rain")

@@ -6,7 +6,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from avlib.tagging.archive import LEGS, Leg, PackWriter
+from avlib.tagging.archive import LEGS, Leg
+from avlib.tagging.pack_writer import PackWriter
 
 KINDS = {
     "sound": Leg("yamnet", "aa", ("Speech", "Dog", "Music"), 3),

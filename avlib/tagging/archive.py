@@ -32,7 +32,6 @@ from avlib.io.torn import torn
 LegName = Literal["sound", "picture"]
 LEGS: tuple[LegName, ...] = ("sound", "picture")
 ROWS_AT_ONCE = 4096  # that are read together, unless one video has more
-CHUNK_ROWS = 128
 
 Codes = NDArray[np.uint8]
 Vectors = NDArray[np.float16]
@@ -230,66 +229,3 @@ def _read_leg(pack: h5py.File, leg: LegName) -> Leg:
 def texts(dataset: Any) -> list[str]:
     """Return the texts of a data set."""
     return [bytes(item).decode("utf-8") for item in dataset[:]]
-
-
-class PackWriter:
-    """Adds videos to a pack, a block of seconds at a time.
-
-    Args:
-        file: empty HDF5 file, open for writing.
-        legs: what is scored.
-        shards: of the study.
-    """
-
-    def __init__(self, file: h5py.File, legs: Mapping[LegName, Leg], shards: int) -> None:
-        self._file = file
-        self._videos: list[tuple[str, int, str]] = []
-        self._is_there: dict[LegName, list[bool]] = {leg: [] for leg in LEGS}
-        self._rows = 0
-        file.attrs["shards"] = shards
-        text = h5py.string_dtype("utf-8")
-        for name, leg in legs.items():
-            group = file.create_group(name)
-            group.attrs.update({"network": leg.network, "weights": leg.weights})
-            group.create_dataset("classes", data=np.array(leg.classes, object), dtype=text)
-            for key, width, kind in (
-                ("scores", len(leg.classes), np.uint8),
-                ("embedding", leg.channels, np.float16),
-            ):
-                group.create_dataset(
-                    key, (0, width), kind, maxshape=(None, width), chunks=(CHUNK_ROWS, width)
-                )
-
-    def add(self, leg: LegName, second: int, scores: Codes, embedding: Vectors) -> None:
-        """Write successive seconds of a leg of the next video, from its second `second` on."""
-        first, last = self._rows + second, self._rows + second + len(scores)
-        for name, rows in (("scores", scores), ("embedding", embedding)):
-            dataset = self._file[leg][name]
-            if len(dataset) < last:
-                dataset.resize(last, axis=0)
-            dataset[first:last] = rows
-
-    def finish(self, video_id: str, seconds: int, key: str, legs: Mapping[LegName, bool]) -> None:
-        """End the next video, whose seconds have been added; absent legs become zeros."""
-        self._videos.append((video_id, seconds, key))
-        self._rows += seconds
-        for leg in LEGS:
-            self._is_there[leg].append(legs[leg])
-        self.discard()  # what an absent leg lacks, or one of other length has too much
-
-    def discard(self, *legs: LegName) -> None:
-        """End legs, by default all, with the last finished video."""
-        for leg in legs or LEGS:
-            for name in ("scores", "embedding"):
-                self._file[leg][name].resize(self._rows, axis=0)
-
-    def close(self) -> None:
-        """Write what is known of the videos; what was added after the last one is dropped."""
-        self.discard()
-        text = h5py.string_dtype("utf-8")
-        ids, seconds, keys = zip(*self._videos, strict=True) if self._videos else ((), (), ())
-        self._file.create_dataset("video_id", data=np.array(ids, object), dtype=text)
-        self._file.create_dataset("seconds", data=np.array(seconds, np.int64))
-        self._file.create_dataset("key", data=np.array(keys, object), dtype=text)
-        for leg in LEGS:
-            self._file[leg].create_dataset("is_there", data=np.array(self._is_there[leg], bool))

@@ -28,8 +28,9 @@ from avlib.media.sound_packs import open_previous
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import is_hdf5
 from avlib.progress import progress
-from avlib.tagging.archive import LEGS, Leg, LegName, PackWriter, texts
+from avlib.tagging.archive import LEGS, Leg, LegName, texts
 from avlib.tagging.legs import PictureLeg, ScoredBlock, SoundLeg
+from avlib.tagging.pack_writer import PackWriter
 from avlib.tagging.scores import encoded
 
 logger = logging.getLogger(__name__)

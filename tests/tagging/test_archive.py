@@ -9,7 +9,8 @@ from scored_packs import KINDS, random_rows, write_packs
 
 from avlib.errors import DataError
 from avlib.tagging import archive
-from avlib.tagging.archive import Archive, PackWriter
+from avlib.tagging.archive import Archive
+from avlib.tagging.pack_writer import PackWriter
 
 DRAW = np.random.default_rng(2)
 
@@ -127,3 +128,22 @@ def test_a_damaged_pack_is_named(tmp_path, shards):
     (tmp_path / "seconds" / "2.h5").write_bytes(b"no HDF5")
     with pytest.raises(DataError, match=r"2\.h5"):
         Archive(tmp_path)
+
+
+def test_the_bytes_of_a_pack_do_not_depend_on_the_blocks_in_which_rows_come(tmp_path):
+    kinds = {leg: replace(kind, channels=1024) for leg, kind in KINDS.items()}  # as real ones
+    scores, _ = random_rows("sound", 700, DRAW)
+    embedding = DRAW.normal(size=(700, 1024)).astype(np.float16)
+    packs = []
+    for size in (16, 4096):
+        path = tmp_path / f"{size}.h5"
+        with h5py.File(path, "w") as file:
+            writer = PackWriter(file, kinds, 1)
+            for video_id in ("a", "b", "c"):
+                for first in range(0, 700, size):
+                    part = slice(first, first + size)
+                    writer.add("sound", first, scores[part], embedding[part])
+                writer.finish(video_id, 700, "key", {"sound": True, "picture": False})
+            writer.close()
+        packs.append(path.read_bytes())
+    assert packs[0] == packs[1]
