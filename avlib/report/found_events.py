@@ -16,6 +16,7 @@ import pandas as pd
 from avlib.io.atomic import atomic_folder
 from avlib.io.tables import read_table
 from avlib.media.videos import readable
+from avlib.report.clock import clock
 from avlib.report.html import write_page
 from avlib.tagging.tables import FOUND_EVENTS, TAGGED_SECONDS
 
@@ -91,7 +92,7 @@ def _axis(stop_s: float, bottom: int) -> Iterator[str]:
     for second in range(0, int(stop_s) + 1, step):
         x = _place(second, stop_s)
         yield f'<path d="M{x} {TOP}V{bottom}" stroke="{GRID}"/>'
-        text = f"{second // 60}:{second % 60:02d}"
+        text = clock(second)
         yield f'<text x="{x}" y="{bottom + 15}" text-anchor="middle">{text}</text>'
 
 

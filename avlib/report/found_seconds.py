@@ -12,6 +12,7 @@ import pandas as pd
 from avlib.io.tables import read_table
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import readable
+from avlib.report.clock import clock
 from avlib.report.html import write_page
 from avlib.tagging.queries import Hit
 from avlib.tagging.search import Found
@@ -86,13 +87,6 @@ def _meanings(found: Found) -> Iterator[str]:
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds, with hours where there are some."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 def media_files(folder: Path) -> dict[str, Media]:

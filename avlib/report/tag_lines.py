@@ -5,6 +5,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from avlib.report.clock import clock
+
 PLACES_SHOWN = 3  # videos of an event's label
 TIMES_SHOWN = 3  # of a video
 
@@ -43,13 +45,8 @@ def _places(entry: Mapping[str, Any]) -> Iterator[str]:
     ):
         if number == PLACES_SHOWN:
             break
-        found = [f"{_clock(t['start_s'])}-{_clock(t['stop_s'])}" for t in times][:TIMES_SHOWN]
+        found = [f"{clock(t['start_s'])}-{clock(t['stop_s'])}" for t in times][:TIMES_SHOWN]
         shown += len(found)
         yield f"{video_id} {' '.join(found)}"
     if shown < entry["events"]:
         yield "..."
-
-
-def _clock(seconds: float) -> str:
-    minutes, second = divmod(int(seconds), 60)
-    return f"{minutes}:{second:02d}"

@@ -1,7 +1,7 @@
 """Search in the scored seconds of a study: by words, or by a moment of one of its videos."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from avlib.errors import DataError
 from avlib.progress import progress
-from avlib.tagging.archive import LEGS, Archive, ScoredVideo
+from avlib.tagging.archive import LEGS, Archive
 from avlib.tagging.queries import RAW, Hit, Query, best_seconds, leg_weights, scales
 from avlib.tagging.scores import FLOOR, sound_weights
 from avlib.tagging.search_index import LegQuery, SearchIndex, write_index
@@ -129,19 +129,6 @@ def _index(folder: Path, archive: Archive) -> SearchIndex:
         else:
             if index.made_from == made_from:
                 return index
-    write_index(target, _by_id(archive), made_from)
+    shown = progress(archive.videos(), "indexing seconds", "videos", total=len(archive.video_ids))
+    write_index(target, shown, made_from)
     return SearchIndex(target)
-
-
-def _by_id(archive: Archive) -> Iterator[ScoredVideo]:
-    """Yield the videos of an archive in the order of their ids."""
-    ordered = sorted(archive.numbers)
-    for video_id in progress(ordered, "indexing seconds", "videos", total=len(ordered)):
-        number = archive.numbers[video_id]
-        first, seconds = int(archive.firsts[number]), int(archive.seconds[number])
-        scores = {
-            leg: archive.scores(leg, first, first + seconds)
-            for leg in LEGS
-            if archive.is_there[leg][number]
-        }
-        yield ScoredVideo(video_id, first, seconds, scores)

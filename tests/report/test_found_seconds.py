@@ -3,8 +3,8 @@
 import pytest
 from made_up_archive import embed_words, write_study
 
+from avlib.report.clock import clock
 from avlib.report.found_seconds import (
-    clock,
     media_files,
     places,
     search_lines,
