@@ -80,7 +80,7 @@ def _add_uses(commands: Commands) -> None:
     predict.add_argument(
         "--threshold",
         type=probability,
-        help="least probability of an event where seconds are not classified; default: 0.4",
+        help="least probability of an event, in studies of events of any length; default: 0.4",
     )
     predict.set_defaults(run=_predict)
 

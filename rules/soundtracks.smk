@@ -128,6 +128,35 @@ rule score_soundtracks:
         "../workflow_scripts/score_soundtracks.py"
 
 
+rule describe_soundtracks:
+    """What `python -m avlib predict` needs to know of the study, beside its weights."""
+    input:
+        models=soundtracks.fold_weights,
+        classes="results/{study}/classes.json",
+        checked=soundtracks.checked,
+    output:
+        "results/{study}/model/soundtrack.json",
+    log:
+        "logs/{study}/describe_soundtracks.log",
+    benchmark:
+        "logs/{study}/describe_soundtracks.tsv"
+    wildcard_constraints:
+        study=files.named(SoundtrackStudy),
+    conda:
+        "../envs/avlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1_000,
+        runtime=10,
+    params:
+        folds=soundtracks.folds,
+        answers=soundtracks.description,
+        device=settings.device,
+        code=code_fingerprint("avlib.predict.soundtrack_description"),
+    script:
+        "../workflow_scripts/describe_soundtracks.py"
+
+
 rule span_events:
     """Each labelled video as one event from its start to its end."""
     input:

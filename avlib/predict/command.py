@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
@@ -13,6 +14,8 @@ from avlib.predict.description import TrainedStudy, read_study
 from avlib.predict.formats import WRITERS, Labelled, write_csv
 from avlib.predict.inputs import batches, find_inputs
 from avlib.predict.labelling import label_batch
+from avlib.predict.soundtrack_description import TrainedSoundtracks, read_soundtracks
+from avlib.predict.soundtracks import label_soundtracks
 from avlib.predict.tables import LeftOut
 from avlib.progress import progress_in_parts
 
@@ -21,6 +24,8 @@ THRESHOLD = 0.4  # the best for the rendered miniatures of epic and perception
 EVENTS, SUMMARY = "events.csv", "summary.json"  # of all files
 RESERVED = {Path(EVENTS).stem, Path(SUMMARY).stem}  # no file of results may have their names
 MOST_SHOWN = 20  # files that are left out, on the console
+
+AnyStudy: TypeAlias = TrainedStudy | TrainedSoundtracks
 
 
 def predict_files(
@@ -34,7 +39,7 @@ def predict_files(
         paths: files, and folders that are searched.
         model: results of a study, `results/<study>`.
         output: folder to write to; None: FOLDER in the results of the study.
-        threshold: probability that a query must exceed, where seconds are not classified.
+        threshold: probability that a query must exceed, where events may have any length.
 
     Returns:
         what is to be said at the end; the last line says where the files are.
@@ -43,16 +48,19 @@ def predict_files(
         ConfigError: if the study has no trained model, or its weights are gone.
         DataError: if a path does not exist, a folder holds no media, or no file can be used.
     """
-    study = read_study(model)
+    study = read_soundtracks(model) or read_study(model)
     found, left_out = find_inputs(paths)
     videos = [video for video in found if video.video_id not in RESERVED]
     left_out += [_reserved(video) for video in found if video.video_id in RESERVED]
     target = output or model / FOLDER
     done: list[Labelled] = []
-    parts = batches(videos, are_single=isinstance(study.description.intervals["seconds"], int))
+    parts = batches(videos, are_single=_has_common_seconds(study))
     with locked(target):
         for batch in progress_in_parts(parts, "predicting", "files", total=len(videos), size=len):
-            labelled, without = label_batch(study, batch, target, threshold)
+            if isinstance(study, TrainedSoundtracks):
+                labelled, without = label_soundtracks(study, batch, target)
+            else:
+                labelled, without = label_batch(study, batch, target, threshold)
             done += labelled
             left_out += without
         write_csv(done, target / EVENTS)
@@ -67,8 +75,15 @@ def _reserved(video: Video) -> LeftOut:
     return LeftOut(video.path or "", "invalid_id", reason)
 
 
+def _has_common_seconds(study: AnyStudy) -> bool:
+    """Say whether all files of a batch get the intervals of the longest one."""
+    if isinstance(study, TrainedSoundtracks):
+        return False
+    return isinstance(study.description.intervals["seconds"], int)
+
+
 def _write_summary(
-    study: TrainedStudy, done: Sequence[Labelled], left_out: Sequence[LeftOut], target: Path
+    study: AnyStudy, done: Sequence[Labelled], left_out: Sequence[LeftOut], target: Path
 ) -> None:
     models = {name: entry["sha256"] for name, entry in study.description.models.items()}
     content = {

@@ -14,9 +14,9 @@ import pandas as pd
 
 from avlib.errors import ConfigError
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import weights_hash
-from avlib.io.json_files import read_json, value_at
+from avlib.io.json_files import read_json
 from avlib.io.tables import read_table
+from avlib.predict.recorded import find_weights, read_description, record_weights
 from avlib.tim.recipes import MODELS, Modality, ModelName
 from avlib.tim.tables import QUERIES
 
@@ -116,23 +116,7 @@ class TrainedStudy:
         return summary["extraction"]["settings"], None if is_random else self._weights(weights)
 
     def _weights(self, recorded: Mapping[str, str]) -> Path:
-        """Return a file of weights, of which the results may have been moved."""
-        path = Path(recorded["path"])
-        inside = path.parts[path.parts.index("model") :] if "model" in path.parts else ()
-        places = [self.folder.joinpath(*inside)] if inside else []
-        places += [path, self.folder.resolve().parents[1] / path]
-        found = next((place for place in places if place.exists()), None)
-        if found is None:
-            raise ConfigError(
-                f"{path}: the weights that {self.folder} was made with are gone; bring them back, "
-                f"or run snakemake {self.description.section} again"
-            )
-        if weights_hash(found) != recorded["sha256"]:
-            raise ConfigError(
-                f"{found}: not the weights that {self.folder} was made with; bring them back, or "
-                f"run snakemake {self.description.section} again"
-            )
-        return found
+        return find_weights(self.folder, recorded, self.description.section)
 
 
 def describe_study(
@@ -152,9 +136,7 @@ def describe_study(
     is_paired = bool(len(visual)) and visual.to_numpy().tolist() == audio.to_numpy().tolist()
     is_second = np.isclose(table["stop_s"] - table["start_s"], SECOND_S)
     description = Description(
-        models={
-            name: {"path": str(path), "sha256": weights_hash(path)} for name, path in models.items()
-        },
+        models={name: record_weights(path) for name, path in models.items()},
         is_paired=is_paired,
         is_by_the_second=is_paired and bool(is_second.all()),
         query_lengths_s={
@@ -198,14 +180,8 @@ def read_study(folder: Path) -> TrainedStudy:
     if not (folder / FILE).is_file():
         raise ConfigError(
             f"{folder}: no trained model for new files ({folder / FILE} is missing); make the "
-            "study with `.venv/bin/snakemake --cores 2 <study>`: ave, epic, perception, or custom "
-            "with annotations, from videos"
+            "study with `.venv/bin/snakemake --cores 2 <study>`: ave, epic, perception, k600, "
+            "sounds, or custom with annotations, from videos"
         )
-    content = read_json(folder / FILE)
-    known = Description.__dataclass_fields__.keys()
-    if not isinstance(content, dict) or content.keys() != known:
-        raise ConfigError(
-            f"{folder / FILE}: of another version of avlib; run "
-            f"`.venv/bin/snakemake --cores 2 {value_at(content, ['section']) or ''}` again"
-        )
+    content = read_description(folder / FILE, set(Description.__dataclass_fields__))
     return TrainedStudy(folder, Description(**content))

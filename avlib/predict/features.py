@@ -13,13 +13,10 @@ from avlib.extractors.interval_shards import make_shard_intervals
 from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table, write_table
-from avlib.media.probe import probe_shard
-from avlib.media.scan import scan, shard_list
-from avlib.media.sound_packs import pack_waveforms
-from avlib.media.sound_sources import SoundSettings
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import Video
 from avlib.predict.description import TrainedStudy
+from avlib.predict.working import length_s, look_at, pack_sound, video_list
 from avlib.tim.recipes import Modality
 
 VIEWS = dict.fromkeys(SPLITS, 1)
@@ -50,27 +47,18 @@ class Batch:
         """Return the table of kind FEATURES of an extractor."""
         return self.features(extractor) / "index.parquet"
 
-    @property
-    def _videos(self) -> Path:
-        return shard_list(self.folder / "videos", 0)
-
-    @property
-    def _probed(self) -> Path:
-        return self.folder / "probe.parquet"
-
     def read(self, videos: Sequence[Video]) -> pd.DataFrame:
         """Decode the sound of files and make the intervals; return the table of the files.
 
         Returns:
             table of kind MANIFEST; files without sound are not left out.
         """
-        scan(videos, shards=1, folder=self.folder / "videos")
-        looked_at, heard = self.folder / "manifest.parquet", self._probed
-        probe_shard(self._videos, self._probed)
-        if self.study.description.takes_sound:
-            pack = self._packed(self.study.description.sound["sample_rate"])
-            heard = pack.with_suffix(".parquet")
-        rule = dict(self.study.description.intervals)
+        description = self.study.description
+        heard = look_at(videos, self.folder)
+        if description.takes_sound:
+            heard = self._packed(description.sound["sample_rate"]).with_suffix(".parquet")
+        looked_at = self.folder / "manifest.parquet"
+        rule = dict(description.intervals)
         if isinstance(rule["seconds"], int):  # of every video of the study
             rule["seconds"] = max(rule["seconds"], longest_s(read_table(heard, MANIFEST)))
         make_shard_intervals(
@@ -85,18 +73,7 @@ class Batch:
 
     def _packed(self, sample_rate: int) -> Path:
         """Return the pack of waveforms of a rate, beside its manifest; made where it is not."""
-        pack = self.folder / f"audio/{sample_rate}.h5"
-        if not pack.is_file():
-            sound = {**self.study.description.sound, "sample_rate": sample_rate}
-            pack_waveforms(
-                videos=self._videos,
-                manifest=self._probed,
-                settings=SoundSettings(**sound),
-                previous=self.folder / f"previous/{sample_rate}.h5",
-                pack_target=pack,
-                manifest_target=pack.with_suffix(".parquet"),
-            )
-        return pack
+        return pack_sound(self.folder, {**self.study.description.sound, "sample_rate": sample_rate})
 
     def extract(self, rows: Mapping[Modality, pd.DataFrame]) -> None:
         """Make the features of files, and their indices.
@@ -116,7 +93,7 @@ class Batch:
                 settings, checkpoint = self.study.extraction(name)
                 rate = self.study.description.pack_rates.get(name)
                 files = ShardFiles(
-                    sources=[self._videos if rate is None else self._packed(rate)],
+                    sources=[video_list(self.folder) if rate is None else self._packed(rate)],
                     manifests=[listed],
                     intervals=[self.intervals],
                     checkpoint=checkpoint,
@@ -140,8 +117,3 @@ def longest_s(manifest: pd.DataFrame) -> int:
     """Return the whole seconds of the longest file of a manifest."""
     lengths = length_s(manifest).fillna(0)
     return int(lengths.max()) if len(lengths) else 0
-
-
-def length_s(manifest: pd.DataFrame) -> "pd.Series[float]":
-    """Return the length of each file: that of its picture, else that of its sound."""
-    return manifest["duration_s"].fillna(manifest["audio_duration_s"])

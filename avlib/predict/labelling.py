@@ -1,6 +1,5 @@
 """A batch of new files: which can be used, by which models, and their events."""
 
-import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,11 @@ import pandas as pd
 from avlib.media.videos import Video
 from avlib.predict.answers import Answers, Sources, features_of, sources
 from avlib.predict.description import TrainedStudy
-from avlib.predict.features import Batch, length_s
+from avlib.predict.features import Batch
 from avlib.predict.formats import Labelled, write_all
 from avlib.predict.tables import LeftOut, Tracks
+from avlib.predict.working import length_s, working_folder
 from avlib.tim.recipes import Modality
-
-WORK = ".work"  # a fixed name: what a killed run left is removed by the next one
 
 
 def label_batch(
@@ -33,12 +31,8 @@ def label_batch(
     Returns:
         the files with their events, and those that are left out.
     """
-    work = target / WORK
-    shutil.rmtree(work, ignore_errors=True)
-    try:
+    with working_folder(target) as work:
         return _label(Batch(study, work), {v.video_id: v for v in videos}, target, threshold)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _label(

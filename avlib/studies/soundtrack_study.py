@@ -97,8 +97,8 @@ class SoundtrackStudy(Study):
         return {path.name: str(path) for path in self.label_lists()}
 
     def targets(self, at: Place) -> list[str]:
-        """Return the metrics, and the figures of the report."""
-        files = ["test_metrics.json", "report/confusion.svg"]
+        """Return the metrics, the figures of the report, and what `predict` needs to know."""
+        files = ["test_metrics.json", "report/confusion.svg", "model/soundtrack.json"]
         if self.checkpoints.soundtrack is None:
             files += [f"model/soundtrack/{fold}/curves.svg" for fold in self.folds()]
         return [str(at.folder / file) for file in files]

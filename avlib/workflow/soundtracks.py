@@ -100,6 +100,18 @@ class SoundtrackFiles:
         """Return the weights of every fold."""
         return [self._weights(wildcards, fold) for fold in self.folds(wildcards)]
 
+    def description(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what new files are predicted by, as far as the configuration decides it."""
+        study = self.study(wildcards)
+        return {
+            "study": wildcards.study,
+            "section": study.section,
+            "sound": study.media().audio,
+            "mel": self.mel(wildcards),
+            "pads_short": study.pads_short,
+            "pooling": study.pooling,
+        }
+
     def _of_folds(self, wildcards: Wildcards, name: str) -> list[str]:
         folder = self.files.folder(wildcards) / "scores"
         return [str(folder / fold / name) for fold in self.folds(wildcards)]

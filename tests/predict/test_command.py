@@ -23,8 +23,9 @@ from avlib.predict import answers
 from avlib.predict.answers import Answers, Source, sources
 from avlib.predict.command import predict_files
 from avlib.predict.description import FILE, read_study
-from avlib.predict.features import Batch, length_s
+from avlib.predict.features import Batch
 from avlib.predict.inputs import batches, find_inputs
+from avlib.predict.working import length_s
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,11 @@ import pytest
 import soundfile
 from workflow_checkout import Checkout
 
+from avlib.predict.command import predict_files
+from avlib.predict.inputs import find_inputs
+from avlib.predict.soundtrack_description import read_soundtracks
+from avlib.predict.soundtracks import make_images, soundtrack_scores
+
 RATE = 22_050
 TINY = """
 k600:
@@ -68,6 +73,39 @@ def test_the_figures_of_the_report_are_there(kinetics):
         assert (folder / f"{name}.svg").read_text().startswith("<?xml")
 
 
+def own_and_new_scores(checkout, study, fold, work):
+    """Return the study's scores of the soundtracks of a fold, and those as of new files."""
+    results = checkout.folder / "results" / study
+    own = np.load(results / f"scores/{fold}/soundtrack_scores.npy")
+    table = pd.read_parquet(results / f"scores/{fold}/soundtracks.parquet")
+    paths = pd.read_parquet(results / "labels.parquet").set_index("video_id")["path"]
+    files = [checkout.folder / paths[video_id] for video_id in table["video_id"]]
+    trained = read_soundtracks(results)
+    _, index = make_images(trained, find_inputs(files)[0], work)
+    good = index[index["clips"] > 0].assign(path="")[["video_id", "split", "path"]]
+    new = soundtrack_scores(trained, good, work)[f"soundtrack/{fold}"]
+    rows = table["video_id"].tolist()
+    assert {v for v, n in zip(rows, table["clips"], strict=True) if n} == set(good["video_id"])
+    return own[[rows.index(v) for v in good["video_id"]]], new
+
+
+def test_new_files_of_kinetics_have_the_scores_of_the_study(kinetics, tmp_path):
+    own, new = own_and_new_scores(kinetics, "k600", "all", tmp_path / "work")
+    assert len(own) > 4
+    np.testing.assert_array_equal(own, new)
+
+
+def test_predict_names_the_class_that_the_study_found(kinetics, tmp_path):
+    results = kinetics.folder / "results/k600"
+    answers = pd.read_parquet(results / "answers.parquet").set_index("video_id")["audio"]
+    labels = pd.read_parquet(results / "labels.parquet").set_index("video_id")
+    files = [kinetics.folder / labels.loc[video_id, "path"] for video_id in answers.index]
+    predict_files(files, results, tmp_path)
+    names = json.loads((results / "classes.json").read_text())["class_id"]
+    events = pd.read_csv(tmp_path / "events.csv").set_index("video_id")
+    assert events["label"].to_dict() == answers.map(lambda k: names[k]).to_dict()
+
+
 def test_given_scores_of_the_videos_take_the_place_of_a_network(kinetics, tmp_path):
     labels = pd.read_parquet(kinetics.folder / "results/k600/labels.parquet")
     tested = labels[labels["split"] == "test"].sort_values("video_id", ascending=False)
@@ -121,6 +159,13 @@ def test_bad_sounds_are_named_and_stop_nothing(sounds):
     assert counts["files"] == 27
     assert counts["soundtracks_evaluated"] == 26
     assert counts["soundtracks_padded"] == 1
+
+
+@pytest.mark.parametrize("fold", ["1", "2"])
+def test_new_sounds_have_the_scores_of_the_network_of_each_fold(sounds, fold, tmp_path):
+    own, new = own_and_new_scores(sounds, "sounds", fold, tmp_path / "work")
+    assert len(own) > 10
+    np.testing.assert_array_equal(own, new)
 
 
 def test_a_second_run_on_sounds_does_nothing_and_another_fold_trains_again(sounds):
