@@ -32,11 +32,13 @@ def tag(
         a row an event, by video and time: video_id, start_s, stop_s, label, score.
 
     Raises:
-        ConfigError: if packaged weights are missing.
+        ConfigError: if packaged weights are missing, or there are no labels in a list of them.
         DataError: if no file can be used, or no class is near to any label.
     """
     if isinstance(labels, str):
         labels = [labels]
+    if labels is not None and not any(map(str.strip, labels)):
+        raise ConfigError("no labels; say what to look for, or leave them out")
     with TemporaryDirectory() as folder:
         return TemporaryStudy(Path(folder), source, sample_rate).events(labels)
 

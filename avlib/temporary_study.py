@@ -105,10 +105,13 @@ class TemporaryStudy:
         )
         score_seconds(files, _common(Config()), shards=1)
         _require_used(found)
+        for row in read_table(found, MANIFEST).itertuples():
+            if row.status != "ok":
+                logger.warning("left out: %s: %s", row.path, row.message)
         listed = None
         if labels is not None:
             listed = self._folder / "labels.txt"
-            listed.write_text("\n".join(labels), "utf-8")
+            listed.write_text("\n".join(dict.fromkeys(labels)), "utf-8")
         tag_videos(self._tag_files(found), Tagging(labels=listed), {"study": "tag"}, 1.0)
         return read_table(self._folder / "events.parquet", FOUND_EVENTS)
 
@@ -182,6 +185,9 @@ class TemporaryStudy:
             DataError: if the file cannot be used.
         """
         source, manifest = self._videos, self._manifest
+        probed = read_table(manifest, MANIFEST).iloc[0]
+        if row.modality == "visual" and probed["status"] == "ok" and pd.isna(probed["frames"]):
+            raise DataError(f"{probed['path']}: no picture, which {row.name} sees")
         if row.modality == "audio":
             source, manifest = self._folder / "audio.h5", self._folder / "heard.parquet"
             sound = study.media().audio | {"sample_rate": study.pack_rate(row.name)}
@@ -260,7 +266,7 @@ def _write_waveform(waveform: NDArray[Any], sample_rate: int | None, target: Pat
             "expected a waveform (n_samples,) or (channels, n_samples) of floats in [-1, 1], got "
             f"{waveform.dtype} {waveform.shape}"
         )
-    soundfile.write(target, waveform.T.astype(np.float32), sample_rate, subtype="FLOAT")
+    soundfile.write(target, waveform.T.astype(np.float32), int(sample_rate), subtype="FLOAT")
 
 
 def _require_used(manifest: Path) -> None:

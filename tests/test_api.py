@@ -108,6 +108,22 @@ def test_a_distance_of_intervals_alone_is_not_passed_over(here):
         avlib.extract("kitchen.wav", "sound_statistics", interval_s=1.0, hop_s=0.0)
 
 
+def test_what_a_file_lacks_is_named(here):
+    with pytest.raises(DataError, match=r"kitchen\.wav: no picture, which picture_statistics sees"):
+        avlib.extract("kitchen.wav", "picture_statistics")
+    with pytest.raises(ConfigError, match="no labels; say what"):
+        avlib.tag("kitchen.wav", labels=[])
+
+
+@needs_weights
+def test_a_broken_file_is_named_and_the_others_are_tagged(here, caplog):
+    (here / "text.wav").write_text("no sound")
+    soundfile.write("quiet.wav", np.zeros(3 * SR), SR)
+    found = avlib.tag(["text.wav", "quiet.wav"], float(SR), labels=None)
+    assert set(found["video_id"]) == {"quiet"}
+    assert "text.wav" in caplog.text
+
+
 def test_features_are_of_one_file(here):
     with pytest.raises(DataError, match="one file at a time, not of 2"):
         avlib.extract(["kitchen.mp4", soundfile_named("other.wav")], "sound_statistics")
