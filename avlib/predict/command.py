@@ -9,7 +9,7 @@ from typing import TypeAlias
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
 from avlib.io.lock import locked
-from avlib.media.videos import Video
+from avlib.media.videos import Video, readable
 from avlib.predict.description import TrainedStudy, read_study
 from avlib.predict.formats import WRITERS, Labelled, write_csv
 from avlib.predict.inputs import batches, find_inputs
@@ -72,7 +72,7 @@ def predict_files(
 
 def _reserved(video: Video) -> LeftOut:
     reason = "its results would take the place of those of all files; rename the file"
-    return LeftOut(video.path or "", "invalid_id", reason)
+    return LeftOut(readable(video.path or ""), "invalid_id", reason)
 
 
 def _has_common_seconds(study: AnyStudy) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from avlib.errors import DataError
-from avlib.media.videos import Video, find_media, is_safe_id, video_id_of
+from avlib.media.videos import Video, find_media, is_safe_id, readable, video_id_of
 from avlib.predict.tables import LeftOut
 
 SPLIT = "test"  # of new files: their features have one view
@@ -29,10 +29,10 @@ def find_inputs(paths: Iterable[Path]) -> tuple[list[Video], list[LeftOut]]:
         video_id = video_id_of(path)
         if not is_safe_id(video_id):
             reason = "the name cannot be that of a result; rename the file"
-            left_out.append(LeftOut(path, "invalid_id", reason))
+            left_out.append(LeftOut(readable(path), "invalid_id", reason))
         elif found.setdefault(video_id, path) != path:
-            reason = f"{found[video_id]} has the same name; rename one of the two"
-            left_out.append(LeftOut(path, "duplicate_id", reason))
+            reason = f"{readable(found[video_id])} has the same name; rename one of the two"
+            left_out.append(LeftOut(readable(path), "duplicate_id", reason))
     return sorted(Video(video_id, SPLIT, path) for video_id, path in found.items()), left_out
 
 

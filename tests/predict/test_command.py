@@ -1,6 +1,7 @@
 """The command on files made on the spot, with small networks of random weights."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 
@@ -221,6 +222,16 @@ def test_a_file_does_not_take_the_place_of_the_results_of_all(study, media, tmp_
     with pytest.raises(DataError, match=r"summary\.wav: its results would take"):
         predict_files([tmp_path / "summary.wav"], study, out)
     assert (out / "events.csv").read_text().count("\n") == 1  # nothing of the run before
+
+
+def test_a_name_that_is_not_utf_8_is_said_in_escapes(study, media, tmp_path, capsys):
+    shutil.copy(media / "tone.wav", tmp_path / "tone.wav")
+    shutil.copy(media / "tone.wav", os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
+    predict = ["predict", str(tmp_path), "--model", str(study), "--output", str(tmp_path / "out")]
+    assert main(predict) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(rf"left out: {tmp_path}/caf\xe9.wav: the name cannot be")
+    said[0].encode("utf-8")
 
 
 def test_a_large_file_is_a_batch_of_its_own(media, monkeypatch):
