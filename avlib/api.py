@@ -10,12 +10,16 @@ workflow, so that results are the same.
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from avlib.errors import ConfigError
 from avlib.packages import MINILM, WEIGHTS
 from avlib.temporary_study import Features, Source, TemporaryStudy
+
+if TYPE_CHECKING:
+    from avlib.tagging.search import Found
 
 
 def tag(
@@ -93,7 +97,7 @@ def search(
         reliability of the words and the nearest classes.
 
     Raises:
-        ConfigError: if neither words nor a moment are given, or both.
+        ConfigError: if neither words nor a moment are given, or both, or `top` is below 1.
         DataError: if the study has no scored seconds, or not that moment.
     """
     from avlib.tagging.moments import Moment, search_like
@@ -101,6 +105,8 @@ def search(
 
     if (words is None) == (like is None):
         raise ConfigError("give either words or like=(video_id, seconds)")
+    if top < 1:
+        raise ConfigError(f"top: a number from 1 on, not {top}")
     if like is not None:
         found = search_like(Path(folder), Moment(*like), top)
     else:
@@ -109,6 +115,11 @@ def search(
         found = search_words(
             Path(folder), words or "", SentenceEncoder(WEIGHTS / MINILM).embed, top
         )
+    return _table(found)
+
+
+def _table(found: "Found") -> pd.DataFrame:
+    """Return the result of a search as `search` does."""
     rows = [{**hit._asdict(), **hit.parts} for hit in found.hits]
     columns = ["video_id", "start_s", "stop_s", "score", *found.legs]
     table = pd.DataFrame(rows, columns=columns)

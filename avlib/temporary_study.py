@@ -152,12 +152,10 @@ class TemporaryStudy:
         if self._n_videos != 1:
             raise DataError(f"features are of one file at a time, not of {self._n_videos}")
         name = OTHER_NAMES.get(extractor, extractor)
-        given = {} if checkpoint is None else {name: str(checkpoint)}
-        rule = {"interval_s": interval_s, "hop_s": interval_s if hop_s is None else hop_s}
-        config = load_config({"custom": {"extractors": [name], "checkpoints": given} | rule})
-        row, study = EXTRACTORS[name], config.custom
+        config = _config(name, checkpoint, interval_s, interval_s if hop_s is None else hop_s)
+        row = EXTRACTORS[name]
         weights = _weights(row, checkpoint)
-        source, manifest = self._read(row, study)
+        source, manifest = self._read(row, config.custom)
         files = ShardFiles(
             sources=[source],
             manifests=[manifest],
@@ -167,10 +165,7 @@ class TemporaryStudy:
             journal=self._folder / "journal.jsonl",
             index=self._folder / "index.parquet",
         )
-        values = study.extraction() | {"mel_on_device": config.mel_on_device}
-        values["sample_rate"] = study.pack_rate(name)
-        settings = _common(config) | {name: values[name] for name in row.settings_of_intervals}
-        row.extract_intervals(files, settings, dict.fromkeys(SPLITS, 1))
+        row.extract_intervals(files, _settings(row, config), dict.fromkeys(SPLITS, 1))
         entry = read_table(files.index, FEATURES).iloc[0]
         if entry["status"] != "ok":
             raise DataError(f"{entry['video_id']}: {entry['message']}")
@@ -235,6 +230,22 @@ def _packaged(row: Extractor) -> Path:
     if not path.is_file():
         raise ConfigError(f"{path} is not there: {REMEDY}")
     return path
+
+
+def _config(
+    name: str, checkpoint: str | Path | None, interval_s: float | None, hop_s: float | None
+) -> Config:
+    """Return the configuration of one's own videos with one extractor."""
+    given = {} if checkpoint is None else {name: str(checkpoint)}
+    rule = {"interval_s": interval_s, "hop_s": hop_s}
+    return load_config({"custom": {"extractors": [name], "checkpoints": given} | rule})
+
+
+def _settings(row: Extractor, config: Config) -> dict[str, Any]:
+    """Return the settings of an extractor of one's own videos."""
+    values = config.custom.extraction() | {"mel_on_device": config.mel_on_device}
+    values["sample_rate"] = config.custom.pack_rate(row.name)
+    return _common(config) | {name: values[name] for name in row.settings_of_intervals}
 
 
 def _common(config: Config) -> dict[str, Any]:

@@ -177,6 +177,11 @@ def test_missing_files_weights_and_extractors_are_one_line(tmp_path, monkeypatch
 def test_a_search_needs_words_or_a_moment(here):
     with pytest.raises(ConfigError, match="either words or like"):
         avlib.search(folder="results/custom")
+    with pytest.raises(ConfigError, match="top: a number from 1 on, not 0"):
+        avlib.search("dog", "results/custom", top=0)
+    for time_s in (-1.0, float("nan"), 40.0):
+        with pytest.raises(DataError, match="dog 0 has 40 scored seconds; name a time in them"):
+            avlib.search(folder="results/custom", like=("dog 0", time_s))
     hits = avlib.search(folder="results/custom", like=("dog 0", 5.5), top=4)
     assert list(hits.columns) == ["video_id", "start_s", "stop_s", "score", "sound", "picture"]
     assert set(hits["video_id"]) == {"dog 1"}

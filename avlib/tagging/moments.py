@@ -98,8 +98,8 @@ def _row(archive: Archive, moment: Moment, folder: Path) -> int:
         raise DataError(f"{folder}: no video {video_id!r} has scored seconds; {hint}")
     number = archive.numbers[video_id]
     seconds = int(archive.seconds[number])
-    if time_s >= seconds:
-        raise DataError(f"{moment}: {video_id} has {seconds} scored seconds; name an earlier time")
+    if not 0 <= time_s < seconds:
+        raise DataError(f"{moment}: {video_id} has {seconds} scored seconds; name a time in them")
     return int(archive.firsts[number]) + int(time_s)
 
 
