@@ -13,9 +13,7 @@ from avlib.media.videos import Video, readable
 from avlib.predict.description import TrainedStudy, read_study
 from avlib.predict.formats import WRITERS, Labelled, write_csv
 from avlib.predict.inputs import batches, find_inputs
-from avlib.predict.labelling import label_batch
 from avlib.predict.soundtrack_description import TrainedSoundtracks, read_soundtracks
-from avlib.predict.soundtracks import label_soundtracks
 from avlib.predict.tables import LeftOut
 from avlib.progress import progress_in_parts
 
@@ -57,10 +55,7 @@ def predict_files(
     parts = batches(videos, are_single=_has_common_seconds(study))
     with locked(target):
         for batch in progress_in_parts(parts, "predicting", "files", total=len(videos), size=len):
-            if isinstance(study, TrainedSoundtracks):
-                labelled, without = label_soundtracks(study, batch, target)
-            else:
-                labelled, without = label_batch(study, batch, target, threshold)
+            labelled, without = _label(study, batch, target, threshold)
             done += labelled
             left_out += without
         write_csv(done, target / EVENTS)
@@ -73,6 +68,19 @@ def predict_files(
 def _reserved(video: Video) -> LeftOut:
     reason = "its results would take the place of those of all files; rename the file"
     return LeftOut(readable(video.path or ""), "invalid_id", reason)
+
+
+def _label(
+    study: AnyStudy, videos: Sequence[Video], target: Path, threshold: float
+) -> tuple[list[Labelled], list[LeftOut]]:
+    """Write the events of a batch; the networks of the other kind take no memory."""
+    if isinstance(study, TrainedSoundtracks):
+        from avlib.predict.soundtracks import label_soundtracks
+
+        return label_soundtracks(study, videos, target)
+    from avlib.predict.labelling import label_batch
+
+    return label_batch(study, videos, target, threshold)
 
 
 def _has_common_seconds(study: AnyStudy) -> bool:
