@@ -199,9 +199,9 @@ def _verify(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from avlib.predict.command import THRESHOLD, predict_files, quiet_stages
 
-    quiet_stages()
     threshold = THRESHOLD if options.threshold is None else options.threshold
-    lines = predict_files(options.paths, options.model, options.output, threshold)
+    with quiet_stages():
+        lines = predict_files(options.paths, options.model, options.output, threshold)
     print(*lines, sep="\n")
     return 0
 

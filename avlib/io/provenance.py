@@ -5,9 +5,11 @@ import hashlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 
 from avlib import __version__
 
+_PARSING = Lock()  # Python's parser counts its depth for all threads together
 PACKAGES = ("torch", "numpy", "av", "h5py", "soxr", "snakemake")
 
 
@@ -20,14 +22,15 @@ def code_fingerprint(*modules: str) -> str:
     """
     seen: set[str] = set()
     pending = list(modules)
-    while pending:
-        name = pending.pop()
-        if name not in seen:
-            seen.add(name)
-            pending.extend(_imports(name))
     digest = hashlib.sha1()
-    for name in sorted(seen):
-        digest.update(f"{name}\n{_syntax(name)}\n".encode())
+    with _PARSING:
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending.extend(_imports(name))
+        for name in sorted(seen):
+            digest.update(f"{name}\n{_syntax(name)}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -140,16 +141,25 @@ def _closing_lines(
     return [*lines, found, f"{target}/<file>{{{kinds}}}, all events in {target / EVENTS}"]
 
 
-def quiet_stages() -> None:
+@contextmanager
+def quiet_stages() -> Iterator[None]:
     """Say of the stages only how far long ones are, and warnings.
 
     Files that are left out are named at the end, with what was found.
     """
-    library = logging.getLogger("avlib")
+    library, shown = logging.getLogger("avlib"), logging.getLogger("avlib.progress")
+    levels, handlers = (library.level, shown.level), list(logging.getLogger().handlers)
     library.setLevel(logging.WARNING)
-    logging.getLogger("avlib.progress").setLevel(logging.INFO)
-    for handler in logging.getLogger().handlers:
+    shown.setLevel(logging.INFO)
+    for handler in handlers:
         handler.addFilter(_is_for_the_console)
+    try:
+        yield
+    finally:
+        library.setLevel(levels[0])
+        shown.setLevel(levels[1])
+        for handler in handlers:
+            handler.removeFilter(_is_for_the_console)
 
 
 def _is_for_the_console(record: logging.LogRecord) -> bool:

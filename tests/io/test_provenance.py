@@ -1,5 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from avlib.extractors.registry import EXTRACTORS
 from avlib.io import provenance
 
 
@@ -41,3 +44,11 @@ def test_a_change_elsewhere_does_not_count(package):
 def test_an_unknown_module_is_an_error(package):
     with pytest.raises(ImportError, match=r"avlib\.nothing"):
         fingerprint("avlib.nothing")
+
+
+def test_threads_get_the_fingerprints_that_one_gets():
+    modules = sorted({row.module for row in EXTRACTORS.values()})
+    alone = list(map(provenance.code_fingerprint, modules))
+    fingerprint()  # empties the caches
+    with ThreadPoolExecutor(len(modules)) as threads:
+        assert list(threads.map(provenance.code_fingerprint, modules)) == alone

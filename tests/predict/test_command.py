@@ -1,6 +1,7 @@
 """The command on files made on the spot, with small networks of random weights."""
 
 import json
+import logging
 import os
 import shutil
 from dataclasses import replace
@@ -22,7 +23,7 @@ from avlib.io.packs import WaveformStore
 from avlib.io.tables import read_table
 from avlib.predict import answers
 from avlib.predict.answers import Answers, Source, sources
-from avlib.predict.command import predict_files
+from avlib.predict.command import predict_files, quiet_stages
 from avlib.predict.description import FILE, read_study
 from avlib.predict.features import Batch
 from avlib.predict.inputs import batches, find_inputs
@@ -59,6 +60,19 @@ def media(tmp_path_factory):
     cut_off(folder / "day/whole.mp4", folder / "broken.mp4", 0.4)
     (folder / "notes.txt").write_text("no media")
     return folder
+
+
+def test_stages_are_quiet_for_the_command_alone(caplog):
+    log = logging.getLogger("avlib.progress")
+    with caplog.at_level("INFO"):
+        with quiet_stages():
+            log.info("packing audio: 3 videos")
+            log.info("packing audio: 2 of 3 videos, 1.0/s, 1 s left")
+        log.info("packing audio: done in 3.0 s")
+    assert caplog.messages == [
+        "packing audio: 2 of 3 videos, 1.0/s, 1 s left",
+        "packing audio: done in 3.0 s",
+    ]
 
 
 def test_a_folder_is_labelled_and_what_is_broken_is_left_out(study, media, tmp_path, capsys):
