@@ -142,7 +142,7 @@ def test_broken_videos_in_the_official_layout_are_left_out_and_counted(finished,
     assert {"train_asf", "train_omnivore"}.isdisjoint(checkout.jobs())
     counts = read_metrics(checkout)["counts"]
     assert counts["videos"] == {"missing": 1, "ok": 13, "truncated": 1}
-    assert counts["features"] == {"omnivore": {"ok": 12, "unreadable": 1}, "asf": {"ok": 13}}
+    assert counts["features"] == {"omnivore": {"ok": 12, "no_frames": 1}, "asf": {"ok": 13}}
     left_out = {v["video_id"]: v for v in counts["videos_left_out"]}
     assert left_out.keys() == {missing, cut, blind}
     assert left_out[blind]["left_out_by"] == "Omnivore"
