@@ -64,6 +64,7 @@ def checkout(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_extractor_is_a_folder_and_at_most_three_edited_files(checkout, tmp_path):
     assert len(EDITS) <= 3
     (tmp_path / "videos").mkdir()

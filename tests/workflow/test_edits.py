@@ -75,7 +75,8 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("study", ["k600", pytest.param("ave", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("study", ["k600", "ave"])
 def test_weights_that_are_given_and_taken_back_leave_what_they_did_not_make(finished, study):
     network, untouched = GIVEN[study]
     weights = finished.folder / "weights.pth"

@@ -99,6 +99,7 @@ def test_weights_of_another_preset_are_refused(finished):
     assert finished.run().returncode == 0
 
 
+@pytest.mark.slow
 def test_one_added_video_re_does_one_shard(finished):
     folder = finished.folder / "results/custom/features/asf/test"
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}

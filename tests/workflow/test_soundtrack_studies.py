@@ -168,6 +168,7 @@ def test_new_sounds_have_the_scores_of_the_network_of_each_fold(sounds, fold, tm
     np.testing.assert_array_equal(own, new)
 
 
+@pytest.mark.slow
 def test_a_second_run_on_sounds_does_nothing_and_another_fold_trains_again(sounds):
     assert "Nothing to be done" in sounds.run().stderr
     table = sounds.folder / "folds.csv"
