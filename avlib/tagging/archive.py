@@ -8,8 +8,9 @@ A study has one pack a shard, `seconds/<shard>.h5`, with one row a second, video
     <leg>/scores             (rows, K) uint8, bytes of `avlib.tagging.scores.encoded`
     <leg>/embedding          (rows, D) float16
 
-Legs are `sound` and `picture`. The attributes of a leg say which network it is, and the SHA-256 of
-its weights; that of a pack, how many shards the study has.
+Legs are `sound` and `picture`. The attributes of a leg say which network it is, the SHA-256 of its
+weights, and the scale of its cosines with texts if it takes any; that of a pack, how many shards
+the study has.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,12 +47,15 @@ class Leg:
         weights: SHA-256 of the file of its weights.
         classes: (K,) names.
         channels: of its embeddings.
+        scale: of the cosines of embeddings and texts, whose softmax the network was trained with;
+            0 where it takes no texts.
     """
 
     network: str
     weights: str
     classes: tuple[str, ...]
     channels: int
+    scale: float = 0.0
 
 
 class ScoredVideo(NamedTuple):
@@ -223,6 +227,7 @@ def _read_leg(pack: h5py.File, leg: LegName) -> Leg:
         str(group.attrs["weights"]),
         tuple(texts(group["classes"])),
         int(group["embedding"].shape[1]),
+        float(group.attrs.get("scale", 0.0)),
     )
 
 

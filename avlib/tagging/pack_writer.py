@@ -54,6 +54,8 @@ class PackWriter:
         for name, leg in legs.items():
             group = file.create_group(name)
             group.attrs.update({"network": leg.network, "weights": leg.weights})
+            if leg.scale:
+                group.attrs["scale"] = leg.scale
             group.create_dataset("classes", data=np.array(leg.classes, object), dtype=text)
             for key, width, kind in (
                 ("scores", len(leg.classes), np.uint8),
