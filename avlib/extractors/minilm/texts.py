@@ -4,25 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from avlib.errors import CheckpointError
-from avlib.extractors.minilm.network import WIDTH, MiniLM
+from avlib.extractors.minilm.network import WIDTH, MiniLM, weight_shapes
 from avlib.extractors.minilm.weights import minilm_folder
-from avlib.io.checkpoints import fit_state_dict, load_state_dict
-from avlib.io.renaming import without_weights
-from avlib.io.text_tokens import padded
+from avlib.io.mapped_weights import mapped_weights
 
 LONGEST = 256  # tokens of a text, [CLS] and [SEP] included; the file of the tokenizer says 128
-FILLER = 0  # token that stands for padding
 BATCH_SIZE = 32
 UNUSED = ("embeddings.position_ids", "pooler.")
 
 
 class SentenceEncoder:
-    """The network and its tokenizer, on the CPU.
+    """The network and its tokenizer.
 
     Args:
         folder: `weights/minilm`, or another copy of the published folder.
@@ -33,12 +29,8 @@ class SentenceEncoder:
 
     def __init__(self, folder: Path) -> None:
         minilm_folder(folder)
-        path, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
-        state = load_state_dict(path)
-        used = {name: t for name, t in state.items() if not name.startswith(UNUSED)}
-        self._network = without_weights(MiniLM)
-        fit_state_dict(self._network, used, path)
-        self._network.eval()
+        self._path, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
+        self._network = MiniLM(mapped_weights(self._path, weight_shapes(), UNUSED))
         try:
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # the package raises bare exceptions
@@ -50,15 +42,21 @@ class SentenceEncoder:
         """Return the tokens of each text, at most LONGEST, without padding."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
-    @torch.inference_mode()
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return the unit vectors of texts: (N, WIDTH)."""
+        """Return the unit vectors of texts: (N, WIDTH).
+
+        Raises:
+            CheckpointError: if weights are no numbers.
+        """
+        by_length: dict[int, list[int]] = {}  # texts of one length need no padding
         rows = self.tokens(texts)
+        for number, row in enumerate(rows):
+            by_length.setdefault(len(row), []).append(number)
         vectors = np.empty((len(rows), WIDTH), np.float32)
-        order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
-        for first in range(0, len(rows), BATCH_SIZE):
-            batch = order[first : first + BATCH_SIZE]
-            tokens, is_token = padded([rows[number] for number in batch], FILLER)
-            inputs = torch.from_numpy(tokens), torch.from_numpy(is_token).bool()
-            vectors[batch] = self._network(*inputs).numpy()
+        for numbers in by_length.values():
+            for first in range(0, len(numbers), BATCH_SIZE):
+                batch = numbers[first : first + BATCH_SIZE]
+                vectors[batch] = self._network(np.array([rows[number] for number in batch]))
+        if not np.isfinite(vectors).all():
+            raise CheckpointError(f"{self._path}: holds values that are no numbers")
         return vectors
