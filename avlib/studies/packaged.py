@@ -1,4 +1,4 @@
-"""The networks of sound and picture whose weights come as packages."""
+"""Features of whole seconds: of networks whose weights come as packages, or of no network."""
 
 from pathlib import Path
 
@@ -6,8 +6,16 @@ from avlib.extractors.registry import EXTRACTORS
 from avlib.packages import WEIGHTS
 from avlib.studies.feature_study import Checkpoints
 
-PACKAGED_NETWORKS = ("efficientnet_lite0", "yamnet")  # their features are of whole seconds
+# Visual and audio extractor of each.
+PACKAGED_NETWORKS = ("efficientnet_lite0", "yamnet")
+STATISTICS = ("picture_statistics", "sound_statistics")
+OF_SECONDS = {*PACKAGED_NETWORKS, *STATISTICS}
 PACKAGED_FILES = [WEIGHTS / str(EXTRACTORS[name].package) for name in PACKAGED_NETWORKS]
+
+STATISTICS_NOTICE = (
+    "no weights are there, so features are statistics of sound and pictures; `make weights` "
+    "fetches networks, which tell events apart better"
+)
 
 
 def are_meant(checkpoints: Checkpoints) -> bool:

@@ -22,7 +22,6 @@ from avlib.studies.feature_study import (
 from avlib.tim.recipes import (
     COMPARED,
     MODELS,
-    PACKAGED,
     Modality,
     ModelName,
     RecipeName,
@@ -86,6 +85,8 @@ class TimStudy(FeatureStudy):
     evaluated_split: ClassVar[str] = "test"
     published_recipe: ClassVar[RecipeName] = "ave"
     small_recipe: ClassVar[RecipeName] = "small"
+    # What does better than features of networks that are trained on the study's own videos.
+    better_features: ClassVar[str] = "give weights of them as `checkpoints`"
 
     checkpoints: TimCheckpoints = TimCheckpoints()
     visual: TrainedVisual = Visual()
@@ -186,7 +187,28 @@ class TimStudy(FeatureStudy):
     def weighs_models(self) -> bool:
         """Whether the models answer together, by weights that the validation split decides."""
         is_whole = set(COMPARED) <= set(self.models) and not self.checkpoints.tim
-        return self.recipe == PACKAGED and is_whole
+        return is_whole and not self.has_figures_to_match
+
+    @property
+    def has_figures_to_match(self) -> bool:
+        """Whether there are figures of the joint model alone, published ones or of a miniature."""
+        return True
+
+    def trained_extractors(self) -> list[str]:
+        """Return the networks that are trained on the videos whose features the models learn."""
+        weights = self.weights()
+        names = (name for name in self.extractor_names() if name in weights)
+        return [name for name in names if weights[name].origin == "trained"]
+
+    def notices(self, at: Place) -> list[str]:
+        """Return a line on features of networks that have seen the videos of train."""
+        trained = [] if self.is_rendered else self.trained_extractors()
+        if not trained:
+            return []
+        return [
+            f"{' and '.join(trained)} will be trained on the same videos as TIM, where their "
+            f"features are surer than on any others; to do better, {self.better_features}"
+        ]
 
     # Splits
 

@@ -53,6 +53,42 @@ def test_without_installed_packages_features_are_those_that_need_no_weights(tmp_
     assert Ave().kind == "omnivore_asf"
 
 
+def notices(study):
+    return study.notices(Place(Path("results/ave"), 0))
+
+
+def test_features_that_weights_would_better_are_said_before_a_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (line,) = notices(Ave(source="official"))
+    assert line.startswith("no weights are there, so features are statistics")
+    assert notices(Ave(source="official", features="statistics")) == []
+    (line,) = notices(Ave(source="official", features="omnivore_asf"))
+    assert line.startswith("omnivore and asf will be trained on the same videos as TIM")
+    given = {"omnivore": "omnivore.torch", "asf": "asf.pyth"}
+    assert notices(Ave(source="official", checkpoints=given)) == []
+    assert notices(Ave()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_weighed"),
+    [
+        ({"source": "official"}, True),
+        ({"source": "official", "features": "omnivore_asf"}, True),
+        ({"features": "packaged"}, True),
+        # Figures of the miniature and of published weights are of the joint model alone.
+        ({}, False),
+        ({"source": "official", "checkpoints": {"omnivore": "o.torch", "asf": "a.pyth"}}, False),
+        ({"source": "official", "features": "vgg"}, False),
+        ({"source": "official", "tim": {"models": ["audio_visual"]}}, False),
+    ],
+)
+def test_the_validation_split_decides_between_joint_and_single_answers(
+    tmp_path, monkeypatch, settings, is_weighed
+):
+    monkeypatch.chdir(tmp_path)
+    assert Ave(**settings).weighs_models is is_weighed
+
+
 def test_given_weights_of_a_packaged_network_are_used(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Ave(source="official", checkpoints={"yamnet": "yamnet.pth"}).kind == "packaged"

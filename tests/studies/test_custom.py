@@ -59,11 +59,69 @@ def test_models_are_those_whose_features_are_made():
         load_config({"custom": {"extractors": ["asf"], "tim": {"models": ["visual"]}}})
 
 
-def test_tim_is_a_target_where_a_csv_labels_events(folder, monkeypatch):
-    monkeypatch.chdir(folder)  # where no packaged weights are
+@pytest.fixture
+def labelled(folder, monkeypatch):
+    """A configuration with annotations, in a working folder without packaged weights."""
+    monkeypatch.chdir(folder)
     (folder / "events.csv").write_text("video_id,start_s,stop_s,label\nb,0,1,dog\na,0,1,cat\n")
-    config = {"videos": str(folder / "videos"), "annotations": str(folder / "events.csv")}
-    study = load_config({"custom": config}).custom
+    return {"videos": str(folder / "videos"), "annotations": str(folder / "events.csv")}
+
+
+def notices(study):
+    return [line for line in study.notices(Place(Path("results/custom"), 0)) if "split" not in line]
+
+
+def test_without_any_weights_tim_learns_from_statistics_and_a_line_says_so(labelled):
+    study = load_config({"custom": labelled}).custom
+    assert study.extractor_names() == ("picture_statistics", "sound_statistics")
+    assert (study.recipe, study.models) == ("packaged", ("audio_visual", "audio", "visual"))
+    assert study.interval_rule() == {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"}
+    (line,) = notices(study)
+    assert line.startswith("no weights are there") and "`make weights`" in line
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"extractors": ["asf"]},
+        {"checkpoints": {"tim": "tim.safetensors"}},
+        {"tim": {"recipe": "small"}},
+    ],
+)
+def test_a_network_that_is_trained_on_the_same_videos_is_warned_of(labelled, chosen):
+    study = load_config({"custom": labelled | chosen}).custom
+    assert study.extractor_names() == ("asf",)
+    (line,) = notices(study)
+    assert line.startswith("asf will be trained on the same videos as TIM")
+    assert "leave custom.extractors, checkpoints and tim.recipe out" in line
+
+
+def test_given_and_random_weights_are_not_warned_of(labelled):
+    for value in ("asf.pyth", "untrained"):
+        study = load_config({"custom": labelled | {"checkpoints": {"asf": value}}}).custom
+        assert study.extractor_names() == ("asf",)
+        assert notices(study) == []
+
+
+@pytest.mark.parametrize(
+    ("extractors", "is_weighed"),
+    [(None, True), (["omnivore", "asf"], True), (["clip", "clap"], True), (["asf"], False)],
+)
+def test_the_validation_split_decides_between_joint_and_single_answers(
+    labelled, extractors, is_weighed
+):
+    study = load_config({"custom": labelled | {"extractors": extractors}}).custom
+    assert study.weighs_models is is_weighed
+
+
+def test_without_annotations_and_weights_nothing_is_trained_and_the_remedy_is_named(labelled):
+    study = load_config({"custom": {"videos": labelled["videos"]}}).custom
+    with pytest.raises(ConfigError, match=r"custom\.checkpoints\.asf: run `make weights` for feat"):
+        study.require_trainable("asf")
+
+
+def test_tim_is_a_target_where_a_csv_labels_events(folder, labelled):
+    study = load_config({"custom": labelled}).custom
     assert "results/custom/test_metrics.json" in study.targets(Place(Path("results/custom"), 0))
     without = load_config({"custom": {"videos": str(folder / "videos")}}).custom
     targets = without.targets(Place(Path("results/custom"), 0))

@@ -78,20 +78,23 @@ def test_events_that_train_nothing_stop_before_any_work(finished):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("has_weights", [True, False])
 def test_ten_real_clips_and_a_csv_go_to_figures_and_label_another(
-    shared_data, packaged_weights, tmp_path
+    shared_data, packaged_weights, tmp_path, has_weights
 ):
     clips = shared_data / "real_clips"
     lines = (clips / "Annotations.txt").read_text().splitlines()[1:11]
     events = [line.split("&") for line in lines]
     rows = [f"{video_id},{start},{stop},{label}" for label, video_id, _, start, stop in events]
     (tmp_path / "events.csv").write_text("\n".join(["video_id,start_s,stop_s,label", *rows, ""]))
-    (tmp_path / "weights").symlink_to(packaged_weights)
+    if has_weights:
+        (tmp_path / "weights").symlink_to(packaged_weights)
     overlay = f"custom:\n  videos: {clips}/AVE\n  annotations: {tmp_path}/events.csv\n"
     checkout = Checkout(tmp_path, overlay, "custom")
     run = checkout.run()
     assert run.returncode == 0, run.stderr
     assert "custom: val has no event of Flute" in run.stderr
+    assert ("features are statistics of sound and pictures" in run.stderr) is not has_weights
     study = tmp_path / "results/custom"
     accuracy = json.loads((study / "test_metrics.json").read_text())["metrics"]["segment_accuracy"]
     assert set(accuracy) == {"audio_visual", "audio", "visual"}
