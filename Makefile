@@ -43,8 +43,11 @@ weights: $(STAMP)
 laion-clap: $(STAMP)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-laion-clap.lock
 
+# A quiet run shows a line a step; .snakemake/log has Snakemake's blocks.
+SNAKEMAKE := $(BIN)/snakemake --quiet host --cores $(CORES)
+
 ave: $(STAMP)
-	$(BIN)/snakemake --cores $(CORES)
+	@$(SNAKEMAKE)
 
 # What is heard and seen in a folder of videos, without labels; LABELS names a text file of what to
 # look for, a label a line.
@@ -54,7 +57,7 @@ see: $(STAMP)
 	@test -n "$$SEEN" || { echo "name a folder: make see VIDEOS=FOLDER" >&2; exit 1; }
 	@test -e weights/weights.json || { $(BIN)/python -m avlib weights --show && \
 	  echo "make see needs them: run \`make weights\`, which fetches them" >&2; exit 1; }
-	$(BIN)/snakemake --cores $(CORES) see --config "custom=$$($(BIN)/python -c 'import json, os; \
+	@$(SNAKEMAKE) see --config "custom=$$($(BIN)/python -c 'import json, os; \
 	  tags = {"tags": {"labels": os.environ["SOUGHT"]}} if os.environ["SOUGHT"] else {}; \
 	  print(json.dumps({"videos": os.environ["SEEN"]} | tags))')"
 

@@ -10,6 +10,7 @@ from snakemake.utils import min_version
 
 from avlib.io.lock import lock_folder
 from avlib.report.results import closing_lines
+from avlib.workflow.console import show_steps
 from avlib.workflow.planning import shorten_unknown_target
 
 min_version("9.27")
@@ -42,6 +43,8 @@ if workflow.modifier.is_main_snakefile():
             shorten_unknown_target, targets=[*settings.sections, "retrieval", "see"]
         )
     )
+    if workflow.output_settings.quiet:  # as make runs it; the log holds the rest
+        show_steps(logger.handlers)
 
 
 onstart:
