@@ -6,6 +6,7 @@ EPIC-KITCHENS-100 multi-instance retrieval (nDCG, mAP); the code of Oncescu et a
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,20 +44,22 @@ def ranked_codes(scores: Floats, codes: Codes, top: int = 0) -> tuple[Codes, NDA
     The codes of up to 256 grades are part of the numbers that are sorted.
     """
     n_items = scores.shape[1]
-    if scores.dtype == np.float32 and codes.dtype == np.uint8 and n_items <= 1 << 24:
-        keys = _sorted_keys(scores, np.arange(n_items) << 8, codes)
+    if scores.dtype == np.float32 and codes.dtype == np.uint8 and n_items <= 1 << 23:
+        keys = _sorted_keys(scores, np.arange(n_items, dtype=np.int32) << 8 | codes)
         return keys.astype(np.uint8), keys[:, :top] >> 8 & 0xFF_FFFF
     order = descending(scores)
     return np.take_along_axis(codes, order, axis=1), order[:, :top]
 
 
-def _sorted_keys(scores: Floats, *low: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+def _sorted_keys(scores: Floats, low: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return each row of float32 scores, descending, as numbers whose 32 low bits are `low`."""
     bits = (np.float32(0) - scores).view(np.int32)  # never -0.0
-    bits ^= (bits >> 31) & np.int32(0x7FFF_FFFF)  # negative floats ascend with falling bits
-    keys = np.multiply(bits, 1 << 32, dtype=np.int64)
-    for part in low:
-        keys |= part
+    flipped = bits >> 31
+    flipped &= 0x7FFF_FFFF  # negative floats ascend with falling bits
+    bits ^= flipped
+    keys = np.empty(scores.shape, dtype=np.int64)
+    halves = keys.view(np.int32).reshape(*scores.shape, 2)
+    halves[..., 0], halves[..., 1] = low, bits  # little-endian
     keys.sort(axis=1)
     return keys
 
@@ -85,30 +88,34 @@ def query_scores(ranked: Codes, grades: Grades) -> QueryScores:
         grades: (V,) ascending, from 0.
     """
     n_queries, n_items = ranked.shape
-    is_relevant = ranked != 0
-    n_relevant = np.count_nonzero(is_relevant, axis=1)
-    cells = np.flatnonzero(is_relevant)  # of all queries, one after another
-    query, first = (np.repeat(x, n_relevant) for x in _rows(n_relevant))
-    rank, place = cells - query * n_items, np.arange(len(cells)) - first
+    begins = np.arange(n_queries + 1) * n_items
+    cells = np.flatnonzero(ranked != 0)  # of all queries, one after another
+    bounds = np.searchsorted(cells, begins)
+    n_relevant = np.diff(bounds)
     found = ranked.ravel().take(cells)
     gain = grades.take(found)
-    discounted = gain * _discounts(n_items).take(rank)
-    discounted[rank >= np.repeat(n_relevant, n_relevant)] = 0
+    query, counted = _runs(bounds[:-1], np.searchsorted(cells, begins[:-1] + n_relevant))
+    discounted = gain[counted] * _discounts(n_items).take(cells[counted] - begins[query])
+    ideal = _ideal(np.repeat(np.arange(n_queries), n_relevant), found, grades, n_queries)
     with np.errstate(invalid="ignore"):
-        ndcg = np.bincount(query, discounted, n_queries) / _ideal(query, found, grades, n_queries)
-    so_far = np.zeros((n_queries, max(n_relevant, default=0)))
-    so_far[query, place] = gain
-    so_far.cumsum(axis=1, out=so_far)
-    at = np.flatnonzero(gain == PERFECT)
-    precision = so_far[query[at], place[at]] / (rank[at] + 1)
-    n_perfect = np.bincount(query[at], minlength=n_queries)
-    mean = np.bincount(query[at], precision, n_queries) / np.maximum(n_perfect, 1)
+        ndcg = np.bincount(query, discounted, n_queries) / ideal
+    perfect = np.flatnonzero(gain == PERFECT)
+    for start, stop in pairwise(bounds.tolist()):
+        gain[start:stop].cumsum(out=gain[start:stop])
+    query = np.searchsorted(bounds, perfect, side="right") - 1
+    precision = gain[perfect] / (cells[perfect] - begins[query] + 1)
+    n_perfect = np.bincount(query, minlength=n_queries)
+    mean = np.bincount(query, precision, n_queries) / np.maximum(n_perfect, 1)
     return QueryScores(ndcg, mean)
 
 
-def _rows(lengths: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the number of each row, and the place of its first item among those of all rows."""
-    return np.arange(len(lengths)), np.cumsum(lengths) - lengths
+def _runs(
+    starts: NDArray[np.intp], stops: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the number of each range, as often as it is long, and what the ranges hold."""
+    lengths = stops - starts
+    number = np.repeat(np.arange(len(starts)), lengths)
+    return number, np.arange(len(number)) + (starts - lengths.cumsum() + lengths)[number]
 
 
 def _discounts(n_items: int) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from avlib.retrieval.metrics import (
     ranked_codes,
 )
 from avlib.retrieval.relevancy import Relevancy
-from avlib.retrieval.similarity import Similarity, block_rows
+from avlib.retrieval.similarity import WIDE, Similarity, block_rows
 
 Numbers = NDArray[np.intp]
 Scores = NDArray[np.float64]
@@ -68,13 +68,16 @@ def rank_sentences(
     n_clips, counts = len(candidates.of_clips), candidates.counts
     best = min(top, len(candidates.of_sentences))
     found = _empty(n_clips, n_clips, n_clips, best)
-    for rows in block_rows(n_clips, max(candidates.captions, len(candidates.of_sentences))):
-        scores = similarity.of_clips(rows)
-        found.ranks[rows] = caption_ranks(scores, candidates.of_clips[rows], counts)
-        of_sentences = scores.take(candidates.of_sentences, axis=1)
-        codes, found.top[rows] = ranked_codes(of_sentences, relevancy.of_clips(rows), best)
-        values = query_scores(codes, relevancy.grades)
-        found.ndcg[rows], found.average_precision[rows] = values
+    n_columns = max(candidates.captions, len(candidates.of_sentences))
+    for wide in block_rows(n_clips, n_columns, WIDE):
+        products = similarity.of_clips(wide)
+        for part in block_rows(len(products), n_columns):
+            rows, scores = slice(wide.start + part.start, wide.start + part.stop), products[part]
+            found.ranks[rows] = caption_ranks(scores, candidates.of_clips[rows], counts)
+            of_sentences = scores.take(candidates.of_sentences, axis=1)
+            codes, found.top[rows] = ranked_codes(of_sentences, relevancy.of_clips(rows), best)
+            values = query_scores(codes, relevancy.grades)
+            found.ndcg[rows], found.average_precision[rows] = values
     return found
 
 
@@ -85,8 +88,9 @@ def rank_clips(
     n_clips, n_sentences = len(candidates.of_clips), len(candidates.of_sentences)
     best = min(top, n_clips)
     found = _empty(n_sentences, n_clips, candidates.captions, best)
-    clips, sentences = _Grouped(candidates.of_clips), _Grouped(candidates.of_sentences)
-    for rows in block_rows(candidates.captions, n_clips):
+    clips = _Grouped(candidates.of_clips, candidates.captions)
+    sentences = _Grouped(candidates.of_sentences, candidates.captions)
+    for rows in block_rows(candidates.captions, n_clips, WIDE):
         scores = similarity.of_captions(rows)
         for caption in range(rows.start, rows.stop):
             own = clips.of(caption, caption + 1)
@@ -121,13 +125,14 @@ def chance(relevancy: Relevancy) -> tuple[QueryScores, QueryScores]:
 class _Grouped:
     """Items by their caption."""
 
-    def __init__(self, captions: Numbers) -> None:
+    def __init__(self, captions: Numbers, count: int) -> None:
         self.items = np.argsort(captions, kind="stable")
-        self.captions = captions[self.items]
+        bounds = np.searchsorted(captions[self.items], np.arange(count + 1))
+        self.bounds: list[int] = bounds.tolist()
 
     def of(self, start: int, stop: int) -> Numbers:
         """Return the items of a range of captions."""
-        return self.items[slice(*np.searchsorted(self.captions, [start, stop]))]
+        return self.items[self.bounds[start] : self.bounds[stop]]
 
 
 def _empty(queries: int, ranks: int, rows: int, top: int) -> Rankings:

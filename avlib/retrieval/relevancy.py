@@ -10,6 +10,7 @@ Multiple Parts-of-Speech Embeddings", ICCV 2019, and the script that makes the p
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,20 @@ class Relevancy:
 
     def of_clips(self, rows: Rows) -> Codes:
         """Return the codes (rows, M) of clips."""
-        return self.table[self.clips[rows]].take(self.sentences, axis=1)
+        return self._by_kind_of_clip[self.clips[rows]]
 
     def of_sentences(self, columns: Rows) -> Codes:
         """Return the codes (columns, N) of sentences."""
-        return self.table.T[self.sentences[columns]].take(self.clips, axis=1)
+        return self._by_kind_of_sentence[self.sentences[columns]]
+
+    # Rows of these are copied as a whole, which is faster than to look up each pair.
+    @cached_property
+    def _by_kind_of_clip(self) -> Codes:
+        return self.table.take(self.sentences, axis=1)
+
+    @cached_property
+    def _by_kind_of_sentence(self) -> Codes:
+        return np.ascontiguousarray(self.table.T).take(self.clips, axis=1)
 
     def subset(self, clips: NDArray[np.intp]) -> "Relevancy":
         """Return the matrix of some of the clips."""

@@ -17,12 +17,13 @@ from avlib.retrieval.settings import TEMPERATURE
 
 SHORTEST = 1e-8  # length of a vector below which it is divided by this, as published
 CELLS = 2**18  # of a block of a matrix, whose parts stay in the cache of the processor
+WIDE = 4  # blocks that are multiplied at once: products of few rows take longer
 Floats = NDArray[np.floating[Any]]
 
 
-def block_rows(count: int, columns: int) -> Iterator[slice]:
-    """Yield successive ranges of `count` rows, of about CELLS cells each."""
-    rows = max(1, CELLS // max(1, columns))
+def block_rows(count: int, columns: int, blocks: int = 1) -> Iterator[slice]:
+    """Yield successive ranges of `count` rows, of about CELLS cells each, or of several blocks."""
+    rows = max(1, blocks * CELLS // max(1, columns))
     for start in range(0, count, rows):
         yield slice(start, min(start + rows, count))
 
