@@ -28,6 +28,7 @@ from avlib.predict.inputs import find_inputs
 from avlib.studies import Config, load_config
 from avlib.studies.custom import Custom
 from avlib.studies.own_extractors import OTHER_NAMES
+from avlib.tagging.leg_files import LegFiles
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.seconds import SecondsFiles, score_seconds
 from avlib.tagging.tables import FOUND_EVENTS
@@ -95,10 +96,13 @@ class TemporaryStudy:
         files = SecondsFiles(
             videos=self._videos,
             manifest=self._manifest,
-            weights={
-                "sound": _packaged(EXTRACTORS["yamnet"]),
-                "picture": _packaged(EXTRACTORS["efficientnet_lite0"]),
+            legs={
+                "sound": LegFiles("yamnet", _packaged(EXTRACTORS["yamnet"])),
+                "picture": LegFiles(
+                    "efficientnet_lite0", _packaged(EXTRACTORS["efficientnet_lite0"])
+                ),
             },
+            cache=self._folder / "names",
             previous=self._folder / "previous.h5",
             pack=pack,
             found=found,

@@ -5,8 +5,8 @@ rule score_seconds:
     """Scores of AudioSet's and ImageNet's classes, and embeddings, of every second of a shard."""
     input:
         manifest="results/{study}/probe/{shard}.parquet",
-        sound=tagging.sound_weights,
-        picture=tagging.picture_weights,
+        sound=tagging.sound_files,
+        picture=tagging.picture_files,
     output:
         pack="results/{study}/seconds/{shard}.h5",
         manifest="results/{study}/seconds/{shard}.parquet",
@@ -21,10 +21,12 @@ rule score_seconds:
         "../envs/avlib.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 3_000 * attempt,
+        mem_mb=lambda wildcards, attempt: tagging.mem_mb(wildcards) * attempt,
         runtime=lambda wildcards, attempt: 720 * attempt,
         gpu=files.gpus,
     params:
+        legs=tagging.legs,
+        cache=f"{RESULTS}/{{study}}/.cache/names",
         videos=media.video_list,
         fingerprint=media.fingerprint,
         settings=tagging.settings,
@@ -42,6 +44,7 @@ rule find_events:
         manifests=tagging.manifests,
         labels=tagging.labels,
         sentences=tagging.sentences,
+        towers=tagging.towers,
     output:
         events="results/{study}/events.parquet",
         csv="results/{study}/events.csv",
@@ -65,6 +68,7 @@ rule find_events:
         folder=f"{RESULTS}/{{study}}",
         passed_over=f"{RESULTS}/{{study}}/.cache/videos/passed_over.json",
         sentences=tagging.sentences_folder,
+        legs=tagging.legs,
         cache=f"{RESULTS}/{{study}}/.cache/names",
         max_bad_fraction=settings.max_bad_fraction,
         code=code_fingerprint("avlib.tagging.tagging"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
+from avlib.tagging.leg_files import leg_files
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.tagging import TagFiles, tag_videos
 
@@ -16,6 +17,7 @@ with job_log(Path(smk.log[0])):
             passed_over=Path(smk.params.passed_over),
             sentences=Path(smk.params.sentences),
             cache=Path(smk.params.cache),
+            legs=leg_files(smk.params.legs),
             events=Path(smk.output.events),
             csv=Path(smk.output.csv),
             seconds=Path(smk.output.seconds),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from avlib.joblog import job_log
+from avlib.tagging.leg_files import leg_files
 from avlib.tagging.seconds import SecondsFiles, score_seconds
 
 smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakemake)
@@ -12,7 +13,8 @@ with job_log(Path(smk.log[0])):
         SecondsFiles(
             videos=Path(smk.params.videos),
             manifest=Path(smk.input.manifest),
-            weights={"sound": Path(smk.input.sound), "picture": Path(smk.input.picture)},
+            legs=leg_files(smk.params.legs),
+            cache=Path(smk.params.cache),
             previous=Path(smk.params.previous),
             pack=Path(smk.output.pack),
             found=Path(smk.output.manifest),

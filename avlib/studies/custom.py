@@ -24,9 +24,10 @@ from avlib.studies.packaged import (
     STATISTICS,
     STATISTICS_NOTICE,
     are_meant,
-    have_weights,
 )
+from avlib.studies.tag_legs import TagLeg, tag_leg
 from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
+from avlib.tagging.archive import LEGS, LegName
 from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import (
     COMPARED,
@@ -301,8 +302,13 @@ class Custom(TimStudy):
             )
 
     def files(self) -> dict[str, Path | None]:
-        """Return also the labels that are looked for."""
-        return super().files() | {"tags.labels": self.tags.labels}
+        """Return also the labels that are looked for, and the tokenizers of their legs."""
+        tokenizers = {f"tags.tokenizers.{name}": path for name, path in self.tags.tokenizers}
+        return super().files() | {"tags.labels": self.tags.labels} | tokenizers
+
+    def tag_leg(self, leg: LegName) -> TagLeg:
+        """Return the network that scores the sound, or the picture, of every second."""
+        return tag_leg(leg, self.checkpoints, self.tags.tokenizers)
 
     @property
     def finds_events(self) -> bool:
@@ -312,7 +318,7 @@ class Custom(TimStudy):
     @property
     def _can_find_events(self) -> bool:
         """Whether the weights are there that it takes; who names labels hears that they are not."""
-        return have_weights(self.checkpoints) or self.tags.labels is not None
+        return all(self.tag_leg(leg).has_weights for leg in LEGS) or self.tags.labels is not None
 
     def tag_targets(self, at: Place) -> list[str]:
         """Return what is found without labels."""

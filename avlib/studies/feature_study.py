@@ -18,6 +18,9 @@ from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, soun
 from avlib.origins import Weights, configured_weights
 from avlib.sections import PowerOfTwo, Section, SplitPaths, UserPath
 from avlib.studies.base import MediaNeeds, Place, Study
+from avlib.studies.tag_legs import TagLeg, tag_leg
+from avlib.tagging.archive import LegName
+from avlib.tagging.recipes import TagTokenizers
 
 PresetName = Literal["epic_sounds", "perception_test", "ave"]
 PUBLISHED_VISUAL_VIEWS, SMALL_VISUAL_VIEWS = 4, 2  # of a training interval
@@ -144,6 +147,10 @@ class FeatureStudy(Study):
     def has_annotations(self) -> bool:
         """Whether there are labelled events."""
         return any(self.given_annotations().values())
+
+    def tag_leg(self, leg: LegName) -> TagLeg:
+        """Return the network that scores the sound, or the picture, of every second."""
+        return tag_leg(leg, self.checkpoints, TagTokenizers())
 
     @property
     def finds_events(self) -> bool:

@@ -4,6 +4,9 @@ The score of a label in a second is what `avlib.tagging.scores` says, in deviati
 all seconds. That needs an archive in which the thing is rare: where it is short, or its mean second
 holds the thing, the weighted mean of the probabilities of the classes takes its place. The names of
 classes are what the networks were trained on, so their own probabilities count.
+
+A network that takes texts needs no classes: its score is the cosine of the embeddings of the second
+and the label, and the probability a softmax over the labels and what else there may be.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,23 +15,29 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from avlib.tagging.archive import LEGS, Archive, LegName, ScoredVideo
+from avlib.tagging.archive import LEGS, Archive, Codes, LegName, ScoredVideo, Vectors
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.scores import (
     FEW_SECONDS,
+    LEAST_DEVIATION,
     LOGARITHMS,
     Array,
     Moments,
     decoded,
     encoded,
     fuse,
+    label_probabilities,
     query_scores,
     sound_weights,
     tag_scores,
 )
+from avlib.tagging.text_towers import LabelVectors
+from avlib.tagging.vocabulary import NEAR
 from avlib.tagging.words import ClassWeights
 
 ROWS_AT_ONCE = 1024
+
+Meaning = ClassWeights | LabelVectors  # of labels, in the vocabulary of a leg or by its text tower
 
 
 class Scored(NamedTuple):
@@ -62,7 +71,7 @@ class LabelTagger:
     Args:
         archive: all seconds; mean and deviation are theirs.
         labels: what is looked for.
-        meanings: of the labels, in the vocabulary of each leg.
+        meanings: of the labels, in the vocabulary of each leg, or by its text tower.
         tagging: thresholds.
     """
 
@@ -70,20 +79,22 @@ class LabelTagger:
         self,
         archive: Archive,
         labels: Sequence[str],
-        meanings: Mapping[LegName, ClassWeights],
+        meanings: Mapping[LegName, Meaning],
         tagging: Tagging,
     ) -> None:
-        self._labels, self._meanings, self._tagging = labels, meanings, tagging
-        self._sound_weight = sound_weights(
-            meanings["sound"].reliability, meanings["picture"].reliability
-        )
-        n_labels = len(labels)
+        self._archive, self._labels, self._tagging = archive, labels, tagging
+        self._meanings, n_labels = meanings, len(labels)
+        self._is_known, self._sound_weight = _trust(meanings, n_labels)
         both = {leg: self._moments_of(archive, leg) for leg in LEGS}
         self._moments = {
             leg: Moments(m.seconds, m.mean[:n_labels], m.deviation[:n_labels])
             for leg, m in both.items()
         }
-        means = {leg: m.mean[n_labels:, None] for leg, m in both.items() if m.seconds}
+        means = {
+            leg: (m.mean[n_labels:] * self._is_known[leg])[:, None]
+            for leg, m in both.items()
+            if m.seconds
+        }
         mean_second = self._fused(means)[:, 0] if means else np.zeros(n_labels)
         is_held = mean_second >= tagging.probability_onset
         self._is_raw: NDArray[np.bool_] = is_held | (len(archive) < FEW_SECONDS)
@@ -96,13 +107,16 @@ class LabelTagger:
 
     def _query(self, video: ScoredVideo, leg: LegName) -> tuple[Array, Array]:
         """Return scores (Q, T) and probabilities (Q, T) by a leg."""
-        codes, meaning = video.scores[leg], self._meanings[leg]
-        scores, probabilities = [], []
-        for first in range(0, len(codes), ROWS_AT_ONCE):
-            part = codes[first : first + ROWS_AT_ONCE]
-            scores.append(query_scores(LOGARITHMS[part], meaning.classes, meaning.weights))
-            probabilities.append(query_scores(decoded(part), meaning.classes, meaning.weights))
-        return np.concatenate(scores, axis=1), np.concatenate(probabilities, axis=1)
+        meaning, parts = self._meanings[leg], []
+        for first in range(0, video.seconds, ROWS_AT_ONCE):
+            last = min(first + ROWS_AT_ONCE, video.seconds)
+            if isinstance(meaning, ClassWeights):
+                parts.append(_by_classes(video.scores[leg][first:last], meaning))
+            else:
+                rows = video.first + first, video.first + last
+                parts.append(_by_text(self._archive.embeddings(leg, *rows), meaning))
+        scores, probabilities = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        return scores, probabilities
 
     def _fused(self, legs: Mapping[LegName, Array]) -> Array:
         return fuse(legs.get("sound"), legs.get("picture"), self._sound_weight)
@@ -110,8 +124,9 @@ class LabelTagger:
     def candidates(self, video: ScoredVideo) -> Iterator[Scored]:
         """Yield the labels that reach their onset in a video, with their scores."""
         found = {leg: self._query(video, leg) for leg in video.scores}
-        z = {leg: self._moments[leg].standardised(scores) for leg, (scores, _) in found.items()}
-        raw = self._fused({leg: probabilities for leg, (_, probabilities) in found.items()})
+        known = {leg: self._is_known[leg][:, None] for leg in found}
+        z = {leg: self._moments[leg].standardised(s) * known[leg] for leg, (s, _) in found.items()}
+        raw = self._fused({leg: p * known[leg] for leg, (_, p) in found.items()})
         scores = np.where(self._is_raw[:, None], raw, tag_scores(self._fused(z)))
         for label, values, is_raw in zip(self._labels, scores, self._is_raw, strict=True):
             onset, offset = _thresholds(self._tagging, is_raw=bool(is_raw))
@@ -122,6 +137,43 @@ class LabelTagger:
         """Return the unit of the scores of each label: deviations or probability."""
         kinds = np.where(self._is_raw, "probability", "deviations").tolist()
         return dict(zip(self._labels, kinds, strict=True))
+
+
+def _by_classes(codes: Codes, meaning: ClassWeights) -> tuple[Array, Array]:
+    """Return scores (Q, T) and probabilities (Q, T) by the classes that labels mean."""
+    return (
+        query_scores(LOGARITHMS[codes], meaning.classes, meaning.weights),
+        query_scores(decoded(codes), meaning.classes, meaning.weights),
+    )
+
+
+def _by_text(embeddings: Vectors, meaning: LabelVectors) -> tuple[Array, Array]:
+    """Return cosines (Q, T) and probabilities (Q, T) by the vectors of labels."""
+    vectors = embeddings.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= np.maximum(lengths, LEAST_DEVIATION)
+    labels, others = meaning.labels @ vectors.T, meaning.others @ vectors.T
+    return labels, label_probabilities(labels, others, meaning.scale)
+
+
+def _trust(
+    meanings: Mapping[LegName, Meaning], n_labels: int
+) -> tuple[dict[LegName, NDArray[np.bool_]], Array]:
+    """Return which labels each leg knows, and the weight of sound.
+
+    A text tower knows every label, as well as the other leg does; beside it, classes do not count
+    for labels that none is near to.
+    """
+    is_known = {leg: np.ones(n_labels, dtype=bool) for leg in LEGS}
+    classes = {leg: m for leg, m in meanings.items() if isinstance(m, ClassWeights)}
+    if len(classes) == len(LEGS):
+        sound, picture = (classes[leg].reliability for leg in LEGS)
+        return is_known, sound_weights(sound, picture)
+    weight = sound_weights(np.zeros(n_labels), np.zeros(n_labels))
+    for leg, meaning in classes.items():
+        is_known[leg] = meaning.reliability >= NEAR
+        weight = np.where(is_known[leg], weight, 0.0 if leg == "sound" else 1.0)
+    return is_known, weight
 
 
 class ClassTagger:

@@ -1,46 +1,69 @@
-"""The legs of a video: what YAMNet says of its sound, and EfficientNet-Lite0 of its picture.
+"""The legs of a video: what a network says of its sound, and another of its picture.
 
-Second k of the sound is a patch in the middle of [k, k + 1); that of the picture is the frame
-nearest to k + 0.5.
+Second k of the sound is what is heard in [k, k + 1); that of the picture is the frame nearest to
+k + 0.5.
 """
 
 from collections.abc import Iterator
 from contextlib import closing
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
+import pandas as pd
 from numpy.typing import NDArray
 
-from avlib.device import resolve_device
 from avlib.errors import DataError
-from avlib.extractors.efficientnet_lite.images import classes as imagenet_classes
-from avlib.extractors.efficientnet_lite.inference import EfficientNetLite0Model, MiddleFrames
-from avlib.extractors.efficientnet_lite.network import EMBEDDING as PICTURE_CHANNELS
-from avlib.extractors.efficientnet_lite.weights import load_efficientnet_lite0
 from avlib.extractors.extraction import NetworkSettings
 from avlib.extractors.intervals import numbered_at, second_intervals
-from avlib.extractors.mel_bands import SAMPLE_RATE
-from avlib.extractors.yamnet.classes import classes as audioset_classes
-from avlib.extractors.yamnet.front_end import Recording
-from avlib.extractors.yamnet.inference import YamNetModel
-from avlib.extractors.yamnet.network import EMBEDDING as SOUND_CHANNELS
-from avlib.extractors.yamnet.weights import load_yamnet
-from avlib.io.checkpoints import file_hash
+from avlib.extractors.scored import Scored
 from avlib.io.packs import as_float32
 from avlib.media.decode import Start
 from avlib.media.frame_sources import is_frame_source
 from avlib.media.isolation import lent_worker
 from avlib.media.sound_sources import SoundSettings, sound_blocks
-from avlib.packages import WEIGHTS
 from avlib.tagging.archive import Leg
+from avlib.tagging.class_networks import EfficientNetSeconds, YamNetSeconds
+from avlib.tagging.joint_networks import ClapSeconds, ClipSeconds
+from avlib.tagging.leg_files import LegFiles
 
-SOUND = SoundSettings(SAMPLE_RATE, "soxr")
 SECONDS_AT_ONCE = 32  # of sound
 
 Signal = NDArray[np.float32]
+
+
+class SoundNetwork(Protocol):
+    """A network that scores the seconds of sound."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the sound that it takes."""
+
+    @property
+    def kind(self) -> Leg:
+        """What its scores are."""
+
+    @property
+    def made_by(self) -> str:
+        """Everything that decides the bytes, beside the settings and the video."""
+
+    def score(self, waveform: Signal, seconds: int) -> Iterator[Scored]:
+        """Yield the seconds of a sound, beyond which there is silence."""
+
+
+class PictureNetwork(Protocol):
+    """A network that scores frames."""
+
+    @property
+    def kind(self) -> Leg:
+        """What its scores are."""
+
+    @property
+    def made_by(self) -> str:
+        """Everything that decides the bytes, beside the settings and the video."""
+
+    def score(self, path: Path, rows: pd.DataFrame) -> Iterator[Scored]:
+        """Yield the intervals of a video, rows of the interval table."""
 
 
 class ScoredBlock(NamedTuple):
@@ -61,22 +84,11 @@ class SoundLeg:
     """Scores of sound.
 
     Args:
-        weights: file of YAMNet.
-        settings: how the network runs.
+        network: which scores it.
     """
 
-    def __init__(self, weights: Path, settings: NetworkSettings) -> None:
-        self._weights, self._settings = weights, settings
-
-    @property
-    def kind(self) -> Leg:
-        """What its scores are."""
-        names = tuple(audioset_classes(WEIGHTS))
-        return Leg("yamnet", file_hash(self._weights), names, SOUND_CHANNELS)
-
-    @cached_property
-    def _model(self) -> YamNetModel:
-        return YamNetModel(load_yamnet(self._weights), *_place(self._settings))
+    def __init__(self, network: SoundNetwork) -> None:
+        self.network = network
 
     def blocks(
         self, path: Path, seconds: int | None, scratch: Path, *, is_substitute: bool
@@ -93,14 +105,14 @@ class SoundLeg:
         Raises:
             DataError: if it cannot be decoded, or has no samples.
         """
-        first, n_samples = 0, 0
-        for waveform in _parts(path, scratch, is_substitute=is_substitute):
+        first, n_samples, rate = 0, 0, self.network.sample_rate
+        for waveform in _parts(path, rate, scratch, is_substitute=is_substitute):
             if waveform is None:
                 first, n_samples = 0, 0
                 continue
             n_samples += len(waveform)
-            last = max(1, (n_samples + SAMPLE_RATE // 2) // SAMPLE_RATE)
-            last = last if seconds is None else min(-(-n_samples // SAMPLE_RATE), seconds)
+            last = max(1, (n_samples + rate // 2) // rate)
+            last = last if seconds is None else min(-(-n_samples // rate), seconds)
             yield from self._scored(first, waveform, last - first)
             first = max(first, last)
         if not n_samples:
@@ -114,8 +126,7 @@ class SoundLeg:
         """Yield the seconds of a part of the sound; outside of it there is silence."""
         if seconds <= 0:
             return
-        spans = [(float(k), float(k + 1)) for k in range(seconds)]
-        for block in self._model.blocks(Recording(waveform, SAMPLE_RATE), spans):
+        for block in self.network.score(waveform, seconds):
             yield ScoredBlock(first, block.scores, block.embedding)
             first += len(block.scores)
 
@@ -124,23 +135,11 @@ class PictureLeg:
     """Scores of the picture.
 
     Args:
-        weights: file of EfficientNet-Lite0.
-        settings: how the network runs.
+        network: which scores it.
     """
 
-    def __init__(self, weights: Path, settings: NetworkSettings) -> None:
-        self._weights, self._settings = weights, settings
-
-    @property
-    def kind(self) -> Leg:
-        """What its scores are."""
-        names = tuple(imagenet_classes())
-        return Leg("efficientnet_lite0", file_hash(self._weights), names, PICTURE_CHANNELS)
-
-    @cached_property
-    def _model(self) -> EfficientNetLite0Model:
-        network = load_efficientnet_lite0(self._weights)
-        return EfficientNetLite0Model(network, *_place(self._settings))
+    def __init__(self, network: PictureNetwork) -> None:
+        self.network = network
 
     def blocks(self, path: Path, seconds: int, fps: float) -> Iterator[ScoredBlock]:
         """Yield the seconds of a video's picture.
@@ -157,16 +156,19 @@ class PictureLeg:
         if is_frame_source(path):
             rows = numbered_at(rows, fps)
         first = 0
-        for block in self._model.blocks(MiddleFrames(path, rows, "decoded")):
+        for block in self.network.score(path, rows):
             yield ScoredBlock(first, block.scores, block.embedding)
             first += len(block.scores)
 
 
-def _parts(path: Path, scratch: Path, *, is_substitute: bool) -> Iterator[Signal | None]:
+def _parts(
+    path: Path, sample_rate: int, scratch: Path, *, is_substitute: bool
+) -> Iterator[Signal | None]:
     """Yield a file's sound, SECONDS_AT_ONCE and then the rest; None where it begins again."""
-    size, held = SECONDS_AT_ONCE * SAMPLE_RATE, np.zeros(0, np.float32)
+    size, held = SECONDS_AT_ONCE * sample_rate, np.zeros(0, np.float32)
+    sound = SoundSettings(sample_rate, "soxr")
     with lent_worker() as worker:
-        items = worker.items(sound_blocks, path, SOUND, scratch, is_substitute=is_substitute)
+        items = worker.items(sound_blocks, path, sound, scratch, is_substitute=is_substitute)
         with closing(items) as blocks:
             for block in blocks:
                 if isinstance(block, Start):
@@ -181,8 +183,23 @@ def _parts(path: Path, scratch: Path, *, is_substitute: bool) -> Iterator[Signal
         yield held
 
 
-def _place(settings: NetworkSettings) -> tuple[torch.device, torch.dtype]:
-    """Return where a network runs, and its precision."""
-    torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-    torch.backends.cudnn.allow_tf32 = settings.allow_tf32
-    return resolve_device(settings.device), getattr(torch, settings.dtype)
+def open_sound(files: LegFiles, settings: NetworkSettings, cache: Path) -> SoundLeg:
+    """Return the leg of sound of a network.
+
+    Args:
+        files: of YAMNet or CLAP.
+        settings: how the network runs.
+        cache: folder for what is made once and kept.
+    """
+    if files.network == "clap":
+        return SoundLeg(ClapSeconds(files, settings, cache))
+    assert files.checkpoint is not None
+    return SoundLeg(YamNetSeconds(files.checkpoint, settings))
+
+
+def open_picture(files: LegFiles, settings: NetworkSettings, cache: Path) -> PictureLeg:
+    """Return the leg of the picture of a network, EfficientNet-Lite0 or CLIP; see `open_sound`."""
+    if files.network == "clip":
+        return PictureLeg(ClipSeconds(files, settings, cache))
+    assert files.checkpoint is not None
+    return PictureLeg(EfficientNetSeconds(files.checkpoint, settings))

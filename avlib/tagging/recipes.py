@@ -9,6 +9,20 @@ from avlib.sections import Section, UserPath
 Probability = Annotated[float, Field(gt=0, le=1)]
 
 
+class TagTokenizers(Section):
+    """Folders of the files that texts become tokens by, for networks that take texts.
+
+    null: the folder of the network's checkpoint.
+    """
+
+    clap: UserPath | None = Field(
+        None, description="Of the vocab.json and merges.txt of roberta-base; null: the checkpoint's"
+    )
+    clip: UserPath | None = Field(
+        None, description="Of CLIP's vocab.json and merges.txt; null: the checkpoint's"
+    )
+
+
 class Tagging(Section):
     """Events in videos without annotations."""
 
@@ -17,6 +31,7 @@ class Tagging(Section):
         description="Text file of what is looked for, in English, a label a line; null: the "
         "classes of AudioSet and ImageNet themselves",
     )
+    tokenizers: TagTokenizers = TagTokenizers()
     onset: float = Field(
         2.25,
         description="An event of a label reaches this score, in deviations from the mean of all "

@@ -41,6 +41,26 @@ def decoded(codes: NDArray[np.uint8]) -> Array:
     return _PROBABILITIES[codes]
 
 
+def softmax(logits: ArrayLike) -> Array:
+    """Return probabilities of logits (..., K), over the last axis."""
+    values = np.asarray(logits, dtype=np.float64)
+    exponents = np.exp(values - values.max(axis=-1, keepdims=True))
+    probabilities: Array = exponents / exponents.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def label_probabilities(labels: Array, others: Array, scale: float) -> Array:
+    """Return the probability (Q, T) of labels, a softmax over them and what else there may be.
+
+    Args:
+        labels: (Q, T) cosines of each label and second.
+        others: (N, T) the same of texts of what else a second may hold.
+        scale: of cosines.
+    """
+    logits = scale * np.concatenate([labels, others])
+    return softmax(logits.T).T[: len(labels)]
+
+
 def query_scores(
     logs: Array, classes: NDArray[np.integer[Any]], class_weights: NDArray[np.floating[Any]]
 ) -> Array:

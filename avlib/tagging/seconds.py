@@ -16,6 +16,7 @@ import pandas as pd
 import PIL
 import soxr
 import torch
+import torchvision
 
 from avlib.device import resolve_device
 from avlib.errors import DataError
@@ -29,7 +30,8 @@ from avlib.media.tables import MANIFEST
 from avlib.media.videos import is_hdf5
 from avlib.progress import progress
 from avlib.tagging.archive import LEGS, Leg, LegName, texts
-from avlib.tagging.legs import PictureLeg, ScoredBlock, SoundLeg
+from avlib.tagging.leg_files import LegFiles
+from avlib.tagging.legs import PictureLeg, ScoredBlock, SoundLeg, open_picture, open_sound
 from avlib.tagging.pack_writer import PackWriter
 from avlib.tagging.scores import encoded
 
@@ -45,7 +47,8 @@ class SecondsFiles:
     Attributes:
         videos: the shard's list, as `scan` wrote it.
         manifest: the shard's probed videos.
-        weights: file of the network of each leg.
+        legs: files of the network of each leg.
+        cache: folder for what is made once and kept.
         previous: copy of the shard's last pack; what has not changed is taken from it.
         pack: HDF5 file to write.
         found: table to write, the manifest with what came of each video.
@@ -53,7 +56,8 @@ class SecondsFiles:
 
     videos: Path
     manifest: Path
-    weights: Mapping[LegName, Path]
+    legs: Mapping[LegName, LegFiles]
+    cache: Path
     previous: Path
     pack: Path
     found: Path
@@ -72,11 +76,10 @@ def score_seconds(files: SecondsFiles, settings: Mapping[str, Any], shards: int)
     torch.set_num_threads(1)  # another number gives other last bits
     cv2.setNumThreads(1)
     own = NetworkSettings(**settings)
-    sound, picture = (
-        SoundLeg(files.weights["sound"], own),
-        PictureLeg(files.weights["picture"], own),
-    )
-    kinds: dict[LegName, Leg] = {"sound": sound.kind, "picture": picture.kind}
+    sound = open_sound(files.legs["sound"], own, files.cache)
+    picture = open_picture(files.legs["picture"], own, files.cache)
+    kinds: dict[LegName, Leg] = {"sound": sound.network.kind, "picture": picture.network.kind}
+    networks = [sound.network.made_by, picture.network.made_by]
     rows = read_table(files.manifest, MANIFEST)
     # Of several files with one id the first is used, hence the reversed order.
     sources = {video.video_id: video for video in reversed(read_scan(files.videos))}
@@ -86,7 +89,7 @@ def score_seconds(files: SecondsFiles, settings: Mapping[str, Any], shards: int)
         h5py.File(partial, "w") as pack,
         open_previous(files.previous) as old,
     ):
-        writer, made_by = PackWriter(pack, kinds, shards), _made_by(kinds, own)
+        writer, made_by = PackWriter(pack, kinds, shards), _made_by(networks, own)
         shard = _Shard(sources, sound, picture, writer, _Previous(old), made_by, Path(scratch))
         shown = progress(rows.itertuples(), "scoring seconds", "videos", total=len(rows))
         found = [shard.add_row(row) for row in shown]
@@ -98,12 +101,11 @@ def score_seconds(files: SecondsFiles, settings: Mapping[str, Any], shards: int)
     keep_copy(files.pack, files.previous)
 
 
-def _made_by(kinds: Mapping[LegName, Leg], settings: NetworkSettings) -> tuple[object, ...]:
+def _made_by(networks: list[str], settings: NetworkSettings) -> tuple[object, ...]:
     """Return everything that decides the bytes of a pack, beside the videos."""
-    versions = (av.ffmpeg_version_info, soxr.__version__, PIL.__version__)
-    weights = [kind.weights for kind in kinds.values()]
+    versions = (av.ffmpeg_version_info, soxr.__version__, PIL.__version__, torchvision.__version__)
     device, code = str(resolve_device(settings.device)), code_fingerprint("avlib.tagging.seconds")
-    return (weights, astuple(settings), device, code, versions)
+    return (networks, astuple(settings), device, code, versions)
 
 
 class _Previous:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from avlib.io.tables import read_table, write_parts, write_table
 from avlib.media.manifest import check_bad_fraction, count_files
 from avlib.media.tables import MANIFEST
 from avlib.progress import progress
-from avlib.tagging.archive import Archive, ScoredVideo
+from avlib.tagging.archive import Archive, LegName, ScoredVideo
 from avlib.tagging.events import find_events
-from avlib.tagging.finding import ClassTagger, LabelTagger, Tagger
+from avlib.tagging.finding import ClassTagger, LabelTagger, Meaning, Tagger
+from avlib.tagging.leg_files import LegFiles
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.tables import BACKGROUND, FOUND_EVENTS, TAGGED_SECONDS
-from avlib.tagging.vocabulary import NEAR, meanings_of, read_labels
+from avlib.tagging.text_towers import has_text_tower, label_vectors
+from avlib.tagging.vocabulary import NEAR, Meanings, meanings_of, read_labels
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class TagFiles:
         csv: the same as CSV.
         seconds: table to write.
         summary: JSON file to write.
+        legs: files of the networks of legs, where one takes labels as they are.
     """
 
     folder: Path
@@ -57,6 +60,7 @@ class TagFiles:
     csv: Path
     seconds: Path
     summary: Path
+    legs: Mapping[LegName, LegFiles] = field(default_factory=dict)
 
 
 def tag_videos(
@@ -103,17 +107,41 @@ def _tagger(archive: Archive, tagging: Tagging, files: TagFiles) -> tuple[Tagger
     """Return what scores seconds, and how labels were understood, and which ones are left out."""
     if tagging.labels is None:
         return ClassTagger(archive, tagging), {"labels": {}, "left_out": []}
-    given = read_labels(tagging.labels)
-    meanings = meanings_of(given, archive.legs, SentenceEncoder(files.sentences).embed, files.cache)
+    labels = read_labels(tagging.labels)
+    towers = {leg: kind for leg, kind in archive.legs.items() if has_text_tower(kind)}
+    classes = {leg: kind for leg, kind in archive.legs.items() if leg not in towers}
+    by_text: dict[str, Any] = {leg: {"text_tower": kind.network} for leg, kind in towers.items()}
+    understood = {label: dict(by_text) for label in labels}
+    found: dict[LegName, Meaning] = {}
+    left_out: list[str] = []
+    if classes:
+        meanings = meanings_of(labels, classes, SentenceEncoder(files.sentences).embed, files.cache)
+        for label, own in meanings.summary().items():
+            understood[label] |= own
+        if not towers:  # one knows every label
+            meanings, left_out = _near(meanings, tagging.labels)
+        labels, found = list(meanings.given), dict(meanings.weights)
+    for leg, kind in towers.items():
+        given = files.legs[leg]
+        assert given.tokenizer is not None
+        found[leg] = label_vectors(kind, labels, given.checkpoint, given.tokenizer)
+    known = {"labels": understood, "left_out": left_out}
+    return LabelTagger(archive, labels, found, tagging), known
+
+
+def _near(meanings: Meanings, path: Path) -> tuple[Meanings, list[str]]:
+    """Return the labels that a class is near to, and why the others are left out.
+
+    Raises:
+        DataError: if there are no such labels.
+    """
     is_near = meanings.reliability >= NEAR
     left_out = [meanings.remark(number) for number in np.flatnonzero(~is_near).tolist()]
     for remark in left_out:
         logger.warning("left out: %s", remark)
     if not is_near.any():
-        raise DataError(f"{tagging.labels}: {left_out[0]}")
-    near = meanings.only(is_near)
-    known = {"labels": meanings.summary(), "left_out": left_out}
-    return LabelTagger(archive, near.given, near.weights, tagging), known
+        raise DataError(f"{path}: {left_out[0]}")
+    return meanings.only(is_near), left_out
 
 
 def _tagged(

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from avlib.errors import ConfigError
-from avlib.extractors.registry import EXTRACTORS
+from avlib.errors import CheckpointError, ConfigError
 from avlib.extractors.row import COMMON_SETTINGS
-from avlib.origins import configured_weights
+from avlib.io.weights_files import all_files
 from avlib.packages import MINILM, MINILM_FILES, REMEDY, WEIGHTS
 from avlib.studies.base import Place
 from avlib.studies.custom import Custom
 from avlib.studies.feature_study import FeatureStudy
+from avlib.studies.tag_legs import PUBLISHED, TagLeg
+from avlib.tagging.archive import LEGS, LegName
 from avlib.workflow.study_files import StudyFiles, Wildcards
 from avlib.workflow.weights import require_packaged
 
@@ -56,32 +57,68 @@ class TaggingFiles:
 
     # Seconds
 
-    def sound_weights(self, wildcards: Wildcards) -> str:
-        """Return the weights of YAMNet."""
-        return self._weights(wildcards, "yamnet")
+    def leg(self, wildcards: Wildcards, leg: LegName) -> TagLeg:
+        """Return the network of a leg."""
+        return self.files.study(wildcards, FeatureStudy).tag_leg(leg)
 
-    def picture_weights(self, wildcards: Wildcards) -> str:
-        """Return the weights of EfficientNet-Lite0."""
-        return self._weights(wildcards, "efficientnet_lite0")
+    def legs(self, wildcards: Wildcards) -> dict[str, dict[str, str | None]]:
+        """Return the network of each leg, and the paths of its files."""
+        return {leg: self.leg(wildcards, leg).as_params() for leg in LEGS}
 
-    def _weights(self, wildcards: Wildcards, network: str) -> str:
-        """Return given or packaged weights of a network.
+    def sound_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the network of the sound: its weights first."""
+        return self._leg_files(wildcards, "sound")
+
+    def picture_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the network of the picture: its weights first."""
+        return self._leg_files(wildcards, "picture")
+
+    def _leg_files(self, wildcards: Wildcards, leg: LegName) -> list[str]:
+        """Return weights, given or packaged, and the tokenizer of a network that takes texts.
 
         Raises:
-            ConfigError: if there are none.
+            ConfigError: if they are not there.
         """
-        study = self.files.study(wildcards, FeatureStudy)
-        given = getattr(study.checkpoints, network)
-        weights = configured_weights(network, given, EXTRACTORS[network].package)
-        if weights.origin == "given":
-            return study.existing_file(f"checkpoints.{network}", weights.path)
-        if weights.origin == "untrained":
+        study, own = self.files.study(wildcards, FeatureStudy), self.leg(wildcards, leg)
+        key, weights = f"checkpoints.{own.network}", own.weights
+        if weights.origin == "packaged":
+            require_packaged(study, weights)
+            return [str(weights.path)]
+        if own.tokenizer is None and weights.origin == "untrained":
             raise ConfigError(
-                f"{study.key('checkpoints')}.{network}: random weights find nothing; leave the key "
-                "away, or give weights"
+                f"{study.key(key)}: random weights find nothing; leave the key away, or give "
+                "weights"
             )
-        require_packaged(study, weights)
-        return str(weights.path)
+        paths: list[Path] = []
+        if weights.path is not None:
+            if not weights.path.is_dir():
+                study.existing_file(key, weights.path)
+            try:
+                paths = all_files(weights.path)
+            except CheckpointError as error:
+                raise ConfigError(f"{study.key(key)}: {error}") from error
+        return [*map(str, paths), *self._tokenizer(study, own)]
+
+    def _tokenizer(self, study: FeatureStudy, leg: TagLeg) -> list[str]:
+        """Return the files of the tokenizer of a network that takes texts.
+
+        Raises:
+            ConfigError: if one is not there.
+        """
+        paths, key = leg.tokenizer_files(), f"tags.tokenizers.{leg.network}"
+        if missing := [path for path in paths if not path.is_file()]:
+            names = " and ".join(path.name for path in paths)
+            raise ConfigError(
+                f"{study.key(key)}: {missing[0]} is not there; name the folder of {names}, as "
+                f"{PUBLISHED[leg.network]} has them: {leg.network}, which makes the tags as its "
+                "weights are given, takes texts by them"
+            )
+        return list(map(str, paths))
+
+    def mem_mb(self, wildcards: Wildcards) -> int:
+        """Return the memory of a job that scores seconds."""
+        joint = sum(self.leg(wildcards, leg).tokenizer is not None for leg in LEGS)
+        return 3_000 + 3_000 * joint
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return how the networks run."""
@@ -122,15 +159,27 @@ class TaggingFiles:
         return WEIGHTS / MINILM
 
     def sentences(self, wildcards: Wildcards) -> list[str]:
-        """Return the files of MiniLM, if there are labels to understand.
+        """Return the files of MiniLM, if there are labels to understand as classes of a leg.
 
         Raises:
             ConfigError: if they are not there.
         """
-        if not self.labels(wildcards):
+        knows_classes = any(self.leg(wildcards, leg).tokenizer is None for leg in LEGS)
+        if not knows_classes or not self.labels(wildcards):
             return []
         paths = [self.sentences_folder / file.name for file in MINILM_FILES]
         if missing := [path for path in paths if not path.is_file()]:
             key = self.files.study(wildcards, Custom).key("tags")
             raise ConfigError(f"{key}.labels: {missing[0]} is not there: {REMEDY}")
         return list(map(str, paths))
+
+    def towers(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of the networks that take labels as they are, if there are labels.
+
+        Raises:
+            ConfigError: if they are not there.
+        """
+        if not self.labels(wildcards):
+            return []
+        joint = [leg for leg in LEGS if self.leg(wildcards, leg).tokenizer is not None]
+        return [path for leg in joint for path in self._leg_files(wildcards, leg)]

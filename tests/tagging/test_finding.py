@@ -8,6 +8,7 @@ from avlib.tagging.archive import Archive
 from avlib.tagging.finding import ClassTagger, LabelTagger
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.scores import FLOOR, LOGARITHMS, encoded
+from avlib.tagging.text_towers import LabelVectors
 from avlib.tagging.words import ClassWeights, class_weights
 
 DRAW = np.random.default_rng(4)
@@ -17,6 +18,12 @@ MEANINGS = {
     "picture": class_weights(DRAW.uniform(size=(2, 4)), top=3),
 }
 EVERYTHING = Tagging(onset=-9, offset=-9)
+
+
+TOWERS = {
+    leg: LabelVectors(DRAW.normal(size=(2, width)), DRAW.normal(size=(9, width)), 0.5)
+    for leg, width in (("sound", 3), ("picture", 4))
+}
 
 
 def both(seconds):
@@ -33,21 +40,28 @@ def videos():
     }
 
 
-def plain(videos, meanings):
+def of_leg(rows, meaning):
+    """Return the scores (Q, T) of a leg: of classes their logarithms, else cosines."""
+    if isinstance(meaning, ClassWeights):
+        logs, each = LOGARITHMS[rows[0]], zip(meaning.classes, meaning.weights, strict=True)
+        return np.array([logs[:, c] @ w for c, w in each])
+    vectors = rows[1].astype(float)
+    return meaning.labels @ (vectors / np.linalg.norm(vectors, axis=1)[:, None]).T
+
+
+def plain(videos, meanings, difference):
     """Return the scores (Q, T) of each video, as the page of the method has them."""
-    x = {}
-    for leg, meaning in meanings.items():
-        for name, legs in videos.items():
-            if leg in legs:
-                logs = LOGARITHMS[legs[leg][0]]
-                each = zip(meaning.classes, meaning.weights, strict=True)
-                x[leg, name] = np.array([logs[:, c] @ w for c, w in each])
+    x = {
+        (leg, name): of_leg(legs[leg], meaning)
+        for leg, meaning in meanings.items()
+        for name, legs in videos.items()
+        if leg in legs
+    }
     z = {}
     for leg, name in x:
         whole = np.concatenate([x[key] for key in x if key[0] == leg], axis=1)
         mean, deviation = whole.mean(axis=1), whole.std(axis=1)
         z[leg, name] = (x[leg, name] - mean[:, None]) / deviation[:, None]
-    difference = meanings["sound"].reliability - meanings["picture"].reliability
     w = 1 / (1 + np.exp(-(difference / 0.2 + 1)))[:, None]
     found = {}
     for name in videos:
@@ -65,13 +79,28 @@ def scores(folder, meanings, tagging=EVERYTHING):
     return tagger.units(), {v: {c.label: c.scores for c in cs} for v, cs in found.items()}
 
 
-def test_labels_score_as_ten_plain_lines_have_it_whatever_the_shards(tmp_path, videos):
-    expected = plain(videos, MEANINGS)
+DIFFERENCE = MEANINGS["sound"].reliability - MEANINGS["picture"].reliability
+
+
+@pytest.mark.parametrize(
+    ("meanings", "difference"),
+    [
+        (MEANINGS, DIFFERENCE),
+        (TOWERS, np.zeros(2)),
+        ({"sound": TOWERS["sound"], "picture": MEANINGS["picture"]}, np.zeros(2)),
+        ({"sound": MEANINGS["sound"], "picture": TOWERS["picture"]}, np.zeros(2)),
+    ],
+    ids=["classes", "text towers", "clap", "clip"],
+)
+def test_labels_score_as_ten_plain_lines_have_it_whatever_the_shards(
+    tmp_path, videos, meanings, difference
+):
+    expected = plain(videos, meanings, difference)
     for number, shards in enumerate(
         ([videos], [{"b": videos["b"]}, {"a": videos["a"], "c": videos["c"]}])
     ):
         write_packs(tmp_path / str(number), shards)
-        units, found = scores(tmp_path / str(number), MEANINGS)
+        units, found = scores(tmp_path / str(number), meanings)
         assert units == dict.fromkeys(LABELS, "deviations")
         for name in videos:
             for row, label in zip(expected[name], LABELS, strict=True):
@@ -95,6 +124,33 @@ def test_a_label_that_every_second_holds_has_probabilities(tmp_path):
     units, found = scores(tmp_path, alone)
     assert units == {"a dog": "probability", "a fish": "deviations"}
     np.testing.assert_allclose(found["b"]["a dog"], 0.8, atol=0.02)
+
+
+def test_a_short_archive_has_the_softmax_of_labels_and_what_else_there_may_be(tmp_path):
+    rows = random_rows("picture", 50, DRAW)
+    write_packs(tmp_path, [{"b": {"picture": rows}}])
+    tagging = Tagging(probability_onset=1e-9, probability_offset=1e-9)
+    units, found = scores(tmp_path, TOWERS, tagging)
+    assert units == dict.fromkeys(LABELS, "probability")
+    tower = TOWERS["picture"]
+    for second, vector in enumerate(rows[1].astype(float)):
+        vector /= np.linalg.norm(vector)
+        e = np.exp(0.5 * np.concatenate([tower.labels, tower.others]) @ vector)
+        for number, label in enumerate(LABELS):
+            assert found["b"][label][second] == pytest.approx(e[number] / e.sum())
+
+
+def test_a_label_that_no_class_is_near_to_is_found_by_the_text_tower_alone(tmp_path, videos):
+    far = class_weights(np.array([[0.9, 0.1, 0.1], [0.2, 0.1, 0.3]]), top=2)
+    mixed = {"sound": far, "picture": TOWERS["picture"]}
+    write_packs(tmp_path, [videos])
+    _, found = scores(tmp_path, mixed)
+    alone = plain({n: v for n, v in videos.items() if "picture" in v}, mixed, np.full(2, -99.0))
+    for name in ("a", "c"):
+        np.testing.assert_allclose(found[name]["a fish"], alone[name][1], atol=1e-9)
+    assert not found["b"]["a fish"].any()  # which has sound alone
+    assert abs(found["a"]["a dog"] - alone["a"][0]).max() > 0.1
+    assert found["b"]["a dog"].any()
 
 
 def test_classes_keep_the_probability_of_their_own_leg(tmp_path, videos):

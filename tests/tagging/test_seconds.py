@@ -15,11 +15,13 @@ from avlib.io.weights import save_weights
 from avlib.media.decode import Start
 from avlib.media.probe import probe_shard
 from avlib.media.scan import scan
-from avlib.media.sound_sources import sound_blocks
+from avlib.media.sound_sources import SoundSettings, sound_blocks
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import folder_videos
 from avlib.tagging import legs, seconds
 from avlib.tagging.archive import Archive
+from avlib.tagging.class_networks import place
+from avlib.tagging.leg_files import LegFiles
 from avlib.tagging.scores import encoded
 from avlib.tagging.seconds import SecondsFiles, score_seconds
 
@@ -52,6 +54,16 @@ def checkout(tmp_path_factory):
         yield folder
 
 
+def made_by(folder):
+    """Return the files of both legs."""
+    return {
+        "sound": LegFiles("yamnet", folder / "weights" / "yamnet.safetensors"),
+        "picture": LegFiles(
+            "efficientnet_lite0", folder / "weights" / "efficientnet_lite0.safetensors"
+        ),
+    }
+
+
 def score(folder):
     """Run the stages of one shard."""
     scan(folder_videos(folder / "videos", "test"), shards=1, folder=folder / "lists")
@@ -59,10 +71,8 @@ def score(folder):
     files = SecondsFiles(
         videos=folder / "lists" / "0.json",
         manifest=folder / "probe.parquet",
-        weights={
-            "sound": folder / "weights" / "yamnet.safetensors",
-            "picture": folder / "weights" / "efficientnet_lite0.safetensors",
-        },
+        legs=made_by(folder),
+        cache=folder / "names",
         previous=folder / "previous.h5",
         pack=folder / "seconds" / "0.h5",
         found=folder / "seconds" / "0.parquet",
@@ -97,10 +107,11 @@ def test_what_cannot_be_used_keeps_its_status(checkout):
 
 def test_scores_of_sound_are_those_of_the_whole_waveform(checkout):
     path = checkout / "videos" / "-both.mp4"
-    blocks = sound_blocks(path, legs.SOUND, checkout, is_substitute=False)
+    sound = SoundSettings(16_000, "soxr")
+    blocks = sound_blocks(path, sound, checkout, is_substitute=False)
     waveform = np.concatenate([block for block in blocks if not isinstance(block, Start)])
     network = load_yamnet(checkout / "weights" / "yamnet.safetensors")
-    model = YamNetModel(network, *legs._place(seconds.NetworkSettings(**SETTINGS)))
+    model = YamNetModel(network, *place(seconds.NetworkSettings(**SETTINGS)))
     spans = [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0)]
     blocks = list(model.blocks(Recording(waveform, 16_000), spans))
     with Archive(checkout) as archive:
@@ -112,9 +123,8 @@ def test_scores_of_sound_are_those_of_the_whole_waveform(checkout):
 
 
 def test_parts_of_sound_are_the_same_however_long_they_are(checkout, monkeypatch):
-    leg = legs.SoundLeg(
-        checkout / "weights" / "yamnet.safetensors", seconds.NetworkSettings(**SETTINGS)
-    )
+    settings = seconds.NetworkSettings(**SETTINGS)
+    leg = legs.open_sound(made_by(checkout)["sound"], settings, checkout / "names")
     path, found = checkout / "videos" / "-both.mp4", []
     for at_once in (1, 2, 32):
         monkeypatch.setattr(legs, "SECONDS_AT_ONCE", at_once)

@@ -71,14 +71,17 @@ class ClapIntervalExtractor(WaveformExtractor[ClapIntervalSettings]):
         """Yield embeddings in batches, the last one of which is padded by repetition."""
         spans = list(zip(rows["start_s"], rows["stop_s"], strict=True))
         for place in range(0, len(spans), BATCH_SIZE):
-            sounds = [_sound(waveform, *span) for span in spans[place : place + BATCH_SIZE]]
+            sounds = [interval_sound(waveform, *span) for span in spans[place : place + BATCH_SIZE]]
             filled = sounds + sounds[-1:] * (BATCH_SIZE - len(sounds))
             mels = torch.stack([log_mel(sound) for sound in filled])
             yield sound_embeddings(self._network, mels)[: len(sounds)]
 
 
-def _sound(waveform: Waveform, start_s: float, stop_s: float) -> NDArray[np.float32]:
-    """Return an interval, zero-padded where it is beyond the recording, as the network hears it."""
+def interval_sound(waveform: Waveform, start_s: float, stop_s: float) -> NDArray[np.float32]:
+    """Return an interval as the network hears it: (CLAP_SAMPLES,).
+
+    It is zero-padded where it is beyond the recording, and repeated; at most CLAP_SAMPLES count.
+    """
     first, last = interval_samples(start_s, stop_s, sample_rate=SAMPLE_RATE)
     last = min(last, first + CLAP_SAMPLES)
     sound = as_float32(np.asarray(waveform[first:last]))

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from avlib.extractors.efficientnet_lite.network import EfficientNetLite0, fused
 from avlib.extractors.scored import Scored
 from avlib.media.clip_reader import ClipReader
 from avlib.media.frame_sources import is_frame_source
-from avlib.media.frames import FrameMode, frame_numbers
+from avlib.media.frames import FrameMode, FrameNumbers, frame_numbers
 from avlib.prefetch import prefetched
 
 BATCH_SIZE = 8  # pictures
@@ -73,6 +74,31 @@ def nearest_frames(middle_s: NDArray[np.float64], rate: float) -> NDArray[np.int
     return np.ceil(np.round(middle_s * rate, DIGITS) - 0.5).astype(np.int64)
 
 
+class MiddleFrameNumbers(NamedTuple):
+    """Which frames are in the middle of the intervals of a video.
+
+    Attributes:
+        numbers: (N,) frame of each interval, counted from 0.
+        numbering: how the frames of a video are numbered; None: those of a folder or tar.
+    """
+
+    numbers: NDArray[np.int64]
+    numbering: FrameNumbers | None
+
+
+def middle_frames(path: Path, rows: pd.DataFrame) -> MiddleFrameNumbers:
+    """Return the frame in the middle of each interval; `MiddleFrames` has arguments and errors."""
+    if is_frame_source(path):
+        borders = rows[["start_frame", "stop_frame"]]
+        if borders.isna().any(axis=None):
+            raise DataError(f"{path}: the frame rate of its images is not known")
+        middle = borders.to_numpy(np.float64).mean(axis=1)
+        return MiddleFrameNumbers(nearest_frames(middle, 1.0), None)
+    numbering = frame_numbers(path)
+    middle_s = rows[["start_s", "stop_s"]].to_numpy(np.float64).mean(axis=1)
+    return MiddleFrameNumbers(nearest_frames(middle_s, numbering.rate), numbering)
+
+
 class MiddleFrames:
     """The frame in the middle of each interval of a video, each decoded once.
 
@@ -89,17 +115,7 @@ class MiddleFrames:
     """
 
     def __init__(self, path: Path, rows: pd.DataFrame, mode: FrameMode) -> None:
-        numbering = None
-        if is_frame_source(path):
-            borders = rows[["start_frame", "stop_frame"]]
-            if borders.isna().any(axis=None):
-                raise DataError(f"{path}: the frame rate of its images is not known")
-            middle = borders.to_numpy(np.float64).mean(axis=1)
-            self.numbers = nearest_frames(middle, 1.0)
-        else:
-            numbering = frame_numbers(path)
-            middle_s = rows[["start_s", "stop_s"]].to_numpy(np.float64).mean(axis=1)
-            self.numbers = nearest_frames(middle_s, numbering.rate)
+        self.numbers, numbering = middle_frames(path, rows)
         self._reader = ClipReader(path, mode, resized, self.numbers[:, None], numbering)
 
     def __iter__(self) -> Iterator[Pixels]:
