@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -26,7 +27,11 @@ from avlib.origins import Weights
 from avlib.packages import MB, PACKAGES, PACKAGES_FOLDER, WEIGHTS
 from avlib.studies import Config, load_config
 from avlib.studies.base import Place, Study
+from avlib.studies.feature_study import FeatureStudy
+from avlib.tagging.archive import LEGS, LegName
 from avlib.workflow.planning import with_key
+from avlib.workflow.study_files import StudyFiles
+from avlib.workflow.tagging import TaggingFiles
 from avlib.workflow.weights import check_weights, require_packaged
 
 GIB = 1 << 30
@@ -149,6 +154,7 @@ def _configuration(config_file: Path, overlays: Sequence[Path]) -> Iterator[Find
         for weights in study.weights().values():
             if weights.path is not None:
                 yield _attempt(partial(_weights, study, weights, place))
+    yield from _tags(config)
     for study in config.chosen:
         # Of paths that are missing enough has been said.
         paths = [path for path in study.files().values() if path is not None]
@@ -199,6 +205,25 @@ def _weights(study: Study, weights: Weights, place: Place) -> str:
             options=study.check_options(weights.network),
         )
     return f"{key}: {path} fits"
+
+
+def _tags(config: Config) -> Iterator[Finding]:
+    """Say of networks that make tags in place of packaged ones whether all is there."""
+    tagging = TaggingFiles(StudyFiles(config, results=RESULTS, rescan=False))
+    for name in config.names(FeatureStudy):
+        study = config.study(name, FeatureStudy)
+        for leg in LEGS:
+            if study.finds_events and study.tag_leg(leg).tokenizer is not None:
+                yield _attempt(partial(_tag_leg, tagging, study, leg))
+
+
+def _tag_leg(tagging: TaggingFiles, study: FeatureStudy, leg: LegName) -> str:
+    """Check the files of a network that makes tags, and that its weights fit."""
+    tagging.leg_files(SimpleNamespace(study=study.name), leg)
+    own = study.tag_leg(leg)
+    if own.weights.path is not None and own.network not in study.weights():
+        _weights(study, own.weights, Place(RESULTS / study.name, tagging.files.config.seed))
+    return f"{study.key('tags')}: {own.network} scores the {leg}, texts by {own.tokenizer}"
 
 
 def _videos(study: Study, place: Place) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_towers import save_clap_folder, save_clip_folder
 
 from avlib.__main__ import main
 from avlib.datasets.miniature.kitchen_tables import write_mir_tables
@@ -85,6 +86,23 @@ def test_the_doctor_tells_whether_a_checkpoint_fits_its_preset(config, capsys):
     assert "set preset: epic_sounds" in capsys.readouterr().out
     overlay = config("custom: {preset: epic_sounds, checkpoints: {asf: asf.pyth}}")
     assert main(["doctor", "--configfile", overlay]) == 0
+
+
+def test_the_doctor_checks_what_makes_tags_in_place_of_packaged_networks(config, capsys):
+    save_clap_folder(Path("clap"))
+    save_clip_folder(Path("clip"))
+    overlay = config("custom: {checkpoints: {clap: clap/clap.pt, clip: clip/clip.pt}}")
+    assert main(["doctor", "--configfile", overlay]) == 0
+    said = capsys.readouterr().out
+    assert "ok       custom.tags: clap scores the sound, texts by clap" in said
+    assert "ok       custom.tags: clip scores the picture, texts by clip" in said
+    Path("clip/vocab.json").unlink()
+    Path("clap/clap.pt").write_bytes(Path("clip/clip.pt").read_bytes())
+    assert main(["doctor", "--configfile", overlay]) == 1
+    said = capsys.readouterr().out
+    assert "PROBLEM  custom.tags.tokenizers.clip: clip/vocab.json is not there; name the" in said
+    assert "PROBLEM  clap/clap.pt: no " in said
+    assert "2 problems" in said
 
 
 def test_the_doctor_says_of_a_file_that_is_no_checkpoint_so(config, capsys):

@@ -67,13 +67,13 @@ class TaggingFiles:
 
     def sound_files(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the network of the sound: its weights first."""
-        return self._leg_files(wildcards, "sound")
+        return self.leg_files(wildcards, "sound")
 
     def picture_files(self, wildcards: Wildcards) -> list[str]:
         """Return the files of the network of the picture: its weights first."""
-        return self._leg_files(wildcards, "picture")
+        return self.leg_files(wildcards, "picture")
 
-    def _leg_files(self, wildcards: Wildcards, leg: LegName) -> list[str]:
+    def leg_files(self, wildcards: Wildcards, leg: LegName) -> list[str]:
         """Return weights, given or packaged, and the tokenizer of a network that takes texts.
 
         Raises:
@@ -182,4 +182,4 @@ class TaggingFiles:
         if not self.labels(wildcards):
             return []
         joint = [leg for leg in LEGS if self.leg(wildcards, leg).tokenizer is not None]
-        return [path for leg in joint for path in self._leg_files(wildcards, leg)]
+        return [path for leg in joint for path in self.leg_files(wildcards, leg)]
