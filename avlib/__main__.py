@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from avlib.errors import AvlibError, ConfigError
+from avlib.errors import AvlibError
 
 # Argparse gives the type no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -143,7 +143,7 @@ def _add_search(commands: Commands) -> None:
     )
     search.add_argument("--like", metavar="VIDEO@SECONDS", help="a moment, in place of words")
     search.add_argument(
-        "--configfile", type=Path, nargs="+", default=[], help="overlays of a retrieval study"
+        "--configfile", type=Path, nargs="+", default=[], help="overlays of a study with embeddings"
     )
     search.add_argument("--top", type=int, default=10, help="how many seconds are found")
     search.set_defaults(run=_search)
@@ -276,29 +276,16 @@ def _check_submission(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
-    from avlib.clip_search import has_clips, search_clips
-    from avlib.doctor import read_config
-    from avlib.packages import MINILM, WEIGHTS
     from avlib.report.found_seconds import media_files, search_lines, write_search_page
-    from avlib.tagging.moments import Moment, search_like
-    from avlib.tagging.search import search_words
+    from avlib.study_search import search_study
+    from avlib.tagging.moments import Moment
 
-    if (options.words is None) == (options.like is None):
-        raise ConfigError("give what to search for: words in quotes, or --like VIDEO@SECONDS")
-    if options.top < 1:
-        raise ConfigError(f"--top: a number from 1 on, not {options.top}")
-    if options.like is None and has_clips(options.folder):
-        config = read_config(Path("config.yaml"), options.configfile)
-        found = search_clips(options.folder, options.words, config, options.top)
-    elif options.like is None:
-        from avlib.extractors.minilm.texts import SentenceEncoder
-
-        embed = SentenceEncoder(WEIGHTS / MINILM).embed
-        found = search_words(options.folder, options.words, embed, options.top)
-    else:
-        found = search_like(options.folder, Moment.read(options.like), options.top)
+    like = None if options.like is None else Moment.read(options.like)
+    found = search_study(
+        options.folder, options.words, like, top=options.top, overlays=options.configfile
+    )
     page = options.folder / "search.html"
-    write_search_page(found, media_files(options.folder), page)
+    write_search_page(found, media_files(options.folder, found.hits), page)
     print(*search_lines(found), f"players: {page}", sep="\n")
     return 0
 

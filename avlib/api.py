@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from avlib.errors import ConfigError
-from avlib.packages import MINILM, WEIGHTS
 from avlib.temporary_study import Features, Source, TemporaryStudy
 
 if TYPE_CHECKING:
@@ -83,39 +82,30 @@ def search(
     like: tuple[str, float] | None = None,
     top: int = 10,
 ) -> pd.DataFrame:
-    """Return the seconds of a study that words describe, or that are like a moment.
+    """Return what words describe in a study, or the seconds that are like a moment.
 
     Args:
         words: what is heard or seen, in English.
-        folder: results of a study with scored seconds.
+        folder: results of a study with scored seconds, or with embeddings that texts are compared
+            with, whose weights `config.yaml` in the working directory names.
         like: id of a video and time in seconds, in place of words.
-        top: how many seconds, at least 1.
+        top: how many are found, at least 1.
 
     Returns:
-        a row a second, the best first: video_id, start_s, stop_s, score, and the parts of the
-        score, sound and picture. `attrs` has the unit of scores, and by leg its weight, the
-        reliability of the words and the nearest classes.
+        a row a second, clip or interval, the best first: video_id, start_s, stop_s, score, and the
+        parts of the score, such as sound and picture. `attrs` has the unit of scores, and by part
+        its weight, the reliability of the words and the nearest classes.
 
     Raises:
-        ConfigError: if neither words nor a moment are given, or both, or `top` is below 1.
-        DataError: if the study has no scored seconds, or not that moment.
+        ConfigError: if neither words nor a moment are given, or both, or `top` is below 1, or the
+            configuration does not fit the folder.
+        DataError: if the study has nothing to search, or not that moment.
     """
-    from avlib.tagging.moments import Moment, search_like
-    from avlib.tagging.search import search_words
+    from avlib.study_search import search_study
+    from avlib.tagging.moments import Moment
 
-    if (words is None) == (like is None):
-        raise ConfigError("give either words or like=(video_id, seconds)")
-    if top < 1:
-        raise ConfigError(f"top: a number from 1 on, not {top}")
-    if like is not None:
-        found = search_like(Path(folder), Moment(*like), top)
-    else:
-        from avlib.extractors.minilm.texts import SentenceEncoder
-
-        found = search_words(
-            Path(folder), words or "", SentenceEncoder(WEIGHTS / MINILM).embed, top
-        )
-    return _table(found)
+    moment = None if like is None else Moment(*like)
+    return _table(search_study(Path(folder), words, moment, top=top))
 
 
 def _table(found: "Found") -> pd.DataFrame:

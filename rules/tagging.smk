@@ -26,7 +26,7 @@ rule score_seconds:
         gpu=files.gpus,
     params:
         legs=tagging.legs,
-        cache=f"{RESULTS}/{{study}}/.cache/names",
+        cache=tagging.names,
         videos=media.video_list,
         fingerprint=media.fingerprint,
         settings=tagging.settings,
@@ -69,7 +69,7 @@ rule find_events:
         passed_over=f"{RESULTS}/{{study}}/.cache/videos/passed_over.json",
         sentences=tagging.sentences_folder,
         legs=tagging.legs,
-        cache=f"{RESULTS}/{{study}}/.cache/names",
+        cache=tagging.names,
         max_bad_fraction=settings.max_bad_fraction,
         code=code_fingerprint("avlib.tagging.tagging"),
     script:

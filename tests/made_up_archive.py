@@ -29,7 +29,7 @@ def leg_rows(rng, kind, seconds, held, places):
     return encoded(probs), embedding.astype(np.float16)
 
 
-def write_study(folder, seconds=40, copies=2):
+def write_study(folder, seconds=40, copies=2, kinds=KINDS):
     """Write the packs of a study of two shards, and their manifests."""
     rng = np.random.default_rng(0)
     places = {leg: 3 * rng.normal(size=(len(k.classes), k.channels)) for leg, k in KINDS.items()}
@@ -38,7 +38,7 @@ def write_study(folder, seconds=40, copies=2):
     for shard in range(2):
         own = ids[shard::2]
         with h5py.File(folder / "seconds" / f"{shard}.h5", "w") as file:
-            writer = PackWriter(file, KINDS, 2)
+            writer = PackWriter(file, kinds, 2)
             for video_id in own:
                 held = dict(zip(LEGS, HELD[video_id.split()[0]], strict=True))
                 for leg in [leg for leg in LEGS if held[leg] is not None]:

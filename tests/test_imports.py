@@ -22,7 +22,16 @@ ROOMS = (
     {"studies"},
     {"workflow", "report", "verify", "predict", "top"},
 )
-TOP = {"api", "clip_search", "doctor", "install_weights", "schemas", "temporary_study", "__main__"}
+TOP = {
+    "api",
+    "doctor",
+    "embedded_items",
+    "install_weights",
+    "schemas",
+    "study_search",
+    "temporary_study",
+    "__main__",
+}
 PURE = ("network", "metrics", "scores")  # no files, configuration or logging
 IMPURE = {"pathlib", "logging", "h5py", "pandas", "pyarrow", "json", "os", "shutil"}
 

@@ -1,7 +1,7 @@
 """What a search found: lines for a terminal, and a page with a player of each place."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -89,22 +89,21 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
 
 
-def media_files(folder: Path) -> dict[str, Media]:
-    """Return the files of the videos of a study, by id.
+def media_files(folder: Path, hits: Sequence[Hit]) -> dict[str, Media]:
+    """Return the files of the videos of hits, by id.
 
     Args:
         folder: results of the study.
+        hits: what was found in it.
     """
-    columns = ["video_id", "path", "duration_s"]
-    paths = sorted(folder.glob("seconds/*.parquet")) or sorted(folder.glob("manifest.parquet"))
-    tables = [read_table(path, MANIFEST) for path in paths]
-    rows = pd.concat([table[columns] for table in tables]) if tables else pd.DataFrame()
-    return {
-        row.video_id: Media(Path(row.path), not pd.isna(row.duration_s))
-        for row in reversed(
-            list(rows.itertuples())
-        )  # of several files with an id the first is used
-    }
+    wanted = {hit.video_id for hit in hits}
+    files: dict[str, Media] = {}
+    for path in sorted(folder.glob("seconds/*.parquet")) or sorted(folder.glob("manifest.parquet")):
+        table = read_table(path, MANIFEST)
+        for row in table[table["video_id"].isin(wanted)].itertuples():
+            media = Media(Path(row.path), not pd.isna(row.duration_s))
+            files.setdefault(row.video_id, media)  # of several files with an id the first is used
+    return files
 
 
 def places(hits: list[Hit]) -> list[Place]:

@@ -143,15 +143,12 @@ class Custom(TimStudy):
     def _annotated_splits(self, at: Place) -> Iterable[tuple[str, str]] | None:
         """Return each (video_id, split), after checking that TIM can be trained on the events."""
         if self.trains_tim:
-            self._events(at.seed)
+            check_events(self._events(at.seed), self.key("annotations"))
         return super()._annotated_splits(at)
 
     def _events(self, seed: int) -> pd.DataFrame:
-        """Return the events of the CSV, of which whoever asks hears that they train nothing."""
         path = Path(self.existing_file("annotations", self.annotations))
-        events = read_events(path, seed)
-        check_events(events, self.key("annotations"))
-        return events
+        return read_events(path, seed)
 
     def given_splits(self) -> list[str]:
         """Return the splits that there are events of."""

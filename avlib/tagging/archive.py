@@ -196,9 +196,18 @@ class Archive:
         self.close()
 
 
+def is_scored(folder: Path) -> bool:
+    """Say whether the seconds of a study have scores."""
+    return _first_pack(folder).is_file()
+
+
+def _first_pack(folder: Path) -> Path:
+    return folder / "seconds" / "0.h5"
+
+
 def _pack_paths(folder: Path) -> list[Path]:
     """Return the packs of a study, as many as the first one says that there are."""
-    first = folder / "seconds" / "0.h5"
+    first = _first_pack(folder)
     if not first.is_file():
         raise DataError(
             f"{folder}: its seconds have no scores; run make see VIDEOS=FOLDER, or for another "

@@ -2,23 +2,19 @@
 
 import difflib
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avlib.errors import DataError
-from avlib.tagging.archive import LEGS, Archive, LegName
-from avlib.tagging.queries import Hit, leg_weights
-from avlib.tagging.scores import FEW_SECONDS, LEAST_DEVIATION, sound_weights
+from avlib.tagging.archive import LEGS, Archive
+from avlib.tagging.queries import leg_weights
+from avlib.tagging.scans import best_hits, cosines_of, fused, standardised
+from avlib.tagging.scores import FEW_SECONDS, sound_weights
 from avlib.tagging.search import Found, LegMeaning
 
 NEAR_S = 5  # from the moment: seconds of its own video that are not found
-
-Hits = list[Hit]
-Scores = NDArray[np.float64]  # (N,) of all seconds, NaN where a video lacks the leg
 
 
 class Moment(NamedTuple):
@@ -65,16 +61,17 @@ def search_like(folder: Path, moment: Moment, top: int) -> Found:
         own = _row(archive, moment, folder)
         number = archive.numbers[moment.video_id]
         legs = [leg for leg in LEGS if archive.is_there[leg][number]]
-        z = {leg: _cosines(archive, leg, own) for leg in legs}
+        asked = {leg: archive.embeddings(leg, own, own + 1)[0] for leg in legs}
+        z = {leg: cosines_of(archive, leg, vector) for leg, vector in asked.items()}
         is_raw = len(archive) < FEW_SECONDS
         if not is_raw:
-            z = {leg: _standardised(cosines) for leg, cosines in z.items()}
+            z = {leg: standardised(cosines) for leg, cosines in z.items()}
         weight = float(sound_weights([0.0], [0.0])[0])
-        scores = _fused(z, weight)
+        scores = fused(z, weight)
         first = int(archive.firsts[number])
         stop = first + int(archive.seconds[number])
         scores[max(own - NEAR_S, first) : min(own + NEAR_S + 1, stop)] = np.nan
-        hits = _best(archive, scores, z, top)
+        hits = best_hits(archive, scores, z, top)
         weights = leg_weights(weight, legs)
         return Found(
             str(moment),
@@ -101,46 +98,3 @@ def _row(archive: Archive, moment: Moment, folder: Path) -> int:
     if not 0 <= time_s < seconds:
         raise DataError(f"{moment}: {video_id} has {seconds} scored seconds; name a time in them")
     return int(archive.firsts[number]) + int(time_s)
-
-
-def _cosines(archive: Archive, leg: LegName, own: int) -> Scores:
-    """Return the cosines of the embeddings of all seconds and that of one of them."""
-    asked = archive.embeddings(leg, own, own + 1)[0].astype(np.float32)
-    found = np.full(len(archive), np.nan)
-    is_there = archive.has_leg(leg)
-    for first, last in archive.blocks():
-        vectors = archive.embeddings(leg, first, last).astype(np.float32)
-        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(asked)
-        found[first:last] = (vectors @ asked) / np.maximum(lengths, 1e-12)
-    found[~is_there] = np.nan
-    return found
-
-
-def _standardised(cosines: Scores) -> Scores:
-    return (cosines - np.nanmean(cosines)) / max(float(np.nanstd(cosines)), LEAST_DEVIATION)
-
-
-def _fused(z: Mapping[LegName, Scores], sound_weight: float) -> Scores:
-    """Return the scores of all seconds, by the legs that they share with the moment."""
-    weights = leg_weights(sound_weight, z)
-    scores: Scores = np.sum([weights[leg] * values for leg, values in z.items()], axis=0)
-    for values in z.values():
-        scores = np.where(np.isnan(scores), values, scores)  # the other leg is absent
-    return scores
-
-
-def _best(archive: Archive, scores: Scores, z: Mapping[LegName, Scores], top: int) -> Hits:
-    """Return the seconds with the best scores, of equal ones the first by video and time."""
-    rows = np.flatnonzero(~np.isnan(scores))
-    if len(rows) > top:
-        rows = rows[scores[rows] >= np.partition(scores[rows], -top)[-top]]
-    hits = []
-    for row in rows.tolist():
-        number = int(np.searchsorted(archive.firsts, row, side="right")) - 1
-        legs: dict[str, float] = {
-            leg: float(values[row]) for leg, values in z.items() if not np.isnan(values[row])
-        }
-        second = row - int(archive.firsts[number])
-        score = float(scores[row])
-        hits.append(Hit(archive.video_ids[number], float(second), second + 1.0, score, legs))
-    return sorted(hits, key=lambda hit: (-hit.score, hit.video_id, hit.start_s))[:top]

@@ -12,6 +12,7 @@ from avlib.studies.custom import Custom
 from avlib.studies.feature_study import FeatureStudy
 from avlib.studies.tag_legs import PUBLISHED, TagLeg
 from avlib.tagging.archive import LEGS, LegName
+from avlib.tagging.vocabulary import NAMES
 from avlib.workflow.study_files import StudyFiles, Wildcards
 from avlib.workflow.weights import require_packaged
 
@@ -119,6 +120,10 @@ class TaggingFiles:
         """Return the memory of a job that scores seconds."""
         joint = sum(self.leg(wildcards, leg).tokenizer is not None for leg in LEGS)
         return 3_000 + 3_000 * joint
+
+    def names(self, wildcards: Wildcards) -> str:
+        """Return the folder in which vectors of the names of classes are kept."""
+        return str(self.files.folder(wildcards) / NAMES)
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return how the networks run."""

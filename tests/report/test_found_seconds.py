@@ -23,7 +23,7 @@ def study(tmp_path_factory):
 
 
 def test_lines_show_both_legs_reliabilities_and_the_nearest_classes(study):
-    lines = search_lines(search_words(study, "dog", embed_words, 3))
+    lines = search_lines(search_words(study, "dog", embed_words, None, 3))
     assert lines[0].startswith(
         "dog: the 3 best of 320 seconds; scores are deviations from their mean"
     )
@@ -36,9 +36,9 @@ def test_lines_show_both_legs_reliabilities_and_the_nearest_classes(study):
 
 
 def test_lines_show_an_absent_leg_and_doubts(study):
-    lines = search_lines(search_words(study, "bell", embed_words, 1))
+    lines = search_lines(search_words(study, "bell", embed_words, None, 1))
     assert lines[-1].split()[2] == "-"
-    doubtful = search_lines(search_words(study, "xylophone", embed_words, 1))
+    doubtful = search_lines(search_words(study, "xylophone", embed_words, None, 1))
     assert any("no class is near" in line for line in doubtful)
 
 
@@ -64,12 +64,14 @@ def test_the_page_has_a_player_of_each_place(study, monkeypatch):
     for name in ("dog 0", "blind 1"):
         (media / f"{name}.mp4").write_bytes(b"")
     page = study / "search.html"
-    write_search_page(search_words(study, "dog", embed_words, 8), media_files(study), page)
+    found = search_words(study, "dog", embed_words, None, 8)
+    write_search_page(found, media_files(study, found.hits), page)
     text = page.read_text("utf-8")
     player = '<video controls preload="metadata" src="../../videos/dog%200.mp4#t=3,9"></video>'
     assert text.count(player) == text.count("<video ") == 1  # the file of the other is gone
     assert text.count("<figcaption>") == 2
-    write_search_page(search_words(study, "bell", embed_words, 8), media_files(study), page)
+    found = search_words(study, "bell", embed_words, None, 8)
+    write_search_page(found, media_files(study, found.hits), page)
     assert '<audio controls preload="metadata" src="../../videos/blind%201.mp4#t=3,9">' in (
         page.read_text("utf-8")
     )
@@ -77,6 +79,6 @@ def test_the_page_has_a_player_of_each_place(study, monkeypatch):
 
 def test_words_are_shown_and_not_run(study):
     page = study / "search.html"
-    write_search_page(search_words(study, "<script>", embed_words, 1), {}, page)
+    write_search_page(search_words(study, "<script>", embed_words, None, 1), {}, page)
     text = page.read_text("utf-8")
     assert "<script>" not in text and "&lt;script&gt;" in text
