@@ -18,6 +18,9 @@ min_version("9.27")
 # A report shows what there is: a figure that was not drawn would end it with an error.
 IS_REPORT = any(word.split("=")[0] == "--report" for word in sys.argv)
 
+if workflow.modifier.is_main_snakefile() and workflow.output_settings.quiet:
+    show_steps(logger.handlers)  # as make runs it; the log holds the rest
+
 
 configfile: "config.yaml"
 
@@ -43,8 +46,6 @@ if workflow.modifier.is_main_snakefile():
             shorten_unknown_target, targets=[*settings.sections, "retrieval", "see"]
         )
     )
-    if workflow.output_settings.quiet:  # as make runs it; the log holds the rest
-        show_steps(logger.handlers)
 
 
 onstart:

@@ -56,7 +56,7 @@ def split_notices(events: pd.DataFrame) -> list[str]:
         if lacking:
             lines.append(
                 f"{split} has no event of {_listed(lacking)}; classes that it lacks {effect}: "
-                "label them in three or more videos, or leave the column `split` out"
+                "label them in four or more videos, or leave the column `split` out"
             )
     return lines
 

@@ -35,9 +35,10 @@ def stratified_splits(labels: Mapping[str, Collection[str]], seed: int) -> dict[
 
     The videos of the rarest class are shared out first, each to the split that lacks most of the
     class (Sechidis et al., "On the Stratification of Multi-label Data", ECML PKDD 2011). Of a class
-    val and test get EVALUATED_SHARE of the videos each, and one at least where it has three; of two
-    videos test gets one. Of two videos one is of test, and of three each split has one, whatever
-    their classes.
+    val and test get EVALUATED_SHARE of the videos each, test one at least where it has two, val
+    where it has four: of three, a second one to learn from tells more than one that only helps to
+    choose the epoch, which other classes do as well. Of two videos one is of test, and of three
+    each split has one, whatever their classes.
 
     Args:
         labels: classes of each video, by its id.
@@ -67,7 +68,7 @@ def stratified_splits(labels: Mapping[str, Collection[str]], seed: int) -> dict[
 def _wanted(count: int) -> dict[Split, int]:
     """Return how many of a class's videos each split should have."""
     n_test = max(round(EVALUATED_SHARE * count), 1) if count > 1 else 0
-    n_val = n_test if count > 2 else 0
+    n_val = n_test if count > 3 else 0
     return {"train": count - n_val - n_test, "val": n_val, "test": n_test}
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from avlib.errors import ConfigError
+from avlib.errors import ConfigError, DataError
 from avlib.media.scan import passed_over_file
 from avlib.studies import load_config
 from avlib.studies.base import Place
@@ -118,6 +118,34 @@ def test_without_annotations_and_weights_nothing_is_trained_and_the_remedy_is_na
     study = load_config({"custom": {"videos": labelled["videos"]}}).custom
     with pytest.raises(ConfigError, match=r"custom\.checkpoints\.asf: run `make weights` for feat"):
         study.require_trainable("asf")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["a,0,1,dog", "a,1,2,cat"], "all events are of one video, a; .*label events of two more"),
+        (["a,0,1,dog", "b,1,2,dog"], "the events have one class, dog; .*a second class"),
+    ],
+)
+def test_events_that_train_nothing_are_named_whatever_is_asked_first(
+    folder, labelled, rows, message
+):
+    (folder / "events.csv").write_text("\n".join(["video_id,start_s,stop_s,label", *rows]))
+    study, place = load_config({"custom": labelled}).custom, Place(folder / "results", 0)
+    for ask in (study.training_splits, lambda: study.notices(place), study.given_splits):
+        with pytest.raises(DataError, match=rf"custom\.annotations: {message}"):
+            ask()
+    with pytest.raises(DataError, match=message):
+        study.list_videos(place)
+
+
+def test_classes_that_val_lacks_are_said_before_a_run(folder, labelled):
+    rows = ["a,0,1,dog,train", "b,0,1,cat,train", "c,0,1,cat,val", "d,0,1,cat,test"]
+    text = "\n".join(["video_id,start_s,stop_s,label,split", *rows])
+    (folder / "events.csv").write_text(text)
+    lines = load_config({"custom": labelled}).custom.notices(Place(folder / "results", 0))
+    assert any(line.startswith("val has no event of dog; classes that it lacks") for line in lines)
+    assert any(line.startswith("test has no event of dog") for line in lines)
 
 
 def test_tim_is_a_target_where_a_csv_labels_events(folder, labelled):
