@@ -66,5 +66,5 @@ def test_the_combined_prediction_is_the_joint_answer_of_all_models(home, study, 
 
 def test_without_a_validation_split_the_default_weights_are_taken(home, study, models):
     content = json.loads(weigh(study, models, home / "default.json", {}).read_text())
-    assert content["weights"] == {"audio_visual": 0.5, "audio": 0.25, "visual": 0.25}
+    assert content["weights"] == {"audio_visual": 0.4, "audio": 0.4, "visual": 0.2}
     assert content["validation_accuracy"] == {}
