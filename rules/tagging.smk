@@ -60,7 +60,7 @@ rule find_events:
         "../envs/avlib.yaml"
     threads: 1
     resources:
-        mem_mb=4_000,
+        mem_mb=lambda wildcards: 1_000 + tagging.mem_mb(wildcards),
         runtime=240,
     params:
         study=files.summary,

@@ -57,6 +57,11 @@ class Leg:
     channels: int
     scale: float = 0.0
 
+    @property
+    def takes_texts(self) -> bool:
+        """Whether seconds are found by the cosine of their embedding and a text's."""
+        return self.scale > 0
+
 
 class ScoredVideo(NamedTuple):
     """A video of an archive.

@@ -31,9 +31,8 @@ from avlib.tagging.scores import (
     sound_weights,
     tag_scores,
 )
-from avlib.tagging.text_towers import LabelVectors
 from avlib.tagging.vocabulary import NEAR
-from avlib.tagging.words import ClassWeights
+from avlib.tagging.words import ClassWeights, LabelVectors
 
 ROWS_AT_ONCE = 1024
 

@@ -24,7 +24,6 @@ from avlib.tagging.finding import ClassTagger, LabelTagger, Meaning, Tagger
 from avlib.tagging.leg_files import LegFiles
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.tables import BACKGROUND, FOUND_EVENTS, TAGGED_SECONDS
-from avlib.tagging.text_towers import has_text_tower, label_vectors
 from avlib.tagging.vocabulary import NEAR, Meanings, meanings_of, read_labels
 
 logger = logging.getLogger(__name__)
@@ -108,7 +107,7 @@ def _tagger(archive: Archive, tagging: Tagging, files: TagFiles) -> tuple[Tagger
     if tagging.labels is None:
         return ClassTagger(archive, tagging), {"labels": {}, "left_out": []}
     labels = read_labels(tagging.labels)
-    towers = {leg: kind for leg, kind in archive.legs.items() if has_text_tower(kind)}
+    towers = {leg: kind for leg, kind in archive.legs.items() if kind.takes_texts}
     classes = {leg: kind for leg, kind in archive.legs.items() if leg not in towers}
     by_text: dict[str, Any] = {leg: {"text_tower": kind.network} for leg, kind in towers.items()}
     understood = {label: dict(by_text) for label in labels}
@@ -121,6 +120,8 @@ def _tagger(archive: Archive, tagging: Tagging, files: TagFiles) -> tuple[Tagger
         if not towers:  # one knows every label
             meanings, left_out = _near(meanings, tagging.labels)
         labels, found = list(meanings.given), dict(meanings.weights)
+    if towers:
+        from avlib.tagging.text_towers import label_vectors  # imports torch
     for leg, kind in towers.items():
         given = files.legs[leg]
         assert given.tokenizer is not None

@@ -8,7 +8,7 @@ Source: Wu et al., ICASSP 2023 (CLAP); Radford et al., ICML 2021 (CLIP).
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from avlib.extractors.clip.weights import load_clip, untrained_clip
 from avlib.io.checkpoints import weights_hash
 from avlib.io.text_tokens import Encoding, padded, tokenise
 from avlib.tagging.archive import Leg
+from avlib.tagging.words import LabelVectors
 
 ENCODINGS: Mapping[str, Encoding] = {"clap": "RoBERTa", "clip": "CLIP"}
 # What a class is called in a text; those of the papers.
@@ -40,18 +41,13 @@ Vectors = NDArray[np.float32]
 JointNetwork = Clap | Clip
 
 
-def has_text_tower(kind: Leg) -> bool:
-    """Return whether seconds of a leg are found by the cosine of their embedding and a text's."""
-    return kind.network in ENCODINGS
-
-
 def text_vectors(
     kind: Leg, texts: Sequence[str], checkpoint: Path | None, tokenizer: Path
 ) -> Vectors:
     """Return the unit vectors (N, D) of texts in the space of a leg's embeddings.
 
     Args:
-        kind: a leg with a text tower, as its archive has it.
+        kind: a leg whose network takes texts, as its archive has it.
         texts: in English; each is taken as it is, and cut to what the network takes.
         checkpoint: weights of its network; None: random ones.
         tokenizer: folder of `vocab.json` and `merges.txt` of the network.
@@ -140,24 +136,11 @@ def _embed(network: JointNetwork, rows: Sequence[Sequence[int]]) -> Vectors:
     return np.asarray(found.float().cpu().numpy())
 
 
-class LabelVectors(NamedTuple):
-    """Labels in the space of a leg's embeddings.
-
-    Attributes:
-        labels: (Q, D) unit vectors of what is looked for.
-        others: (N, D) of what else a second may hold.
-        scale: of cosines, see `cosine_scale`.
-    """
-
-    labels: Vectors
-    others: Vectors
-    scale: float
-
-
 def label_vectors(
     kind: Leg, labels: Sequence[str], checkpoint: Path | None, tokenizer: Path
 ) -> LabelVectors:
     """Return labels as the text tower of a leg understands them; as `text_vectors`."""
+    torch.set_num_threads(1)  # another number gives other last bits
     others = OTHERS[kind.network]
     vectors = text_vectors(kind, [*labels, *others], checkpoint, tokenizer)
     return LabelVectors(vectors[: len(labels)], vectors[len(labels) :], kind.scale)

@@ -1,4 +1,4 @@
-"""Words to weights of classes, by the similarity of sentence embeddings."""
+"""What words mean: weights of classes, by sentence embeddings, or vectors of a text tower."""
 
 from typing import NamedTuple
 
@@ -21,6 +21,20 @@ class ClassWeights(NamedTuple):
     classes: NDArray[np.int64]
     weights: NDArray[np.float64]
     reliability: NDArray[np.float64]
+
+
+class LabelVectors(NamedTuple):
+    """Labels in the space of the embeddings of a network that takes texts.
+
+    Attributes:
+        labels: (Q, D) unit vectors of what is looked for.
+        others: (N, D) of what else a second may hold.
+        scale: of cosines, whose softmax the network was trained with.
+    """
+
+    labels: NDArray[np.float32]
+    others: NDArray[np.float32]
+    scale: float
 
 
 def class_weights(

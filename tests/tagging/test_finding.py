@@ -8,8 +8,7 @@ from avlib.tagging.archive import Archive
 from avlib.tagging.finding import ClassTagger, LabelTagger
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.scores import FLOOR, LOGARITHMS, encoded
-from avlib.tagging.text_towers import LabelVectors
-from avlib.tagging.words import ClassWeights, class_weights
+from avlib.tagging.words import ClassWeights, LabelVectors, class_weights
 
 DRAW = np.random.default_rng(4)
 LABELS = ("a dog", "a fish")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from media_files import make_video, run_ffmpeg
-from tiny_towers import save_clap_folder, save_clip_folder
+from tiny_towers import TINY_CLIP, save_clap_folder, save_clip_folder
 
 from avlib.extractors.clap.log_mel import four_copies, log_mel, quantise
 from avlib.extractors.clip.images import clip_input
@@ -21,7 +21,7 @@ from avlib.media.probe import probe_shard
 from avlib.media.scan import scan
 from avlib.media.sound_sources import SoundSettings, sound_blocks
 from avlib.media.videos import folder_videos
-from avlib.tagging import joint_networks, legs
+from avlib.tagging import joint_networks, legs, text_towers
 from avlib.tagging.archive import Archive
 from avlib.tagging.audioset import NAMES
 from avlib.tagging.leg_files import LegFiles
@@ -168,6 +168,19 @@ def test_another_tokenizer_scores_again(checkout, both):
     assert (key() != before).any()
     score(checkout, **both)
     np.testing.assert_array_equal(key(), before)
+
+
+def test_random_weights_are_warned_of_and_named(tmp_path, checkout, both, monkeypatch, caplog):
+    monkeypatch.setattr(text_towers, "VIT_L_14", TINY_CLIP)
+    (tmp_path / "videos").symlink_to(checkout / "videos")
+    tried = LegFiles("clip", None, checkout / "clip")
+    score(tmp_path, **both | {"picture": tried})
+    assert "random weights of clip: what is found is meaningless" in caplog.text
+    with Archive(tmp_path) as archive:
+        kind = archive.legs["picture"]
+        assert kind.weights == "untrained, seed 0"
+        vectors = text_towers.text_vectors(kind, ["a dog"], None, tried.tokenizer)
+    assert vectors.shape == (1, TINY_CLIP.embedding)
 
 
 def test_one_leg_may_take_texts_and_the_other_know_classes(tmp_path, checkout, both, monkeypatch):

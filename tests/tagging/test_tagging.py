@@ -6,15 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from scored_packs import KINDS, write_packs
+from tiny_towers import save_clip_folder
 
 from avlib.errors import DataError
 from avlib.io.tables import read_table, write_table
 from avlib.media.probe import VideoInfo, manifest_rows
 from avlib.media.tables import MANIFEST
+from avlib.tagging.archive import Leg
+from avlib.tagging.leg_files import LegFiles
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.scores import encoded
 from avlib.tagging.tables import FOUND_EVENTS, TAGGED_SECONDS
 from avlib.tagging.tagging import TagFiles, tag_videos
+from avlib.tagging.text_towers import text_vectors, weights_name
 
 STUDY = {"study": "custom", "config_hash": "0"}
 
@@ -114,3 +118,35 @@ def test_labels_that_no_class_is_near_are_named_and_stop_only_if_there_are_no_ot
     labels.write_text("tax return\n")
     with pytest.raises(DataError, match=r"labels\.txt: label 'tax return': no class is near"):
         tag_videos(files, Tagging(labels=labels), STUDY, 0.9)
+
+
+def test_a_text_tower_finds_what_no_class_is_near_to_beside_a_leg_of_classes(
+    files, packaged_weights, tmp_path
+):
+    path = save_clip_folder(tmp_path / "clip")
+    kind = Leg("clip", weights_name(path, 0), ("tench",), 24, 200.0)
+    texts = ["tax return", "a room", "a dog barks"]
+    form, room, dog = text_vectors(kind, texts, path, path.parent).astype(np.float16)
+    seen = np.stack([room, form, form, form, room, room, dog, dog, room])
+    videos = {
+        "a": {"sound": leg("sound", 9), "picture": (encoded(np.zeros((9, 1))), seen)},
+        "b": {"sound": leg("sound", 6, Dog=slice(1, 4))},
+    }
+    write_packs(tmp_path, [videos], {"sound": KINDS["sound"], "picture": kind})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("tax return\na dog barks\n")
+    made_by = {"sound": LegFiles("yamnet", None), "picture": LegFiles("clip", path, path.parent)}
+    given = {"sentences": packaged_weights / "minilm", "legs": made_by}
+    tagging = Tagging(labels=labels, probability_onset=0.25, probability_offset=0.25)
+    tag_videos(TagFiles(**{**vars(files), **given}), tagging, STUDY, 0.9)
+    events = read_table(files.events, FOUND_EVENTS)
+    found = {tuple(row)[:4] for row in events.itertuples(index=False)}
+    assert found == {
+        ("a", 1, 4, "tax return"),
+        ("a", 6, 8, "a dog barks"),
+        ("b", 1, 4, "a dog barks"),
+    }
+    summary = json.loads(files.summary.read_text())
+    assert summary["left_out"] == []
+    assert summary["labels"]["tax return"]["picture"] == {"text_tower": "clip"}
+    assert summary["labels"]["a dog barks"]["sound"]["nearest"][0] == "Dog"

@@ -10,7 +10,6 @@ from avlib.io.text_tokens import tokenise
 from avlib.tagging.archive import Leg
 from avlib.tagging.text_towers import (
     cosine_scale,
-    has_text_tower,
     label_vectors,
     load_network,
     text_vectors,
@@ -82,4 +81,4 @@ def test_labels_come_with_what_else_there_is_and_the_scale_of_their_leg(checkpoi
     assert found.labels.shape == (2, 24)
     assert found.others.shape[0] >= 1
     assert found.scale == pytest.approx(np.exp(2.6592), rel=1e-4)
-    assert has_text_tower(kind) and not has_text_tower(Leg("yamnet", "aa", (), 3))
+    assert kind.takes_texts and not Leg("yamnet", "aa", (), 3).takes_texts
