@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from avlib.datasets.splits import SPLITS
 from avlib.errors import ConfigError, DataError
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.interval_shards import make_shard_intervals
+from avlib.extractors.interval_shards import IntervalRule, make_shard_intervals
 from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.row import COMMON_SETTINGS, Extractor
 from avlib.extractors.tables import FEATURES, INTERVALS
@@ -160,7 +160,17 @@ class TemporaryStudy:
         row = EXTRACTORS[name]
         weights = _weights(row, checkpoint)
         source, manifest = self._read(row, config.custom)
-        files = ShardFiles(
+        files = self._shard(source, manifest, weights)
+        row.extract_intervals(files, _settings(row, config), dict.fromkeys(SPLITS, 1))
+        entry = read_table(files.index, FEATURES).iloc[0]
+        if entry["status"] != "ok":
+            raise DataError(f"{entry['video_id']}: {entry['message']}")
+        spans = read_table(self._folder / "intervals.parquet", INTERVALS)
+        features = np.load(files.folder / entry["path"])[:, 0]
+        return Features(features, spans[["start_s", "stop_s"]].to_numpy(np.float64))
+
+    def _shard(self, source: Path, manifest: Path, weights: Path | None) -> ShardFiles:
+        return ShardFiles(
             sources=[source],
             manifests=[manifest],
             intervals=[self._folder / "intervals.parquet"],
@@ -169,13 +179,6 @@ class TemporaryStudy:
             journal=self._folder / "journal.jsonl",
             index=self._folder / "index.parquet",
         )
-        row.extract_intervals(files, _settings(row, config), dict.fromkeys(SPLITS, 1))
-        entry = read_table(files.index, FEATURES).iloc[0]
-        if entry["status"] != "ok":
-            raise DataError(f"{entry['video_id']}: {entry['message']}")
-        spans = read_table(self._folder / "intervals.parquet", INTERVALS)
-        features = np.load(files.folder / entry["path"])[:, 0]
-        return Features(features, spans[["start_s", "stop_s"]].to_numpy(np.float64))
 
     def _read(self, row: Extractor, study: Custom) -> tuple[Path, Path]:
         """Decode the sound, and write the intervals; return what is extracted from, and manifest.
@@ -202,7 +205,7 @@ class TemporaryStudy:
         make_shard_intervals(
             manifest=manifest,
             published=None,
-            **study.interval_rule(),
+            rule=IntervalRule(**study.interval_rule()),
             needs_sound=row.modality == "audio",
             intervals_target=self._folder / "intervals.parquet",
             manifest_target=used,

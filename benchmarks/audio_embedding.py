@@ -196,6 +196,13 @@ def write_inputs(folder: Path, lengths: list[float]) -> dict[str, np.ndarray]:
     return clips
 
 
+def encoder_of(name: str, files: ClipFiles) -> Any:
+    """Return the encoder of ours."""
+    if name == "ase":
+        return AseSounds(files, AseSettings(**SETTINGS))
+    return ClapSounds(files, ClapClipSettings(**SETTINGS))
+
+
 def compare(
     name: str, network: Any, model: Any, front: Callable[..., Tensor], folder: Path, rounds: int
 ) -> dict[str, Any]:
@@ -210,11 +217,7 @@ def compare(
         index=folder / "index.parquet",
     )
     found: dict[str, Any] = {}
-    encoder: Any = (
-        AseSounds(files, AseSettings(**SETTINGS))
-        if name == "ase"
-        else ClapSounds(files, ClapClipSettings(**SETTINGS))
-    )
+    encoder = encoder_of(name, files)
 
     @torch.inference_mode()
     def published() -> None:

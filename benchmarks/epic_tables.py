@@ -109,12 +109,18 @@ def make_files(folder: Path) -> None:
     texts = {"description": "metal, water", "class": [f"sound {c}" for c in sound]}
     sounds = pd.DataFrame(events(SOUNDS, "annotation_id", 24e3) | texts | {"class_id": sound})
     sounds.to_csv(folder / "EPIC_Sounds_train.csv", index=False)
-    seen = videos.rename(columns={"duration": "duration_s"}).assign(frames=lengths_s * 50 // 1)
+    write_features(folder, videos.rename(columns={"duration": "duration_s"}))
+
+
+def write_features(folder: Path, videos: pd.DataFrame) -> None:
+    """Write the intervals of videos, and an index of features in which all have some."""
+    seen = videos.assign(frames=videos["duration_s"] * 50 // 1)
     intervals = interval_table(seen[["video_id", "duration_s", "frames", "fps"]])
     write_published_intervals(intervals, folder / "intervals.pkl")
     whole = {column.name: "" if str(column.type) == "string" else 1 for column in FEATURES.columns}
     index = pd.DataFrame(whole | {"split": "train", "status": "ok"}, index=range(VIDEOS))
-    write_table(index.assign(video_id=names), folder / "features.parquet", FEATURES)
+    index = index.assign(video_id=videos["video_id"])
+    write_table(index, folder / "features.parquet", FEATURES)
 
 
 def run_stage(stage: str, folder: Path) -> tuple[float, float]:

@@ -93,6 +93,17 @@ def make_splits(
     return splits
 
 
+def queries_a_window(splits: dict[str, WindowDataset]) -> dict[str, Any]:
+    """Return the mean numbers of queries of the windows."""
+    result = {}
+    for split, windows in splits.items():
+        counts = windows.index.counts()
+        for modality in ("visual", "audio"):
+            mean = counts[f"{modality}_views"] / len(windows)
+            result[f"{split}: mean {modality} queries a window"] = round(mean, 2)
+    return result
+
+
 def main() -> None:
     """Measure and write the result."""
     describe(__doc__)
@@ -122,12 +133,7 @@ def main() -> None:
             {name: partial(_step, way, batches) for name, way in ways.items()}, ROUNDS
         )
         evaluation = best_cpu_seconds({name: way.evaluate for name, way in ways.items()}, ROUNDS)
-    result: dict[str, Any] = {"events": "random" if folder is None else "public"}
-    for split, windows in splits.items():
-        counts = windows.index.counts()
-        for modality in ("visual", "audio"):
-            mean = counts[f"{modality}_views"] / len(windows)
-            result[f"{split}: mean {modality} queries a window"] = round(mean, 2)
+    result = {"events": "random" if folder is None else "public", **queries_a_window(splits)}
     result["slots of the published way"] = slots
     for part, seconds, count in (
         ("training", training, RECIPE.batch_size),

@@ -52,7 +52,7 @@ def make_task(name: str, images: ImageStore) -> SoundtrackRecognition:
     options |= {"stem_stride": choice.stem_stride, "standardises": choice.standardises}
     model = soundtrack_network(choice.network, num_classes=CLASSES, **options)
     model.to(memory_format=torch.channels_last)
-    return SoundtrackRecognition(model, recipe, training=events, validation=events, seed=0)
+    return SoundtrackRecognition(model, recipe, splits={"train": events, "val": events}, seed=0)
 
 
 def main() -> None:

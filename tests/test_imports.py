@@ -137,6 +137,39 @@ PLANNING = [
 ]
 
 
+def functions(folder: Path):
+    """Yield file, class and definition of each function of a folder; the class may be None."""
+    for path in sorted(folder.rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+        owners = {member: owner for owner in classes for member in owner.body}
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef):
+                yield path, owners.get(node), node
+
+
+CODE = [PACKAGE, *(PACKAGE.parent / name for name in ("workflow_scripts", "benchmarks"))]
+
+
+@pytest.mark.parametrize("folder", CODE, ids=lambda path: path.name)
+def test_functions_fit_on_a_screen(folder):
+    """With their docstrings, in 40 lines."""
+    for path, _, function in functions(folder):
+        assert function.end_lineno - function.lineno < 40, f"{path}: {function.name}"
+
+
+@pytest.mark.parametrize("folder", CODE, ids=lambda path: path.name)
+def test_functions_take_at_most_seven_arguments(folder):
+    """But constructors of networks, which take all sizes, and operations, the keys of a case."""
+    for path, owner, function in functions(folder):
+        is_network = owner is not None and "nn.Module" in map(ast.unparse, owner.bases)
+        if is_network or PACKAGE / "verify" in path.parents:
+            continue
+        given = function.args
+        names = {a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+        assert len(names - {"self", "cls"}) <= 7, f"{path}: {function.name}"
+
+
 def test_planning_the_jobs_does_not_wait_for_torch():
     look = f"import sys, {', '.join(PLANNING)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from avlib.evaluation.metrics_file import Provenance
 from avlib.joblog import job_log
 from avlib.tim.ave_metrics import evaluate_ave
 from avlib.tim.evaluated_files import EvaluatedFiles
@@ -17,10 +18,12 @@ with job_log(Path(smk.log[0])):
             manifest=next(map(Path, smk.input.manifest), None),
             features={name: Path(path) for name, path in smk.params.features.items()},
         ),
-        study=smk.params.study,
         models=dict(zip(smk.params.models, map(Path, smk.input.models), strict=True)),
-        backbones={name: path and Path(path) for name, path in smk.params.backbones.items()},
-        origins=smk.params.origins,
-        inputs={name: Path(path) for name, path in smk.params.inputs.items()},
+        provenance=Provenance(
+            study=smk.params.study,
+            models={name: path and Path(path) for name, path in smk.params.backbones.items()},
+            origins=smk.params.origins,
+            inputs={name: Path(path) for name, path in smk.params.inputs.items()},
+        ),
         target=Path(smk.output[0]),
     )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from avlib.evaluation.metrics_file import Provenance
 from avlib.joblog import job_log
 from avlib.tim.event_metrics import EventFiles, evaluate_events
 
@@ -18,10 +19,12 @@ with job_log(Path(smk.log[0])):
             losses=Path(smk.input.losses),
             tail_classes={head: Path(path) for head, path in smk.params.tail_classes.items()},
         ),
-        study={**smk.params.study, "split": smk.params.split},
         models=dict(zip(smk.params.models, map(Path, smk.input.models), strict=True)),
-        backbones={name: path and Path(path) for name, path in smk.params.backbones.items()},
-        origins=smk.params.origins,
-        inputs={name: Path(path) for name, path in smk.params.inputs.items()},
+        provenance=Provenance(
+            study={**smk.params.study, "split": smk.params.split},
+            models={name: path and Path(path) for name, path in smk.params.backbones.items()},
+            origins=smk.params.origins,
+            inputs={name: Path(path) for name, path in smk.params.inputs.items()},
+        ),
         target=Path(smk.output[0]),
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from avlib.evaluation.metrics_file import Provenance
 from avlib.joblog import job_log
+from avlib.soundtracks.counts import MadeImages
 from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.score_files import ScoreFiles
 from avlib.soundtracks.sounds_metrics import evaluate_sounds
@@ -15,8 +16,7 @@ with job_log(Path(smk.log[0])):
     scores = map(ScoreFiles, map(Path, smk.input.scores), map(Path, smk.input.soundtracks))
     evaluate_sounds(
         Labels(Path(smk.input.labels), Path(smk.input.classes)),
-        manifest=Path(smk.input.manifest),
-        indices=[Path(path) for path in smk.input.images],
+        MadeImages(Path(smk.input.manifest), [Path(path) for path in smk.input.images]),
         scores=dict(zip(folds, scores, strict=True)),
         provenance=Provenance(
             study=smk.params.study,

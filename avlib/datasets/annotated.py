@@ -107,6 +107,12 @@ def check_events(
     lengths = pd.Series(math.inf, events.index)
     if durations is not None:
         lengths = events["video_id"].map(durations).astype("float64")
+    _check_times(events, source, lengths)
+    _check_classes(events, source, classes, required)
+
+
+def _check_times(events: pd.DataFrame, source: Path, lengths: "pd.Series[float]") -> None:
+    """Check ids and times; `lengths` are those of each event's video, NaN where there is none."""
     problems = {
         "its video is not in the table of videos": lengths.isna(),
         "the id occurs twice": events["event_id"].duplicated(),
@@ -121,6 +127,12 @@ def check_events(
             row = int(np.argmax(is_wrong))
             found = _shown(events.iloc[row], lengths.iloc[row])
             raise DataError(f"{_place(events, row, source)}: {problem} ({found})")
+
+
+def _check_classes(
+    events: pd.DataFrame, source: Path, classes: Mapping[str, int], required: Sequence[str]
+) -> None:
+    """Check that class numbers are in range, and there where they are required."""
     for column in (c for c in CLASS_COLUMNS if c in events):
         numbers, count = events[column].fillna(UNKNOWN), classes.get(column, 0)
         is_wrong = ~numbers.between(0 if column in required else UNKNOWN, count - 1)

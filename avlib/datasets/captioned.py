@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from avlib.datasets.published import read_published
+from avlib.datasets.published import Lookup, read_published
 from avlib.datasets.tables import CAPTIONED_CLIPS, CLIP_CLASSES, QUESTIONS, SENTENCES, TEXTS
 from avlib.errors import DataError
 from avlib.io.tables import TableSchema
@@ -26,7 +26,9 @@ RELEVANCIES = ("all", "low", "moderate", "high")  # of the sound for the text
 # The published tables of clips have 15 columns, and all but the times are read by their place.
 CLIP_PLACES = {"narration_id": 0, "video_id": 2, "start_frame": 6, "stop_frame": 7, "narration": 8}
 TEXT_PLACES = {"narration_id": 0, "narration": 8}
-SENTENCE_PLACES = {"narration_id": 0, "narration": 1}
+SENTENCE_LOOKUP = Lookup(  # the official pickle calls the id `index`
+    aliases=("index",), places={"narration_id": 0, "narration": 1}
+)
 _TIME = re.compile(r"([0-9]{1,6}):([0-5]?[0-9]):([0-5]?[0-9])(?:\.([0-9]{1,18}))?")
 
 
@@ -157,7 +159,9 @@ def read_descriptions(path: Path, clips: "pd.Series[str]", clips_path: Path) -> 
     Raises:
         DataError: if the table has other rows; the message names the first, counted from 1.
     """
-    table = read_published(path, texts=("narration_id", "narration"), places=TEXT_PLACES)
+    table = read_published(
+        path, texts=("narration_id", "narration"), lookup=Lookup(places=TEXT_PLACES)
+    )
     ids = table["narration_id"]
     check_distinct(ids, path, "clip")
     strangers = np.flatnonzero(~ids.isin(clips))
@@ -187,8 +191,8 @@ def read_sentences(
 ) -> pd.DataFrame:
     """Return the candidate sentences of one kind as SENTENCES.
 
-    A sentence has the text of its clip, as published code compares it: the last rows of the public
-    table of EPIC-KITCHENS-100 have the texts of each other.
+    A sentence has the text of its clip, as in published code: the last rows of the public table of
+    EPIC-KITCHENS-100 have the texts of each other.
 
     Args:
         path: table of narration_id, narration.
@@ -200,8 +204,7 @@ def read_sentences(
         DataError: if there is no sentence, or one is of no clip, or of the clip of another; the
             message names the row, counted from 1.
     """
-    names, aliases = ("narration_id", "narration"), ("index",)  # the official pickle has that one
-    table = read_published(path, texts=names, aliases=aliases, places=SENTENCE_PLACES)
+    table = read_published(path, texts=("narration_id", "narration"), lookup=SENTENCE_LOOKUP)
     ids = table["narration_id"]
     if table.empty:
         raise DataError(f"{path}: has no rows, expected one a sentence")

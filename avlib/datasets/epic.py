@@ -120,7 +120,7 @@ def _class_names(tables: Tables, files: Mapping[str, Path]) -> dict[str, list[st
 
 
 def _listed_names(path: Path, number: str, text: str, count: int) -> list[str]:
-    table = read_published(path, texts=(text,), numbers=(number,), whole=(number,))
+    table = read_published(path, texts=(text,), whole=(number,))
     is_outside = ~table[number].between(0, count - 1)
     if is_outside.any():
         row = int(np.argmax(is_outside))

@@ -78,7 +78,7 @@ def read_action_pairs(path: Path) -> Pairs:
     Raises:
         DataError: if the file is not such a table, or a pair occurs twice or is out of range.
     """
-    table = read_published(path, numbers=PAIR, whole=PAIR)
+    table = read_published(path, whole=PAIR)
     is_outside = ~(table["verb_class"].between(0, VERBS - 1))
     is_outside |= ~(table["noun_class"].between(0, NOUNS - 1))
     problems = {
@@ -138,7 +138,7 @@ def read_tail_classes(path: Path, head: str) -> list[int]:
     Raises:
         DataError: if the file is not such a list; the message names the row.
     """
-    table = read_published(path, numbers=(head,), whole=(head,))
+    table = read_published(path, whole=(head,))
     last = {"verb": VERBS, "noun": NOUNS}[head] - 1
     is_wrong = ~table[head].between(0, last) | table[head].duplicated()
     if is_wrong.any():

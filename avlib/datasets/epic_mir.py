@@ -18,7 +18,7 @@ from avlib.datasets.captioned import (
     published_file,
     texts_and_sentences,
 )
-from avlib.datasets.published import read_published
+from avlib.datasets.published import Lookup, read_published
 from avlib.datasets.tables import CLIP_CLASSES, QUESTIONS
 
 # What the names of a subset's files end with: the level of relevance that it keeps.
@@ -94,10 +94,9 @@ def read(files: Mapping[str, Path]) -> CaptionedClips:
     table = read_published(
         path,
         texts=("narration_id", "video_id", "start_timestamp", "stop_timestamp", "narration"),
-        numbers=("start_frame", "stop_frame", "verb_class"),
         whole=("start_frame", "stop_frame", "verb_class"),
         lists=("all_noun_classes",),
-        places=CLIP_PLACES,
+        lookup=Lookup(places=CLIP_PLACES),
     )
     clips = clips_of(table, path)
     texts, sentences = texts_and_sentences(files, clips, table["narration"].tolist())

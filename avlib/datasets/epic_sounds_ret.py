@@ -21,13 +21,14 @@ from avlib.datasets.captioned import (
     texts_and_sentences,
 )
 from avlib.datasets.epic_mir import SUFFIXES, clip_files, matrix_files
-from avlib.datasets.published import read_published
+from avlib.datasets.published import Lookup, read_published
 from avlib.datasets.tables import CLIP_CLASSES, QUESTIONS, SENTENCES, TEXTS
 from avlib.errors import DataError
 from avlib.io.pickle_parts import shown
 
 logger = logging.getLogger(__name__)
 
+PLACED = ("narration_id", "video_id", "narration")  # columns that are read by their place
 OWN_NOTE = (
     "clips and sentences are built from EPIC_Sounds_validation by this project; they are not the "
     "authors' selection"
@@ -85,7 +86,7 @@ def _read_published(files: Mapping[str, Path]) -> CaptionedClips:
     table = read_published(
         path,
         texts=("narration_id", "video_id", "start_timestamp", "stop_timestamp", "narration"),
-        places={name: CLIP_PLACES[name] for name in ("narration_id", "video_id", "narration")},
+        lookup=Lookup(places={name: CLIP_PLACES[name] for name in PLACED}),
     )
     clips = clips_of(table, path)
     texts, sentences = texts_and_sentences(files, clips, table["narration"].tolist())
@@ -108,7 +109,6 @@ def _build(files: Mapping[str, Path]) -> CaptionedClips:
     table = read_published(
         path,
         texts=("annotation_id", "video_id", "start_timestamp", "stop_timestamp", "class"),
-        numbers=("class_id",),
         whole=("class_id",),
     )
     _check_numbers(table.astype({"class_id": "int64"}), path)
@@ -147,9 +147,8 @@ def _check_numbers(table: pd.DataFrame, path: Path) -> None:
 
 def _read_descriptions(path: Path, classes: "pd.Series[str]", source: Path) -> dict[str, str]:
     """Return the description of each class that a clip has."""
-    table = read_published(
-        path, texts=("class", "description"), places={"class": 0, "description": 1}
-    )
+    places = Lookup(places={"class": 0, "description": 1})
+    table = read_published(path, texts=("class", "description"), lookup=places)
     check_distinct(table["class"], path, "class")
     found = dict(zip(table["class"], table["description"], strict=True))
     lacking = sorted(set(classes) - found.keys())

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,63 +28,71 @@ _LIST = re.compile("[0-9]+")
 PICKLE_SUFFIXES = {".pkl", ".pickle"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """How columns are found that have other names in some files.
+
+    Attributes:
+        aliases: other names that the first column of text may have.
+        places: of columns that published code reads by their place, counted from 0: in a text
+            these may have any name, but none of them may stand elsewhere.
+    """
+
+    aliases: Sequence[str] = ()
+    places: Mapping[str, int] = field(default_factory=dict)
+
+
+BY_NAME = Lookup()
+
+
 def read_published(
     path: Path,
     *,
     texts: Sequence[str] = (),
     numbers: Sequence[str] = (),
-    optional: Sequence[str] = (),
     whole: Sequence[str] = (),
     lists: Sequence[str] = (),
-    aliases: Sequence[str] = (),
-    places: Mapping[str, int] = MappingProxyType({}),
+    optional: Sequence[str] = (),
+    lookup: Lookup = BY_NAME,
 ) -> pd.DataFrame:
-    """Return columns of a published table, `texts` as str, `lists` as tuples, others as float64.
+    """Return columns of a published table: `texts` as str, `lists` as tuples, others as float64.
 
-    A pickle's index counts as a column, under its name, or under the first of `texts` if it has
-    none. An absent optional column is NaN, or "" if it is of `texts`. Blanks, case and underscores
-    of the names of columns are of no account, and other columns are not read.
+    A pickle's index counts as a column, under its name or the first of `texts`. Blanks, case and
+    underscores of names are of no account; other columns are not read.
 
     Args:
-        path: `.pkl` or `.pickle`; every other file is read as text with a header, and with
-            commas, semicolons or tabs.
+        path: `.pkl`, `.pickle`, or a text with a header and with commas, semicolons or tabs.
         texts: names of text columns.
         numbers: names of columns of numbers.
-        optional: names of columns of numbers, or of `texts`, that may be absent.
-        whole: those of the columns of numbers that hold whole ones.
+        whole: names of columns of whole numbers.
         lists: names of columns of lists of whole numbers, in text as `[2, 5]`.
-        aliases: other names that the first of `texts` may have.
-        places: of columns that published code reads by their place, counted from 0: in a text
-            these may have any name, but none of them may stand elsewhere.
+        optional: those that may be absent; they are NaN then, or "" if they are of `texts`.
+        lookup: how columns are found.
 
     Raises:
         UnsafePickleError: if a pickle would execute code.
         DataError: if the file cannot be read, a column is missing or at another place, or a value
-            is empty, not a number or not a whole one; the message names the row, counted from 1
-            and without the header, and of a text its line.
+            is none of its column; the message names the row, counted from 1, and the line.
     """
-    required = [name for name in (*texts, *numbers, *lists) if name not in optional]
-    wanted: dict[str, Sequence[str]] = {name: () for name in (*texts, *numbers, *lists, *optional)}
-    if texts:
-        wanted[texts[0]] = aliases
+    readers = dict.fromkeys(texts, _text) | dict.fromkeys(numbers, _number)
+    readers |= dict.fromkeys(whole, _whole) | dict.fromkeys(lists, _list)
+    wanted = {name: lookup.aliases if name in texts[:1] else () for name in readers}
     table, lines = _read(path, wanted)
-    names = list(table.columns)
-    if path.suffix.lower() not in PICKLE_SUFFIXES:
-        names = _at_places(names, places, path)
-    found = match_columns(names, wanted, path, required=required)
-    columns: dict[str, Any] = {name: "" if name in texts else np.nan for name in wanted}
+    names = _at_places(list(table.columns), {} if _is_pickle(path) else lookup.places, path)
+    found = match_columns(names, wanted, path, required=[n for n in wanted if n not in optional])
+    columns: dict[str, Any] = {n: "" if n in texts else np.nan for n in wanted}
     for name, place in found.items():
-        column = table.iloc[:, place].rename(name)
-        read = _text if name in texts else _list if name in lists else _number
-        columns[name] = read(column, lines, path)
-        if name in whole:
-            _check_whole(column, columns[name], lines, path)
+        columns[name] = readers[name](table.iloc[:, place].rename(name), lines, path)
     return pd.DataFrame(columns, index=range(len(table)))
+
+
+def _is_pickle(path: Path) -> bool:
+    return path.suffix.lower() in PICKLE_SUFFIXES
 
 
 def _read(path: Path, wanted: Mapping[str, Sequence[str]]) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return a table whose index is no column, and the line of each row, none of a pickle."""
-    if path.suffix.lower() not in PICKLE_SUFFIXES:
+    if not _is_pickle(path):
         known = [n for name, others in wanted.items() for n in (name, *others)]
         text = read_text_table(path, known)
         table = pd.DataFrame(list(text.rows), columns=range(len(text.columns)), dtype=object)
@@ -181,13 +189,14 @@ def _one_number(value: Any, name: Any, row: int, lines: Sequence[int], path: Pat
     raise DataError(f"{where} is {shown(value)}, expected a number")
 
 
-def _check_whole(
-    column: "pd.Series[Any]", values: NDArray[np.float64], lines: Sequence[int], path: Path
-) -> None:
+def _whole(column: "pd.Series[Any]", lines: Sequence[int], path: Path) -> Any:
+    """Return whole numbers as float64."""
+    values: NDArray[np.float64] = _number(column, lines, path)
     wrong = np.flatnonzero((values % 1 != 0) | (np.abs(values) >= _LARGEST_WHOLE))
     if len(wrong):
         where = f"{_where(path, int(wrong[0]), lines)}: {column.name}"
         raise DataError(f"{where} is {shown(column.iloc[wrong[0]])}, expected a whole number")
+    return values
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from avlib.datasets.published import read_published, seconds
+from avlib.datasets.published import Lookup, read_published, seconds
 from avlib.errors import DataError
 
 UNKNOWN = -1  # a class that is not known, in tables of test splits
@@ -26,10 +26,9 @@ def read_timed_events(
 ) -> pd.DataFrame:
     """Return the events of a table with `video_id`, `start_timestamp` and `stop_timestamp`.
 
-    The id is the column `narration_id` or `annotation_id`, or the index of a pickle.
-
     Args:
-        path: `.pkl` or text.
+        path: `.pkl` or text; the id of an event is its column `narration_id` or `annotation_id`,
+            or the index of a pickle.
         split: train, val or test.
         modality: visual or audio.
         texts: names of further columns of text.
@@ -48,11 +47,17 @@ def read_timed_events(
     table = read_published(
         path,
         texts=("narration_id", "video_id", "start_timestamp", "stop_timestamp", *texts),
-        numbers=classes,
         whole=classes,
         optional=optional,
-        aliases=("annotation_id",),
+        lookup=Lookup(aliases=("annotation_id",)),
     )
+    further = {name: table[name] for name in texts}
+    further |= {name: table[name].replace(UNKNOWN, np.nan).astype("Int64") for name in classes}
+    return _timed(table, path, split, modality).assign(**further)
+
+
+def _timed(table: pd.DataFrame, path: Path, split: str, modality: str) -> pd.DataFrame:
+    """Return the columns that every table of events has."""
     columns = {
         "event_id": table["narration_id"],
         "video_id": table["video_id"],
@@ -60,8 +65,6 @@ def read_timed_events(
         "modality": modality,
         "start_s": seconds(table["start_timestamp"], path),
         "stop_s": seconds(table["stop_timestamp"], path),
-        **{name: table[name] for name in texts},
-        **{name: table[name].replace(UNKNOWN, np.nan).astype("Int64") for name in classes},
     }
     return pd.DataFrame(columns, index=table.index)
 

@@ -24,7 +24,7 @@ def read_events(path: Path, split: str) -> pd.DataFrame:
         UnsafePickleError, DataError: if the file is not such a list; the message names the row.
     """
     try:
-        table = read_published(path, texts=("video",), numbers=("class_id",), whole=("class_id",))
+        table = read_published(path, texts=("video",), whole=("class_id",))
     except DataError:
         if path.suffix.lower() not in PICKLE_SUFFIXES and _OFFICIAL.match(read_text(path)):
             raise DataError(

@@ -1,7 +1,7 @@
 """What the metrics files of all studies share: weights, notes, videos left out."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Provenance:
     study: Mapping[str, str]
     models: Mapping[str, Path | None]
     origins: Mapping[str, Origin]
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, Path] = field(default_factory=dict)
 
 
 def write_metrics(
@@ -74,6 +74,13 @@ def write_metrics(
 def weights_entry(path: Path | None, origin: Origin) -> dict[str, str | None]:
     """Return how weights were made, and their hash; None stands for no file."""
     return {"weights": origin, "sha256": None if path is None else weights_hash(path)}
+
+
+def weights_entries(
+    models: Mapping[str, Path | None], origins: Mapping[str, Origin]
+) -> dict[str, dict[str, str | None]]:
+    """Return the `weights_entry` of each network."""
+    return {name: weights_entry(path, origins[name]) for name, path in models.items()}
 
 
 def origin_notes(origins: Mapping[str, Origin], titles: Mapping[str, str]) -> dict[str, str]:

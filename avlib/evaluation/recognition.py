@@ -29,18 +29,11 @@ def recognition_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
     Raises:
         ValueError: if the shapes do not match or a label is out of range.
     """
-    # They take 80 MB and a second, which those who only count hits can do without.
-    from scipy.special import ndtri
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
     scores, truth = _checked(probs, labels)
     present = np.unique(truth).tolist()
     hits = top_k_hits(scores, truth, 1)
     accuracy = {c: float(hits[truth == c].mean()) for c in present}
-    precision = {c: float(average_precision_score(truth == c, scores[:, c])) for c in present}
-    auc = None
-    if len(present) > 1:
-        auc = float(np.mean([roc_auc_score(truth == c, scores[:, c]) for c in present]))
+    precision, of_curves = _one_against_the_rest(scores, truth, present)
     classes = range(scores.shape[1])
     return {
         "items": len(truth),
@@ -49,13 +42,28 @@ def recognition_metrics(probs: ArrayLike, labels: ArrayLike) -> dict[str, Any]:
         "top5": _mean(top_k_hits(scores, truth, 5)),
         "mean_class_accuracy": _mean(list(accuracy.values())),
         "mAP": _mean(list(precision.values())),
-        "AUC": auc,
-        "d_prime": None if auc in (None, 0.0, 1.0) else float(np.sqrt(2) * ndtri(auc)),
+        **of_curves,
         "per_class": {
             "accuracy": [accuracy.get(c) for c in classes],
             "AP": [precision.get(c) for c in classes],
         },
     }
+
+
+def _one_against_the_rest(
+    scores: NDArray[Any], truth: NDArray[np.int64], present: list[int]
+) -> tuple[dict[int, float], dict[str, float | None]]:
+    """Return the average precision of each class that occurs, and the mean `AUC` with `d_prime`."""
+    # They take 80 MB and a second, which those who only count hits can do without.
+    from scipy.special import ndtri
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    precision = {c: float(average_precision_score(truth == c, scores[:, c])) for c in present}
+    auc = None
+    if len(present) > 1:
+        auc = float(np.mean([roc_auc_score(truth == c, scores[:, c]) for c in present]))
+    d_prime = None if auc in (None, 0.0, 1.0) else float(np.sqrt(2) * ndtri(auc))
+    return precision, {"AUC": auc, "d_prime": d_prime}
 
 
 def top_k_hits(probs: ArrayLike, labels: ArrayLike, k: int) -> NDArray[np.bool_]:

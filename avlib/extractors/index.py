@@ -62,12 +62,6 @@ def index_features(
         logger.warning("no features: %s: %s: %s", row.video_id, row.status, row.message)
     is_absent = rows["status"].isin(["no_audio", "no_frames"])  # of files of the other modality
     check_bad_fraction(rows[~is_absent], f"videos for {files.index.parent}", max_bad_fraction)
-    checkpoint = files.checkpoint
-    weights = {
-        "path": str(checkpoint) if checkpoint else "untrained",
-        "sha256": weights_hash(checkpoint) if checkpoint else None,
-        "metadata": load_metadata(checkpoint) if checkpoint else {},
-    }
     summary = {
         "study": study,
         "counts": {
@@ -79,8 +73,16 @@ def index_features(
             "padded_intervals": int(rows["padded_intervals"].sum()),
         },
         "extraction": extraction,
-        "inputs": {"manifest": file_hash(files.manifest), "weights": weights},
+        "inputs": {"manifest": file_hash(files.manifest), "weights": _weights(files.checkpoint)},
         "versions": package_versions() | {"ffmpeg": version(binary())},
     }
     write_table(rows, files.index, FEATURES)
     write_json(files.summary, summary)
+
+
+def _weights(checkpoint: Path | None) -> dict[str, object]:
+    return {
+        "path": str(checkpoint) if checkpoint else "untrained",
+        "sha256": weights_hash(checkpoint) if checkpoint else None,
+        "metadata": load_metadata(checkpoint) if checkpoint else {},
+    }

@@ -260,9 +260,9 @@ def read_published_intervals(path: Path) -> pd.DataFrame:
     table = read_published(
         path,
         texts=("narration_id", "video_id"),
-        numbers=("start_sec", "stop_sec"),
-        optional=("narration_sec", "start_frame", "stop_frame"),
+        numbers=("start_sec", "stop_sec", "narration_sec"),
         whole=("start_frame", "stop_frame"),
+        optional=("narration_sec", "start_frame", "stop_frame"),
     ).rename(columns=PUBLISHED_COLUMNS)
     first_seen = {video: i for i, video in enumerate(dict.fromkeys(table["video_id"]))}
     try:

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self, get_args
@@ -84,55 +84,70 @@ def download_clips(
     duration_s: float,
     key: str = "download",
 ) -> list[LedgerRow]:
-    """Fetch the missing clips as `<folder>/<video_id>.mp4`.
+    """Fetch the missing clips as `<folder>/<video_id>.mp4`, but those whose videos are `gone`.
 
-    `<folder>/ledger.csv` is written after every video, so a killed run continues. Videos with
-    status `gone` are not requested again, those with status `failed` are.
+    `<folder>/ledger.csv` is written after every video, so a killed run continues.
 
     Args:
         videos: id and start of the clip in seconds, each id once.
-        folder: folder of the clips; created if it does not exist.
+        folder: of the clips; created if it does not exist.
         settings: section of the configuration.
         duration_s: length of a clip in seconds.
         key: of `settings` in the configuration, for messages.
 
     Returns:
-        The ledger row of each video, in the order of `videos`.
+        ledger rows in the order of `videos`.
 
     Raises:
         ConfigError: if yt-dlp is not installed or the cookies cannot be read.
-        DataError: if an id cannot be a file name, the ledger is damaged, the network or the site
-            fails for ten videos in a row, or there is no clip at the end.
+        DataError: if an id cannot be a file name, the ledger is damaged, MAX_FAILURES videos fail
+            in a row, or there is no clip at the end.
         OSError: if the disk is full.
     """
-    for video_id, _ in videos:
-        if not is_safe_id(video_id):
-            raise DataError(f"{video_id!r} cannot be a file name; correct the list")
+    _check_ids([video_id for video_id, _ in videos])
     folder.mkdir(parents=True, exist_ok=True)
     ledger = read_ledger(folder / LEDGER)
     wanted = _wanted(videos, folder, ledger)
     write_ledger(folder / LEDGER, ledger.values())
+    n, spans = len(videos), [(video_id, (start_s, duration_s)) for video_id, start_s in wanted]
+    bar = progress(spans, "downloading", "videos", total=n, done=n - len(spans))
     with WholeVideos(folder / WHOLE, settings, key) as site:
-        done = len(videos) - len(wanted)
-        bar = progress(wanted, "downloading", "videos", total=len(videos), done=done)
-        failures = 0
-        for number, (video_id, start_s) in enumerate(bar):
-            time.sleep(settings.pause_s if number else 0)
-            target = folder / f"{video_id}.mp4"
-            earlier = ledger[video_id].attempts if video_id in ledger else 0
-            span = (start_s, duration_s)
-            ledger[video_id], is_general = _fetch(site, video_id, target, span, earlier)
-            write_ledger(folder / LEDGER, ledger.values())
-            failures = failures + 1 if is_general else 0
-            if failures == MAX_FAILURES:
-                raise DataError(
-                    f"{folder}: {failures} videos in a row could not be fetched, the last one "
-                    f"because of: {ledger[video_id].message}; check the network and the section "
-                    f"{key}, then start again: the run continues where it stopped"
-                )
+        _fetch_all(site, bar, folder, ledger, pause_s=settings.pause_s, key=key)
     rows = [ledger[video_id] for video_id, _ in videos]
     _report(rows, folder, key)
     return rows
+
+
+def _check_ids(video_ids: Iterable[str]) -> None:
+    for video_id in video_ids:
+        if not is_safe_id(video_id):
+            raise DataError(f"{video_id!r} cannot be a file name; correct the list")
+
+
+def _fetch_all(
+    site: "WholeVideos",
+    spans: Iterable[tuple[str, tuple[float, float]]],
+    folder: Path,
+    ledger: dict[str, LedgerRow],
+    *,
+    pause_s: float,
+    key: str,
+) -> None:
+    """Fetch clips by video, start and length in seconds; enter each into the ledger."""
+    failures = 0
+    for number, (video_id, span) in enumerate(spans):
+        time.sleep(pause_s if number else 0)
+        earlier = ledger[video_id].attempts if video_id in ledger else 0
+        row, is_general = _fetch(site, video_id, folder / f"{video_id}.mp4", span, earlier)
+        ledger[video_id] = row
+        write_ledger(folder / LEDGER, ledger.values())
+        failures = failures + 1 if is_general else 0
+        if failures == MAX_FAILURES:
+            raise DataError(
+                f"{folder}: {failures} videos in a row could not be fetched, the last one because "
+                f"of: {row.message}; check the network and the section {key}, then start again: "
+                "the run continues where it stopped"
+            )
 
 
 def _wanted(

@@ -51,16 +51,19 @@ def gather_manifest(
     logger.log(logging.WARNING if len(bad) else logging.INFO, "%s: %s", found, target)
     others = read_cached_json(passed_over) or {}
     if others:
-        ordered = sorted(others.items(), key=lambda item: -item[1])
-        kinds = ", ".join(f"{n} {suffix}" for suffix, n in ordered)
-        logger.warning(
-            "%d files of %s are passed over (%s): no video or sound files that the study uses",
-            sum(others.values()),
-            target.parent.name,
-            kinds,
-        )
+        _log_passed_over(others, target.parent.name)
     write_json(counts_target, count_files(rows, others))
     write_table(rows, target, MANIFEST)
+
+
+def _log_passed_over(counts: Mapping[str, int], study: str) -> None:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    logger.warning(
+        "%d files of %s are passed over (%s): no video or sound files that the study uses",
+        sum(counts.values()),
+        study,
+        ", ".join(f"{n} {suffix}" for suffix, n in ordered),
+    )
 
 
 def count_files(manifest: pd.DataFrame, passed_over: Mapping[str, int]) -> dict[str, Any]:

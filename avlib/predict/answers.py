@@ -174,18 +174,12 @@ class Answers:
         """Write the queries and the windows of some spans."""
         batch, folder = self.batch, self.batch.folder
         description = self._study.description
-        events = asked.assign(event_id=[str(k) for k in asked.index], split=SPLIT)
-        parts = [
-            queries_of_events(events[events["space"].isin([space, JOINT])], space)
-            for space in SPACES
-        ]
         queries, videos = folder / "queries.parquet", folder / "videos.parquet"
-        write_table(join_queries(parts), queries, QUERIES)
+        write_table(_queries(asked), queries, QUERIES)
         ids = list(dict.fromkeys(asked["video_id"]))
         lengths = [self._length_s(lengths_s[video_id]) for video_id in ids]
-        write_table(
-            pd.DataFrame({"video_id": ids, "split": SPLIT, "duration_s": lengths}), videos, VIDEOS
-        )
+        rows = pd.DataFrame({"video_id": ids, "split": SPLIT, "duration_s": lengths})
+        write_table(rows, videos, VIDEOS)
         seen = set[Modality]().union(*(features_of(source.model) for source in chosen.values()))
         names = {m: description.extractors[m] if m in seen else [] for m in SPACES}
         make_windows(
@@ -231,3 +225,10 @@ class Answers:
 
 
 _KEPT = ["video_id", "start_s", "stop_s", "predicted_class"]
+
+
+def _queries(asked: pd.DataFrame) -> pd.DataFrame:
+    """Return spans as queries of the label spaces in which they are asked."""
+    events = asked.assign(event_id=[str(k) for k in asked.index], split=SPLIT)
+    of_spaces = {space: events["space"].isin([space, JOINT]) for space in SPACES}
+    return join_queries([queries_of_events(events[own], space) for space, own in of_spaces.items()])

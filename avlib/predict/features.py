@@ -9,7 +9,7 @@ import pandas as pd
 
 from avlib.datasets.splits import SPLITS
 from avlib.extractors.extraction import ShardFiles
-from avlib.extractors.interval_shards import make_shard_intervals
+from avlib.extractors.interval_shards import IntervalRule, make_shard_intervals
 from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table, write_table
@@ -64,7 +64,7 @@ class Batch:
         make_shard_intervals(
             manifest=heard,
             published=None,
-            **rule,
+            rule=IntervalRule(**rule),
             needs_sound=False,
             intervals_target=self.intervals,
             manifest_target=looked_at,

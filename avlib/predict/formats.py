@@ -123,17 +123,16 @@ def write_eaf(labelled: Labelled, target: Path) -> None:
                 {"ANNOTATION_ID": f"a{n_annotations}", **references},
             )
             etree.SubElement(annotation, "ANNOTATION_VALUE").text = _xml_text(event.label)
-    etree.SubElement(
-        root,
-        "LINGUISTIC_TYPE",
-        GRAPHIC_REFERENCES="false",
-        LINGUISTIC_TYPE_ID="default-lt",
-        TIME_ALIGNABLE="true",
-    )
+    etree.SubElement(root, "LINGUISTIC_TYPE", _TYPE)
     etree.indent(root)
     _write_text(etree.tostring(root, "unicode", xml_declaration=False), target, _XML)
 
 
+_TYPE = {
+    "GRAPHIC_REFERENCES": "false",
+    "LINGUISTIC_TYPE_ID": "default-lt",
+    "TIME_ALIGNABLE": "true",
+}
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 

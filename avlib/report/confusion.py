@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
@@ -85,22 +87,31 @@ def draw_confusion(
     with svg_figure(target, MARGINS[1] + cell * len(classes)) as figure:
         axes = figure.subplots()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        places = range(len(classes))
         rows = [f"{name}  ({n})" for name, n in zip(classes, totals[:, 0], strict=True)]
-        axes.set_xticks(places, classes, rotation=90, fontsize=SMALLEST_TYPE)
-        axes.set_yticks(places, rows, fontsize=SMALLEST_TYPE)
-        axes.tick_params(length=0)
-        axes.set_xticks(np.arange(len(classes) + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(len(classes) + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=0.5)
-        axes.tick_params(which="minor", length=0)
+        _draw_grid(axes, rows, classes)
         axes.set(xlabel="predicted class", ylabel=f"true class ({items})")
         axes.set_title(title)
         if len(classes) <= FEW_CLASSES:
             _write_shares(axes, shares)
-        bar = figure.colorbar(image, shrink=0.6, format=PercentFormatter(xmax=1))
-        bar.set_label("share of the true class")
-        bar.outline.set_visible(False)
+        _draw_bar(figure, image)
+
+
+def _draw_bar(figure: Figure, image: AxesImage) -> None:
+    bar = figure.colorbar(image, shrink=0.6, format=PercentFormatter(xmax=1))
+    bar.set_label("share of the true class")
+    bar.outline.set_visible(False)
+
+
+def _draw_grid(axes: Axes, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Write the names beside the cells, and draw lines between these."""
+    places, borders = range(len(columns)), np.arange(len(columns) + 1) - 0.5
+    axes.set_xticks(places, columns, rotation=90, fontsize=SMALLEST_TYPE)
+    axes.set_yticks(places, rows, fontsize=SMALLEST_TYPE)
+    axes.tick_params(length=0)
+    axes.set_xticks(borders, minor=True)
+    axes.set_yticks(borders, minor=True)
+    axes.grid(which="minor", color="white", linewidth=0.5)
+    axes.tick_params(which="minor", length=0)
 
 
 def _most_confused(counts: NDArray[np.int64]) -> list[int]:

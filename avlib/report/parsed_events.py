@@ -70,10 +70,8 @@ def draw_parsed_events(
 ) -> None:
     """Draw the events of some test videos as SVG, the truth above the predictions.
 
-    Seconds that are predicted wrongly or missed are hatched. So that the figure shows not only the
-    best or the worst, the videos are ordered by their F of segments (Type: the mean of audio,
-    visual and audio-visual) and divided into as many groups of equal size as videos are drawn; a
-    seed chooses one of each group.
+    Seconds that are predicted wrongly or missed are hatched. The videos are those of
+    `choose_videos`, by their F of segments (Type: the mean of audio, visual and audio-visual).
 
     Args:
         predictions: `.npz` file with `video_ids` (N,), `video_probs` (N, K) and `segment_probs`
@@ -86,18 +84,10 @@ def draw_parsed_events(
         target: SVG file to write.
 
     Raises:
-        DataError: if a file cannot be read, the arrays do not match or are of no video, or
-            a video is not in the list.
+        DataError: if a file cannot be read, or arrays, videos and list do not match.
     """
     ids, predicted = _read_predictions(predictions, threshold)
-    filenames = {video.video_id: video.filename for video in read_videos(videos)}
-    strange = [video_id for video_id in ids if video_id not in filenames]
-    if strange:
-        raise DataError(
-            f"{predictions}: {len(strange)} videos are not in {videos}, {strange[0]} first; "
-            "give the list of the split that was predicted"
-        )
-    names = [filenames[video_id] for video_id in ids]
+    names = _filenames(ids, predictions, videos)
     truth = Events(*(dense_labels(names, read_dense(path)) for path in (audio, visual)))
     scores = _scores(predicted, truth)
     chosen = choose_videos(ids, scores.mean(axis=1))
@@ -110,8 +100,22 @@ def draw_parsed_events(
     _draw(panels, titles, heading, target)
 
 
+def _filenames(ids: Sequence[str], predictions: Path, videos: Path) -> list[str]:
+    """Return the file names that the list of a split has for videos."""
+    listed = {video.video_id: video.filename for video in read_videos(videos)}
+    if strange := [video_id for video_id in ids if video_id not in listed]:
+        raise DataError(
+            f"{predictions}: {len(strange)} videos are not in {videos}, {strange[0]} first; "
+            "give the list of the split that was predicted"
+        )
+    return [listed[video_id] for video_id in ids]
+
+
 def choose_videos(video_ids: Sequence[str], scores: ArrayLike) -> list[int]:
     """Return the numbers of the videos that are drawn, from low to high scores.
+
+    So that the figure shows not only the best or the worst, the videos are divided by their scores
+    into as many groups of equal size as are drawn; a seed chooses one of each group.
 
     Args:
         video_ids: N names.

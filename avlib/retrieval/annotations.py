@@ -10,7 +10,7 @@ import pandas as pd
 
 from avlib.datasets import ego_mcq, epic_mir, epic_sounds_ret
 from avlib.datasets.captioned import TEXT_PLACES, CaptionedClips
-from avlib.datasets.published import read_published
+from avlib.datasets.published import Lookup, read_published
 from avlib.datasets.tables import CAPTIONED_CLIPS, TEXTS
 from avlib.errors import DataError
 from avlib.io.tables import read_table, write_table
@@ -37,18 +37,17 @@ def write_annotations(
 
     Args:
         benchmark: one of READERS.
-        files: published files by role, as the function `files` of the benchmark's module names
-            them.
-        targets: tables to write by name: clips, texts, clip_classes, sentences, questions. A table
-            that the benchmark lacks is written without rows.
-        full: of a subset, the tables `clips` and `texts` of the whole benchmark. Clips and texts
-            are embedded from them, so that a subset must not have others.
+        files: published files by role, as `files` of the benchmark's module names them.
+        targets: tables to write by name: clips, texts, clip_classes, sentences, questions; without
+            rows where the benchmark has none.
+        full: of a subset, the tables `clips` and `texts` of the whole benchmark, which are what
+            is embedded: a subset must not have others.
         others: published tables of clips of other subsets by their level, none of whose clips may
             be in this one.
 
     Raises:
-        UnsafePickleError, DataError: if a file is no such file, or does not fit the others; the
-            message names the file and the row, or the question.
+        UnsafePickleError, DataError: naming the file and the row, or the question, if a file is no
+            such file, or does not fit the others.
     """
     paths = {role: Path(path) for role, path in files.items()}
     found, source = READERS[benchmark](paths), _source(paths)
@@ -154,8 +153,8 @@ def _span(values: "np.ndarray[tuple[int], np.dtype[np.object_]]") -> str:
 
 def _clip_ids(path: Path) -> "pd.Series[str]":
     """Return the ids of a published table of clips."""
-    places = {"narration_id": TEXT_PLACES["narration_id"]}
-    return read_published(path, texts=("narration_id",), places=places)["narration_id"]
+    lookup = Lookup(places={"narration_id": TEXT_PLACES["narration_id"]})
+    return read_published(path, texts=("narration_id",), lookup=lookup)["narration_id"]
 
 
 def _check_apart(

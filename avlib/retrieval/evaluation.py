@@ -14,7 +14,7 @@ from avlib.errors import DataError
 from avlib.evaluation.metrics_file import (
     Provenance,
     origin_notes,
-    weights_entry,
+    weights_entries,
     write_metrics,
 )
 from avlib.io.tables import write_parts
@@ -81,6 +81,12 @@ class EvaluationFiles:
     metrics: Path
     ranks: Path
 
+    def read_networks(self, names: Sequence[str]) -> tuple[list[EmbeddedNetwork], list[str]]:
+        """Return the networks by their names, visual first, and the kinds of texts of the last."""
+        parts = [part for part in (self.visual, self.audio) if part is not None]
+        networks = [part.read(name) for part, name in zip(parts, names, strict=True)]
+        return networks, list(parts[-1].texts)
+
 
 def evaluate_retrieval(
     files: EvaluationFiles,
@@ -92,8 +98,7 @@ def evaluate_retrieval(
 
     The metrics file has `metrics.<relevancy>.<kind>`, means over crop seeds: nDCG and mAP in
     [0, 1], recall and accuracy in percent, ranks from 1; `deviations`, of the same form; and
-    `chance`, what a random order reaches. The texts are of the kinds that the network of sound
-    has; those of frames alone are original.
+    `chance`, what a random order reaches. Texts are of the kinds that the last network has.
 
     Args:
         files: annotations and embeddings, and where results go.
@@ -104,10 +109,8 @@ def evaluate_retrieval(
     Raises:
         DataError: if a file cannot be read, or lacks a clip or a text; or no clip is left.
     """
-    parts = [part for part in (files.visual, files.audio) if part is not None]
     names = list(provenance.models)
-    networks = [part.read(name) for part, name in zip(parts, names, strict=True)]
-    kinds = list(parts[-1].texts)
+    networks, kinds = files.read_networks(names)
     subsets = {r: Subset.read(r, folder, networks) for r, folder in files.annotations.items()}
     _check_kept(names, subsets)
     found = {
@@ -118,19 +121,10 @@ def evaluate_retrieval(
     write_parts((part for measured in every for part in measured.ranks), files.ranks, RANKS)
     write_metrics(
         files.metrics,
-        {
-            **provenance.study,
-            "split": SPLIT,
-            "seeds": list(settings.crop_seeds),
-            "deviations": _trees(found, deviation),
-            "chance": {r: {k: m.chance for k, m in of.items()} for r, of in found.items()},
-        },
+        {**provenance.study, "split": SPLIT, "seeds": list(settings.crop_seeds), **_spread(found)},
         metrics=_trees(found, mean),
         counts=_counts(subsets, found),
-        models={
-            name: weights_entry(path, provenance.origins[name])
-            for name, path in provenance.models.items()
-        },
+        models=weights_entries(provenance.models, provenance.origins),
         notes=[*_notes(provenance.origins), *notes, *_own_notes(found)],
         inputs={**provenance.inputs, **{f"graded.{n}": p for n, p in files.graded.items()}},
     )
@@ -166,6 +160,12 @@ def _measure(
         return measure_questions(subset, questions, kind, networks, settings)
     given = graded.get(f"{subset.relevancy}.{kind}")
     return measure_ranking(subset, kind, networks, settings, given)
+
+
+def _spread(found: Found) -> dict[str, Any]:
+    """Return how far the metrics of crop seeds lie apart, and what a random order reaches."""
+    by_chance = {r: {k: m.chance for k, m in of.items()} for r, of in found.items()}
+    return {"deviations": _trees(found, deviation), "chance": by_chance}
 
 
 def _trees(found: Found, reduce: Any) -> dict[str, dict[str, Any]]:

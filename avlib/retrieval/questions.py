@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from avlib.datasets.ego_mcq import N_CHOICES, TYPES
 from avlib.retrieval.embeddings import EmbeddedNetwork, Vectors
@@ -20,6 +21,7 @@ from avlib.retrieval.similarity import (
 from avlib.retrieval.subset import Subset
 
 CHOICES = [f"choice_{number}" for number in range(N_CHOICES)]
+CHANCE = 100.0 / len(CHOICES)  # percent
 
 
 def measure_questions(
@@ -31,11 +33,9 @@ def measure_questions(
 ) -> Measured:
     """Return the accuracy of questions by their type in percent, nothing where none can be asked.
 
-    A question is left out where a choice has no embedding, or where it has no text of the kind.
-
     Args:
         subset: the clips.
-        questions: table of kind QUESTIONS.
+        questions: table of kind QUESTIONS; one without a text or an embedding is left out.
         kind: of the texts of a network of sound.
         networks: one, or one of frames and one of sound.
         settings: how they are compared.
@@ -43,36 +43,45 @@ def measure_questions(
     Raises:
         DataError: if an embedding is missing.
     """
-    is_asked = questions[CHOICES].isin(subset.kept_ids).all(axis=1) & questions[kind].notna()
-    asked = questions[is_asked].reset_index(drop=True)
+    has_all = questions[CHOICES].isin(subset.kept_ids).all(axis=1)
+    asked = questions[has_all & questions[kind].notna()].reset_index(drop=True)
     counts = {"questions": len(asked), "questions_left_out": len(questions) - len(asked)}
     if asked.empty:
         return Measured(counts=counts)
-    used = pd.Index(np.unique(asked[CHOICES].to_numpy(dtype=object).ravel()))
-    places = np.stack([used.get_indexer(asked[name]) for name in CHOICES], axis=1)
+    choices = asked[CHOICES].to_numpy(dtype=object)
+    used, places = _distinct(choices)
     texts = [n.texts[n.kind(kind)].of(asked[n.kind(kind)].tolist()) for n in networks]
-    answers = asked["answer"].to_numpy()
+    ids, where = asked["question_id"].tolist(), {"relevancy": subset.relevancy, "kind": kind}
     types = [name for name in TYPES.values() if (asked["type"] == name).any()]
 
     def measure(vectors: list[Vectors], seed: int) -> Outcome:
-        similarities = np.concatenate(
-            [
-                _fused([t[rows] for t in texts], [v[places[rows]] for v in vectors], settings)
-                for rows in block_rows(len(asked), places.shape[1] * vectors[0].shape[1])
-            ]
-        )
-        ranks, order = question_ranks(similarities, answers)
+        similarities = _similarities(texts, vectors, places, settings)
+        ranks, order = question_ranks(similarities, asked["answer"].to_numpy())
         shares = {t: 100.0 * float(np.mean(ranks[asked["type"] == t] == 0)) for t in types}
-        where = {"relevancy": subset.relevancy, "kind": kind, "crop_seed": seed}
-        names = np.take_along_axis(asked[CHOICES].to_numpy(dtype=object), order, axis=1)
-        ids = asked["question_id"].tolist()
-        return {"accuracy": shares}, [
-            rank_rows(where | {"direction": "question"}, ids, ranks, names)
-        ]
+        names = np.take_along_axis(choices, order, axis=1)
+        here = where | {"crop_seed": seed, "direction": "question"}
+        return {"accuracy": shares}, [rank_rows(here, ids, ranks, names)]
 
-    metrics, found = by_seed(networks, used.tolist(), settings.crop_seeds, measure)
-    by_chance = {"accuracy": dict.fromkeys(types, 100.0 / len(CHOICES))}
-    return Measured(metrics, found, by_chance, counts)
+    metrics, ranked = by_seed(networks, used, settings.crop_seeds, measure)
+    return Measured(metrics, ranked, {"accuracy": dict.fromkeys(types, CHANCE)}, counts)
+
+
+def _distinct(choices: NDArray[np.object_]) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the distinct names among choices (Q, C), and the places of all in them (Q, C)."""
+    used = pd.Index(np.unique(choices.ravel()))
+    return used.tolist(), np.stack([used.get_indexer(column) for column in choices.T], axis=1)
+
+
+def _similarities(
+    texts: Sequence[Floats],
+    clips: Sequence[Floats],
+    places: NDArray[np.intp],
+    settings: RetrievalEvaluation,
+) -> Floats:
+    """Return similarities (Q, C) of texts (Q, D) and the clips (N, D) at `places` (Q, C)."""
+    blocks = block_rows(len(places), places.shape[1] * clips[0].shape[1])
+    parts = (([t[rows] for t in texts], [v[places[rows]] for v in clips]) for rows in blocks)
+    return np.concatenate([_fused(*part, settings) for part in parts])
 
 
 def _fused(

@@ -262,19 +262,7 @@ def train_encoder(
     """
     torch.set_num_threads(1)  # another number changes the last bits
     recipe = recipe or ENCODER_RECIPES[network]
-    texts = Texts(network, draw_texts(seed), tokenizer)
-    encoder = build_encoder(network, seed)
-    teach_texts(encoder, texts, recipe, seed)
-    task = EncoderTask(
-        network,
-        encoder,
-        recipe,
-        # The names of the two sets are part of their seeds.
-        draw_clips(network, recipe.clips_per_action, seed, "trained on"),
-        draw_clips(network, recipe.validated_per_action, seed, "validated on"),
-        texts,
-        seed,
-    )
+    task = _prepared(network, recipe, seed, tokenizer)
     code = code_fingerprint("avlib.retrieval.training")
     key = state_key([repr((network, seed, recipe, code)).encode()])
     states = model_path.parent / "state"
@@ -284,6 +272,23 @@ def train_encoder(
     save_weights(model_path, task.model.weights(), metadata | task.model.settings)
     write_json(metrics_path, _summary(network, seed, recipe, progress))
     remove_states(states)
+
+
+def _prepared(network: str, recipe: EncoderRecipe, seed: int, tokenizer: Path) -> EncoderTask:
+    """Return the training of an encoder that knows its texts, on rendered clips."""
+    texts = Texts(network, draw_texts(seed), tokenizer)
+    encoder = build_encoder(network, seed)
+    teach_texts(encoder, texts, recipe, seed)
+    return EncoderTask(
+        network,
+        encoder,
+        recipe,
+        # The names of the two sets are part of their seeds.
+        draw_clips(network, recipe.clips_per_action, seed, "trained on"),
+        draw_clips(network, recipe.validated_per_action, seed, "validated on"),
+        texts,
+        seed,
+    )
 
 
 def _summary(network: str, seed: int, recipe: EncoderRecipe, progress: Progress) -> dict[str, Any]:

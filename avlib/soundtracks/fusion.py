@@ -85,8 +85,8 @@ def fuse(
     Args:
         evaluated: videos that are reported on.
         fusion: how.
-        validation: other videos to choose the weight on; None chooses it on each half of the
-            evaluated ones, by a hash of their names, for the other half.
+        validation: other videos to choose the weight on; None: each half of the evaluated ones, by
+            a hash of their names, for the other half.
         targets: files to write.
 
     Raises:
@@ -95,22 +95,13 @@ def fuse(
     needs_both = fusion.weight_from == "validation" and validation is None
     halves = _halves(evaluated.video_ids, needs_both=needs_both)
 
-    def fused_in(space: Space) -> tuple[Paired, Fused]:
-        pairs = _as_space(evaluated.pairs, space)
-        return pairs, fuse_pairs(
-            pairs,
-            fusion.weights,
-            weight_from=fusion.weight_from,
-            validation=None if validation is None else _as_space(validation.pairs, space),
-            halves=halves,
-            criterion=fusion.criterion,
-        )
-
-    pairs, fused = fused_in(fusion.space)
+    pairs, fused = _fused_in(fusion.space, fusion, evaluated, validation, halves)
     report = {
         **_counts(evaluated, validation),
         "scores": fusion_metrics(pairs, fused),
-        "probabilities": fusion_metrics(*fused_in("softmax")),
+        "probabilities": fusion_metrics(
+            *_fused_in("softmax", fusion, evaluated, validation, halves)
+        ),
         "reference": reference_metrics(evaluated.all_pairs, fusion.weights),
     }
     predictions = _predictions(evaluated.video_ids, pairs, fused)
@@ -119,6 +110,25 @@ def fuse(
     with atomic_path(targets.sweep) as partial:
         pd.DataFrame(rows, columns=SWEEP_COLUMNS).to_csv(partial, index=False)
     write_json(targets.report, report)
+
+
+def _fused_in(
+    space: Space,
+    fusion: Fusion,
+    evaluated: MatchedScores,
+    validation: MatchedScores | None,
+    halves: NDArray[np.int64],
+) -> tuple[Paired, Fused]:
+    """Return the evaluated scores in a space, and their fusion there."""
+    pairs = _as_space(evaluated.pairs, space)
+    return pairs, fuse_pairs(
+        pairs,
+        fusion.weights,
+        weight_from=fusion.weight_from,
+        validation=None if validation is None else _as_space(validation.pairs, space),
+        halves=halves,
+        criterion=fusion.criterion,
+    )
 
 
 def _halves(video_ids: Sequence[str], *, needs_both: bool) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ Source: the published soundtrack classification of Kinetics-600, whose figures a
 chosen on the videos that are reported.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from avlib.evaluation.class_names import read_classes
 from avlib.evaluation.metrics_file import (
     Provenance,
     origin_notes,
-    weights_entry,
+    weights_entries,
     write_metrics,
 )
 from avlib.io.json_files import read_json
 from avlib.io.tables import read_table
 from avlib.origins import Origin
-from avlib.soundtracks.counts import file_counts
+from avlib.soundtracks.counts import MadeImages
 from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.metrics import prediction_metrics, soundtrack_metrics
 from avlib.soundtracks.score_files import FusionFiles, ScoreFiles, read_soundtracks
@@ -30,6 +30,7 @@ from avlib.soundtracks.tables import FUSED_ANSWERS
 
 SPLIT = "test"
 MODALITIES = ("audio", "video", "fusion")
+ITEMS = "test videos"
 TITLES = {"soundtrack": "The soundtrack network", "video": "Omnivore"}
 TRAINED_SOUND = (
     "The soundtrack network was trained here on the study's train split; no weights are published."
@@ -47,9 +48,8 @@ WEIGHT_NOTES = {
 
 def evaluate_k600(
     labels: Labels,
+    made: MadeImages,
     *,
-    manifest: Path,
-    indices: Sequence[Path],
     audio: ScoreFiles,
     fusion: FusionFiles,
     provenance: Provenance,
@@ -57,30 +57,21 @@ def evaluate_k600(
 ) -> None:
     """Write the metrics file of the study.
 
-    `top1`, `top5` and figures of classes are of the videos that have both scores; `audio` is of
-    all soundtracks.
-
     Args:
         labels: of the study's files.
-        manifest: table of kind MANIFEST.
-        indices: tables of kind AUDIO_IMAGES.
+        made: what became of the files.
         audio: scores of the soundtracks, rows of kind SOUNDTRACKS.
         fusion: files of `fuse_scores`; the path of the sweep is reported.
         provenance: its models are `soundtrack` and `video`, None where visual scores were given.
-        target: JSON file to write.
+        target: JSON file to write; all but `audio` is of the videos that have both scores.
 
     Raises:
         DataError: if a table cannot be read, or scores and classes do not match.
     """
     names, report = read_classes(labels.classes), read_json(fusion.report)
-    files, origins = labels.read(), provenance.origins
-    fused = read_table(fusion.predictions, FUSED_ANSWERS)
+    files, fused = labels.read(), read_table(fusion.predictions, FUSED_ANSWERS)
     test_ids = set(files["video_id"][files["split"] == SPLIT])
-    counts = {
-        "files": len(test_ids),
-        "fusion": report["counts"],
-        **file_counts(manifest, indices, test_ids, report["without_video"]),
-    }
+    notes = _notes(provenance.origins, report["scores"]["fused"]["weight_from"])
     write_metrics(
         target,
         {**provenance.study, "split": SPLIT},
@@ -88,18 +79,20 @@ def evaluate_k600(
             **_shares(report["scores"]),
             **_by_class(fused, names),
             "audio": _all_soundtracks(audio, len(names)),
-            "fusion": _fusion(report) | {"sweep": str(fusion.sweep)},
+            "fusion": _fusion(report, fusion.sweep),
         },
-        counts=counts,
-        models={
-            name: weights_entry(path, origins[name]) for name, path in provenance.models.items()
-        },
-        notes=[
-            *_notes(origins, report["scores"]["fused"]["weight_from"]),
-            *single_class_notes({name: fused[name] for name in MODALITIES}, names, "test videos"),
-        ],
+        counts=_counts(made, report, test_ids),
+        models=weights_entries(provenance.models, provenance.origins),
+        notes=[*notes, *single_class_notes({m: fused[m] for m in MODALITIES}, names, ITEMS)],
         inputs={**_inputs(labels, audio, fusion), **provenance.inputs},
     )
+
+
+def _counts(
+    made: MadeImages, report: Mapping[str, Any], test_ids: Collection[str]
+) -> dict[str, Any]:
+    counts = made.counts(test_ids, report["without_video"])
+    return {"files": len(test_ids), "fusion": report["counts"], **counts}
 
 
 def _inputs(labels: Labels, audio: ScoreFiles, fusion: FusionFiles) -> dict[str, Path]:
@@ -148,14 +141,15 @@ def _by_class(predictions: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]
     }
 
 
-def _fusion(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the weight, what it was chosen on, and the other fusions."""
+def _fusion(report: Mapping[str, Any], sweep: Path) -> dict[str, Any]:
+    """Return the weight, what it was chosen on, the other fusions, and the file of the sweep."""
     fused = report["scores"]["fused"]
     return {
         "weight": fused["weight"],
         "weight_from": fused["weight_from"],
         "probabilities": report["probabilities"]["fused"],
         "reference": report["reference"],
+        "sweep": str(sweep),
     }
 
 

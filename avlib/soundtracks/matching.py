@@ -117,14 +117,7 @@ def pair_scores(
         DataError: as `match_scores`, or if a class has no scores.
     """
     found = match_scores(audio, video, key)
-    num_classes = audio.scores.shape[1]
-    wrong = (labels < 0) | (labels >= num_classes)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise DataError(
-            f"{audio.video_ids[row]}: class {labels[row]}, but {audio.source} has scores of the "
-            f"classes 0 to {num_classes - 1}"
-        )
+    _check_classes(audio, labels)
     rows = found.audio_rows
     pairs = Paired(audio.scores[rows], video.scores[found.video_rows], labels[rows])
     has_clips = clips[rows] > 0
@@ -143,6 +136,18 @@ def pair_scores(
         if names:
             logger.warning("%d %s and are left out, %s the first", len(names), lacking, names[0])
     return matched
+
+
+def _check_classes(audio: NamedScores, labels: NDArray[np.int64]) -> None:
+    """Check that the class of each soundtrack has scores."""
+    num_classes = audio.scores.shape[1]
+    wrong = (labels < 0) | (labels >= num_classes)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{audio.video_ids[row]}: class {labels[row]}, but {audio.source} has scores of the "
+            f"classes 0 to {num_classes - 1}"
+        )
 
 
 def pair_split(

@@ -4,7 +4,7 @@ Source: the published soundtrack classification of Kinetics-600.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,7 @@ def score_soundtracks(
 ) -> None:
     """Write the scores of the soundtracks of splits `val` and `test`, and of their clips.
 
-    A file without sound has no row. A soundtrack shorter than a clip has one, with scores of 0
-    and 0 clips.
+    A file without sound has no row; a soundtrack shorter than a clip has one, of 0 clips.
 
     Args:
         labels: of the files, and the fold that is scored.
@@ -74,26 +73,25 @@ def score_soundtracks(
             split `test` has sound.
     """
     torch.set_num_threads(1)  # another number gives other last bits
-    files = labels.read()
-    network = load_soundtrack_network(weights)
+    network = load_soundtrack_network(weights).to(resolve_device(device))
     check_classifier(weights, number_of_classes(network), read_classes(labels.classes))
-    indices = [read_table(path, AUDIO_IMAGES) for path in images.indices]
-    index = pd.concat(indices, ignore_index=True)
     with ImageStore(images.packs, sample_rate=SAMPLE_RATE) as store:
-        soundtracks = _with_sound(files[files["split"].isin(SCORED_SPLITS)], store, index)
-        if not (soundtracks["split"] == "test").any():
-            raise DataError(
-                f"{labels.labelled_files}: no file of split test has sound (fold {labels.fold})"
-            )
-        score_clips(
-            network.to(resolve_device(device)),
-            store,
-            soundtracks,
-            windows=load_windows(weights),
-            batch_size=SCORED_AT_ONCE,
-            targets=clip_targets,
-        )
+        soundtracks = _scored(labels, store, images.indices)
+        windows = load_windows(weights)
+        score_clips(network, store, soundtracks, windows=windows, targets=clip_targets)
     pool_soundtracks(clip_targets, soundtracks, space=space, targets=targets)
+
+
+def _scored(labels: Labels, images: AudioImages, indices: Sequence[Path]) -> pd.DataFrame:
+    """Return the files of a fold that are scored, some of them of split `test`."""
+    files = labels.read()
+    index = pd.concat([read_table(path, AUDIO_IMAGES) for path in indices], ignore_index=True)
+    found = _with_sound(files[files["split"].isin(SCORED_SPLITS)], images, index)
+    if not (found["split"] == "test").any():
+        raise DataError(
+            f"{labels.labelled_files}: no file of split test has sound (fold {labels.fold})"
+        )
+    return found
 
 
 def _with_sound(files: pd.DataFrame, images: AudioImages, index: pd.DataFrame) -> pd.DataFrame:
@@ -120,7 +118,7 @@ def score_clips(
     soundtracks: pd.DataFrame,
     *,
     windows: Windows,
-    batch_size: int,
+    batch_size: int = SCORED_AT_ONCE,
     targets: ScoreFiles,
 ) -> None:
     """Write the logits of every window, and a table that names the rows.
@@ -200,10 +198,7 @@ def pool_soundtracks(
     Raises:
         DataError: if scores, table and soundtracks do not match.
     """
-    try:
-        logits = np.load(clips.scores, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise torn(clips.scores, ".npy file", error) from error
+    logits = _mapped(clips.scores)
     index = read_table(clips.rows, CLIPS)
     by_video = index.groupby("video_id", sort=False).size()
     counts = by_video.reindex(soundtracks["video_id"], fill_value=0).to_numpy()
@@ -223,3 +218,10 @@ def pool_soundtracks(
     table = soundtracks[["video_id", "split", "class_id"]].assign(clips=counts)
     write_table(table, targets.rows, SOUNDTRACKS)
     return soundtrack_metrics(pooled, table["class_id"], counts)
+
+
+def _mapped(path: Path) -> NDArray[np.float32]:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise torn(path, ".npy file", error) from error

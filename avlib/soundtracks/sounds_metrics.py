@@ -12,7 +12,8 @@ from avlib.evaluation.baselines import single_class_notes
 from avlib.evaluation.class_names import read_classes
 from avlib.evaluation.metrics_file import Provenance, weights_entry, write_metrics
 from avlib.io.tables import read_table
-from avlib.soundtracks.counts import file_counts
+from avlib.origins import Origin
+from avlib.soundtracks.counts import MadeImages
 from avlib.soundtracks.folds import ALL, Labels, fold_names, splits_of_fold
 from avlib.soundtracks.image_packs import PADDED
 from avlib.soundtracks.metrics import over_folds, sound_metrics
@@ -25,72 +26,78 @@ TRAINED = "The soundtrack network was trained here, on files that are not evalua
 
 def evaluate_sounds(
     labels: Labels,
+    made: MadeImages,
     *,
-    manifest: Path,
-    indices: Sequence[Path],
     scores: Mapping[str, ScoreFiles],
     provenance: Provenance,
     target: Path,
 ) -> None:
     """Write the metrics file of a study of labelled sounds.
 
-    A file without sound has no prediction and is not counted in any accuracy, but is listed.
+    A file without sound is not counted in any accuracy, but is listed.
 
     Args:
         labels: of the study's files.
-        manifest: table of kind MANIFEST.
-        indices: tables of kind AUDIO_IMAGES.
-        scores: of the soundtracks of each fold, rows of kind SOUNDTRACKS; of ALL where there are
-            no folds.
+        made: what became of the files.
+        scores: of the soundtracks, rows of kind SOUNDTRACKS, by fold, or of ALL.
         provenance: its models are the weights that made the scores, by fold.
-        target: JSON file to write. With folds, `accuracy` is the mean of the accuracies of the
-            folds; other figures are those of all files together.
+        target: JSON file to write; `accuracy` is the mean over folds, other figures are of all
+            files together.
 
     Raises:
         DataError: if the folds are not those of the files, or a fold has no scores.
     """
     names, files = read_classes(labels.classes), labels.read()
-    folds = fold_names(files)
-    _check_folds(folds, scores, labels.labelled_files)
+    folds = _folds(files, scores, labels.labelled_files)
     parts = {fold: _tested(scores[fold], len(names)) for fold in folds}
     test_ids = {v for fold in folds for v in _test_ids(splits_of_fold(files, fold))}
-    found = {fold: _metrics([part]) for fold, part in parts.items()}
     metrics = _report(_metrics(list(parts.values())), names)
     if folds != [ALL]:
-        metrics = _with_folds(metrics, found)
-    counts = {
-        "files": len(test_ids),
-        "soundtracks_evaluated": sum(len(part.rows) for part in parts.values()),
-        "soundtracks_padded": sum(_padded(path, test_ids) for path in indices),
-    }
-    counts["files_without_sound"] = counts["files"] - counts["soundtracks_evaluated"]
+        metrics = _with_folds(metrics, {fold: _metrics([part]) for fold, part in parts.items()})
     origin = provenance.origins["soundtrack"]
-    models = {fold: weights_entry(path, origin) for fold, path in provenance.models.items()}
     write_metrics(
         target,
         {**provenance.study, "split": SPLIT},
         metrics=metrics,
-        counts=counts | file_counts(manifest, indices, test_ids),
-        models={"soundtrack": models},
-        notes=[
-            *([TRAINED] if origin == "trained" else []),
-            *single_class_notes(_predicted(parts), names, "test files"),
-        ],
-        inputs={
-            "labels": labels.labelled_files,
-            "classes": labels.classes,
-            **{f"scores_{fold}": files.scores for fold, files in scores.items()},
-            **provenance.inputs,
-        },
+        counts=_counts(parts, made, test_ids) | made.counts(test_ids),
+        models={"soundtrack": {f: weights_entry(p, origin) for f, p in provenance.models.items()}},
+        notes=_notes(origin, parts, names),
+        inputs={**_inputs(labels, scores), **provenance.inputs},
     )
 
 
-def _check_folds(folds: Sequence[str], scores: Mapping[str, ScoreFiles], source: Path) -> None:
+def _counts(
+    parts: Mapping[str, ScoreTable], made: MadeImages, test_ids: set[str]
+) -> dict[str, int]:
+    evaluated = sum(len(part.rows) for part in parts.values())
+    return {
+        "files": len(test_ids),
+        "soundtracks_evaluated": evaluated,
+        "soundtracks_padded": sum(_padded(path, test_ids) for path in made.indices),
+        "files_without_sound": len(test_ids) - evaluated,
+    }
+
+
+def _notes(origin: Origin, parts: Mapping[str, ScoreTable], names: Sequence[str]) -> list[str]:
+    notes = [TRAINED] if origin == "trained" else []
+    return notes + single_class_notes(_predicted(parts), names, "test files")
+
+
+def _inputs(labels: Labels, scores: Mapping[str, ScoreFiles]) -> dict[str, Path]:
+    """Return the files whose hashes are reported."""
+    of_folds = {f"scores_{fold}": files.scores for fold, files in scores.items()}
+    return {"labels": labels.labelled_files, "classes": labels.classes, **of_folds}
+
+
+def _folds(files: pd.DataFrame, scores: Mapping[str, ScoreFiles], source: Path) -> list[str]:
+    """Return the folds of files after checking that there are scores of each."""
+    folds = fold_names(files)
     if set(folds) != set(scores):
         raise DataError(
             f"{source}: has the folds {', '.join(folds)}, but there are scores of "
             f"{', '.join(sorted(scores)) or 'none'}; score every fold"
         )
+    return folds
 
 
 def _predicted(parts: Mapping[str, ScoreTable]) -> dict[str, Any]:

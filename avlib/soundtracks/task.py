@@ -1,7 +1,7 @@
 """What the training loop trains: classification of soundtracks by their clips."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,21 +36,13 @@ class SoundtrackRecognition(EventRecognition):
         model: SoundtrackNetwork,
         recipe: SoundtrackRecipe,
         *,
-        training: SoundtrackEvents,
-        validation: LabelledEvents,
+        splits: Mapping[str, SoundtrackEvents],
         seed: int,
     ) -> None:
-        super().__init__(
-            model,
-            build_optimizer(model, recipe),
-            recipe,
-            training=training,
-            validation=validation,
-            seed=seed,
-        )
+        super().__init__(model, build_optimizer(model, recipe), recipe, splits=splits, seed=seed)
         self.recipe, together = recipe, recipe.clips_together
         self.batch_size = max(recipe.batch_size // together, 1) * together
-        self.n_items = training.n_items(together)
+        self.n_items = self.training.n_items(together)
         self.num_classes = model.get_parameter(f"{model.classifier_name}bias").numel()
         self.steps = math.ceil(self.n_items / self.batch_size)
         self.clip_values: dict[str, float] = {}  # of the newest prediction

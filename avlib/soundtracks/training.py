@@ -29,7 +29,7 @@ from avlib.soundtracks.recipes import SoundtrackRecipe
 from avlib.soundtracks.steps import initialise
 from avlib.soundtracks.task import SoundtrackRecognition
 from avlib.training.event_recognition import Outputs, train_on_events
-from avlib.training.events import events_of_heads, split_events, validation_split
+from avlib.training.events import events_of_heads, split_events
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,27 +89,43 @@ def train_network(
 ) -> None:
     """Train a network on the clips of split `train` and write the weights that are kept.
 
-    The best ones are those with the highest top-1 accuracy of whole soundtracks on split `val`
-    (the more confident ones of equals), or on `train` itself where no soundtrack of `val` has a
-    clip. The result is the same bytes after any interruption, and for the same number of torch
-    threads on the same machine.
+    The best ones have the highest top-1 accuracy of whole soundtracks on split `val` (of equals the
+    more confident ones), or on `train` itself where no soundtrack of `val` has a clip.
 
     Args:
-        soundtracks: columns video_id, split and class_id, one row a soundtrack; one without a
-            clip is left out and counted.
+        soundtracks: columns video_id, split and class_id; those without a clip are left out.
         images: audio images of the videos.
         recipe: which network is trained, and how.
         classes: names of the classes, by column `class_id`; position = class number.
         seed: of first weights, orders, augmentations, mixing and dropout.
         device: torch device.
-        outputs: files to write. The weights have the published names, and as metadata the classes,
-            the network, the recipe's name and which windows are scored.
+        outputs: files to write; the weights have the published names.
 
     Raises:
         ConfigError: if network, recipe and classes do not match, or the loss is no longer finite.
-        DataError: if a class number is out of range, no soundtrack of `train` has a clip, or one is
-            listed twice.
+        DataError: as `events_of_heads` and `split_events`, or if a soundtrack is listed twice.
     """
+    splits = _splits(soundtracks, images, recipe, classes)
+    model = _build_model(recipe.choice, len(classes[recipe.heads[0]]), seed, splits["train"])
+    trained = recipe
+    if recipe.keeps == "last" and not len(splits["val"]):  # nothing is chosen
+        trained = replace(recipe, validate_every=recipe.schedule.epochs)
+    train_on_events(
+        SoundtrackRecognition(_placed(model, device), trained, splits=splits, seed=seed),
+        outputs,
+        settings=(recipe, code_fingerprint("avlib.soundtracks.training")),
+        classes=classes,
+        description=_description(recipe),
+    )
+
+
+def _splits(
+    soundtracks: "pd.DataFrame",
+    images: AudioImages,
+    recipe: SoundtrackRecipe,
+    classes: Mapping[str, Sequence[str]],
+) -> dict[str, SoundtrackEvents]:
+    """Return the soundtracks of each split that have a clip."""
     twice = soundtracks["video_id"][soundtracks["video_id"].duplicated()]
     if len(twice):
         raise DataError(f"{twice.iloc[0]}: listed twice; a soundtrack has one class and one split")
@@ -122,24 +138,7 @@ def train_network(
         augmentation=recipe.augmentation,
         drops_silence=recipe.drops_silence,
     )
-    splits = split_events(events, choose, needed="clip of sound")
-    model = _build_model(recipe.choice, len(classes[recipe.heads[0]]), seed, splits["train"])
-    chooses_nothing = recipe.keeps == "last" and not len(splits["val"])
-    task = SoundtrackRecognition(
-        _placed(model, torch.device(device)),
-        replace(recipe, validate_every=recipe.schedule.epochs) if chooses_nothing else recipe,
-        training=splits["train"],
-        validation=splits[validation_split(splits)],
-        seed=seed,
-    )
-    train_on_events(
-        task,
-        splits,
-        outputs,
-        settings=(recipe, code_fingerprint("avlib.soundtracks.training")),
-        classes=classes,
-        description=_description(recipe),
-    )
+    return split_events(events, choose, needed="clip of sound")
 
 
 def _description(recipe: SoundtrackRecipe) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -63,23 +64,11 @@ def score_videos(
     """
     torch.set_num_threads(1)  # another number gives other last bits
     cv2.setNumThreads(1)
-    rows = read_table(events, EVENTS)
-    rows = rows[rows["split"].isin(SCORED_SPLITS)]
-    twice = rows["video_id"][rows["video_id"].duplicated()]
-    if len(twice):
-        raise DataError(f"{events}: {twice.iloc[0]} has two events; a scored video has one label")
+    rows = _scored(events)
     network, clip, recipe = load_trained_omnivore(weights)
     check_classifier(weights, network.head.out_features, read_classes(classes))
     with FrameStore(packs, rate_fps=rate_fps) as frames:
-        clips = VisualEvents(
-            rows,
-            frames,
-            heads=("class_id",),
-            clip_s=recipe.clip_s,
-            num_frames=clip.num_frames,
-            crop=clip.crop,
-            augmentation=recipe.augmentation,
-        )
+        clips = _clips(rows, frames, clip, recipe)
         table = rows.set_index("video_id").loc[clips.video_ids].reset_index()
         if not (table["split"] == "test").any():
             raise DataError(f"{events}: no video of split test has frames in the packs")
@@ -87,6 +76,30 @@ def score_videos(
         scores = _log_probs(network.to(resolve_device(device)), clips, recipe)
     save_array(scores, targets.scores)
     write_table(table[["video_id", "split", "class_id"]], targets.rows, SCORED_VIDEOS)
+
+
+def _scored(events: Path) -> pd.DataFrame:
+    """Return the events of the splits that are scored."""
+    rows = read_table(events, EVENTS)
+    rows = rows[rows["split"].isin(SCORED_SPLITS)]
+    twice = rows["video_id"][rows["video_id"].duplicated()]
+    if len(twice):
+        raise DataError(f"{events}: {twice.iloc[0]} has two events; a scored video has one label")
+    return rows
+
+
+def _clips(
+    events: pd.DataFrame, frames: FrameStore, size: ClipSize, recipe: OmnivoreRecipe
+) -> VisualEvents:
+    return VisualEvents(
+        events,
+        frames,
+        heads=("class_id",),
+        clip_s=recipe.clip_s,
+        num_frames=size.num_frames,
+        crop=size.crop,
+        augmentation=recipe.augmentation,
+    )
 
 
 def load_trained_omnivore(path: Path) -> tuple[Omnivore, ClipSize, OmnivoreRecipe]:

@@ -155,7 +155,7 @@ class EventStudy(TimStudy):
         if self.video_info is None:
             return {}
         path = Path(self.existing_file("video_info", self.video_info))
-        table = read_published(path, texts=("video_id",), optional=("fps",))
+        table = read_published(path, texts=("video_id",), numbers=("fps",), optional=("fps",))
         known = table[table["fps"] > 0]
         return dict(zip(known["video_id"], known["fps"].tolist(), strict=True))
 

@@ -13,9 +13,8 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
-from avlib.evaluation.metrics_file import write_metrics
+from avlib.evaluation.metrics_file import Provenance, write_metrics
 from avlib.io.tables import read_table
-from avlib.origins import Origin
 from avlib.tim.evaluated_files import EvaluatedFiles, model_entries, weights_notes
 from avlib.tim.scores import segment_metrics
 from avlib.tim.tables import PREDICTIONS, QUERIES, read_head_classes
@@ -32,25 +31,15 @@ DECISIVE = {
 
 
 def evaluate_ave(
-    files: EvaluatedFiles,
-    *,
-    study: Mapping[str, str],
-    models: Mapping[str, Path],
-    backbones: Mapping[str, Path | None],
-    origins: Mapping[str, Origin],
-    inputs: Mapping[str, Path],
-    target: Path,
+    files: EvaluatedFiles, *, models: Mapping[str, Path], provenance: Provenance, target: Path
 ) -> None:
     """Write the metrics file of the study.
 
     Args:
         files: predictions and what they are of.
-        study: fields that begin the file: `study` and `config_hash`.
         models: weights of TIM by the input modality of the model.
-        backbones: weights of the networks that made the features, by their names; None for random
-            ones, or where the features came without them.
-        origins: how the weights of each backbone, and of `tim`, were made.
-        inputs: further files whose hashes are written, by name.
+        provenance: its models are the networks that made the features, None for random weights, or
+            where the features came without them; its origins are theirs and that of `tim`.
         target: JSON file to write.
 
     Raises:
@@ -68,12 +57,15 @@ def evaluate_ave(
     predicted = {m: found[key]["predicted_class"] for m, key in _decisive(found).items()}
     write_metrics(
         target,
-        study,
+        provenance.study,
         metrics=_report(metrics, names),
         counts=_counts(table, read_table(files.queries, QUERIES)) | files.video_counts(TEST),
-        models=model_entries(models, backbones, origins),
-        notes=[*weights_notes(origins), *single_class_notes(predicted, names, "test segments")],
-        inputs=files.inputs(inputs),
+        models=model_entries(models, provenance),
+        notes=[
+            *weights_notes(provenance.origins),
+            *single_class_notes(predicted, names, "test segments"),
+        ],
+        inputs=files.inputs(provenance.inputs),
     )
 
 

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avlib.evaluation.metrics_file import origin_notes, videos_left_out, weights_entry
+from avlib.evaluation.metrics_file import (
+    Provenance,
+    origin_notes,
+    videos_left_out,
+    weights_entries,
+    weights_entry,
+)
 from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table
 from avlib.media.manifest import count_statuses
@@ -70,22 +76,17 @@ class EvaluatedFiles:
         return counts | {"videos_left_out": videos_left_out(found) if found else []}
 
 
-def model_entries(
-    models: Mapping[str, Path],
-    backbones: Mapping[str, Path | None],
-    origins: Mapping[str, Origin],
-) -> dict[str, Any]:
+def model_entries(models: Mapping[str, Path], provenance: Provenance) -> dict[str, Any]:
     """Return how the weights of TIM and of the networks before it were made, and their hashes.
 
     Args:
         models: weights of TIM by model.
-        backbones: weights of the networks that made the features, by their names; None for random
-            ones, or where the features came without them.
-        origins: how the weights of each backbone, and of `tim`, were made.
+        provenance: its models are the networks that made the features.
     """
+    origins = provenance.origins
     return {
         "tim": {m: weights_entry(path, origins["tim"]) for m, path in models.items()},
-        **{name: weights_entry(path, origins[name]) for name, path in backbones.items()},
+        **weights_entries(provenance.models, origins),
     }
 
 

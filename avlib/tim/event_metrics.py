@@ -14,10 +14,9 @@ import pandas as pd
 
 from avlib.errors import DataError
 from avlib.evaluation.baselines import single_class_notes
-from avlib.evaluation.metrics_file import write_metrics
+from avlib.evaluation.metrics_file import Provenance, write_metrics
 from avlib.io.json_files import read_json
 from avlib.io.tables import read_table
-from avlib.origins import Origin
 from avlib.tim import event_scores
 from avlib.tim.challenge_subsets import ChallengeSubsets
 from avlib.tim.evaluated_files import EvaluatedFiles, model_entries, weights_notes
@@ -48,67 +47,63 @@ class EventFiles(EvaluatedFiles):
     losses: Path | None = None
     tail_classes: Mapping[str, Path] = field(default_factory=dict)
 
+    def inputs(self, others: Mapping[str, Path]) -> dict[str, Path]:
+        """Return the files whose hashes a metrics file has, by name, with `others`."""
+        tails = {f"tail_{head}s": path for head, path in self.tail_classes.items()}
+        return super().inputs(tails | dict(others))
+
 
 def evaluate_events(
-    files: EventFiles,
-    *,
-    study: Mapping[str, str],
-    models: Mapping[str, Path],
-    backbones: Mapping[str, Path | None],
-    origins: Mapping[str, Origin],
-    inputs: Mapping[str, Path],
-    target: Path,
+    files: EventFiles, *, models: Mapping[str, Path], provenance: Provenance, target: Path
 ) -> None:
     """Write the metrics file of the study.
 
     Args:
         files: predictions and what they are of.
-        study: fields that begin the file: `study`, `config_hash`, and `split`, which is evaluated.
         models: weights of TIM by model.
-        backbones: weights of the networks that made the features, by their names; None for random
-            ones, or where the features came without them.
-        origins: how the weights of each backbone, and of `tim`, were made.
-        inputs: further files whose hashes are written, by name.
+        provenance: the `split` of its study is evaluated; models and origins as in `evaluate_ave`.
         target: JSON file to write.
 
     Raises:
         DataError: if no event of the split has a prediction, or a list of tail classes is wrong.
     """
-    split, names = study["split"], read_head_classes(files.classes)
-    listed = read_table(files.predictions, PREDICTIONS, columns=LISTED)
-    listed = listed[(listed["split"] == split) & listed["head"].isin(list(LABEL_COLUMNS))]
-    if not listed["class_id"].notna().any():
-        raise DataError(
-            f"{files.predictions}: no prediction of a labelled event; no {split} video has features"
-        )
+    split, names = provenance.study["split"], read_head_classes(files.classes)
+    listed = _listed(files.predictions, split)
     queries = read_table(files.queries, QUERIES)
-    subsets = ChallengeSubsets.read(
-        queries, split, {head: len(found) for head, found in names.items()}, files.tail_classes
-    )
+    sizes = {head: len(found) for head, found in names.items()}
+    subsets = ChallengeSubsets.read(queries, split, sizes, files.tail_classes)
     losses = {} if files.losses is None else read_json(files.losses)
     metrics: dict[str, Any] = {}
-    notes = weights_notes(origins)
+    notes = weights_notes(provenance.origins)
     for model, rows in listed.groupby("modality", sort=False):
         heads = _read_heads(files.predictions, split, str(model), set(rows["head"]))
         metrics[str(model)], hits = _model(heads, names, losses.get(model, {}), subsets)
         notes += _single_classes(str(model), hits, names, split)
-    if origins["tim"] == "trained":
+    if provenance.origins["tim"] == "trained":
         notes.append(SAME_SPLIT.format(split))
     if subsets is None and {"verb", "noun"} <= names.keys():
         notes.append(NO_TRAIN_LABELS)
     write_metrics(
         target,
-        study,
+        provenance.study,
         metrics=metrics,
-        counts=_counts(listed, queries[queries["split"] == split])
-        | ({} if subsets is None else subsets.counts())
+        counts=_counts(listed, queries[queries["split"] == split], subsets)
         | files.video_counts(split),
-        models=model_entries(models, backbones, origins),
+        models=model_entries(models, provenance),
         notes=notes,
-        inputs=files.inputs(
-            {f"tail_{head}s": path for head, path in files.tail_classes.items()} | dict(inputs)
-        ),
+        inputs=files.inputs(provenance.inputs),
     )
+
+
+def _listed(predictions: Path, split: str) -> pd.DataFrame:
+    """Return the predictions of a split without their scores."""
+    listed = read_table(predictions, PREDICTIONS, columns=LISTED)
+    listed = listed[(listed["split"] == split) & listed["head"].isin(list(LABEL_COLUMNS))]
+    if not listed["class_id"].notna().any():
+        raise DataError(
+            f"{predictions}: no prediction of a labelled event; no {split} video has features"
+        )
+    return listed
 
 
 def _read_heads(
@@ -161,7 +156,9 @@ def _single_classes(
         yield from single_class_notes(predicted, names[head], f"{split} events")
 
 
-def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, Any]:
+def _counts(
+    predictions: pd.DataFrame, queries: pd.DataFrame, subsets: ChallengeSubsets | None
+) -> dict[str, Any]:
     """Return how many events there are in each label space that a model predicts."""
     counts = {}
     for space, heads in (("visual", VISUAL_HEADS), ("audio", ("audio",))):
@@ -175,4 +172,4 @@ def _counts(predictions: pd.DataFrame, queries: pd.DataFrame) -> dict[str, Any]:
                     (~events["annotation_id"].isin(rows["annotation_id"])).sum()
                 ),
             }
-    return {"events": counts}
+    return {"events": counts, **({} if subsets is None else subsets.counts())}

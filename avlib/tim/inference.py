@@ -1,6 +1,6 @@
 """Predictions of TIM for the queries of a split, and their metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -93,13 +93,7 @@ def predict(
         check: called after each round of batches; an exception that it raises passes through.
     """
     model.eval()
-    visual_classes = classes_of(model)
-    audio_classes = {h: visual_classes.pop(h) for h in ("audio",) if h in visual_classes}
-    predictions = Predictions(
-        split,
-        QueryScores(split.visual["query_id"], visual_classes),
-        QueryScores(split.audio["query_id"], audio_classes),
-    )
+    predictions = _no_predictions(split, classes_of(model))
     batches = [split.items[i : i + batch_size] for i in range(0, len(split.items), batch_size)]
     rounds = [batches[i : i + team.size] for i in range(0, len(batches), team.size)]
     own = (r[team.rank] if team.rank < len(r) else None for r in rounds)
@@ -113,6 +107,17 @@ def predict(
                 _add(predictions, found)
         check()
     return predictions
+
+
+def _no_predictions(split: SplitWindows, classes: Mapping[str, int]) -> Predictions:
+    """Return predictions of the queries of a split to add to."""
+    visual = {head: count for head, count in classes.items() if head != "audio"}
+    audio = {head: count for head, count in classes.items() if head == "audio"}
+    return Predictions(
+        split,
+        QueryScores(split.visual["query_id"], visual),
+        QueryScores(split.audio["query_id"], audio),
+    )
 
 
 def classes_of(model: TIM) -> dict[str, int]:

@@ -5,7 +5,7 @@ CVPR 2024, section 3; localisation loss after Liu et al., "Efficient Training of
 Transformers with Small Datasets", NeurIPS 2021.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -206,6 +206,14 @@ class Step(NamedTuple):
     draws: StepDraws
     dropout_seeds: Sequence[int]
 
+    def parts(self, team: Team) -> Iterator[tuple[slice, int]]:
+        """Yield the items and the seed of each part that is this process's."""
+        n_items, n_parts = len(self.batch.times), len(self.dropout_seeds)
+        for number in range(team.rank, n_parts, team.size):
+            start, stop = (n * n_items // n_parts for n in (number, number + 1))
+            if start < stop:
+                yield slice(start, stop), self.dropout_seeds[number]
+
 
 def train_step(
     model: TIM,
@@ -219,8 +227,7 @@ def train_step(
 ) -> Tensor:
     """Take one step; return the losses before it: (6,), as in Losses, 0 for those that are None.
 
-    The batch is computed in as many parts as it has dropout seeds, which bounds the memory. The
-    processes of a team share the parts.
+    The parts of a batch are computed one after the other, which bounds the memory.
 
     Args:
         model: in training mode.
@@ -229,21 +236,16 @@ def train_step(
         recipe: weights and smoothing of the losses, and the largest norm of the gradient.
         scaler: of the loss, for float16; a scale that was too high skips the step.
         precision: in which to compute where that is safe.
-        team: the processes that train together.
+        team: the processes that train together, and share the parts.
     """
-    batch, seeds = step.batch, step.dropout_seeds
-    scaler = scaler or GradScaler(batch.times.device.type, enabled=False)
+    sums = step.batch.times.new_zeros(len(Losses._fields))
+    scaler = scaler or GradScaler(sums.device.type, enabled=False)
     optimizer.zero_grad()
-    n_items, n_parts = len(batch.times), len(seeds)
-    sums = batch.times.new_zeros(len(Losses._fields))
-    for number in range(team.rank, n_parts, team.size):
-        part = slice(number * n_items // n_parts, (number + 1) * n_items // n_parts)
-        if part.start == part.stop:
-            continue
-        torch.manual_seed(seeds[number])
+    for part, seed in step.parts(team):
+        torch.manual_seed(seed)
         is_mixed = precision != torch.float32
         with torch.autocast(sums.device.type, precision, enabled=is_mixed):
-            losses = objective(model, batch, step.draws, recipe, part=part)
+            losses = objective(model, step.batch, step.draws, recipe, part=part)
         scaler.scale(losses.total).backward()  # type: ignore[no-untyped-call]
         sums += torch.stack([_value(loss, sums) for loss in losses])
     sums = team.add_up(model.parameters(), sums)

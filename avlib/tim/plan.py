@@ -41,12 +41,7 @@ def make_windows(
         DataError: if a video with features has no intervals.
     """
     table = read_table(queries, QUERIES).query("split == @split")
-    usable = set(table["video_id"])
-    for path in indices:
-        index = read_table(path, FEATURES)
-        usable &= set(index[(index["split"] == split) & (index["status"] == "ok")]["video_id"])
-    without = table["video_id"].nunique() - len(usable)
-    logger.info("%s: %d videos; %d more have no features", split, len(usable), without)
+    usable = _usable(set(table["video_id"]), indices, split)
     rows = read_table(intervals, INTERVALS)
     lengths = read_table(videos, VIDEOS).query("split == @split").set_index("video_id")
     seconds = lengths["duration_s"].fillna(rows.groupby("video_id")["stop_s"].max())
@@ -58,3 +53,14 @@ def make_windows(
         includes_end_row=TIM_RECIPES[recipe].includes_end_row,
     )
     windows.save(target)
+
+
+def _usable(video_ids: set[str], indices: Sequence[Path], split: str) -> set[str]:
+    """Return those of the videos of a split that have all features."""
+    usable = set(video_ids)
+    for path in indices:
+        index = read_table(path, FEATURES)
+        usable &= set(index[(index["split"] == split) & (index["status"] == "ok")]["video_id"])
+    without = len(video_ids) - len(usable)
+    logger.info("%s: %d videos; %d more have no features", split, len(usable), without)
+    return usable

@@ -109,8 +109,7 @@ def train_tim(run: TrainingRun) -> None:
 def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
     """Train in this process, as one of `team`; the first one writes."""
     torch.set_num_threads(1)  # another number gives other last bits
-    settings, files = run.settings, run.files
-    recipe = settings.adjusted_recipe(run.model)
+    files, recipe = run.files, run.settings.adjusted_recipe(run.model)
     classes = read_head_classes(files.classes)
     splits = _read_splits(recipe, files, classes)
     validated_on = "val" if "val" in splits else "train"
@@ -127,12 +126,7 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
         validation=splits[validated_on],
         select_by=_select_by(run, splits[validated_on], recipe, classes),
         seed=run.seed,
-        computation=Computation(
-            settings.parts or recipe.parts,
-            team,
-            precision=precision(device, is_mixed=settings.mixed_precision is not None),
-            eval_precision=precision(device, is_mixed=settings.mixed_precision == "always"),
-        ),
+        computation=_computation(run.settings, recipe, device, team),
     )
     progress = fit(
         task,
@@ -152,6 +146,17 @@ def _train(run: TrainingRun, device: torch.device, team: Team) -> None:
         outcome = {"validated_on": validated_on, "metrics": {validated_on: metrics}}
         write_json(files.metrics, _summary(run, task, progress) | outcome | {"windows": counts})
         remove_states(files.state_directory)
+
+
+def _computation(
+    settings: TimTraining, recipe: TimRecipe, device: torch.device, team: Team
+) -> Computation:
+    return Computation(
+        settings.parts or recipe.parts,
+        team,
+        precision=precision(device, is_mixed=settings.mixed_precision is not None),
+        eval_precision=precision(device, is_mixed=settings.mixed_precision == "always"),
+    )
 
 
 def _tensorboard(run: TrainingRun, team: Team) -> TensorBoard | None:

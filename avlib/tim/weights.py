@@ -184,14 +184,7 @@ def check_weights(
         CheckpointError: if it does not fit; the message says which setting to change, if one
             helps.
     """
-    features, labels = MODELS[model]
-    requested: dict[str, Any] = {"model_modality": features, "data_modality": labels}
-    if classes is not None:
-        names = read_head_classes(classes)
-        check_trained_classes(checkpoint, names)
-        visual = tuple(len(names[head]) for head in VISUAL_HEADS if head in names)
-        requested["visual_classes"] = () if labels == "audio" else visual
-        requested["audio_classes"] = 0 if labels == "visual" else len(names.get("audio", ()))
+    requested = _requested(checkpoint, classes, model)
     stored = read_weights(checkpoint, allows_foreign=True)
     found = infer_arguments(stored.state, checkpoint)
     _check_model(checkpoint, found, model, key)
@@ -201,6 +194,19 @@ def check_weights(
     _check_sizes(checkpoint, found, own, key)
     load_tim(checkpoint, nhead=own.nhead, num_feats=own.num_feats, requested=requested)
     write_report(target, checkpoint, {"recipe": own.name, "arguments": found})
+
+
+def _requested(checkpoint: Path, classes: Path | None, model: ModelName) -> dict[str, Any]:
+    """Return what a network must take and predict, after checking the classes, if known."""
+    features, labels = MODELS[model]
+    requested: dict[str, Any] = {"model_modality": features, "data_modality": labels}
+    if classes is not None:
+        names = read_head_classes(classes)
+        check_trained_classes(checkpoint, names)
+        visual = tuple(len(names[head]) for head in VISUAL_HEADS if head in names)
+        requested["visual_classes"] = () if labels == "audio" else visual
+        requested["audio_classes"] = 0 if labels == "visual" else len(names.get("audio", ()))
+    return requested
 
 
 def _check_model(path: Path, found: Mapping[str, Any], model: ModelName, key: str) -> None:

@@ -106,8 +106,7 @@ def build_windows(
         durations: length of each video in seconds, in the order that windows are to have; videos
             without queries are passed over.
         recipe: lengths and strides of windows and of their feature rows.
-        includes_end_row: whether the row that ends with the window may be taken; the published
-            checkpoints were trained without it.
+        includes_end_row: whether the row that ends with the window may be taken; not as published.
 
     Raises:
         DataError: naming the first video with queries that has no length, no intervals, or
@@ -117,8 +116,7 @@ def build_windows(
     rows_of = intervals.groupby("video_id", sort=False).indices
     _check_videos(members, rows_of, durations)
     start_s, stop_s = (queries[name].to_numpy(np.float64) for name in ("start_s", "stop_s"))
-    # Rows are chosen in single precision, as published; which of two equally near ones it is
-    # depends on that.
+    # In single precision, as published: which of two equally near rows is chosen depends on it.
     bounds = intervals[["start_s", "stop_s"]].to_numpy(np.float32)
     videos = [video_id for video_id in durations if video_id in members]
     parts = []
@@ -127,13 +125,8 @@ def build_windows(
         rows = bounds[rows_of[video_id]]
         if (np.diff(rows[:, 0]) < 0).any():
             raise DataError(f"{video_id}: its feature intervals are not in the order of starts")
-        part = _video_windows(
-            (start_s[positions], stop_s[positions]),
-            rows,
-            durations[video_id],
-            recipe,
-            includes_end_row=includes_end_row,
-        )
+        spans, length_s = (start_s[positions], stop_s[positions]), durations[video_id]
+        part = _video_windows(spans, rows, length_s, recipe, includes_end_row=includes_end_row)
         _check_all_held(queries, positions, part.query)
         parts.append(part._replace(query=positions[part.query]))
     return _joined(videos, parts, queries, recipe.num_feats)
@@ -170,13 +163,7 @@ def _video_windows(
     window_start = recipe.window_stride_s * np.arange(max(steps + 1, 1), dtype=np.float64)
     window_stop: Floats = np.minimum(end_s, window_start + recipe.window_s)
     stop_s = np.minimum(stop_s, end_s)
-    # A query overlaps the windows from the first that stops after its start to the last that
-    # starts before its stop.
-    first = np.searchsorted(window_stop, start_s, side="right")
-    last = np.searchsorted(window_start, stop_s, side="left")
-    n_windows = np.maximum(last - first, 0)
-    query = np.repeat(np.arange(len(start_s)), n_windows)
-    window = first[query] + _ranges(n_windows)
+    query, window = _overlaps(start_s, stop_s, window_start, window_stop)
     begin = np.maximum(start_s[query], window_start[window])
     end = np.minimum(stop_s[query], window_stop[window])
     whole, part = (np.round(x, DECIMALS) for x in ((stop_s - start_s)[query], end - begin))
@@ -197,6 +184,19 @@ def _video_windows(
         query_start_s=begin[kept],
         query_stop_s=end[kept],
     )
+
+
+def _overlaps(
+    start_s: Floats, stop_s: Floats, window_start: Floats, window_stop: Floats
+) -> tuple[Integers, Integers]:
+    """Return the pairs of query and window that overlap, by query."""
+    # They are the windows from the first that stops after the start of a query to the last that
+    # starts before its stop.
+    first = np.searchsorted(window_stop, start_s, side="right")
+    last = np.searchsorted(window_start, stop_s, side="left")
+    n_windows = np.maximum(last - first, 0)
+    query = np.repeat(np.arange(len(start_s)), n_windows)
+    return query, first[query] + _ranges(n_windows)
 
 
 def _ranges(lengths: Integers) -> Integers:

@@ -33,8 +33,8 @@ class EventRecognition(ABC):
         model: maps inputs (B, ...) to logits (B, K), or to a tuple of them, one a head.
         optimizer: what updates it.
         recipe: how it is trained.
-        training: events to train on.
-        validation: events by which the best weights are selected.
+        splits: events by split, as of `split_events`: those of `train` train, and those of the
+            validation split select the best weights.
         seed: of all draws.
     """
 
@@ -46,19 +46,20 @@ class EventRecognition(ABC):
         optimizer: Optimizer,
         recipe: BaseRecipe,
         *,
-        training: LabelledEvents,
-        validation: LabelledEvents,
+        splits: Mapping[str, LabelledEvents],
         seed: int,
     ) -> None:
         self.model, self.optimizer, self.schedule = model, optimizer, recipe.schedule
         self.heads, self.views, self.seed = recipe.heads, recipe.views, seed
-        self.training, self.validation = training, validation
+        self.splits, self.validated_on = splits, validation_split(splits)
+        self.training, self.validation = splits["train"], splits[self.validated_on]
         self.device = next(model.parameters()).device
         self.epochs, self.validate_every = recipe.schedule.epochs, recipe.validate_every
-        turns = math.ceil(recipe.epoch_items / len(training)) or 1
+        n_items = len(self.training)
+        turns = math.ceil(recipe.epoch_items / n_items) or 1
         self.eval_batch_size = recipe.batch_size
-        self.batch_size = min(recipe.batch_size, turns * len(training))
-        self.steps = turns * len(training) // self.batch_size  # an incomplete batch is dropped
+        self.batch_size = min(recipe.batch_size, turns * n_items)
+        self.steps = turns * n_items // self.batch_size  # an incomplete batch is dropped
 
     def learning_rate(self, epoch: float) -> float:
         """Return the rate at a fractional epoch."""
@@ -209,7 +210,6 @@ def read_classes(path: Path) -> dict[str, list[str]]:
 
 def train_on_events(
     task: EventRecognition,
-    splits: Mapping[str, LabelledEvents],
     outputs: Outputs,
     *,
     settings: object,
@@ -220,7 +220,6 @@ def train_on_events(
 
     Args:
         task: what is trained.
-        splits: its events, by split.
         outputs: files to write.
         settings: what decides the result beside seed, first weights, device and events; a
             training that was interrupted under other settings begins anew.
@@ -230,12 +229,11 @@ def train_on_events(
     Raises:
         ConfigError: if the loss is no longer finite.
     """
-    key = _state_key(task, splits, settings)
-    validated_on = validation_split(splits)
+    splits, key = task.splits, _state_key(task, settings)
     with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
         progress = fit(task, directory=outputs.state_directory, key=key, log=outputs.log_path)
         task.model.load_state_dict(progress.best_model)
-        scored = {s: splits[s] for s in (validated_on, "test") if len(splits[s])}
+        scored = {s: splits[s] for s in (task.validated_on, "test") if len(splits[s])}
         results = {split: task.evaluate(part, lambda: None) for split, part in scored.items()}
     metadata = {"classes": json.dumps(classes, ensure_ascii=False)}
     metadata |= {name: str(value) for name, value in description.items()}
@@ -244,22 +242,19 @@ def train_on_events(
         "events": {split: len(part) for split, part in splits.items()},
         "events_left_out": {split: part.n_left_out for split, part in splits.items()},
     }
-    outcome = {"best_epoch": progress.best_epoch, "validated_on": validated_on, "metrics": results}
-    write_json(
-        outputs.metrics_path, {**description, "seed": task.seed, **outcome, "counts": counts}
-    )
+    chosen = {"best_epoch": progress.best_epoch, "validated_on": task.validated_on}
+    summary = {**description, "seed": task.seed, **chosen, "metrics": results, "counts": counts}
+    write_json(outputs.metrics_path, summary)
     remove_states(outputs.state_directory)
 
 
-def _state_key(
-    task: EventRecognition, splits: Mapping[str, LabelledEvents], settings: object
-) -> str:
+def _state_key(task: EventRecognition, settings: object) -> str:
     """Return the key of everything that decides the result."""
     weights = task.model.state_dict()
     return state_key(
         [
             repr((settings, task.seed, task.device, *weights)).encode(),
             *(tensor.cpu().numpy().tobytes() for tensor in weights.values()),
-            *(part for events in splits.values() for part in events.fingerprint()),
+            *(part for events in task.splits.values() for part in events.fingerprint()),
         ]
     )

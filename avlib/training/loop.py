@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -71,16 +72,13 @@ def fit(
     """Train from the newest state in `directory`, or from the start, to the last epoch.
 
     The state is saved after every epoch, and where SIGTERM or SIGINT ends the process (status
-    143). Random draws depend on the task's seed, the epoch and the step alone, so that an
-    interrupted run ends in the bytes of an undisturbed one.
+    143). An interrupted run ends in the bytes of an undisturbed one.
 
     Args:
         task: what is trained.
         directory: where states are kept.
         key: names the configuration and the data; states of another key are not resumed.
-        log: JSON lines, one an epoch: epoch, learning_rate (at its first step), train_loss and
-            its parts; where validated, `val`, and `kept`: whether its weights took the place of
-            those kept before.
+        log: JSON lines, one an epoch, as `_finish_epoch` makes them.
         patience: epochs without a better validation after which the training ends; None: never.
         team: the processes that train together; the first of them writes.
         watch: called with each new line of the log.
@@ -89,32 +87,37 @@ def fit(
         ConfigError: if the loss is no longer finite.
     """
     state = load_state(directory, key, task.model, task.optimizer)
-    with Interruption(team.any) as interruption:
-        try:
-            while state.epoch < task.epochs and not _is_stalled(state, patience):
-                _train_epoch(task, state, interruption.check)
-                _finish_epoch(task, state, interruption.check)
-                if team.is_first:
-                    save_state(directory, key, task.model, task.optimizer, state)
-                    _write_log(log, state)
-                    if watch is not None:
-                        watch(state.log[-1])
-                interruption.check()
+    save = partial(save_state, directory, key, task.model, task.optimizer, state)
+    with Interruption(team.any, save if team.is_first else None) as interruption:
+        for entry in _epochs(task, state, patience, interruption.check):
             if team.is_first:
-                _write_log(log, state)  # also where all epochs were finished before
-        except SystemExit:
-            if team.is_first:
-                save_state(directory, key, task.model, task.optimizer, state)
-            raise
+                save()
+                _write_log(log, state)
+                if watch is not None:
+                    watch(entry)
+            interruption.check()
+    if team.is_first:
+        _write_log(log, state)  # also where all epochs were finished before
     return state
 
 
-def _is_stalled(state: Progress, patience: int | None) -> bool:
-    return patience is not None and state.epoch - state.best_epoch > patience
+def _epochs(
+    task: Task[Any], state: Progress, patience: int | None, check: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
+    """Train, and yield what there is to log after each epoch."""
+    while state.epoch < task.epochs:
+        if patience is not None and state.epoch - state.best_epoch > patience:
+            return
+        _train_epoch(task, state, check)
+        _finish_epoch(task, state, check)
+        yield state.log[-1]
 
 
 def _train_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) -> None:
-    """Take the steps of an epoch that are still missing."""
+    """Take the steps of an epoch that are still missing.
+
+    Random draws depend on the task's seed, the epoch and the step alone.
+    """
     epoch = state.epoch
     batches = prefetched(task.batches(epoch, state.step))
     title = f"{task.title}, epoch {epoch + 1} of {task.epochs}"
@@ -139,7 +142,11 @@ def _train_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) ->
 
 
 def _finish_epoch(task: Task[Any], state: Progress, check: Callable[[], None]) -> None:
-    """Validate if it is due, keep the weights if they are the best, and log the epoch."""
+    """Validate if it is due, keep the weights if they are the best, and log the epoch.
+
+    The log has epoch, learning_rate (at its first step), train_loss and its parts; where validated,
+    `val`, and `kept`: whether its weights took the place of those kept before.
+    """
     epoch = state.epoch
     entry: dict[str, Any] = {
         "epoch": epoch + 1,

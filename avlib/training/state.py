@@ -118,11 +118,14 @@ class Interruption:
     Args:
         agree: says whether this or any other process of the training wishes to end; all of them
             call `check` at the same places.
+        save: called where `check` ends the process.
     """
 
-    def __init__(self, agree: Callable[[bool], bool] = bool) -> None:
+    def __init__(
+        self, agree: Callable[[bool], bool] = bool, save: Callable[[], None] | None = None
+    ) -> None:
         self.is_requested = False
-        self._agree = agree
+        self._agree, self._save = agree, save
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -136,6 +139,8 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if kind is SystemExit and self._save is not None:
+            self._save()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
@@ -143,7 +148,7 @@ class Interruption:
         """End the process with status 143 if a signal has come.
 
         Raises:
-            SystemExit: with that status; whoever holds state saves it on the way.
+            SystemExit: with that status.
         """
         if self._agree(self.is_requested):
             raise SystemExit(INTERRUPTED)

@@ -5,20 +5,21 @@ Source: the measures of LLP (Tian et al., ECCV 2020, section 5), as VALOR (Lai e
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from avlib.datasets.llp import CLASSES, WeakVideo, read_dense_labels, read_videos, weak_labels
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.evaluation.metrics_file import (
+    Provenance,
     origin_notes,
     videos_left_out,
-    weights_entry,
+    weights_entries,
     write_metrics,
 )
 from avlib.extractors.tables import FEATURES
@@ -45,25 +46,11 @@ SMALL_NETWORK_NOTE = (
 )
 
 
-@dataclass(frozen=True)
-class ParserModels:
-    """Weights that the predictions of a variant depend on, by name as in TITLES.
-
-    Attributes:
-        weights: files.
-        origins: how they were made.
-    """
-
-    weights: Mapping[str, Path]
-    origins: Mapping[str, Origin]
-
-
 def evaluate_llp(
     inputs: Mapping[str, Path],
     *,
-    study: Mapping[str, str],
+    provenance: Provenance,
     evaluation: ParserEvaluation,
-    models: ParserModels,
     status: Mapping[str, Sequence[Path]],
     events_target: Path,
     target: Path,
@@ -71,13 +58,11 @@ def evaluate_llp(
     """Write the detected events of the test videos, and the metrics of a variant.
 
     Args:
-        inputs: tables of LLP by name, `test`, `audio` and `visual`, and as `predictions` the
-            `.npz` file of `parse_events`.
-        study: fields that begin the file: `study`, `variant` and `config_hash`.
+        inputs: tables of LLP, `test`, `audio` and `visual`, and `predictions` of `parse_events`.
+        provenance: its study names the `variant`; its models are of TITLES.
         evaluation: section of the configuration.
-        models: weights that the predictions depend on.
-        status: tables with the status of the videos: as `manifest` one of kind MANIFEST, if there
-            are videos, and tables of kind FEATURES by kind of feature that is extracted here.
+        status: tables with the status of the videos: `manifest`, if there are videos, and of kind
+            FEATURES by kind of feature that is extracted here.
         events_target: table of kind EVENTS to write.
         target: JSON file to write.
 
@@ -93,22 +78,12 @@ def evaluate_llp(
     label_f = video_label_f(video_probs, weak_labels(videos), threshold)
     write_metrics(
         target,
-        {**study, "split": SPLIT},
-        metrics={
-            SPLIT: parsing_metrics(found, truth, evaluation.iou),
-            "video_label_f": 100.0 * float(np.nanmean(label_f)),
-            "threshold": threshold,
-            "iou": evaluation.iou,
-        },
-        counts={
-            "videos": {"listed": len(listed), "evaluated": len(videos)},
-            "left_out": _left_out(listed, videos, status),
-        },
-        models={
-            name: weights_entry(path, models.origins[name]) for name, path in models.weights.items()
-        },
-        notes=[*_notes(models.origins), *_same_events(found, study["variant"])],
-        inputs=inputs,
+        {**provenance.study, "split": SPLIT},
+        metrics=_metrics(found, truth, label_f, evaluation),
+        counts=_counts(listed, videos, status),
+        models=weights_entries(provenance.models, provenance.origins),
+        notes=[*_notes(provenance.origins), *_same_events(found, provenance.study["variant"])],
+        inputs={**inputs, **provenance.inputs},
     )
 
 
@@ -134,6 +109,28 @@ def _table(found: Events, videos: Sequence[WeakVideo]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     table.insert(0, "event_id", [f"event_{number}" for number in range(len(table))])
     return table.reindex(columns=[column.name for column in EVENTS.columns])
+
+
+def _metrics(
+    found: Events, truth: Events, label_f: NDArray[np.float64], evaluation: ParserEvaluation
+) -> dict[str, Any]:
+    return {
+        SPLIT: parsing_metrics(found, truth, evaluation.iou),
+        "video_label_f": 100.0 * float(np.nanmean(label_f)),
+        "threshold": evaluation.threshold,
+        "iou": evaluation.iou,
+    }
+
+
+def _counts(
+    listed: Sequence[WeakVideo],
+    videos: Sequence[WeakVideo],
+    status: Mapping[str, Sequence[Path]],
+) -> dict[str, Any]:
+    return {
+        "videos": {"listed": len(listed), "evaluated": len(videos)},
+        "left_out": _left_out(listed, videos, status),
+    }
 
 
 def _left_out(

@@ -103,15 +103,9 @@ def train_small_network(
     validation = _draw(kind, classes, recipe.held_out, seed, "held out")
     metadata = {"kind": kind, "classes": json.dumps(list(classes)), "seed": str(seed)}
     save_weights(model_path, classifier.weights(), metadata | classifier.settings)
-    results = {
-        "kind": kind,
-        "classes": list(classes),
-        "seed": seed,
-        "recipe": asdict(recipe),
-        "losses": losses,
-        "held_out": _scores(classifier, validation, recipe.batch_size),
-    }
-    write_json(metrics_path, results)
+    scores = _scores(classifier, validation, recipe.batch_size)
+    what = {"kind": kind, "classes": list(classes), "seed": seed, "recipe": asdict(recipe)}
+    write_json(metrics_path, what | {"losses": losses, "held_out": scores})
 
 
 def _draw(kind: str, classes: Sequence[str], count: int, seed: int, purpose: str) -> Examples:

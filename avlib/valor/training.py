@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from avlib.datasets.llp import read_dense_labels
 from avlib.device import resolve_device
@@ -57,6 +58,15 @@ class ParserOutputs:
     log: Path
     metrics: Path
     epochs_folder: Path | None = None
+
+    def finish(self, model: nn.Module, progress: Progress, summary: Mapping[str, Any]) -> None:
+        """Write weights and metrics; remove what only an unfinished training needs."""
+        write_checkpoint(self.last, model.state_dict())
+        write_checkpoint(self.best, progress.best_model)
+        if self.epochs_folder is not None:
+            remove_later_epochs(self.epochs_folder, progress.epoch)
+        write_json(self.metrics, summary)
+        remove_states(self.state_directory)
 
 
 def train_parser(
@@ -113,29 +123,41 @@ def fit_parser(
     """Train on one split and write the weights of the epoch with the best score on the other.
 
     Initial weights, order and learning rates equal those of the published program with the
-    recipe's seed; dropout does not. The output is the same bytes after any interruption, for the
-    same number of torch threads on the same machine.
+    recipe's seed; dropout does not. Interruptions do not change the bytes.
 
     Args:
         training: videos to train on.
         validation: videos that the epochs are compared on.
         recipe: architecture and training.
         criterion: from probabilities of the videos (N, K) and segments (N, T, 2, K) of
-            `validation`, in their order, to the score and what to log; published is Type@AV.
+            `validation` to the score and what to log; published is Type@AV.
         criterion_key: fingerprint of the criterion.
         device: torch device.
         outputs: files to write.
 
     Raises:
-        ConfigError: if the recipe needs pseudo labels and there are none, or the loss is no longer
-            finite.
-        DataError: if a split is empty, the splits differ in widths or classes, or a feature holds
-            NaN or infinity.
+        ConfigError: if pseudo labels are needed and not there, or the loss is not finite.
+        DataError: if a split is empty or unlike the other, or a feature is not finite.
     """
+    task, drawn = _first_task(training, validation, recipe, criterion, device)
+    task.epochs_folder = outputs.epochs_folder
+    key = _state_key(recipe, device, drawn, training, validation, criterion_key)
+    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        progress = fit(task, directory=outputs.state_directory, key=key, log=outputs.log)
+    outputs.finish(task.model, progress, _summary(recipe, progress, training, validation))
+
+
+def _first_task(
+    training: ParserVideos,
+    validation: ParserVideos,
+    recipe: ParserRecipe,
+    criterion: ParserCriterion,
+    device: torch.device,
+) -> tuple[ParserTask, Tensor]:
+    """Return the training with first weights, and the state of the generator after them."""
     _check_splits(training, validation)
     sizes = network_sizes(recipe, training.widths, num_classes=training.num_classes)
     model, drawn = new_parser(recipe.seed, recipe.network, **sizes)
-    key = _state_key(recipe, device, drawn, training, validation, criterion_key)
     task = ParserTask(
         model.to(device),
         recipe,
@@ -143,16 +165,8 @@ def fit_parser(
         training=training,
         validation=validation,
         criterion=criterion,
-        epochs_folder=outputs.epochs_folder,
     )
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        progress = fit(task, directory=outputs.state_directory, key=key, log=outputs.log)
-    write_checkpoint(outputs.last, model.state_dict())
-    write_checkpoint(outputs.best, progress.best_model)
-    if outputs.epochs_folder is not None:
-        remove_later_epochs(outputs.epochs_folder, recipe.epochs)
-    write_json(outputs.metrics, _summary(recipe, progress, training, validation))
-    remove_states(outputs.state_directory)
+    return task, drawn
 
 
 def _criterion(truth: Events, threshold: float) -> ParserCriterion:

@@ -52,15 +52,7 @@ def verify(
     Raises:
         ConfigError: if the device does not exist here, or the package is not installed.
     """
-    if clap_backend == "laion_clap":
-        require_package()
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    numerics = Numerics(torch.device(device), getattr(torch, dtype), clap_backend)
+    numerics = _numerics(device, dtype, clap_backend)
     counts: Counter[str] = Counter()
     out(runner.header())
     files = list(_files(paths))
@@ -72,6 +64,19 @@ def verify(
     others = f"{counts[runner.SKIP]} skipped, {counts[runner.INFORMATION]} informational"
     out(f"{len(files)} files, {passed} comparisons passed, {failed} failed, {others}")
     return passed > 0 and failed == 0
+
+
+def _numerics(device: str, dtype: str, clap_backend: Backend) -> Numerics:
+    """Return where and how networks run, after a look at whether they can."""
+    if clap_backend == "laion_clap":
+        require_package()
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return Numerics(torch.device(device), getattr(torch, dtype), clap_backend)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

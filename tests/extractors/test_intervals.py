@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tiny_golden import contents
 
 from avlib.errors import DataError
-from avlib.extractors.interval_shards import make_shard_intervals
+from avlib.extractors.interval_shards import IntervalRule, make_shard_intervals
 from avlib.extractors.intervals import (
     check_same_rows,
     interval_numbers,
@@ -129,9 +129,7 @@ def test_a_video_that_is_too_long_is_left_out_and_others_are_not(tmp_path):
     make_shard_intervals(
         manifest=tmp_path / "probe.parquet",
         published=None,
-        interval_s=1.1,
-        hop_s=0.2,
-        seconds=None,
+        rule=IntervalRule(interval_s=1.1, hop_s=0.2, seconds=None),
         intervals_target=tmp_path / "intervals.parquet",
         manifest_target=tmp_path / "manifest.parquet",
     )
@@ -160,9 +158,7 @@ def test_published_intervals_without_frame_numbers_get_those_of_their_times(tmp_
         make_shard_intervals(
             manifest=tmp_path / "probe.parquet",
             published=table,
-            interval_s=1.1,
-            hop_s=0.2,
-            seconds=None,
+            rule=IntervalRule(interval_s=1.1, hop_s=0.2, seconds=None),
             intervals_target=tmp_path / "intervals.parquet",
             manifest_target=tmp_path / "manifest.parquet",
         )

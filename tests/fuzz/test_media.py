@@ -17,7 +17,7 @@ from media_files import make_video, run_ffmpeg
 from mutations import mutate, write_number
 
 from avlib.errors import DataError
-from avlib.extractors.interval_shards import make_shard_intervals
+from avlib.extractors.interval_shards import IntervalRule, make_shard_intervals
 from avlib.extractors.tables import INTERVALS
 from avlib.io.tables import read_table
 from avlib.media.frame_packs import FramePackSettings, pack_frames
@@ -165,9 +165,7 @@ def _run_stages(videos: list[Video], settings: SoundSettings, folder: Path) -> N
     make_shard_intervals(
         manifest=folder / "packed.parquet",
         published=None,
-        interval_s=INTERVAL_S,
-        hop_s=HOP_S,
-        seconds=None,
+        rule=IntervalRule(interval_s=INTERVAL_S, hop_s=HOP_S, seconds=None),
         intervals_target=folder / "intervals.parquet",
         manifest_target=folder / "manifest.parquet",
     )

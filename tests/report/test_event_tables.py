@@ -4,6 +4,7 @@ import re
 import pytest
 from made_up_events import write_study
 
+from avlib.evaluation.metrics_file import Provenance
 from avlib.report.event_tables import draw_event_tables
 from avlib.tim.event_metrics import EventFiles, evaluate_events
 
@@ -13,11 +14,10 @@ def metrics(tmp_path):
     paths, *_ = write_study(tmp_path)
     evaluate_events(
         EventFiles(**paths, manifest=None, features={}),
-        study={"study": "epic", "config_hash": "0123", "split": "val"},
         models={},
-        backbones={},
-        origins={"tim": "trained"},
-        inputs={},
+        provenance=Provenance(
+            {"study": "epic", "config_hash": "0123", "split": "val"}, {}, {"tim": "trained"}
+        ),
         target=tmp_path / "test_metrics.json",
     )
     return tmp_path / "test_metrics.json"

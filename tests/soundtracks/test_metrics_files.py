@@ -12,6 +12,7 @@ from avlib.evaluation.metrics_file import Provenance
 from avlib.io.checkpoints import file_hash
 from avlib.io.tables import write_table
 from avlib.report.confusion import draw_study_confusion
+from avlib.soundtracks.counts import MadeImages
 from avlib.soundtracks.fusion import fuse_scores
 from avlib.soundtracks.k600_metrics import evaluate_k600
 from avlib.soundtracks.score_files import FusionFiles, ScoreFiles
@@ -65,8 +66,10 @@ def k600(folder, *, bad=None, clips=None, without_scores=(), fusion=None, **chan
     rows = rows.assign(clips=[clips.get(v, 10) for v in rows["video_id"]])
     fusion = fusion or Fusion()
     arguments = {
-        "manifest": write_manifest(folder / "manifest.parquet", files, **probed),
-        "indices": write_images(folder / "mel", files, 1, **bad | clips).indices,
+        "made": MadeImages(
+            write_manifest(folder / "manifest.parquet", files, **probed),
+            write_images(folder / "mel", files, 1, **bad | clips).indices,
+        ),
         **fused(folder, labels.classes, rows, without_scores=without_scores, fusion=fusion),
         "target": folder / "test_metrics.json",
     }
@@ -183,8 +186,10 @@ def sounds(folder, files, *, bad=None, drop=(), **changes):
         if fold not in drop:
             scores[fold] = write_scores(folder / fold, rows, values)
     arguments = {
-        "manifest": write_manifest(folder / "manifest.parquet", files, **bad),
-        "indices": write_images(folder / "mel", files, 1, **bad).indices,
+        "made": MadeImages(
+            write_manifest(folder / "manifest.parquet", files, **bad),
+            write_images(folder / "mel", files, 1, **bad).indices,
+        ),
         "scores": scores,
         "target": folder / "test_metrics.json",
     }

@@ -219,8 +219,7 @@ def test_losses_and_accuracies_of_an_epoch_are_means_over_clips(batch_size, toge
             clips_together=together,
             schedule=Schedule(0.0, epochs=1),
         ),
-        training=events,
-        validation=events,
+        splits={"train": events, "val": events},
         seed=0,
     )
     assert task.steps == 3
@@ -257,8 +256,7 @@ def test_the_clips_of_a_group_are_mixed_with_those_of_one_other():
     task = SoundtrackRecognition(
         soundtrack_network("resnet18", num_classes=5, width=4),
         replace(PUBLISHED, batch_size=12, clips_together=3, mixup=1.0),
-        training=(events := events_of(numbered(3, 3, 3, 3, 3))),
-        validation=events,
+        splits=dict.fromkeys(("train", "val"), events_of(numbered(3, 3, 3, 3, 3))),
         seed=0,
     )
     for _, shares in task.batches(0, 0):

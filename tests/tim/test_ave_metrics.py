@@ -12,6 +12,7 @@ from tiny_tim import CLASSES, run, write_study
 from tiny_weights import saved_again
 
 from avlib.errors import CheckpointError, DataError
+from avlib.evaluation.metrics_file import Provenance
 from avlib.evaluation.recognition import top_k_hits
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.checkpoints import file_hash, load_state_dict
@@ -100,15 +101,16 @@ def evaluate(study, trained, predictions, folder, **changes):
         "features": {"asf": feature_index(folder / "index.parquet", {"test0": "ok"})},
     }
     files |= {name: changes.pop(name) for name in list(changes) if name in files}
-    arguments = {
+    models = changes.pop("models", trained)
+    made = {
         "study": {"study": "ave", "config_hash": "0123"},
-        "models": trained,
-        "backbones": {"asf": trained["audio"], "omnivore": None},
+        "models": changes.pop("backbones", {"asf": trained["audio"], "omnivore": None}),
         "origins": {"asf": "trained", "omnivore": "untrained", "tim": "trained"},
         "inputs": {"windows": study["windows"]["test"]},
-        "target": folder / "test_metrics.json",
     }
-    evaluate_ave(EvaluatedFiles(**files), **(arguments | changes))
+    provenance = Provenance(**(made | changes))
+    target = folder / "test_metrics.json"
+    evaluate_ave(EvaluatedFiles(**files), models=models, provenance=provenance, target=target)
     return json.loads((folder / "test_metrics.json").read_text())
 
 

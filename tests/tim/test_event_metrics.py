@@ -10,6 +10,7 @@ from made_up_events import CLASSES, HEADS, MODELS, write_study
 from avlib.datasets.epic_kitchens import read_tail_classes
 from avlib.errors import DataError
 from avlib.evaluation.headline import headline
+from avlib.evaluation.metrics_file import Provenance
 from avlib.io.tables import write_table
 from avlib.tim.event_metrics import EventFiles, evaluate_events
 from avlib.tim.tables import PREDICTIONS, QUERIES
@@ -28,11 +29,12 @@ def evaluate(paths, *, split="val", tail_classes=None, losses=None, trained="tra
         EventFiles(
             **paths, manifest=None, features={}, losses=losses, tail_classes=tail_classes or {}
         ),
-        study={"study": "epic", "config_hash": "0123", "split": split},
         models={m: paths["classes"] for m in MODELS} if trained is None else {},
-        backbones={"asf": None, "omnivore": None},
-        origins={"asf": "untrained", "omnivore": "untrained", "tim": trained or "given"},
-        inputs={},
+        provenance=Provenance(
+            study={"study": "epic", "config_hash": "0123", "split": split},
+            models={"asf": None, "omnivore": None},
+            origins={"asf": "untrained", "omnivore": "untrained", "tim": trained or "given"},
+        ),
         target=target,
     )
     return json.loads(target.read_text())

@@ -8,6 +8,7 @@ import pytest
 
 from avlib.datasets import epic_kitchens, epic_sounds
 from avlib.datasets.epic_kitchens import read_tail_classes
+from avlib.evaluation.metrics_file import Provenance
 from avlib.io.tables import write_parts, write_table
 from avlib.tim.event_metrics import EventFiles, evaluate_events
 from avlib.tim.event_scores import participant, tail_classes
@@ -93,11 +94,10 @@ def evaluated(tmp_path_factory, actions, sounds, tail_files):
             features={},
             tail_classes=tail_files,
         ),
-        study={"study": "epic", "config_hash": "0", "split": "val"},
         models={},
-        backbones={},
-        origins={"tim": "given"},
-        inputs={},
+        provenance=Provenance(
+            {"study": "epic", "config_hash": "0", "split": "val"}, {}, {"tim": "given"}
+        ),
         target=folder / "test_metrics.json",
     )
     return json.loads((folder / "test_metrics.json").read_text())

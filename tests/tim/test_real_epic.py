@@ -12,6 +12,7 @@ import pytest
 
 from avlib.datasets.events import make_events
 from avlib.datasets.tables import EVENTS
+from avlib.evaluation.metrics_file import Provenance
 from avlib.extractors.intervals import interval_table
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.json_files import read_json
@@ -154,11 +155,10 @@ def test_random_features_are_recognised_by_chance(study):
             features={},
             losses=files.losses,
         ),
-        study={"study": "epic", "config_hash": "0", "split": "val"},
         models=files.models,
-        backbones={},
-        origins={"tim": "untrained"},
-        inputs={},
+        provenance=Provenance(
+            {"study": "epic", "config_hash": "0", "split": "val"}, {}, {"tim": "untrained"}
+        ),
         target=study / "test_metrics.json",
     )
     found = json.loads((study / "test_metrics.json").read_text())["metrics"]["audio_visual"]

@@ -8,9 +8,10 @@ import pytest
 from avlib.datasets.llp import CLASSES, LABEL_FILES
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
+from avlib.evaluation.metrics_file import Provenance
 from avlib.io.arrays import write_arrays
 from avlib.io.tables import read_table
-from avlib.valor.evaluation import ParserModels, evaluate_llp
+from avlib.valor.evaluation import evaluate_llp
 from avlib.valor.recipes import ParserEvaluation
 
 VIDEO_IDS = ("-aaaaaaaaaa", "bb_bbbbbbbb")
@@ -35,9 +36,8 @@ def evaluate(tmp_path):
         write_arrays(arrays | {"segment_probs": segments}, tmp_path / "predictions.npz")
         evaluate_llp(
             labels | {"predictions": tmp_path / "predictions.npz"},
-            study={"study": "llp", "variant": "han"},
+            provenance=Provenance({"study": "llp", "variant": "han"}, models={}, origins={}),
             evaluation=ParserEvaluation(),
-            models=ParserModels({}, {}),
             status={},
             events_target=tmp_path / "events.parquet",
             target=tmp_path / "metrics.json",

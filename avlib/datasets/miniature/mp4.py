@@ -9,6 +9,7 @@ from typing import Literal
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from avlib.io.atomic import atomic_path
@@ -42,10 +43,7 @@ def write_mp4(
         # Without "bitexact" the file would name the versions of its writers.
         av.open(str(partial), "w", format="mp4", options={"fflags": "+bitexact"}) as container,
     ):
-        video = container.add_stream("libx264", rate=fps)
-        video.options = {"preset": "veryfast", "crf": "26"}
-        video.height, video.width = first.shape[:2]
-        video.pix_fmt = "yuv420p"
+        video = _add_video(container, fps, *first.shape[:2])
         if sound is not None:
             audio = container.add_stream("aac", rate=sample_rate, layout="stereo")
             audio.bit_rate = 96_000
@@ -53,13 +51,20 @@ def write_mp4(
         for stream in container.streams:
             stream.codec_context.flags |= Flags.bitexact
             stream.codec_context.thread_count = 1
-        for frame in _video_frames(chain([first], pictures), fps):
+        # None ends a stream.
+        for frame in chain(_video_frames(chain([first], pictures), fps), [None]):
             container.mux(video.encode(frame))
-        container.mux(video.encode(None))
         if sound is not None:
-            for block in _audio_frames(sound, sample_rate):
+            for block in chain(_audio_frames(sound, sample_rate), [None]):
                 container.mux(audio.encode(block))
-            container.mux(audio.encode(None))
+
+
+def _add_video(container: OutputContainer, fps: int, height: int, width: int) -> av.VideoStream:
+    video = container.add_stream("libx264", rate=fps)
+    video.options = {"preset": "veryfast", "crf": "26"}
+    video.height, video.width = height, width
+    video.pix_fmt = "yuv420p"
+    return video
 
 
 def _video_frames(frames: Iterable[NDArray[np.uint8]], fps: int) -> Iterator[av.VideoFrame]:

@@ -63,12 +63,7 @@ class Classifier:
 
 
 def evaluate_asf(
-    inputs: TrainingInputs,
-    *,
-    recipe: str | None,
-    device: str,
-    provenance: Provenance,
-    target: Path,
+    inputs: TrainingInputs, *, recipe: str | None, device: str, provenance: Provenance, target: Path
 ) -> None:
     """Write the metrics of a classifier on the test events of a study, or else on those of val.
 
@@ -77,9 +72,8 @@ def evaluate_asf(
         recipe: that the weights are of; None: what the file says, or as published for its classes.
         device: auto, cpu or cuda.
         provenance: how the numbers are made; the network is `asf`.
-        target: JSON file to write. Under `metrics` are `views_1` and `views_5`, and below each the
-            metrics of every head, by `audio`, `verb`, `noun` or `action`; of two heads also
-            `verb_noun`, for which both have to be right.
+        target: JSON file to write. Under `metrics` are `views_1` and `views_5`, below each the
+            metrics of each head, and of two heads also `verb_noun`: both are right.
 
     Raises:
         CheckpointError: if the classes of the weights are not those of the study.
@@ -88,25 +82,22 @@ def evaluate_asf(
     """
     torch.set_num_threads(1)  # another number gives other last bits
     assert inputs.initial_weights is not None
-    classes = read_classes(inputs.classes)
+    classes, origin = read_classes(inputs.classes), provenance.origins["asf"]
     classifier = read_classifier(inputs.initial_weights, classes, recipe)
-    table = events_of_heads(
-        read_table(inputs.events, EVENTS), classifier.heads, classes, classifier.recipe.name
-    )
+    names = [classes[head] for head in classifier.heads]
+    events = read_table(inputs.events, EVENTS)
+    table = events_of_heads(events, classifier.heads, classes, classifier.recipe.name)
     with WaveformStore(inputs.packs, sample_rate=inputs.rate) as waveforms:
         check_sample_rate(waveforms.sample_rate, classifier.recipe)
-        split, events = _evaluated(table, waveforms, classifier)
-        names = [classes[head] for head in classifier.heads]
-        metrics = {
-            f"views_{views}": _metrics(classifier, events, views, names, device) for views in VIEWS
-        }
+        split, found = _evaluated(table, waveforms, classifier)
+        metrics = {f"views_{n}": _metrics(classifier, found, n, names, device) for n in VIEWS}
     write_metrics(
         target,
         {**provenance.study, "split": split},
         metrics=metrics,
-        counts={"events_evaluated": len(events), "events_without_audio": events.n_left_out},
-        models={"asf": weights_entry(inputs.initial_weights, provenance.origins["asf"])},
-        notes=origin_notes({"asf": provenance.origins["asf"]}, {"asf": TITLE}).values(),
+        counts={"events_evaluated": len(found), "events_without_audio": found.n_left_out},
+        models={"asf": weights_entry(inputs.initial_weights, origin)},
+        notes=origin_notes({"asf": origin}, {"asf": TITLE}).values(),
         inputs={"events": inputs.events, "classes": inputs.classes, **provenance.inputs},
     )
 

@@ -3,7 +3,7 @@
 Source: Kazakos et al., ICASSP 2021, and the training of EPIC-SOUNDS (Huh et al., ICASSP 2023).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -98,16 +98,14 @@ class SoundRecognition(EventRecognition):
         model: nn.Module,
         recipe: AsfRecipe,
         *,
-        training: LabelledEvents,
-        validation: LabelledEvents,
+        splits: Mapping[str, LabelledEvents],
         seed: int,
     ) -> None:
         super().__init__(
             model,
             build_optimizer(model, recipe.schedule.base_rate),
             recipe,
-            training=training,
-            validation=validation,
+            splits=splits,
             seed=seed,
         )
         self.precise_steps = min(self.steps, recipe.precise_batches)

@@ -1,8 +1,9 @@
 """Stage train_asf: Auditory SlowFast on labelled audio, after one of the recipes."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -21,11 +22,9 @@ from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
 from avlib.training.event_recognition import Outputs, TrainingInputs, read_classes, train_on_events
 from avlib.training.events import (
-    LabelledEvents,
     classes_of_heads,
     events_of_heads,
     split_events,
-    validation_split,
 )
 from avlib.training.recipes import with_heads
 
@@ -77,10 +76,8 @@ def train(
 ) -> None:
     """Train a network on the events of split `train` and write its best weights.
 
-    The best weights are those with the highest top-1 accuracy on split `val` (the more confident
-    ones of equals), or on `train` itself where no event of `val` has audio. The result is the
-    same bytes after any interruption, and for the same number of torch threads on the same
-    machine.
+    They have the highest top-1 accuracy on split `val` (of equals the more confident ones), or on
+    `train` itself where no event of `val` has audio. Interruptions do not change the bytes.
 
     Args:
         model: from `build_model`, on the device that trains it.
@@ -89,36 +86,28 @@ def train(
         recipe: how to train.
         classes: names of the classes of each head, by column; position = class number.
         seed: of orders, crops, augmentations and dropout.
-        outputs: files to write; the weights have classes, width, sample_rate and recipe as
-            metadata.
+        outputs: files to write.
 
     Raises:
-        ConfigError: if recipe, classes and sample rate do not go together, or the loss is no
-            longer finite.
+        ConfigError: if recipe, classes and rate do not go together, or the loss is not finite.
         DataError: if a class number is out of range or no event of `train` has audio.
     """
     check_sample_rate(waveforms.sample_rate, recipe)
-    events = events_of_heads(events, recipe.heads, classes, recipe.name)
-    splits = _splits(events, waveforms, recipe)
-    task = SoundRecognition(
-        model,
-        recipe,
-        training=splits["train"],
-        validation=splits[validation_split(splits)],
-        seed=seed,
-    )
+    labelled = events_of_heads(events, recipe.heads, classes, recipe.name)
+    choose = partial(sound_events, waveforms=waveforms, recipe=recipe, heads=recipe.heads)
+    splits = split_events(labelled, choose, needed="audio")
     train_on_events(
-        task,
-        splits,
+        SoundRecognition(model, recipe, splits=splits, seed=seed),
         outputs,
         settings=(recipe, code_fingerprint("avlib.extractors.auditory_slowfast.training")),
         classes=classes_of_heads(recipe.heads, classes, recipe.name),
-        description={
-            "width": recipe.width,
-            "sample_rate": waveforms.sample_rate,
-            "recipe": recipe.name,
-        },
+        description=_description(recipe, waveforms.sample_rate),
     )
+
+
+def _description(recipe: AsfRecipe, rate: int) -> dict[str, Any]:
+    """Return the metadata of the weights beside their classes."""
+    return {"width": recipe.width, "sample_rate": rate, "recipe": recipe.name}
 
 
 def check_sample_rate(rate: int, recipe: AsfRecipe) -> None:
@@ -143,17 +132,6 @@ def check_sample_rate(rate: int, recipe: AsfRecipe) -> None:
             f"recipe {recipe.name} is for audio at {recipe.sample_rate} Hz, this is at {rate} Hz; "
             f"extract the audio at {recipe.sample_rate} Hz or use recipe miniature"
         )
-
-
-def _splits(
-    events: "pd.DataFrame", waveforms: WaveformStore, recipe: AsfRecipe
-) -> dict[str, LabelledEvents]:
-    """Return the events with audio of each split."""
-    return split_events(
-        events,
-        lambda part: sound_events(part, waveforms, recipe, recipe.heads),
-        needed="audio",
-    )
 
 
 def sound_events(

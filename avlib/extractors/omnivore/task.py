@@ -1,6 +1,6 @@
 """What the training loop sees of Omnivore: labelled events as short clips, and steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,16 +100,14 @@ class VisualRecognition(EventRecognition):
         model: Omnivore,
         recipe: OmnivoreRecipe,
         *,
-        training: LabelledEvents,
-        validation: LabelledEvents,
+        splits: Mapping[str, LabelledEvents],
         seed: int,
     ) -> None:
         super().__init__(
             model,
             build_optimizer(model, recipe.schedule.base_rate, recipe.weight_decay),
             recipe,
-            training=training,
-            validation=validation,
+            splits=splits,
             seed=seed,
         )
         self.recipe = recipe

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,7 +22,6 @@ from avlib.training.events import (
     classes_of_heads,
     events_of_heads,
     split_events,
-    validation_split,
 )
 from avlib.training.recipes import with_heads
 
@@ -71,40 +71,29 @@ def train_visual(
 ) -> None:
     """Train the network on the events of split `train` and write its best weights.
 
-    The best weights are those with the highest top-1 accuracy on split `val` (the more confident
-    ones of equals), or on `train` itself where no event of `val` has frames. The result is the
-    same bytes after any interruption, and for the same number of torch threads on the same
-    machine.
+    They have the highest top-1 accuracy on split `val` (of equals the more confident ones), or on
+    `train` itself where no event of `val` has frames. Interruptions do not change the bytes.
 
     Args:
         events: table of events; those with class numbers in the columns `recipe.heads` count.
-        frames: frames of the videos; an event without is left out and counted.
+        frames: of the videos; an event without is left out and counted.
         recipe: what is trained, and how.
         classes: names of the classes, by column; position = class number.
-        seed: of initial weights, orders, crops, augmentations and dropout.
+        seed: of initial weights and of all draws.
         device: torch device.
-        outputs: files to write. The weights have the published names, and as metadata classes,
-            recipe, sizes, num_frames and crop.
+        outputs: files to write; the weights have the published names.
 
     Raises:
-        ConfigError: if recipe and classes do not go together, or the loss is no longer finite.
+        ConfigError: if recipe and classes do not go together, or the loss is not finite.
         DataError: if a class number is out of range or no event of `train` has frames.
     """
     events = events_of_heads(events, recipe.heads, classes, recipe.name)
     classes = classes_of_heads(recipe.heads, classes, recipe.name)
-    splits = split_events(
-        events, lambda part: _clips_of_events(part, frames, recipe), needed="frames"
-    )
-    task = VisualRecognition(
-        _build_model(recipe, classes, seed).to(device),
-        recipe,
-        training=splits["train"],
-        validation=splits[validation_split(splits)],
-        seed=seed,
-    )
+    model = _build_model(recipe, classes, seed).to(device)
+    choose = partial(_clips_of_events, frames=frames, recipe=recipe)
+    splits = split_events(events, choose, needed="frames")
     train_on_events(
-        task,
-        splits,
+        VisualRecognition(model, recipe, splits=splits, seed=seed),
         outputs,
         settings=(recipe, code_fingerprint("avlib.extractors.omnivore.training")),
         classes=classes,

@@ -152,16 +152,7 @@ def table_rankings(
     v, t = _ranked(values, graded)
     names = tables.clips["narration"].tolist()
     by_class = [means_by_name(names, x) for x in (v.ndcg, v.average_precision)]
-    lines = [
-        line
-        for (name, (count, ndcg)), (_, ap) in zip(
-            by_class[0].items(), by_class[1].values(), strict=True
-        )
-        for line in (
-            f"For level {name} there are {count} aud examples.",
-            *_report(ndcg, ap, t).splitlines(),
-        )
-    ]
+    lines = _class_report(by_class[0], by_class[1], t)
     return {
         **_values(v, t),
         **dict(zip(("class_v_ndcg", "class_v_map"), map(_means, by_class), strict=True)),
@@ -174,6 +165,17 @@ def table_rankings(
 
 def _means(found: Any) -> Array:
     return np.array([mean for _, mean in found.values()])
+
+
+def _class_report(ndcg: Any, average_precision: Any, t: Rankings) -> list[str]:
+    """Return the lines that published code prints of each class."""
+    lines = []
+    for (name, (count, of_ndcg)), (_, ap) in zip(
+        ndcg.items(), average_precision.values(), strict=True
+    ):
+        lines.append(f"For level {name} there are {count} aud examples.")
+        lines += _report(of_ndcg, ap, t).splitlines()
+    return lines
 
 
 def _report(ndcg: Any, average_precision: Any, t: Rankings) -> str:
@@ -237,9 +239,9 @@ def embedding_rankings(
     Args:
         clips: table of the clips.
         sentences: table of the sentences.
-        text: (clips, D) of the text of each clip.
-        video: (clips, D) of each clip.
-        numerics: their precision is that of the similarities.
+        text: of each clip, (clips, D).
+        video: of each clip, (clips, D).
+        numerics: with the precision of the similarities.
         dual_softmax: whether similarities are re-weighted.
         text_scale: factor of the texts.
         video_scale: factor of the clips.
@@ -252,17 +254,19 @@ def embedding_rankings(
     # The published sort is ascending and reversed, so that of equal items the last comes first.
     own, columns = np.arange(len(text))[::-1], tables.indexes[::-1]
     candidates, similarity = Candidates(len(text), own, columns), DotProducts(texts, sounds[::-1])
-    graded = tables.relevancy("verb", "noun")
-    graded = replace(graded, clips=graded.clips[::-1], sentences=graded.sentences[::-1])
+    graded = _reversed(tables.relevancy("verb", "noun"))
     ranked_by: Similarity = similarity
     if dual_softmax and dtype == "float32":
         ranked_by = Matrix(_float32_dual_softmax(texts, sounds).T[::-1])
     elif dual_softmax:
         ranked_by = DualSoftmax(similarity, candidates.counts)
-    v = rank_sentences(ranked_by, candidates, graded)
-    t = rank_clips(ranked_by, candidates, graded)
+    v, t = (rank(ranked_by, candidates, graded) for rank in (rank_sentences, rank_clips))
     values = {name: x[::-1] for name, x in _values(v, t).items()}
     return {**values, "v2t": _recall(v.ranks), "t2v": _recall(t.ranks)}
+
+
+def _reversed(graded: Relevancy) -> Relevancy:
+    return replace(graded, clips=graded.clips[::-1], sentences=graded.sentences[::-1])
 
 
 def _float32_dual_softmax(texts: Array, clips: Array) -> Array:
