@@ -14,6 +14,7 @@ from torch import Tensor
 from avlib.device import resolve_device
 from avlib.extractors.embedding import TextEncoder, TextFiles, Vectors
 from avlib.extractors.extraction import NetworkSettings
+from avlib.extractors.weights import allow_tf32
 from avlib.io.checkpoints import weights_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.io.text_tokens import Encoding, tokenise
@@ -49,8 +50,7 @@ class LoadedNetwork(ABC, Generic[Settings, Network]):
         self.settings, self.checkpoint = settings, checkpoint
         self.device = resolve_device(settings.device)
         self.dtype = getattr(torch, settings.dtype)
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+        allow_tf32(settings.allow_tf32)
 
     @cached_property
     def made_by(self) -> str:

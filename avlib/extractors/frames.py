@@ -14,6 +14,7 @@ from torch import Tensor
 
 from avlib.device import resolve_device
 from avlib.extractors.extraction import NetworkSettings, UsableVideo
+from avlib.extractors.weights import allow_tf32
 from avlib.io.checkpoints import file_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.media import ffmpeg
@@ -90,8 +91,7 @@ class FrameExtractor(Generic[Settings]):
             ffmpeg.version(ffmpeg.binary()) if is_jpeg else av.ffmpeg_version_info,
             self.libraries,
         )
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+        allow_tf32(settings.allow_tf32)
 
     def content(self, video: UsableVideo) -> Iterator[bytes]:
         """Yield the hash of a video's content."""

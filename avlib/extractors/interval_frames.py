@@ -5,10 +5,9 @@ at the middle of the k-th of n equal parts.
 """
 
 import itertools
-import logging
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
@@ -22,12 +21,11 @@ from torch import Tensor, nn
 from avlib.datasets.splits import SPLITS
 from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, FrameSettings
+from avlib.extractors.weights import load_or_draw
 from avlib.media.clip_reader import ClipReader
 from avlib.media.frames import Frame, frame_numbers
 from avlib.media.scan import video_paths
 from avlib.prefetch import prefetched
-
-logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 8  # intervals
 DIGITS = 6  # of frame numbers, beyond which they are rounding errors of times
@@ -76,9 +74,7 @@ class IntervalFrameExtractor(FrameExtractor[Settings], Generic[Settings, Network
 
     @cached_property
     def _network(self) -> Network:
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-        network = self.load(self._checkpoint).eval()
+        network = load_or_draw(self._checkpoint, self.load, partial(self.load, None)).eval()
         return network.to(self._device, getattr(torch, self._settings.dtype))
 
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:

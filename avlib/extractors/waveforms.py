@@ -11,6 +11,7 @@ import pandas as pd
 from avlib.device import resolve_device
 from avlib.extractors.extraction import NetworkSettings, UsableVideo
 from avlib.extractors.intervals import interval_samples
+from avlib.extractors.weights import allow_tf32
 from avlib.io.checkpoints import file_hash
 from avlib.io.packs import BLOCK_SAMPLES, Waveform, WaveformStore
 from avlib.io.provenance import code_fingerprint
@@ -37,6 +38,7 @@ class WaveformExtractor(Generic[Settings]):
     ) -> None:
         self._checkpoint, self._settings, self._waveforms = checkpoint, settings, waveforms
         self._device = resolve_device(settings.device)
+        allow_tf32(settings.allow_tf32)
         self.made_by = (
             astuple(settings),
             file_hash(checkpoint) if checkpoint else "untrained",

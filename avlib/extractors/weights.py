@@ -1,5 +1,6 @@
 """What the weights of all networks have in common: random ones, and the report on given ones."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,10 @@ from avlib.io.atomic import write_json
 from avlib.io.checkpoints import load_metadata, weights_hash
 from avlib.io.renaming import without_weights
 
+logger = logging.getLogger(__name__)
+
 N = TypeVar("N", bound=nn.Module)
+Network = TypeVar("Network")
 
 
 def untrained(build: Callable[[], N], seed: int) -> N:
@@ -26,6 +30,22 @@ def untrained(build: Callable[[], N], seed: int) -> N:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build().eval()
+
+
+def load_or_draw(
+    checkpoint: Path | None, load: Callable[[Path], Network], draw: Callable[[], Network]
+) -> Network:
+    """Return the network of a checkpoint; without one, and with a warning, that of `draw`."""
+    if checkpoint is not None:
+        return load(checkpoint)
+    logger.warning("random weights: these features are meaningless")
+    return draw()
+
+
+def allow_tf32(is_allowed: bool) -> None:
+    """Let a GPU round factors of products to 10 bits, or not."""
+    torch.backends.cuda.matmul.allow_tf32 = is_allowed
+    torch.backends.cudnn.allow_tf32 = is_allowed
 
 
 def build_network(build: Callable[[], N], checkpoint: Path) -> N:

@@ -5,10 +5,9 @@ with its views, in batches of a fixed size whose last one is padded by repetitio
 bytes of a feature do not depend on shards, on other videos or on interruptions.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,13 +39,11 @@ from avlib.extractors.extraction import (
     extract_videos,
 )
 from avlib.extractors.waveforms import WaveformExtractor, count_padded
-from avlib.extractors.weights import write_report
+from avlib.extractors.weights import allow_tf32, load_or_draw, write_report
 from avlib.io.packs import Waveform, WaveformStore
 from avlib.prefetch import prefetched
 from avlib.seeds import generator
 from avlib.training.spec_augment import augment
-
-logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32
 
@@ -82,8 +79,7 @@ class FeatureExtractor:
         self.device = resolve_device(settings.device)
         self.dtype = getattr(torch, settings.dtype)
         self.channels = feature_width(network.s1.pathway0_stem.conv.out_channels)
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+        allow_tf32(settings.allow_tf32)
         self._network = fold_batch_norm(network).to(self.device, self.dtype)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -146,11 +142,9 @@ class SoundExtractor(WaveformExtractor[ExtractionSettings]):
 
     @cached_property
     def _network(self) -> FeatureExtractor:
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-            network = untrained_network(self._settings.seed)
-        else:
-            network = load_network(self._checkpoint)
+        draw = partial(untrained_network, self._settings.seed)
+        network = load_or_draw(self._checkpoint, load_network, draw)
+        if self._checkpoint is not None:
             check_preset(network, self._checkpoint, self._settings.preset)
         return FeatureExtractor(network, self._settings)
 

@@ -1,6 +1,5 @@
 """CLAP's embeddings of intervals of one's own videos, from packs of waveforms."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,9 +24,8 @@ from avlib.extractors.extraction import (
 )
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.waveforms import WaveformExtractor, count_padded
+from avlib.extractors.weights import load_or_draw
 from avlib.io.packs import Waveform, WaveformStore, as_float32
-
-logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 8  # intervals
 
@@ -51,10 +49,11 @@ class ClapIntervalExtractor(WaveformExtractor[ClapIntervalSettings]):
     @cached_property
     def _network(self) -> ClapNetwork:
         dtype = getattr(torch, self._settings.dtype)
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-            return untrained_clap(HTSAT_TINY, self._settings.seed).to(self._device, dtype)
-        return open_clap(self._checkpoint, self._settings.backend, self._device, dtype)
+        return load_or_draw(
+            self._checkpoint,
+            lambda path: open_clap(path, self._settings.backend, self._device, dtype),
+            lambda: untrained_clap(HTSAT_TINY, self._settings.seed).to(self._device, dtype),
+        )
 
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
         """Return the embeddings of a video's intervals: (intervals, 1, embedding)."""

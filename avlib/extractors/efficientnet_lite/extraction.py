@@ -1,8 +1,7 @@
 """Stage extract_features for EfficientNet-Lite0: embeddings of the frames of intervals."""
 
-import logging
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import cv2
@@ -20,11 +19,10 @@ from avlib.extractors.efficientnet_lite.weights import (
 )
 from avlib.extractors.extraction import FeatureArray, ShardFiles, UsableVideo, extract_videos
 from avlib.extractors.frames import FrameExtractor, FrameSettings
+from avlib.extractors.weights import load_or_draw
 from avlib.media.scan import video_paths
 
 __all__ = ["check_weights", "extract_shard"]
-
-logger = logging.getLogger(__name__)
 
 
 class Lite0Extractor(FrameExtractor[FrameSettings]):
@@ -35,11 +33,8 @@ class Lite0Extractor(FrameExtractor[FrameSettings]):
 
     @cached_property
     def _model(self) -> EfficientNetLite0Model:
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-            network = untrained_efficientnet_lite0(self._settings.seed)
-        else:
-            network = load_efficientnet_lite0(self._checkpoint)
+        draw = partial(untrained_efficientnet_lite0, self._settings.seed)
+        network = load_or_draw(self._checkpoint, load_efficientnet_lite0, draw)
         return EfficientNetLite0Model(network, self._device, getattr(torch, self._settings.dtype))
 
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:

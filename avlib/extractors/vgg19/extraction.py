@@ -4,10 +4,9 @@ The intervals of a video divide it into equal parts, whatever their times say; A
 seconds. Of one's own videos it is the frames of an interval that count, and a row is the mean map.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,9 @@ from avlib.extractors.vgg19.maps import (
 )
 from avlib.extractors.vgg19.network import MAP_SIZE, VGG19
 from avlib.extractors.vgg19.weights import load_vgg19, untrained_vgg19
-from avlib.extractors.weights import write_report
+from avlib.extractors.weights import load_or_draw, write_report
 from avlib.media.frames import Frame, read_frames
 from avlib.media.scan import video_paths
-
-logger = logging.getLogger(__name__)
 
 
 class Vgg19Extractor(FrameExtractor[FrameSettings]):
@@ -46,11 +43,8 @@ class Vgg19Extractor(FrameExtractor[FrameSettings]):
 
     @cached_property
     def _network(self) -> VGG19:
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-            network = untrained_vgg19(self._settings.seed)
-        else:
-            network = load_vgg19(self._checkpoint)
+        draw = partial(untrained_vgg19, self._settings.seed)
+        network = load_or_draw(self._checkpoint, load_vgg19, draw)
         return network.to(self._device, getattr(torch, self._settings.dtype))
 
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:

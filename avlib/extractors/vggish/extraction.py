@@ -1,9 +1,8 @@
 """Stage extract_features for VGGish: embeddings of whole seconds, from packs of waveforms."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,8 @@ from avlib.extractors.vggish.weights import (
     untrained_vggish,
 )
 from avlib.extractors.waveforms import WaveformExtractor, count_padded
-from avlib.extractors.weights import write_report
+from avlib.extractors.weights import load_or_draw, write_report
 from avlib.io.packs import WaveformStore
-
-logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 32  # patches
 
@@ -54,13 +51,8 @@ class VggishExtractor(WaveformExtractor[VggishSettings]):
 
     @cached_property
     def _network(self) -> VGGish:
-        torch.backends.cuda.matmul.allow_tf32 = self._settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = self._settings.allow_tf32
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-            network = untrained_vggish(self._settings.seed)
-        else:
-            network = load_vggish(self._checkpoint)
+        draw = partial(untrained_vggish, self._settings.seed)
+        network = load_or_draw(self._checkpoint, load_vggish, draw)
         return network.to(self._device, getattr(torch, self._settings.dtype))
 
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:

@@ -1,9 +1,8 @@
 """Stage extract_features for YAMNet: embeddings of intervals, from packs of waveforms."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -18,6 +17,7 @@ from avlib.extractors.extraction import (
     extract_videos,
 )
 from avlib.extractors.waveforms import WaveformExtractor, count_padded
+from avlib.extractors.weights import load_or_draw
 from avlib.extractors.yamnet.front_end import Recording
 from avlib.extractors.yamnet.inference import YamNetModel
 from avlib.extractors.yamnet.network import EMBEDDING
@@ -25,8 +25,6 @@ from avlib.extractors.yamnet.weights import check_weights, load_yamnet, untraine
 from avlib.io.packs import WaveformStore
 
 __all__ = ["check_weights", "extract_shard"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +45,8 @@ class YamNetExtractor(WaveformExtractor[YamNetSettings]):
 
     @cached_property
     def _model(self) -> YamNetModel:
-        torch.backends.cuda.matmul.allow_tf32 = self._settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = self._settings.allow_tf32
-        if self._checkpoint is None:
-            logger.warning("random weights: these features are meaningless")
-            network = untrained_yamnet(self._settings.seed)
-        else:
-            network = load_yamnet(self._checkpoint)
+        draw = partial(untrained_yamnet, self._settings.seed)
+        network = load_or_draw(self._checkpoint, load_yamnet, draw)
         return YamNetModel(network, self._device, getattr(torch, self._settings.dtype))
 
     def extract(self, video: UsableVideo, rows: pd.DataFrame, views: int) -> FeatureArray:
