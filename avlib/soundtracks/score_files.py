@@ -7,7 +7,6 @@ there as K x N x 1, each with a list file that names the rows.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -155,14 +154,6 @@ def _as_rows(
         f"{num_classes} classes; expected {(items, num_classes)}, {(items, 1, num_classes)} or "
         f"{(num_classes, items, 1)}"
     )
-
-
-def write_published(
-    scores: NDArray[np.floating], target: Path, kind: Literal["audio", "video"]
-) -> None:
-    """Write scores (N, K) as published: audio float64 (N, K), video float32 (N, 1, K)."""
-    array = scores.astype(np.float64) if kind == "audio" else scores.astype(np.float32)[:, None]
-    save_array(array, target)
 
 
 def save_array(array: NDArray[np.floating], target: Path) -> None:

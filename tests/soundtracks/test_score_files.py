@@ -3,7 +3,7 @@ import pytest
 
 from avlib.errors import DataError
 from avlib.soundtracks.matching import match_scores
-from avlib.soundtracks.score_files import NamedScores, read_scores, write_published
+from avlib.soundtracks.score_files import NamedScores, read_scores
 
 RNG = np.random.default_rng(0)
 SCORES = RNG.standard_normal((5, 3))
@@ -28,16 +28,6 @@ def test_every_layout_of_the_scores_is_read(tmp_path, layout):
     np.save(tmp_path / "scores.npy", layout(SCORES))
     found = read_scores(tmp_path / "scores.npy", IDS, 3)
     np.testing.assert_allclose(found.scores, SCORES, rtol=1e-6)
-
-
-@pytest.mark.parametrize(("kind", "shape"), [("audio", (5, 3)), ("video", (5, 1, 3))])
-def test_published_arrays_are_written_and_read_again(tmp_path, kind, shape):
-    write_published(SCORES, tmp_path / "scores.npy", kind)
-    array = np.load(tmp_path / "scores.npy")
-    assert array.shape == shape
-    assert array.dtype == {"audio": np.float64, "video": np.float32}[kind]
-    found = read_scores(tmp_path / "scores.npy", IDS, 3)
-    np.testing.assert_array_equal(found.scores, array.reshape(5, 3))
 
 
 def test_scores_of_other_classes_or_rows_are_refused_in_one_line(tmp_path):
