@@ -18,7 +18,8 @@ import torch
 from avlib.errors import AvlibError
 from avlib.extractors.yamnet.weights import packaged_state
 from avlib.io.atomic import atomic_folder, atomic_path, write_json
-from avlib.io.checkpoints import file_hash, load_state_dict
+from avlib.io.checkpoints import load_state_dict
+from avlib.io.hashes import file_hash
 from avlib.io.json_files import read_cached_json, value_at
 from avlib.io.package_files import is_written, package_path, read_package
 from avlib.io.weights import save_weights

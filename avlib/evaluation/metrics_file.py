@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, weights_hash
+from avlib.io.hashes import file_hash, weights_hash
 from avlib.io.provenance import package_versions
 from avlib.media.ffmpeg import binary, version
 from avlib.origins import Origin

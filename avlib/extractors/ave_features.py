@@ -17,7 +17,7 @@ from avlib.errors import DataError
 from avlib.extractors.intervals import second_intervals
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.atomic import atomic_path
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.tables import write_table
 from avlib.media.videos import is_safe_id
 

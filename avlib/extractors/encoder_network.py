@@ -15,7 +15,7 @@ from avlib.device import resolve_device
 from avlib.extractors.embedding import TextEncoder, TextFiles, Vectors
 from avlib.extractors.extraction import NetworkSettings
 from avlib.extractors.weights import allow_tf32
-from avlib.io.checkpoints import weights_hash
+from avlib.io.hashes import weights_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.io.text_tokens import Encoding, tokenise
 

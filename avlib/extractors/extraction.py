@@ -23,7 +23,7 @@ from avlib.errors import DataError, NoAudioError, NoFramesError
 from avlib.extractors.rounds import Rounds
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.atomic import atomic_path, naming_full_disk
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.progress import progress, progress_in_parts

@@ -15,7 +15,7 @@ from torch import Tensor
 from avlib.device import resolve_device
 from avlib.extractors.extraction import NetworkSettings, UsableVideo
 from avlib.extractors.weights import allow_tf32
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.media import ffmpeg
 from avlib.media.frames import FrameMode

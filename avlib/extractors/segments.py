@@ -32,7 +32,7 @@ from avlib.extractors.extraction import (
     usable_videos,
     write_features,
 )
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
 from avlib.io.weights_files import all_files

@@ -12,7 +12,7 @@ from avlib.device import resolve_device
 from avlib.extractors.extraction import NetworkSettings, UsableVideo
 from avlib.extractors.intervals import interval_samples
 from avlib.extractors.weights import allow_tf32
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.packs import BLOCK_SAMPLES, Waveform, WaveformStore
 from avlib.io.provenance import code_fingerprint
 

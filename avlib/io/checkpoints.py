@@ -1,6 +1,5 @@
 """Weights files: read as data, never as code, and fitted to a network by name and shape."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -219,31 +218,6 @@ def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor], agreed:
         f"missing {some_of(sorted(missing))}; unexpected {some_of(sorted(unexpected))}; of another "
         f"shape {some_of(shapes)}"
     )
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Raises:
-        CheckpointError: if there is no such file.
-    """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def weights_hash(path: Path) -> str:
-    """Return the SHA-256 of a weights file, or that of the hashes of its parts.
-
-    Raises:
-        CheckpointError: if there are no such files.
-    """
-    file = weights_file(path)
-    if not is_index(file):
-        return file_hash(file)
-    parts = sorted(set(weight_map(file).values()))
-    return hashlib.sha256("".join(map(file_hash, parts)).encode()).hexdigest()
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

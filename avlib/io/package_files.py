@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 from avlib.errors import CheckpointError
+from avlib.io.hashes import file_hash
 from avlib.io.json_files import read_cached_json, value_at
 from avlib.packages import (
     PACKAGES,
@@ -15,12 +16,6 @@ from avlib.packages import (
     Package,
     PackageFile,
 )
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file; this module loads no torch, which plans of jobs go without."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def package_path(folder: Path, package: Package, file: PackageFile) -> Path:
@@ -37,7 +32,7 @@ def package_path(folder: Path, package: Package, file: PackageFile) -> Path:
     path = folder / file.path
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; {REMEDY}")
-    _check(str(path), sha256(path), file.sha256, package, folder)
+    _check(str(path), file_hash(path), file.sha256, package, folder)
     return path
 
 
@@ -82,9 +77,9 @@ def check_unchanged(path: Path) -> None:
     for table in (path.with_name(TABLE), path.parent.parent / TABLE):
         name = path.relative_to(table.parent).as_posix()
         expected = value_at(read_cached_json(table), ("files", name, "sha256"))
-        if expected is not None and sha256(path) != expected:
+        if expected is not None and file_hash(path) != expected:
             raise CheckpointError(
-                f"{path}: its SHA-256 is {sha256(path)}, {expected} was written by "
+                f"{path}: its SHA-256 is {file_hash(path)}, {expected} was written by "
                 f"`make weights`; remove it and {REMEDY} again"
             )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from avlib.errors import ConfigError
-from avlib.io.checkpoints import weights_hash
+from avlib.io.hashes import weights_hash
 from avlib.io.json_files import read_json, value_at
 
 

@@ -13,7 +13,7 @@ from avlib.datasets.captioned import KINDS, RELEVANCIES
 from avlib.datasets.ego_mcq import TYPES
 from avlib.evaluation.retrieval_headline import CHANCE
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.json_files import read_json, value_at
 from avlib.retrieval.tables import DIRECTIONS
 

@@ -22,7 +22,7 @@ from avlib.extractors.yamnet.front_end import Recording
 from avlib.extractors.yamnet.inference import YamNetModel
 from avlib.extractors.yamnet.network import EMBEDDING as SOUND_CHANNELS
 from avlib.extractors.yamnet.weights import load_yamnet
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.packages import WEIGHTS
 from avlib.tagging.archive import Leg
 

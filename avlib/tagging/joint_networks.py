@@ -30,7 +30,7 @@ from avlib.extractors.efficientnet_lite.inference import middle_frames
 from avlib.extractors.extraction import NetworkSettings
 from avlib.extractors.scored import Scored
 from avlib.io.atomic import atomic_path
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.io.weights_files import all_files
 from avlib.media.clip_reader import ClipReader

@@ -19,7 +19,7 @@ from avlib.extractors.clap.network import HTSAT_TINY, Clap
 from avlib.extractors.clap.weights import load_clap, untrained_clap
 from avlib.extractors.clip.network import VIT_L_14, Clip
 from avlib.extractors.clip.weights import load_clip, untrained_clip
-from avlib.io.checkpoints import weights_hash
+from avlib.io.hashes import weights_hash
 from avlib.io.text_tokens import Encoding, padded, tokenise
 from avlib.tagging.archive import Leg
 from avlib.tagging.words import LabelVectors

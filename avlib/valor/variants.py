@@ -7,7 +7,7 @@ from typing import Any
 
 from avlib.errors import DataError
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.valor.metrics import TABLE
 from avlib.valor.recipes import PARSER_RECIPES
 

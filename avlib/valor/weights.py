@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash, fit_state_dict, load_state_dict
+from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.hashes import file_hash
 from avlib.valor.feature_folders import FEATURE_KINDS
 from avlib.valor.network import BaselineParser, EventParser
 from avlib.valor.recipes import FEATURE_MODALITIES, PARSER_RECIPES, ParserRecipe

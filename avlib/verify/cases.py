@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from avlib import packages
 from avlib.errors import AvlibError, CheckpointError
 from avlib.io import package_files
+from avlib.io.hashes import file_hash
 from avlib.verify.comparison import STATISTICS
 from avlib.verify.rule import Fill
 from avlib.verify.sources import picture, rule_array, sound
@@ -152,7 +153,7 @@ def _package(name: str, version: str, sha256: Mapping[str, str]) -> Package:
 
 
 def _check_hash(path: Path, sha256: str) -> None:
-    found = package_files.sha256(path)
+    found = file_hash(path)
     if found != sha256:
         raise CaseError(f"{path}: not the file that the case was made from (sha256 {found})")
 

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from avlib.errors import CheckpointError
-from avlib.io.checkpoints import load_state_dict, weights_hash
+from avlib.io.checkpoints import load_state_dict
+from avlib.io.hashes import weights_hash
 from avlib.io.weights_files import all_files, read_config, weights_file
 
 PARTS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")

@@ -9,7 +9,7 @@ from soundtrack_files import CLASSES, labelled_files, write_images, write_labels
 
 from avlib.errors import DataError
 from avlib.evaluation.metrics_file import Provenance
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.tables import write_table
 from avlib.report.confusion import draw_study_confusion
 from avlib.soundtracks.counts import MadeImages

@@ -12,7 +12,7 @@ from tiny_towers import TINY_CLIP, save_clap_folder, save_clip_folder
 from avlib.extractors.clap.log_mel import four_copies, log_mel, quantise
 from avlib.extractors.clip.images import clip_input
 from avlib.extractors.yamnet.weights import untrained_yamnet
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.io.packs import as_float32
 from avlib.io.weights import save_weights
 from avlib.media.decode import Start

@@ -15,7 +15,8 @@ from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.metrics_file import Provenance
 from avlib.evaluation.recognition import top_k_hits
 from avlib.extractors.tables import FEATURES, INTERVALS
-from avlib.io.checkpoints import file_hash, load_state_dict
+from avlib.io.checkpoints import load_state_dict
+from avlib.io.hashes import file_hash
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.tim.ave_metrics import evaluate_ave

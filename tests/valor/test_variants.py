@@ -3,7 +3,7 @@ import json
 import pytest
 
 from avlib.errors import DataError
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.valor.metrics import TABLE
 from avlib.valor.variants import summarise_variants
 

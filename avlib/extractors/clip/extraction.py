@@ -17,7 +17,7 @@ from avlib.extractors.frames import FrameSettings
 from avlib.extractors.interval_frames import IntervalFrameExtractor, extract_interval_frames
 from avlib.extractors.segments import FloatArray, FrameSegmentExtractor, extract_segments
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import weights_hash
+from avlib.io.hashes import weights_hash
 from avlib.media.frames import Frame
 
 

@@ -22,7 +22,7 @@ from avlib.extractors.segments import (
     run,
 )
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import file_hash
+from avlib.io.hashes import file_hash
 from avlib.media.frames import Frame
 
 BATCH_FRAMES = 16
