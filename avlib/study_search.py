@@ -50,10 +50,7 @@ def search_study(
     """
     if (words is None) == (like is None):
         raise ConfigError("give either words or like: words in quotes, or --like VIDEO@SECONDS")
-    if top < 1:
-        raise ConfigError(f"top: a number from 1 on, not {top}")
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name the results of a study, results/<study>")
+    _check(folder, top)
     if like is not None:
         return search_like(folder, like, top)
     if not (words and words.strip()):
@@ -66,6 +63,13 @@ def search_study(
         remark = found
     found = search_words(folder, words, _embed, _ask(folder, words, overlays), top)
     return replace(found, remark="; ".join(filter(None, (found.remark, remark))))
+
+
+def _check(folder: Path, top: int) -> None:
+    if top < 1:
+        raise ConfigError(f"top: a number from 1 on, not {top}")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the results of a study, results/<study>")
 
 
 def _search_embeddings(folder: Path, words: str, top: int, overlays: Sequence[Path]) -> Found | str:
