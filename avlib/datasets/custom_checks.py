@@ -43,7 +43,7 @@ def check_events(events: pd.DataFrame, key: str) -> None:
 
 
 def split_notices(events: pd.DataFrame) -> list[str]:
-    """Return a line for each split that lacks classes of the others, with the remedy."""
+    """Return a line for each split that lacks classes of the others, or all, with the remedy."""
     labels = {split: set(events.loc[events["split"] == split, "label"]) for split in SPLITS}
     effects = {
         "train": "are never predicted",
@@ -51,6 +51,12 @@ def split_notices(events: pd.DataFrame) -> list[str]:
         "test": "are not evaluated",
     }
     lines = []
+    if not labels["val"]:
+        lines.append(
+            "no video is in val: the best epoch is the best one on train; label more videos, or "
+            "give some the split val"
+        )
+        effects.pop("val")
     for split, effect in effects.items():
         lacking: set[str] = set().union(*labels.values()) - labels[split] - {BACKGROUND}
         if lacking:

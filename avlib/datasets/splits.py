@@ -9,6 +9,9 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
 _ORDER: tuple[Split, ...] = get_args(Split)
 EVALUATED_SHARE = 0.15  # of the videos of a class, in val and in test each
+# Videos of val below which it has none: fewer choose an epoch by chance, and TIM does better that
+# learns from them as well.
+LEAST_VAL = 10
 
 
 def split_of(video_id: str) -> Split:
@@ -37,8 +40,8 @@ def stratified_splits(labels: Mapping[str, Collection[str]], seed: int) -> dict[
     class (Sechidis et al., "On the Stratification of Multi-label Data", ECML PKDD 2011). Of a class
     val and test get EVALUATED_SHARE of the videos each, test one at least where it has two, val
     where it has four: of three, a second one to learn from tells more than one that only helps to
-    choose the epoch, which other classes do as well. Of two videos one is of test, and of three
-    each split has one, whatever their classes.
+    choose the epoch. A val of fewer than LEAST_VAL videos goes to train. Of two videos one is of
+    test, whatever their classes.
 
     Args:
         labels: classes of each video, by its id.
@@ -58,7 +61,9 @@ def stratified_splits(labels: Mapping[str, Collection[str]], seed: int) -> dict[
             splits[video_id] = split = max(_ORDER, key=lambda s: needs[rarest][s])
             for label in set(labels[video_id]):
                 needs[label][split] -= 1
-    least: tuple[tuple[Split, int], ...] = (("train", 1), ("test", 2), ("val", 3))
+    if sum(split == "val" for split in splits.values()) < LEAST_VAL:
+        splits = {v: "train" if split == "val" else split for v, split in splits.items()}
+    least: tuple[tuple[Split, int], ...] = (("train", 1), ("test", 2))
     for split, n_videos in least:
         if split not in splits.values() and len(order) >= n_videos:
             splits[_spared(splits, labels, order)] = split

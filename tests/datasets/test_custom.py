@@ -175,3 +175,6 @@ def test_classes_that_a_split_lacks_are_said_with_the_remedy(tmp_path):
     assert len(lines) == 1
     assert lines[0].startswith("val has no event of b; classes that it lacks do not count when")
     assert "leave the column `split` out" in lines[0]
+    rows = ["v,0,1,a,train", "w,0,1,b,train", "y,0,1,a,test", "y,2,3,b,test"]
+    (line,) = split_notices(read_events(csv(tmp_path, header, *rows)))
+    assert line.startswith("no video is in val: the best epoch is the best one on train")
