@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torchaudio.functional as audio
 
 from avlib.errors import DataError
 from avlib.extractors.clap.log_mel import (
@@ -49,6 +50,16 @@ def test_a_tone_is_loudest_in_its_band():
     assert bands.shape == (101, 64)
     assert (bands[5:-5].argmax(dim=1) == 18).all()
     assert log_mel(np.zeros(4800, np.float32)).unique().tolist() == [-100.0]
+
+
+def test_log_mels_are_those_of_all_bins():
+    sound = np.random.default_rng(0).standard_normal(100_000, dtype=np.float32)
+    window = torch.hann_window(1024)
+    power = audio.spectrogram(
+        torch.from_numpy(sound), 0, window, 1024, 480, 1024, 2.0, normalized=False
+    )
+    filters = audio.melscale_fbanks(513, 50.0, 14_000.0, 64, 48_000, None, "htk")
+    assert torch.equal(log_mel(sound), audio.amplitude_to_DB(power.T @ filters, 10.0, 1e-10, 0.0))
 
 
 def test_a_video_has_ten_log_mels_and_a_stretched_one():
