@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from avlib.errors import AvlibError
+from avlib.memory import leave
 
 # Argparse gives the type no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -298,4 +299,4 @@ def _schemas(_: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,8 +1,12 @@
-"""Memory of loops over many files, which neither grows with their number nor comes and goes."""
+"""Memory of a process: it neither grows with the number of files nor comes and goes."""
 
+import atexit
 import ctypes
+import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -22,8 +26,26 @@ def returning_memory(items: Iterable[T], items_a_round: int = ITEMS_A_ROUND) -> 
     stay, such as the entries of an HDF5 file: with each video a process would keep a megabyte more.
     With other allocators nothing is done.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     for number, item in enumerate(items, 1):
         yield item
-        if trim is not None and number % items_a_round == 0:
-            trim(0)
+        if number % items_a_round == 0:
+            return_memory()
+
+
+def return_memory() -> None:
+    """Give freed memory back to the system, where glibc keeps it; elsewhere do nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process as `sys.exit` does, but for the libraries, which are not unloaded.
+
+    To unload those of CUDA, they are read once more: 0.13 GB on top of what is in use.
+    """
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -41,3 +41,12 @@ def test_holes_between_things_that_stay_are_given_back():
     too_early, given_back = map(int, run.stdout.split())
     assert abs(too_early) < 10_000_000
     assert given_back > 80_000_000
+
+
+def test_a_command_leaves_with_its_status_after_all_is_said_and_done():
+    program = (
+        "import atexit; from avlib.memory import leave; "
+        "atexit.register(print, 'closed'); print('said'); leave(3)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.splitlines()) == (3, ["said", "closed"])

@@ -15,6 +15,7 @@ from avlib.extractors.tables import FEATURES
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import Video
+from avlib.memory import return_memory
 from avlib.predict.description import TrainedStudy
 from avlib.predict.working import length_s, look_at, pack_sound, video_list
 from avlib.tim.recipes import Modality
@@ -105,6 +106,7 @@ class Batch:
                 by_interval = self.study.description.by_interval
                 extract = row.extract_intervals if by_interval else row.extract_shard
                 extract(files, settings, VIEWS)
+                return_memory()
 
     def failures(self) -> Iterator[Any]:
         """Yield the rows of kind FEATURES of files without features of an extractor."""

@@ -17,6 +17,7 @@ from avlib.evaluation.class_names import read_classes
 from avlib.io.tables import read_table, write_table
 from avlib.media.tables import MANIFEST
 from avlib.media.videos import SOUND_SUFFIXES, Video
+from avlib.memory import return_memory
 from avlib.predict.formats import Labelled, write_all
 from avlib.predict.inputs import SPLIT
 from avlib.predict.soundtrack_description import TrainedSoundtracks
@@ -105,6 +106,7 @@ def make_images(
         mel=Mel(**description.mel),
         pads_short=description.pads_short,
     )
+    return_memory()
     rows = read_table(manifest, MANIFEST).set_index("video_id", drop=False)
     return rows, read_table(files.indices[0], AUDIO_IMAGES)
 

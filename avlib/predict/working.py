@@ -13,6 +13,7 @@ from avlib.media.scan import scan, shard_list
 from avlib.media.sound_packs import pack_waveforms
 from avlib.media.sound_sources import SoundSettings
 from avlib.media.videos import Video
+from avlib.memory import return_memory
 
 WORK = ".work"  # a fixed name: what a killed run left is removed by the next one
 
@@ -58,6 +59,7 @@ def pack_sound(work: Path, sound: Mapping[str, Any]) -> Path:
             pack_target=pack,
             manifest_target=pack.with_suffix(".parquet"),
         )
+        return_memory()
     return pack
 
 

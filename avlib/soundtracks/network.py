@@ -1,9 +1,9 @@
 """Networks that classify an audio image, the log-mel spectrogram of 0.96 s of a soundtrack.
 
 Source: the published soundtrack classifiers of Kinetics-600. The residual networks are He et al.,
-"Deep Residual Learning for Image Recognition", CVPR 2016, made of torchvision's blocks; the VGG
-networks are Simonyan and Zisserman, ICLR 2015, with batch norms. Weights files have the published
-names, which `published_name` gives.
+"Deep Residual Learning for Image Recognition", CVPR 2016; the VGG networks are Simonyan and
+Zisserman, ICLR 2015, with batch norms. Weights files have the published names, which
+`published_name` gives.
 """
 
 import re
@@ -13,9 +13,8 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
-from torchvision.models.vgg import cfgs, make_layers
 
+from avlib.soundtracks.blocks import VGG_SIZES, BasicBlock, Bottleneck, vgg_layers
 from avlib.soundtracks.mel import N_FRAMES, N_MELS
 from avlib.soundtracks.network_choice import NetworkName, Pool
 
@@ -26,14 +25,13 @@ STEM_STRIDES = (1, 2)
 BOTTLENECK = "layer1.0.group1.conv3.weight"  # of the deeper networks alone
 
 # Blocks of the four stages by depth; the deeper networks have bottlenecks.
-DEPTHS = {
+DEPTHS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
     101: (Bottleneck, (3, 4, 23, 3)),
     152: (Bottleneck, (3, 8, 36, 3)),
 }
-VGG_LAYERS = {11: "A", 13: "B", 16: "D", 19: "E"}
 NETWORKS: tuple[str, ...] = get_args(NetworkName)
 
 
@@ -130,7 +128,9 @@ def _stage(
     c_out = planes * block.expansion
     projection = None
     if stride != 1 or c_in != c_out:
-        projection = nn.Sequential(conv1x1(c_in, c_out, stride), nn.BatchNorm2d(c_out))
+        projection = nn.Sequential(
+            nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
+        )
     first = block(c_in, planes, stride, projection)
     return nn.Sequential(first, *(block(c_out, planes) for _ in range(blocks - 1)))
 
@@ -151,12 +151,13 @@ class VGG(nn.Module):
 
     def __init__(self, depth: int, *, num_classes: int = 32) -> None:
         super().__init__()
-        sizes = cfgs[VGG_LAYERS[depth]]
-        self.features = make_layers(sizes, batch_norm=True)
-        self.features[0] = nn.Conv2d(1, sizes[0], 3, padding=1)
+        sizes = VGG_SIZES[depth]
+        channels = [size for size in sizes if isinstance(size, int)]
+        self.features = vgg_layers(depth)
+        self.features[0] = nn.Conv2d(1, channels[0], 3, padding=1)
         scale = 2 ** sizes.count("M")
         self.classifier = nn.Sequential(
-            nn.Linear(sizes[-2] * (N_MELS // scale) * (N_FRAMES // scale), HIDDEN),
+            nn.Linear(channels[-1] * (N_MELS // scale) * (N_FRAMES // scale), HIDDEN),
             nn.ReLU(inplace=True),
             nn.Dropout(),
             nn.Linear(HIDDEN, HIDDEN),
@@ -299,7 +300,7 @@ def infer_network(state: Mapping[str, Tensor], **options: Any) -> SoundtrackNetw
         )
     if "features.0.weight" in state:
         convolutions = sum(t.ndim == 4 for t in state.values())
-        depth = {sum(v != "M" for v in cfgs[c]): d for d, c in VGG_LAYERS.items()}[convolutions]
+        depth = {len(c) - c.count("M"): d for d, c in VGG_SIZES.items()}[convolutions]
         return VGG(depth, num_classes=len(state["classifier.6.weight"]))
     if "lin8.weight" in state:
         return NeuralNetwork(num_classes=len(state["lin8.weight"]))

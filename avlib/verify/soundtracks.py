@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 import torch
 from torch import Tensor
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from avlib.datasets import kinetics
 from avlib.io.packs import Waveform
+from avlib.soundtracks.blocks import BasicBlock, Bottleneck
 from avlib.soundtracks.images import (
     ClipMel,
     audio_images,

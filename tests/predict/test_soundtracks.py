@@ -7,49 +7,15 @@ import pytest
 import soundfile
 import torch
 from media_files import cut_off, make_video
-from tiny_weights import MAPS
-from torchvision.models.resnet import BasicBlock
+from tiny_soundtrack_study import CLASSES, RATE, write_soundtrack_study
 
 from avlib.__main__ import main
-from avlib.io.weights import save_weights
 from avlib.predict.command import predict_files
 from avlib.predict.inputs import find_inputs
-from avlib.predict.soundtrack_description import FILE, describe_soundtracks, read_soundtracks
+from avlib.predict.soundtrack_description import FILE, read_soundtracks
 from avlib.predict.soundtracks import make_images, probabilities, soundtrack_scores
 from avlib.soundtracks.images import audio_images
-from avlib.soundtracks.network import ResNet, network_weights
 from avlib.soundtracks.weights import load_soundtrack_network
-
-CLASSES = ["bark", "horn", "rain"]
-RATE = 44_100
-
-
-def write_network(path, seed):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = ResNet(BasicBlock, (1, 1, 1, 1), num_classes=len(CLASSES), width=4)
-    path.parent.mkdir(parents=True)
-    save_weights(path, network_weights(network), MAPS | {"pool": "full"})
-
-
-def write_study(folder, folds=("all",), **changed):
-    """Write the results of a study of soundtracks, of random weights."""
-    weights = {fold: folder / f"model/soundtrack/{fold}/model.safetensors" for fold in folds}
-    for seed, path in enumerate(weights.values()):
-        write_network(path, seed)
-    (folder / "classes.json").write_text(json.dumps({"class_id": CLASSES}))
-    sound = {"sample_rate": RATE, "resampler": "ffmpeg", "channels": "own", "bits": 16}
-    answers = {
-        "study": "heard",
-        "section": "sounds",
-        "sound": sound,
-        "mel": {"variant": "librosa_0_8", "reference": "soundtrack", "dtype": "float32"},
-        "pads_short": False,
-        "pooling": "logit",
-        "device": "cpu",
-    }
-    describe_soundtracks(answers=answers | changed, models=weights, target=folder / FILE)
-    return folder
 
 
 def write_sound(path, seconds, rate=RATE):
@@ -62,7 +28,7 @@ def write_sound(path, seconds, rate=RATE):
 @pytest.fixture(scope="module")
 def folds(tmp_path_factory):
     """A study of two folds."""
-    return write_study(tmp_path_factory.mktemp("folds") / "results/heard", ("1", "2"))
+    return write_soundtrack_study(tmp_path_factory.mktemp("folds") / "results/heard", ("1", "2"))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +100,7 @@ def test_files_are_scored_alike_alone_and_beside_others(folds, media, tmp_path):
 
 
 def test_a_short_sound_is_labelled_where_the_study_pads_it(media, tmp_path):
-    study = write_study(tmp_path / "results/heard", pads_short=True)
+    study = write_soundtrack_study(tmp_path / "results/heard", pads_short=True)
     predict_files([media / "short.wav"], study, tmp_path / "out")
     (event,) = json.loads((tmp_path / "out/short.json").read_text())["tracks"]["events"]
     assert event["stop_s"] == 0.5
@@ -156,7 +122,7 @@ def said_of(capsys, *arguments):
 
 
 def test_changed_or_missing_weights_are_refused_with_the_remedy(media, tmp_path, capsys):
-    study = write_study(tmp_path / "results/heard")
+    study = write_soundtrack_study(tmp_path / "results/heard")
     weights = study / "model/soundtrack/all/model.safetensors"
     weights.write_bytes(weights.read_bytes() + b" ")
     status, line = said_of(capsys, media / "long.flac", "--model", study)
@@ -178,7 +144,7 @@ def test_a_folder_where_nothing_can_be_heard_is_one_line(folds, media, tmp_path,
 
 
 def test_a_description_of_another_version_names_the_command(folds, media, tmp_path, capsys):
-    study = write_study(tmp_path / "results/heard")
+    study = write_soundtrack_study(tmp_path / "results/heard")
     content = json.loads((study / FILE).read_text())
     del content["pooling"]
     (study / FILE).write_text(json.dumps(content))

@@ -3,10 +3,10 @@ import torch
 import torchvision.models
 from tiny_golden import contents
 from torch import nn
-from torchvision.models.resnet import BasicBlock
 
 from avlib.errors import CheckpointError
 from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.soundtracks.blocks import BasicBlock
 from avlib.soundtracks.network import (
     NETWORKS,
     VGG,

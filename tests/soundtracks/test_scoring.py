@@ -8,12 +8,12 @@ import pytest
 import torch
 from soundtrack_files import CLASSES, labelled_files, write_images, write_labels
 from tiny_weights import MAPS
-from torchvision.models.resnet import BasicBlock
 
 from avlib.errors import CheckpointError, DataError
 from avlib.io.checkpoints import load_state_dict
 from avlib.io.tables import read_table
 from avlib.io.weights import save_weights
+from avlib.soundtracks.blocks import BasicBlock
 from avlib.soundtracks.network import ResNet, network_weights
 from avlib.soundtracks.score_files import ScoreFiles
 from avlib.soundtracks.scoring import score_soundtracks

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 from tiny_weights import MAPS
-from torchvision.models.resnet import BasicBlock
 
 from avlib.errors import CheckpointError, DataError
 from avlib.io.tables import read_table
 from avlib.io.weights import save_weights
+from avlib.soundtracks.blocks import BasicBlock
 from avlib.soundtracks.fusion import fuse, name_half
 from avlib.soundtracks.matching import pair_scores
 from avlib.soundtracks.network import ResNet, network_weights

@@ -6,11 +6,11 @@ import pytest
 import torch
 from tiny_weights import saved_again
 from torch import nn
-from torchvision.models.resnet import BasicBlock
 
 from avlib.errors import CheckpointError
 from avlib.io.weights import save_weights
 from avlib.soundtracks import training
+from avlib.soundtracks.blocks import BasicBlock
 from avlib.soundtracks.network import ResNet, is_published, network_weights, soundtrack_network
 from avlib.soundtracks.weights import Windows, load_soundtrack_network, load_windows
 

@@ -5,6 +5,7 @@ with its views, in batches of a fixed size whose last one is padded by repetitio
 bytes of a feature do not depend on shards, on other videos or on interruptions.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -99,7 +100,7 @@ class FeatureExtractor:
             (at most BATCH_SIZE, channels): successive rows of the array [intervals * views,
             channels] in which the views of an interval follow each other.
         """
-        items = [
+        items = (
             (interval, view, samples)
             for interval in intervals.itertuples(index=False)
             for view, samples in enumerate(
@@ -107,11 +108,11 @@ class FeatureExtractor:
                     interval.start_s, interval.stop_s, sample_rate=self.sample_rate, views=views
                 )
             )
-        ]
-        batches = [items[i : i + BATCH_SIZE] for i in range(0, len(items), BATCH_SIZE)]
-        spectrograms = prefetched(self._spectrograms(waveform, batch) for batch in batches)
-        for batch, log_mels in zip(batches, spectrograms, strict=True):
-            yield self._features(log_mels)[: len(batch)]
+        )
+        batches = iter(lambda: list(itertools.islice(items, BATCH_SIZE)), [])
+        sized = ((len(batch), self._spectrograms(waveform, batch)) for batch in batches)
+        for n_items, log_mels in prefetched(sized):
+            yield self._features(log_mels)[:n_items]
 
     def _spectrograms(self, waveform: Waveform, batch: Sequence[Item]) -> Tensor:
         """Return the spectrograms of a batch, padded to its fixed size: (B, 1, T, F)."""

@@ -17,9 +17,11 @@ from avlib.extractors.scored import Scored
 from avlib.media.clip_reader import ClipReader
 from avlib.media.frame_sources import is_frame_source
 from avlib.media.frames import FrameMode, FrameNumbers, frame_numbers
+from avlib.memory import return_memory
 from avlib.prefetch import prefetched
 
 BATCH_SIZE = 8  # pictures
+AT_ONCE = 4  # in the network: more take more memory, and longer on a CPU
 DIGITS = 6  # of frame numbers, beyond which they are rounding errors of times
 
 
@@ -37,6 +39,7 @@ class EfficientNetLite0Model:
     ) -> None:
         self._device, self._dtype = device, dtype
         self._network = fused(network).to(device, dtype)
+        return_memory()  # of what the network was made from
 
     def blocks(self, pictures: Iterable[Pixels]) -> Iterator[Scored]:
         """Yield embeddings and scores of pictures, in order.
@@ -60,8 +63,9 @@ class EfficientNetLite0Model:
         x = torch.from_numpy(images).to(
             self._device, self._dtype, memory_format=torch.channels_last
         )
-        embedding, logits = self._network(x)
-        return embedding.float().cpu().numpy(), logits.float().cpu().numpy()
+        parts = [self._network(part) for part in x.chunk(1 + (len(x) - 1) // AT_ONCE)]
+        embedding, logits = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
+        return embedding.numpy(), logits.numpy()
 
 
 def _batches(groups: Iterator[list[Pixels]]) -> Iterator[list[list[Pixels]]]:
