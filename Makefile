@@ -58,7 +58,8 @@ see: $(STAMP)
 	@$(SNAKEMAKE) see --config "custom=$$($(BIN)/python -c 'import json, os; \
 	  tags = {"tags": {"labels": os.environ["SOUGHT"]}} if os.environ["SOUGHT"] else {}; \
 	  print(json.dumps({"videos": os.environ["SEEN"]} | tags))')" || \
-	  { test -e weights/weights.json || $(BIN)/python -m avlib weights --show; exit 1; }
+	  { test -e weights/weights.json || { $(BIN)/python -m avlib weights --show && \
+	  echo "run \`make weights\`, which fetches them" >&2; }; exit 1; }
 
 # One file a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
