@@ -93,8 +93,9 @@ def search(
 
     Returns:
         a row a second, clip or interval, the best first: video_id, start_s, stop_s, score, and the
-        parts of the score, such as sound and picture. `attrs` has the unit of scores, and by part
-        its weight, the reliability of the words and the nearest classes.
+        parts of the score, such as sound and picture. `attrs` has the unit of scores, by part its
+        weight, the reliability of the words and the nearest classes, and a remark where there is
+        a doubt.
 
     Raises:
         ConfigError: if neither words nor a moment are given, or both, or `top` is below 1, or the
@@ -115,4 +116,5 @@ def _table(found: "Found") -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     legs = {leg: vars(meaning) for leg, meaning in found.legs.items()}
     table.attrs |= {"unit": found.unit, "searched": found.searched, "legs": legs}
+    table.attrs["remark"] = found.remark
     return table

@@ -141,11 +141,8 @@ def embedded_seconds(folder: Path, words: str, config: Config) -> Embedded:
     for modality, caption in captions_of(words, audio, visual).items():
         job.modality = modality
         network = VIDEO_EXTRACTORS[TEACHERS[modality]].network
-        stored = _segments(files, job)
-        if stored is None:
-            remarks.append(f"{network} is not asked: {folder} lacks features {TEACHERS[modality]}")
-            continue
         try:
+            stored = _segments(files, job)
             vectors[network] = _caption_vector(files, job, caption)
             features[network] = stored
         except ConfigError as error:
@@ -171,15 +168,15 @@ def _caption_vector(files: ParsingFiles, job: Any, caption: str) -> Vectors:
     return caption_vector(job.modality, caption, checkpoint, tokenizer)
 
 
-def _segments(files: ParsingFiles, job: Any) -> FeatureFolder | None:
-    """Return the features that a teacher compares with captions, if they were made or given."""
-    tables = list(map(Path, files.teacher_tables(job)))
-    folder = Path(files.teacher_folder(job))
-    if not all(path.is_file() for path in tables):
-        return None
+def _segments(files: ParsingFiles, job: Any) -> FeatureFolder:
+    """Return the features that the job's teacher compares with captions."""
+    tables, folder = files.teacher_tables(job), Path(files.teacher_folder(job))
+    if missing := [path for path in tables if not Path(path).is_file()]:
+        raise ConfigError(
+            f"{missing[0]} is not there; run .venv/bin/snakemake --cores 2 {' '.join(missing)}"
+        )
     video_ids = sorted(videos_with_files(folder))
-    found = open_feature_folder(files.teacher_kind(job), folder, video_ids, tables)
-    return found if len(found) else None
+    return open_feature_folder(files.teacher_kind(job), folder, video_ids, list(map(Path, tables)))
 
 
 def _segment_blocks(features: FeatureFolder, firsts: Mapping[str, int]) -> Blocks:

@@ -55,12 +55,21 @@ def search_study(
         return search_like(folder, like, top)
     if not (words and words.strip()):
         raise DataError("no words to search for; say what is heard or seen")
+    return _search_words(folder, words, top, overlays)
+
+
+def _search_words(folder: Path, words: str, top: int, overlays: Sequence[Path]) -> Found:
     remark = ""
     if any(any(folder.glob(pattern)) for pattern in EMBEDDED):
-        found = _search_embeddings(folder, words, top, overlays)
-        if isinstance(found, Found):
-            return found
-        remark = found
+        from avlib.doctor import read_config  # with the library of configurations
+        from avlib.embedded_items import embedded_items
+
+        items, spaces, remarks = embedded_items(folder, words, read_config(CONFIG, overlays))
+        remark = "; ".join(remarks)
+        if spaces:
+            return nearest_items(words, items, spaces, top, remark)
+        if not is_scored(folder):
+            raise ConfigError(remark)
     found = search_words(folder, words, _embed, _ask(folder, words, overlays), top)
     return replace(found, remark="; ".join(filter(None, (found.remark, remark))))
 
@@ -70,24 +79,6 @@ def _check(folder: Path, top: int) -> None:
         raise ConfigError(f"top: a number from 1 on, not {top}")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name the results of a study, results/<study>")
-
-
-def _search_embeddings(folder: Path, words: str, top: int, overlays: Sequence[Path]) -> Found | str:
-    """Return what is found by embeddings; why they cannot be asked, where scores can be.
-
-    Raises:
-        ConfigError: if neither can be.
-    """
-    from avlib.doctor import read_config  # with the library of configurations
-    from avlib.embedded_items import embedded_items
-
-    items, spaces, remarks = embedded_items(folder, words, read_config(CONFIG, overlays))
-    remark = "; ".join(remarks)
-    if spaces:
-        return nearest_items(words, items, spaces, top, remark)
-    if not is_scored(folder):
-        raise ConfigError(remark)
-    return remark
 
 
 @cache
