@@ -53,13 +53,14 @@ def plain_windows(queries, intervals, durations, recipe, *, includes_end_row=Fal
             continue
         bounds = intervals[intervals["video_id"] == video_id][["start_s", "stop_s"]]
         starts, stops = bounds.to_numpy(np.float32).T
+        rows_of_video = list(own.itertuples())
         length = recipe.num_feats * recipe.feat_gap_s * recipe.feat_stride
         end = math.ceil(duration)
         for w in range(max(math.ceil((end - length) / recipe.window_stride_s) + 1, 1)):
             start = recipe.window_stride_s * w
             stop = min(end, start + length)
             held = []
-            for q in own.itertuples():
+            for q in rows_of_video:
                 q_stop = min(q.stop_s, end)
                 if not (q.start_s < stop and q_stop > start):
                     continue
