@@ -205,8 +205,7 @@ class TemporaryStudy:
         make_shard_intervals(
             manifest=manifest,
             published=None,
-            rule=IntervalRule(**study.interval_rule()),
-            needs_sound=row.modality == "audio",
+            rule=IntervalRule(**study.interval_rule(), needs_sound=row.modality == "audio"),
             intervals_target=self._folder / "intervals.parquet",
             manifest_target=used,
         )

@@ -26,18 +26,20 @@ _TOO_LONG = f"longer than {LONGEST_S / 86400:g} days; split it"
 
 @dataclass(frozen=True, kw_only=True)
 class IntervalRule:
-    """How intervals are made where none are published.
+    """Which videos have intervals, and how these are made where none are published.
 
     Attributes:
         interval_s: length of an interval.
         hop_s: distance between two of them.
         seconds: of every video, each of which is an interval whatever the video's length; all: as
             many as it lasts, to the nearest; None: as many intervals as fit.
+        needs_sound: whether videos without sound are left out.
     """
 
     interval_s: float
     hop_s: float
     seconds: int | Literal["all"] | None
+    needs_sound: bool = True
 
     def table(self, videos: pd.DataFrame) -> pd.DataFrame:
         """Return as many intervals as fit into videos of known length, as `interval_table`."""
@@ -59,7 +61,6 @@ def make_shard_intervals(
     manifest: Path,
     published: Path | None,
     rule: IntervalRule,
-    needs_sound: bool = True,
     intervals_target: Path,
     manifest_target: Path,
 ) -> None:
@@ -68,13 +69,12 @@ def make_shard_intervals(
     Args:
         manifest: the shard's videos.
         published: table to take the intervals from; without it they are made by rule.
-        rule: how they are made.
-        needs_sound: whether videos without sound are left out.
+        rule: how they are made, and of which videos.
         intervals_target: table to write.
         manifest_target: table to write, `manifest` with what was left out here.
     """
     rows = read_table(manifest, MANIFEST)
-    if not needs_sound:
+    if not rule.needs_sound:
         rows.loc[rows["status"] == "no_audio", ["status", "message"]] = "ok", ""
     videos = rows[rows["status"] == "ok"].drop_duplicates("video_id")
     if published:

@@ -65,8 +65,7 @@ class Batch:
         make_shard_intervals(
             manifest=heard,
             published=None,
-            rule=IntervalRule(**rule),
-            needs_sound=False,
+            rule=IntervalRule(**rule, needs_sound=False),
             intervals_target=self.intervals,
             manifest_target=looked_at,
         )
