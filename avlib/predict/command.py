@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from avlib.errors import DataError
+from avlib.errors import ConfigError, DataError
 from avlib.io.atomic import write_json
+from avlib.io.json_files import read_cached_json
 from avlib.io.lock import locked
 from avlib.media.videos import Video, readable
 from avlib.predict.description import TrainedStudy, read_study
@@ -22,6 +23,7 @@ FOLDER = "predicted"  # in the results of a study
 THRESHOLD = 0.4  # the best for the rendered miniatures of epic and perception
 EVENTS, SUMMARY = "events.csv", "summary.json"  # of all files
 RESERVED = {Path(EVENTS).stem, Path(SUMMARY).stem}  # no file of results may have their names
+MARKS = {"study", "models"}  # keys of JSON files that earlier predictions have left
 MOST_SHOWN = 20  # files that are left out, on the console
 
 AnyStudy: TypeAlias = TrainedStudy | TrainedSoundtracks
@@ -44,14 +46,17 @@ def predict_files(
         what is to be said at the end; the last line says where the files are.
 
     Raises:
-        ConfigError: if the study has no trained model, or its weights are gone.
+        ConfigError: if the study has no trained model, its weights are gone or have changed, or a
+            file that no prediction has written would be written over.
         DataError: if a path does not exist, a folder holds no media, or no file can be used.
     """
     study = read_soundtracks(model) or read_study(model)
+    study.check()
     found, left_out = find_inputs(paths)
     videos = [video for video in found if video.video_id not in RESERVED]
     left_out += [_reserved(video) for video in found if video.video_id in RESERVED]
     target = output or model / FOLDER
+    _check_target(target, videos)
     done: list[Labelled] = []
     parts = batches(videos, are_single=_has_common_seconds(study))
     with locked(target):
@@ -64,6 +69,25 @@ def predict_files(
         if not done:
             raise DataError(_nothing_done(left_out, target))
     return _closing_lines(done, left_out, target)
+
+
+def _check_target(target: Path, videos: Sequence[Video]) -> None:
+    """Check that nothing but earlier predictions would be written over.
+
+    Raises:
+        ConfigError: if another file would be.
+    """
+    written = {f"{v.video_id}.json": [f"{v.video_id}{kind}" for kind in WRITERS] for v in videos}
+    for marked, names in (written | {SUMMARY: [EVENTS, SUMMARY]}).items():
+        content = read_cached_json(target / marked)
+        if isinstance(content, dict) and content.keys() >= MARKS:
+            continue
+        for name in names:
+            if (target / name).exists():
+                raise ConfigError(
+                    f"{target / name}: not written by predict, and would be written over; name "
+                    "another folder with --output"
+                )
 
 
 def _reserved(video: Video) -> LeftOut:

@@ -16,7 +16,7 @@ from avlib.errors import ConfigError
 from avlib.io.atomic import write_json
 from avlib.io.json_files import read_json
 from avlib.io.tables import read_table
-from avlib.predict.recorded import find_weights, read_description, record_weights
+from avlib.predict.recorded import Recorded, Trained, read_description, record_weights
 from avlib.tim.recipes import MODELS, Modality, ModelName
 from avlib.tim.tables import QUERIES
 
@@ -27,20 +27,15 @@ SECOND_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Description:
-    """How the models of a study came to their predictions.
+class Description(Recorded):
+    """How TIM's models came to their predictions.
 
     Attributes:
-        study: its name.
-        section: of the configuration.
-        sound: rate, resampler, channels and bits of the packs of waveforms.
         intervals: rule of the intervals, as `make_shard_intervals` takes it.
         extractors: names of the extractors by modality, in the order of their channels.
         by_interval: whether every extractor makes features of intervals, whatever its row says.
         pack_rates: Hz of the packs of waveforms that each extractor of sound takes.
         recipe: name of TIM's recipe.
-        models: weights of TIM by model: path, below the study's results or as configured.
-        device: as configured.
         mixed_precision: whether predictions are computed so.
         allow_fewer_views: as `FeatureFiles` takes it.
         weighs_models: whether all models answer together where both modalities are there.
@@ -49,16 +44,11 @@ class Description:
         query_lengths_s: lengths of queries where they are not, by label space.
     """
 
-    study: str
-    section: str
-    sound: Mapping[str, Any]
     intervals: Mapping[str, Any]
     extractors: Mapping[Modality, list[str]]
     by_interval: bool
     pack_rates: Mapping[str, int]
     recipe: str
-    models: Mapping[ModelName, Mapping[str, str]]
-    device: str
     mixed_precision: bool
     allow_fewer_views: bool
     weighs_models: bool
@@ -72,36 +62,14 @@ class Description:
         return any(MODELS[model][0] != "visual" for model in self.models)
 
 
-@dataclass(frozen=True)
-class TrainedStudy:
-    """The results of a study whose models are trained.
-
-    Attributes:
-        folder: `results/<study>`.
-        description: content of its FILE.
-    """
-
-    folder: Path
-    description: Description
-
-    @property
-    def classes(self) -> Path:
-        """Names of the classes."""
-        return self.folder / "classes.json"
+class TrainedStudy(Trained[Description]):
+    """The results of a study of TIM."""
 
     @property
     def ensemble(self) -> Path | None:
         """How all models answer together, where they do."""
         found = self.folder / "model/tim/ensemble.json"
         return found if self.description.weighs_models else None
-
-    def model(self, name: ModelName) -> Path:
-        """Return the weights of a model, unchanged since the study was finished.
-
-        Raises:
-            ConfigError: if they are gone or have changed.
-        """
-        return self._weights(self.description.models[name])
 
     def extraction(self, extractor: str) -> tuple[dict[str, Any], Path | None]:
         """Return the settings of an extractor, and its weights; None where they are random.
@@ -113,10 +81,19 @@ class TrainedStudy:
         summary = read_json(self.folder / "features" / extractor / "summary.json")
         weights = summary["inputs"]["weights"]
         is_random = weights["sha256"] is None
-        return summary["extraction"]["settings"], None if is_random else self._weights(weights)
+        return summary["extraction"]["settings"], None if is_random else self.weights(weights)
 
-    def _weights(self, recorded: Mapping[str, str]) -> Path:
-        return find_weights(self.folder, recorded, self.description.section)
+    def check(self) -> None:
+        """Look for all weights before any work, those of the extractors, too.
+
+        Raises:
+            ConfigError: if some are gone or have changed.
+            DataError: if the summary of features is missing.
+        """
+        super().check()
+        for extractors in self.description.extractors.values():
+            for name in extractors:
+                self.extraction(name)
 
 
 def describe_study(

@@ -1,12 +1,75 @@
 """What the results of a study, which may have been moved, hold for new files."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from avlib.errors import ConfigError
 from avlib.io.hashes import weights_hash
 from avlib.io.json_files import read_json, value_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What the description of every study says.
+
+    Attributes:
+        study: its name.
+        section: of the configuration.
+        sound: rate, resampler, channels and bits of the packs of waveforms.
+        models: weights by name of the model: path, below the study's results or as configured, and
+            hash.
+        device: as configured.
+    """
+
+    study: str
+    section: str
+    sound: Mapping[str, Any]
+    models: Mapping[Any, Mapping[str, str]]
+    device: str
+
+
+Content = TypeVar("Content", bound=Recorded)
+
+
+@dataclass(frozen=True)
+class Trained(Generic[Content]):
+    """The results of a study whose models are trained.
+
+    Attributes:
+        folder: `results/<study>`.
+        description: what the study left beside its models.
+    """
+
+    folder: Path
+    description: Content
+
+    @property
+    def classes(self) -> Path:
+        """Names of the classes."""
+        return self.folder / "classes.json"
+
+    def model(self, name: str) -> Path:
+        """Return the weights of a model, unchanged since the study was finished.
+
+        Raises:
+            ConfigError: if they are gone or have changed.
+        """
+        return self.weights(self.description.models[name])
+
+    def weights(self, recorded: Mapping[str, str]) -> Path:
+        """Return a file of weights that the study was made with; see `find_weights`."""
+        return find_weights(self.folder, recorded, self.description.section)
+
+    def check(self) -> None:
+        """Look for all weights before any work.
+
+        Raises:
+            ConfigError: if some are gone or have changed.
+        """
+        for name in self.description.models:
+            self.model(name)
 
 
 def record_weights(path: Path) -> dict[str, str]:

@@ -9,63 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from avlib.io.atomic import write_json
-from avlib.predict.recorded import find_weights, read_description, record_weights
+from avlib.predict.recorded import Recorded, Trained, read_description, record_weights
 from avlib.soundtracks.sweep import Space
 
 FILE = Path("model/soundtrack.json")  # below the results of a study
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoundtrackDescription:
-    """How the networks of a study came to the scores of its soundtracks.
+class SoundtrackDescription(Recorded):
+    """How the networks of a study, `soundtrack/<fold>`, came to the scores of its soundtracks.
 
     Attributes:
-        study: its name.
-        section: of the configuration.
-        sound: rate, resampler, channels and bits of the packs of waveforms.
         mel: how audio images are made, as `Mel`.
         pads_short: whether sound that is too short for an image is zero-padded.
         pooling: what is averaged over the clips of a soundtrack.
-        models: weights by name, `soundtrack/<fold>`: path, below the results or as configured,
-            and hash.
-        device: as configured.
     """
 
-    study: str
-    section: str
-    sound: Mapping[str, Any]
     mel: Mapping[str, Any]
     pads_short: bool
     pooling: Space
-    models: Mapping[str, Mapping[str, str]]
-    device: str
 
 
-@dataclass(frozen=True)
-class TrainedSoundtracks:
-    """The results of a study of soundtracks.
-
-    Attributes:
-        folder: `results/<study>`.
-        description: content of its FILE.
-    """
-
-    folder: Path
-    description: SoundtrackDescription
-
-    @property
-    def classes(self) -> Path:
-        """Names of the classes."""
-        return self.folder / "classes.json"
-
-    def model(self, name: str) -> Path:
-        """Return the weights of a model, unchanged since the study was finished.
-
-        Raises:
-            ConfigError: if they are gone or have changed.
-        """
-        description = self.description
-        return find_weights(self.folder, description.models[name], description.section)
+class TrainedSoundtracks(Trained[SoundtrackDescription]):
+    """The results of a study of soundtracks."""
 
 
 def describe_soundtracks(

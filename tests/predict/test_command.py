@@ -211,6 +211,32 @@ def test_changed_weights_are_refused(study, media, tmp_path, capsys):
     status, line = said_of(capsys, media / "day", "--model", copy)
     assert status == 1
     assert f"{weights}: not the weights that {copy} was made with" in line
+    assert not (copy / "predicted").exists()  # before any work
+
+
+def test_missing_weights_of_an_extractor_are_named_before_any_work(study, tmp_path, capsys):
+    copy = shutil.copytree(study, tmp_path / "results/own")
+    summary = copy / "features/omnivore/summary.json"
+    content = json.loads(summary.read_text())
+    content["inputs"]["weights"]["path"] = str(copy / "model/omnivore/gone.safetensors")
+    summary.write_text(json.dumps(content))
+    status, line = said_of(capsys, write_tone(tmp_path / "tone.wav"), "--model", copy)
+    assert status == 1
+    assert f"gone.safetensors: the weights that {copy} was made with are gone" in line
+    assert not (copy / "predicted").exists()
+
+
+@pytest.mark.parametrize("name", ["tone.txt", "events.csv", "tone.json"])
+def test_files_that_no_prediction_has_written_are_not_written_over(study, name, tmp_path, capsys):
+    sound, mine = write_tone(tmp_path / "tone.wav"), tmp_path / name
+    mine.write_text("[1, 2]")
+    status, line = said_of(capsys, sound, "--model", study, "--output", tmp_path)
+    assert status == 1
+    assert line.startswith(f"error: {mine}: not written by predict, and would be written over")
+    assert mine.read_text() == "[1, 2]"
+    mine.unlink()
+    predict_files([sound], study, tmp_path)
+    predict_files([sound], study, tmp_path)  # its own files are
 
 
 def test_results_may_be_moved(study, media, tmp_path):
