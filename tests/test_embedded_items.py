@@ -1,6 +1,8 @@
 """Clips, seconds and intervals that are searched by embeddings, as the stages write them."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -271,3 +273,9 @@ def test_legs_of_tags_that_take_texts_are_asked_by_their_own_network(here):
     (here / "config.yaml").write_text("")
     with pytest.raises(ConfigError, match=r"custom\.checkpoints\.clip: name the weights that"):
         search_study(folder, "a dog barking", top=2)
+
+
+def test_what_a_search_by_scores_imports_has_no_torch():
+    look = "import sys, avlib.study_search, avlib.report.found_seconds; "
+    look += "import avlib.extractors.minilm.texts; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
