@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -171,25 +172,20 @@ class Answers:
     def _files(
         self, asked: pd.DataFrame, lengths_s: Mapping[str, float], chosen: Sources
     ) -> PredictionFiles:
-        """Write the queries and the windows of some spans."""
+        """Write the queries and the windows of some spans; return what is predicted from."""
         batch, folder = self.batch, self.batch.folder
         description = self._study.description
-        queries, videos = folder / "queries.parquet", folder / "videos.parquet"
-        write_table(_queries(asked), queries, QUERIES)
-        ids = list(dict.fromkeys(asked["video_id"]))
-        lengths = [self._length_s(lengths_s[video_id]) for video_id in ids]
-        rows = pd.DataFrame({"video_id": ids, "split": SPLIT, "duration_s": lengths})
-        write_table(rows, videos, VIDEOS)
         seen = set[Modality]().union(*(features_of(source.model) for source in chosen.values()))
         names = {m: description.extractors[m] if m in seen else [] for m in SPACES}
+        queries, windows = self._write_queries(asked), folder / "windows.npz"
         make_windows(
             queries=queries,
-            videos=videos,
+            videos=self._write_videos(asked, lengths_s),
             intervals=batch.intervals,
             indices=[batch.index(name) for used in names.values() for name in used],
             split=SPLIT,
             recipe=description.recipe,
-            target=folder / "windows.npz",
+            target=windows,
         )
         models = {source.model for source in chosen.values()}
         ensemble = self._study.ensemble if JOINT in models else None
@@ -197,7 +193,7 @@ class Answers:
             models |= read_ensemble(ensemble).weights.keys()
         return PredictionFiles(
             queries=queries,
-            windows={SPLIT: folder / "windows.npz"},
+            windows={SPLIT: windows},
             intervals={SPLIT: batch.intervals},
             visual=[batch.features(name) for name in names["visual"]],
             audio=[batch.features(name) for name in names["audio"]],
@@ -208,6 +204,26 @@ class Answers:
             published=None,
             ensemble=ensemble,
         )
+
+    def _write_queries(self, asked: pd.DataFrame) -> Path:
+        """Write the spans as queries of their label spaces; return the table of kind QUERIES."""
+        events = asked.assign(event_id=[str(k) for k in asked.index], split=SPLIT)
+        parts = [
+            queries_of_events(events[events["space"].isin([space, JOINT])], space)
+            for space in SPACES
+        ]
+        target = self.batch.folder / "queries.parquet"
+        write_table(join_queries(parts), target, QUERIES)
+        return target
+
+    def _write_videos(self, asked: pd.DataFrame, lengths_s: Mapping[str, float]) -> Path:
+        """Write the files that the spans are of; return the table of kind VIDEOS."""
+        ids = list(dict.fromkeys(asked["video_id"]))
+        lengths = [self._length_s(lengths_s[video_id]) for video_id in ids]
+        videos = pd.DataFrame({"video_id": ids, "split": SPLIT, "duration_s": lengths})
+        target = self.batch.folder / "videos.parquet"
+        write_table(videos, target, VIDEOS)
+        return target
 
     def _length_s(self, length_s: float) -> float:
         """Return the length by which windows are laid; whole seconds where queries are seconds."""

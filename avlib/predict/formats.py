@@ -105,9 +105,23 @@ def write_eaf(labelled: Labelled, target: Path) -> None:
         },
     )
     _add_header(root, labelled.path, target)
+    _add_tiers(root, labelled.tracks)
+    etree.SubElement(
+        root,
+        "LINGUISTIC_TYPE",
+        GRAPHIC_REFERENCES="false",
+        LINGUISTIC_TYPE_ID="default-lt",
+        TIME_ALIGNABLE="true",
+    )
+    etree.indent(root)
+    _write_text(etree.tostring(root, "unicode", xml_declaration=False), target, _XML)
+
+
+def _add_tiers(root: etree.Element, tracks: Tracks) -> None:
+    """Add the times of all events, and a tier a track with annotations that refer to them."""
     slots = etree.SubElement(root, "TIME_ORDER")
     n_annotations = 0
-    for track, events in labelled.tracks.items():
+    for track, events in tracks.items():
         tier = etree.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="default-lt", TIER_ID=track)
         for event in events:
             n_annotations += 1
@@ -123,16 +137,8 @@ def write_eaf(labelled: Labelled, target: Path) -> None:
                 {"ANNOTATION_ID": f"a{n_annotations}", **references},
             )
             etree.SubElement(annotation, "ANNOTATION_VALUE").text = _xml_text(event.label)
-    etree.SubElement(root, "LINGUISTIC_TYPE", _TYPE)
-    etree.indent(root)
-    _write_text(etree.tostring(root, "unicode", xml_declaration=False), target, _XML)
 
 
-_TYPE = {
-    "GRAPHIC_REFERENCES": "false",
-    "LINGUISTIC_TYPE_ID": "default-lt",
-    "TIME_ALIGNABLE": "true",
-}
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
