@@ -8,8 +8,10 @@ from pathlib import Path
 from xml.etree import ElementTree as etree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from avlib.predict.formats import Labelled, write_all
+from avlib.predict.formats import Labelled, write_all, write_audacity
 from avlib.predict.tables import Event
 
 HARD = 'a "loud" bell\nand <dogs> & fl\u00f6te'
@@ -70,6 +72,20 @@ def test_labels_of_one_track_do_not_name_it(tmp_path):
     events = {"events": [Event(1.0, 2.0, "bell", 0.9)]}
     write_all(Labelled("it", tmp_path / "it.mp4", 3.0, events, "ave", {}), tmp_path)
     assert (tmp_path / "it.txt").read_text() == "1.000000\t2.000000\tbell\n"
+
+
+@given(label=st.text(), start_s=st.floats(0, 1e5), length_s=st.floats(0.001, 1e4))
+def test_no_label_breaks_a_line_for_audacity(tmp_path_factory, label, start_s, length_s):
+    target = tmp_path_factory.mktemp("labels") / "it.txt"
+    event = Event(start_s, start_s + length_s, label, 0.5)
+    labelled = Labelled("it", Path("it.wav"), 2e5, {"events": [event]}, "ave", {})
+    write_audacity(labelled, target)
+    (line,) = target.read_text("utf-8").split("\n")[:-1]
+    start, stop, text = line.split("\t")
+    assert re.fullmatch(r"\d+\.\d{6}", start)
+    assert float(start) == pytest.approx(start_s, abs=1e-6)
+    assert float(stop) == pytest.approx(event.stop_s, abs=1e-6)
+    assert text == " ".join(label.split())
 
 
 def test_elan_has_a_tier_a_track_and_finds_the_recording(folder):
