@@ -23,6 +23,7 @@ import torchaudio
 from measure import best_cpu_seconds, describe, write_result
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from avlib.datasets.tables import CAPTIONED_CLIPS
 from avlib.extractors.clap import log_mel as clap_mel
@@ -30,6 +31,7 @@ from avlib.extractors.clap.clips import ClapClipSettings, ClapSounds
 from avlib.extractors.clap.network import HTSAT_TINY
 from avlib.extractors.clap.weights import untrained_clap
 from avlib.extractors.embedding import ClipFiles, embed_clips
+from avlib.extractors.htsat_tower import HtsatTower
 from avlib.extractors.kaiser_resample import BETA, ROLL_OFF, STEPS, ZERO_CROSSINGS
 from avlib.extractors.structure import own_settings
 from avlib.extractors.wavcaps import log_mel as ase_mel
@@ -282,6 +284,37 @@ def compare_front_ends(rounds: int) -> dict[str, Any]:
     return result
 
 
+PRODUCTS = {getattr(torch.ops.aten, name).default for name in ("linear", "addmm", "mm")}
+
+
+class Products(TorchDispatchMode):
+    """Notes the products of matrices that run in its context."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any]] = []
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kw: Any = None) -> Any:
+        """Run an operation."""
+        if operation in PRODUCTS:
+            self.calls.append((operation, args))
+        return operation(*args, **(kw or {}))
+
+
+@torch.inference_mode()
+def measure_common(model: Any) -> dict[str, Any]:
+    """Return what both ways must do for a clip of CLAP: linear layers, and Fourier transforms."""
+    frames, mels = torch.randn(1001, 1024), torch.randn(1, 1, 1001, 64).expand(-1, 4, -1, -1)
+    with Products() as products:
+        HtsatTower(model)(mels, torch.tensor([True]))
+    variants: dict[str, Callable[[], Any]] = {
+        "clap: its linear layers alone": lambda: [run(*args) for run, args in products.calls],
+        "front end of clap: its Fourier transforms alone": lambda: torch.fft.rfft(frames),
+    }
+    seconds = best_cpu_seconds(variants, 20)
+    return {f"{name}, CPU ms a clip": round(1000 * s, 2) for name, s in seconds.items()}
+
+
 CLIPS = 24
 
 
@@ -309,6 +342,7 @@ def main() -> None:
             target = Path(folder) / "model.safetensors"
             save_weights(target, weights.state_dict(), own_settings(sizes))
             result |= compare(name, network, model, front, Path(folder), options.rounds)
+    result |= measure_common(clap.model.audio_model)
     write_result("audio_embedding", result, "avlib", "torch", "transformers", "numba")
 
 
