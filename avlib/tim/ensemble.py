@@ -2,8 +2,9 @@
 
 A model of both modalities that saw few videos may be worse than one of them alone where the other
 one misleads it. The product of the predictions of all three is rarely so: a model that does not
-know a thing says little. The default weights are used unless the validation split speaks
-clearly for others, since a few dozen videos rank models by chance.
+know a thing says little, and what it has learnt, by the validation split, decides its weight.
+Other weights are used only if the validation split speaks clearly for them, since a few dozen
+videos rank models by chance.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from avlib.tim.scores import combine
 
 POOLED_S = 10.0  # seconds are pooled with those that start less than this before or after them
 CLEARLY = 3.0  # standard errors by which others must be better: of many, some reach 2 by chance
+FEW_VIDEOS = 10  # of a validation split; fewer decide nothing
 TINY = 1e-9  # probability below which none is told apart
 
 Floats = NDArray[np.float64]
@@ -116,7 +118,7 @@ def _ensemble(weights: Mapping[ModelName, float], pooling: float) -> Ensemble:
 
 
 # An event makes its sound in every video, and is seen in another way in each: what is learnt of
-# sounds carries further than what is learnt of pictures, which few videos do not show.
+# sounds carries further than what is learnt of pictures, which a few videos cannot show.
 DEFAULT = _ensemble({"audio_visual": 2, "audio": 2, "visual": 1}, 0.5)
 
 
@@ -130,21 +132,38 @@ def _candidates() -> Iterator[Ensemble]:
 def choose(
     probs: Mapping[ModelName, NDArray[np.float32]], labels: NDArray[np.int64], seconds: Seconds
 ) -> Ensemble:
-    """Return the ensemble that is clearly better than the default one, if any, else that one.
+    """Return the default ensemble weighed by skill, or one that is clearly better, if any.
 
     Args:
         probs: (N, K) of each of COMPARED, of the validation split.
         labels: (N,) true classes.
         seconds: what they are of.
     """
-    plain = _hits_by_video(DEFAULT, probs, labels, seconds)
-    best, best_gain = DEFAULT, 0.0
+    if len(np.unique(seconds.video)) < FEW_VIDEOS:
+        return DEFAULT
+    best, best_gain = _by_skill(probs, labels), 0.0
+    plain = _hits_by_video(best, probs, labels, seconds)
     for candidate in _candidates():
         gains = _hits_by_video(candidate, probs, labels, seconds) - plain
-        error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+        error = float(gains.std(ddof=1) / np.sqrt(len(gains)))
         if gains.mean() > max(best_gain, CLEARLY * error):
             best, best_gain = candidate, float(gains.mean())
     return best
+
+
+def _by_skill(
+    probs: Mapping[ModelName, NDArray[np.float32]], labels: NDArray[np.int64]
+) -> Ensemble:
+    """Return the default ensemble with weights in proportion to the skill of each model.
+
+    Skill is how far its accuracy lies above that of always predicting the commonest class.
+    """
+    commonest = float(np.bincount(labels).max() / len(labels))
+    weights = {}
+    for model, weight in DEFAULT.weights.items():
+        accuracy = float((probs[model].argmax(axis=1) == labels).mean())
+        weights[model] = weight * max(accuracy - commonest, 0.0)
+    return _ensemble(weights, DEFAULT.pooling) if any(weights.values()) else DEFAULT
 
 
 def _hits_by_video(

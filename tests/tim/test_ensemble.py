@@ -73,9 +73,22 @@ def models(rng, **shares):
 
 
 def test_models_that_are_alike_on_the_validation_split_keep_the_default_weights():
-    rng = np.random.default_rng(2)
-    probs, labels = models(rng, audio_visual=0.7, audio=0.7, visual=0.7)
-    assert choose(probs, labels, seconds(40, 10, 3)) == DEFAULT
+    labels = np.repeat(np.random.default_rng(2).integers(3, size=40), 10)
+    alike = known(labels, 0.7, np.random.default_rng(3))
+    chosen = choose(dict.fromkeys(DEFAULT.weights, alike), labels, seconds(40, 10, 3))
+    assert chosen.weights == pytest.approx(DEFAULT.weights)
+    assert chosen.pooling == DEFAULT.pooling
+
+
+def test_a_model_counts_by_how_much_more_it_knows_than_the_commonest_class():
+    labels = np.repeat([0, 0, 1, 2] * 10, 10)  # half of them are 0
+    probs = {
+        "audio_visual": np.eye(4, dtype=np.float32)[labels],
+        "audio": np.eye(4, dtype=np.float32)[np.where(labels == 2, 0, labels)],  # 0.75 are right
+        "visual": np.eye(4, dtype=np.float32)[np.zeros_like(labels)],
+    }
+    chosen = choose(probs, labels, seconds(40, 10, 3))
+    assert chosen.weights == pytest.approx({"audio_visual": 2 / 3, "audio": 1 / 3})
 
 
 def test_a_model_that_is_clearly_better_alone_answers_alone():
