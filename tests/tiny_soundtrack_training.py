@@ -85,7 +85,7 @@ def run_soundtrack(folder, soundtracks=None, images=None, **changes):
         "recipe": TINY,
         "classes": CLASSES,
         "seed": 1,
-        "device": "cpu",
+        "device": torch.device("cpu"),
         "outputs": Outputs(folder / "state", **outputs),
     }
     torch.set_num_threads(1)

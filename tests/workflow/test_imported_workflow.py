@@ -42,6 +42,7 @@ def snakemake(folder, *arguments):
     return run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_each_import_has_a_study_of_its_own(folder):
     targets = [f"{prefix}/results/custom/manifest.parquet" for prefix in PREFIXES.values()]
     snakemake(folder, *targets)

@@ -19,6 +19,8 @@ from avlib.valor.metrics import TABLE
 from avlib.valor.recipes import PARSER_RECIPES
 from avlib.valor.weights import network_sizes, new_parser
 
+pytestmark = pytest.mark.slow
+
 VIDEOS = {"train": 4, "val": 2, "test": 3}
 TOWER = TowerSizes(width=64, depth=1, feedforward=32)
 CLIP = ClipSizes(TOWER, TOWER, 224, 112, vocabulary=49_408, positions=77, embedding=16)

@@ -74,6 +74,7 @@ def test_a_second_run_and_a_touched_file_do_nothing(finished):
     assert "Nothing to be done" in run.stderr
 
 
+@pytest.mark.slow
 def test_too_many_bad_videos_stop_the_run_with_one_line(finished):
     run = finished.run("max_bad_fraction=0.2")
     assert run.returncode != 0
@@ -87,6 +88,7 @@ def test_a_wrong_key_stops_before_any_work(finished):
     assert "config key custom.shard does not exist; did you mean custom.shards?" in run.stderr
 
 
+@pytest.mark.slow
 def test_weights_of_another_preset_are_refused(finished):
     network = AuditorySlowFast(num_classes=(44,), width=8)
     path = finished.folder / "asf_epicsounds.pyth"
@@ -97,6 +99,7 @@ def test_weights_of_another_preset_are_refused(finished):
     assert "rule extract_features" not in run.stderr
 
 
+@pytest.mark.slow
 def test_after_refusals_a_run_is_finished_again(finished):
     assert finished.run().returncode == 0
 
@@ -148,7 +151,6 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, s
     assert other.results() == finished.results()
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_features", "left_out"),
