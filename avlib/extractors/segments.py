@@ -32,6 +32,7 @@ from avlib.extractors.extraction import (
     usable_videos,
     write_features,
 )
+from avlib.extractors.weights import allow_tf32
 from avlib.io.hashes import file_hash
 from avlib.io.provenance import code_fingerprint
 from avlib.io.tables import read_table
@@ -144,8 +145,7 @@ class SegmentExtractor(ABC, Generic[Settings, Network]):
                 ffmpeg.version(ffmpeg.binary()),
             )
         )
-        torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-        torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+        allow_tf32(settings.allow_tf32)
 
     @abstractmethod
     def load(self, checkpoint: Path, device: torch.device, dtype: torch.dtype) -> Network:

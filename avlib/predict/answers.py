@@ -241,10 +241,3 @@ class Answers:
 
 
 _KEPT = ["video_id", "start_s", "stop_s", "predicted_class"]
-
-
-def _queries(asked: pd.DataFrame) -> pd.DataFrame:
-    """Return spans as queries of the label spaces in which they are asked."""
-    events = asked.assign(event_id=[str(k) for k in asked.index], split=SPLIT)
-    of_spaces = {space: events["space"].isin([space, JOINT]) for space in SPACES}
-    return join_queries([queries_of_events(events[own], space) for space, own in of_spaces.items()])

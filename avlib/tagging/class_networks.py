@@ -1,5 +1,6 @@
 """Networks of legs that score the classes they were trained on: YAMNet and EfficientNet-Lite0."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from avlib.extractors.efficientnet_lite.weights import load_efficientnet_lite0
 from avlib.extractors.extraction import NetworkSettings
 from avlib.extractors.mel_bands import SAMPLE_RATE
 from avlib.extractors.scored import Scored
+from avlib.extractors.weights import allow_tf32
 from avlib.extractors.yamnet.classes import classes as audioset_classes
 from avlib.extractors.yamnet.front_end import Recording
 from avlib.extractors.yamnet.inference import YamNetModel
@@ -27,12 +29,30 @@ from avlib.packages import WEIGHTS
 from avlib.tagging.archive import Leg
 
 
-class YamNetSeconds:
-    """YAMNet: a patch in the middle of each second.
+class ClassSeconds(ABC):
+    """What both networks share.
 
     Args:
-        weights: file of YAMNet.
-        settings: how the network runs.
+        weights: file of the network.
+        settings: how it runs.
+    """
+
+    def __init__(self, weights: Path, settings: NetworkSettings) -> None:
+        self._weights, self._settings = weights, settings
+
+    @cached_property
+    @abstractmethod
+    def kind(self) -> Leg:
+        """What its scores are."""
+
+    @property
+    def made_by(self) -> str:
+        """Everything that decides the bytes, beside the settings and the video."""
+        return self.kind.weights
+
+
+class YamNetSeconds(ClassSeconds):
+    """YAMNet: a patch in the middle of each second.
 
     Attributes:
         sample_rate: of the sound that it takes, in Hz.
@@ -40,19 +60,11 @@ class YamNetSeconds:
 
     sample_rate = SAMPLE_RATE
 
-    def __init__(self, weights: Path, settings: NetworkSettings) -> None:
-        self._weights, self._settings = weights, settings
-
     @cached_property
     def kind(self) -> Leg:
         """What its scores are."""
         names = tuple(audioset_classes(WEIGHTS))
         return Leg("yamnet", file_hash(self._weights), names, SOUND_CHANNELS)
-
-    @property
-    def made_by(self) -> str:
-        """Everything that decides the bytes, beside the settings and the video."""
-        return self.kind.weights
 
     @cached_property
     def _model(self) -> YamNetModel:
@@ -64,27 +76,14 @@ class YamNetSeconds:
         yield from self._model.blocks(Recording(waveform, SAMPLE_RATE), spans)
 
 
-class EfficientNetSeconds:
-    """EfficientNet-Lite0: the frame in the middle of each second.
-
-    Args:
-        weights: file of EfficientNet-Lite0.
-        settings: how the network runs.
-    """
-
-    def __init__(self, weights: Path, settings: NetworkSettings) -> None:
-        self._weights, self._settings = weights, settings
+class EfficientNetSeconds(ClassSeconds):
+    """EfficientNet-Lite0: the frame in the middle of each second."""
 
     @cached_property
     def kind(self) -> Leg:
         """What its scores are."""
         names = tuple(imagenet_classes())
         return Leg("efficientnet_lite0", file_hash(self._weights), names, PICTURE_CHANNELS)
-
-    @property
-    def made_by(self) -> str:
-        """Everything that decides the bytes, beside the settings and the video."""
-        return self.kind.weights
 
     @cached_property
     def _model(self) -> EfficientNetLite0Model:
@@ -98,6 +97,5 @@ class EfficientNetSeconds:
 
 def place(settings: NetworkSettings) -> tuple[torch.device, torch.dtype]:
     """Return where a network runs, and its precision."""
-    torch.backends.cuda.matmul.allow_tf32 = settings.allow_tf32
-    torch.backends.cudnn.allow_tf32 = settings.allow_tf32
+    allow_tf32(settings.allow_tf32)
     return resolve_device(settings.device), getattr(torch, settings.dtype)

@@ -9,6 +9,7 @@ import torch
 from avlib.errors import ConfigError
 from avlib.extractors.clap.embeddings import Backend
 from avlib.extractors.clap.laion import require_package
+from avlib.extractors.weights import allow_tf32
 from avlib.verify import auditory_slowfast, runner, soundtracks, visual
 from avlib.verify.operations import Numerics
 from avlib.verify.packages import efficientnet_lite0, words, yamnet
@@ -74,8 +75,7 @@ def _numerics(device: str, dtype: str, clap_backend: Backend) -> Numerics:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {device}: {str(error).splitlines()[0]}") from error
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    allow_tf32(False)
     return Numerics(torch.device(device), getattr(torch, dtype), clap_backend)
 
 
