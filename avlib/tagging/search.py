@@ -80,7 +80,7 @@ def search_words(folder: Path, words: str, embed: Embed, ask: Ask, top: int) -> 
         kinds = {leg: archive.legs[leg] for leg in LEGS if archive.has_leg(leg).any()}
         if not kinds:
             return Found(words, "probability", 0, {}, [], f"{folder}: no video has a scored second")
-        of_classes = {leg: kind for leg, kind in kinds.items() if not takes_texts(kind)}
+        of_classes = {leg: kind for leg, kind in kinds.items() if not kind.takes_texts}
         meanings = meanings_of([words], of_classes, embed, folder / NAMES) if of_classes else None
         if meanings is None or len(of_classes) < len(kinds):
             vectors = {leg: ask(leg, kinds[leg]) for leg in kinds if leg not in of_classes}
@@ -88,11 +88,6 @@ def search_words(folder: Path, words: str, embed: Embed, ask: Ask, top: int) -> 
             return _scan(archive, words, vectors, meanings if is_known else None, top)
         index = _index(folder, archive)
     return _look_up(index, words, meanings, top)
-
-
-def takes_texts(kind: Leg) -> bool:
-    """Say whether the network of a leg embeds texts, too."""
-    return kind.scale > 0
 
 
 def _look_up(index: SearchIndex, words: str, meanings: Meanings, top: int) -> Found:
