@@ -213,14 +213,14 @@ def _tags(config: Config) -> Iterator[Finding]:
     for name in config.names(FeatureStudy):
         study = config.study(name, FeatureStudy)
         for leg in LEGS:
-            if study.finds_events and study.tag_leg(leg).tokenizer is not None:
+            if study.finds_events and study.tag_legs.of(leg).tokenizer is not None:
                 yield _attempt(partial(_tag_leg, tagging, study, leg))
 
 
 def _tag_leg(tagging: TaggingFiles, study: FeatureStudy, leg: LegName) -> str:
     """Check the files of a network that makes tags, and that its weights fit."""
     tagging.leg_files(SimpleNamespace(study=study.name), leg)
-    own = study.tag_leg(leg)
+    own = study.tag_legs.of(leg)
     if own.weights.path is not None and own.network not in study.weights():
         _weights(study, own.weights, Place(RESULTS / study.name, tagging.files.config.seed))
     return f"{study.key('tags')}: {own.network} scores the {leg}, texts by {own.tokenizer}"

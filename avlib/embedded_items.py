@@ -23,16 +23,17 @@ from avlib.io.embeddings import read_embeddings
 from avlib.io.tables import read_table, write_table
 from avlib.io.torn import torn
 from avlib.studies import Config
-from avlib.studies.base import Study
+from avlib.studies.feature_study import FeatureStudy
 from avlib.studies.tag_legs import IN_PLACE
 from avlib.tagging.archive import LegName
-from avlib.tagging.leg_files import LegFiles, leg_files
+from avlib.tagging.leg_files import LegFiles
 from avlib.tagging.nearest_items import Items, Rows, Space, Vectors
 from avlib.valor.captions import CLAP_CAPTIONS, CLIP_CAPTIONS, PUBLISHED_TOKENS
 from avlib.valor.feature_folders import FeatureFolder, open_feature_folder, videos_with_files
 from avlib.valor.queries import caption_vector, captions_of
 from avlib.workflow import Workflow
 from avlib.workflow.segments import TEACHERS
+from avlib.workflow.tagging import given_files
 from avlib.workflow.valor import ParsingFiles
 
 EMBEDDINGS = "embeddings"  # of clips, below the folder of a study
@@ -228,14 +229,13 @@ def text_tower_files(folder: Path, leg: LegName, network: str, config: Config) -
     Raises:
         ConfigError: if the configuration has no such study or network, or a file is not there.
     """
-    files = Workflow(config, results=folder.parent, rescan=False).tagging
-    job: Any = SimpleNamespace(study=folder.name)
-    if files.leg(job, leg).network != network:
-        key = config.study(folder.name, Study).key("checkpoints")
+    study = config.study(folder.name, FeatureStudy)
+    own = study.tag_legs.with_texts(leg)
+    if own is None or own.network != network:
+        key = study.key("checkpoints")
         raise ConfigError(f"{key}.{network}: name the weights that {folder} was made by")
-    check = files.sound_files if leg == "sound" else files.picture_files
-    check(job)  # whether they are there
-    return leg_files(files.legs(job))[leg]
+    given_files(study, own)  # they are there
+    return LegFiles(network, own.weights.path, own.tokenizer)
 
 
 def _interval_networks(folder: Path) -> list[str]:

@@ -25,9 +25,9 @@ from avlib.studies.packaged import (
     STATISTICS_NOTICE,
     are_meant,
 )
-from avlib.studies.tag_legs import TagLeg, tag_leg
+from avlib.studies.tag_legs import TagLegs
 from avlib.studies.tim_study import JOINT, TimStudy, TrainedVisual
-from avlib.tagging.archive import LEGS, LegName
+from avlib.tagging.archive import LEGS
 from avlib.tagging.recipes import Tagging
 from avlib.tim.recipes import (
     COMPARED,
@@ -161,7 +161,13 @@ class Custom(TimStudy):
         return [split for split in SPLITS if split in given]
 
     def notices(self, at: Place) -> list[str]:
-        """Return also a line on features that nobody has chosen, and on splits without classes."""
+        """Return also a line on features that nobody has chosen, and on splits without classes.
+
+        Without annotations: on networks that make features and no tags.
+        """
+        if self.finds_events:
+            lines = (self.tag_legs.remark(leg, self.section) for leg in LEGS)
+            return [line for line in lines if line]
         if not self.trains_tim:
             return []
         features = [STATISTICS_NOTICE] if self._lacks_weights else []
@@ -309,9 +315,10 @@ class Custom(TimStudy):
         tokenizers = {f"tags.tokenizers.{name}": path for name, path in self.tags.tokenizers}
         return super().files() | {"tags.labels": self.tags.labels} | tokenizers
 
-    def tag_leg(self, leg: LegName) -> TagLeg:
-        """Return the network that scores the sound, or the picture, of every second."""
-        return tag_leg(leg, self.checkpoints, self.tags.tokenizers)
+    @property
+    def tag_legs(self) -> TagLegs:
+        """The networks that score the sound and the picture of every second."""
+        return TagLegs(self.checkpoints, self.tags.tokenizers)
 
     @property
     def finds_events(self) -> bool:
@@ -321,7 +328,9 @@ class Custom(TimStudy):
     @property
     def _can_find_events(self) -> bool:
         """Whether the weights are there that it takes; who names labels hears that they are not."""
-        return all(self.tag_leg(leg).has_weights for leg in LEGS) or self.tags.labels is not None
+        return (
+            all(self.tag_legs.of(leg).has_weights for leg in LEGS) or self.tags.labels is not None
+        )
 
     def tag_targets(self, at: Place) -> list[str]:
         """Return what is found without labels."""

@@ -18,8 +18,7 @@ from avlib.media.videos import Video, folder_videos, is_hdf5, named_videos, soun
 from avlib.origins import Weights, configured_weights
 from avlib.sections import PowerOfTwo, Section, SplitPaths, UserPath
 from avlib.studies.base import MediaNeeds, Place, Study
-from avlib.studies.tag_legs import TagLeg, tag_leg
-from avlib.tagging.archive import LegName
+from avlib.studies.tag_legs import TagLegs
 from avlib.tagging.recipes import TagTokenizers
 
 PresetName = Literal["epic_sounds", "perception_test", "ave"]
@@ -148,9 +147,10 @@ class FeatureStudy(Study):
         """Whether there are labelled events."""
         return any(self.given_annotations().values())
 
-    def tag_leg(self, leg: LegName) -> TagLeg:
-        """Return the network that scores the sound, or the picture, of every second."""
-        return tag_leg(leg, self.checkpoints, TagTokenizers())
+    @property
+    def tag_legs(self) -> TagLegs:
+        """The networks that score the sound and the picture of every second."""
+        return TagLegs(self.checkpoints, TagTokenizers())
 
     @property
     def finds_events(self) -> bool:

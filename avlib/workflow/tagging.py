@@ -5,6 +5,7 @@ from typing import Any
 
 from avlib.errors import CheckpointError, ConfigError
 from avlib.extractors.row import COMMON_SETTINGS
+from avlib.io.text_tokens import TOKENIZER_FILES
 from avlib.io.weights_files import all_files
 from avlib.packages import MINILM, MINILM_FILES, REMEDY, WEIGHTS
 from avlib.studies.base import Place
@@ -60,7 +61,7 @@ class TaggingFiles:
 
     def leg(self, wildcards: Wildcards, leg: LegName) -> TagLeg:
         """Return the network of a leg."""
-        return self.files.study(wildcards, FeatureStudy).tag_leg(leg)
+        return self.files.study(wildcards, FeatureStudy).tag_legs.of(leg)
 
     def legs(self, wildcards: Wildcards) -> dict[str, dict[str, str | None]]:
         """Return the network of each leg, and the paths of its files."""
@@ -81,40 +82,14 @@ class TaggingFiles:
             ConfigError: if they are not there.
         """
         study, own = self.files.study(wildcards, FeatureStudy), self.leg(wildcards, leg)
-        key, weights = f"checkpoints.{own.network}", own.weights
-        if weights.origin == "packaged":
-            require_packaged(study, weights)
-            return [str(weights.path)]
-        if own.tokenizer is None and weights.origin == "untrained":
-            raise ConfigError(
-                f"{study.key(key)}: random weights find nothing; leave the key away, or give "
-                "weights"
-            )
-        paths: list[Path] = []
-        if weights.path is not None:
-            if not weights.path.is_dir():
-                study.existing_file(key, weights.path)
+        if own.weights.origin == "packaged":
             try:
-                paths = all_files(weights.path)
-            except CheckpointError as error:
-                raise ConfigError(f"{study.key(key)}: {error}") from error
-        return [*map(str, paths), *self._tokenizer(study, own)]
-
-    def _tokenizer(self, study: FeatureStudy, leg: TagLeg) -> list[str]:
-        """Return the files of the tokenizer of a network that takes texts.
-
-        Raises:
-            ConfigError: if one is not there.
-        """
-        paths, key = leg.tokenizer_files(), f"tags.tokenizers.{leg.network}"
-        if missing := [path for path in paths if not path.is_file()]:
-            names = " and ".join(path.name for path in paths)
-            raise ConfigError(
-                f"{study.key(key)}: {missing[0]} is not there; name the folder of {names}, as "
-                f"{PUBLISHED[leg.network]} has them: {leg.network}, which makes the tags as its "
-                "weights are given, takes texts by them"
-            )
-        return list(map(str, paths))
+                require_packaged(study, own.weights)
+            except ConfigError as error:
+                remark = study.tag_legs.remark(leg, study.section)
+                raise ConfigError("; ".join(filter(None, (str(error), remark)))) from error
+            return [str(own.weights.path)]
+        return given_files(study, own)
 
     def mem_mb(self, wildcards: Wildcards) -> int:
         """Return the memory of a job that scores seconds."""
@@ -188,3 +163,40 @@ class TaggingFiles:
             return []
         joint = [leg for leg in LEGS if self.leg(wildcards, leg).tokenizer is not None]
         return [path for leg in joint for path in self.leg_files(wildcards, leg)]
+
+
+def given_files(study: FeatureStudy, own: TagLeg) -> list[str]:
+    """Return the files of a network whose weights are given or random: its weights first.
+
+    Raises:
+        ConfigError: if they are not there.
+    """
+    key, weights = f"checkpoints.{own.network}", own.weights
+    if own.tokenizer is None and weights.origin == "untrained":
+        raise ConfigError(
+            f"{study.key(key)}: random weights find nothing; leave the key away, or give weights"
+        )
+    paths: list[Path] = []
+    if weights.path is not None:
+        if not weights.path.is_dir():
+            study.existing_file(key, weights.path)
+        try:
+            paths = all_files(weights.path)
+        except CheckpointError as error:
+            raise ConfigError(f"{study.key(key)}: {error}") from error
+    return [*map(str, paths), *_tokenizer_files(study, own)]
+
+
+def _tokenizer_files(study: FeatureStudy, leg: TagLeg) -> list[str]:
+    """Return the files of the tokenizer of a network that takes texts.
+
+    Raises:
+        ConfigError: if one is not there.
+    """
+    if missing := leg.missing_file():
+        key = study.key(f"tags.tokenizers.{leg.network}")
+        raise ConfigError(
+            f"{key}: {missing} is not there; name the folder of {' and '.join(TOKENIZER_FILES)}"
+            f", as {PUBLISHED[leg.network]} has them, by which {leg.network} takes texts"
+        )
+    return list(map(str, leg.tokenizer_files()))

@@ -72,18 +72,34 @@ def test_the_leg_that_is_not_replaced_needs_its_package(folder):
     assert files({"clip": "clip"}).sentences(JOB) == files({"clip": "clip"}).towers(JOB) == []
 
 
-def test_a_missing_tokenizer_is_one_line_with_key_and_remedy(folder):
+def test_weights_without_a_tokenizer_make_features_alone_which_a_line_says(folder):
     (folder / "clip" / "merges.txt").unlink()
+    alone = files({"clip": "clip", "clap": "clap"})
+    study, place = alone.files.config.custom, Place(Path("results/custom"), 0)
     line = (
-        r"^custom\.tags\.tokenizers\.clip: clip/merges\.txt is not there; name the folder of "
-        r"vocab\.json and merges\.txt, as openai/clip-vit-large-patch14 has them"
+        "clip makes no tags, as clip/merges.txt is not there; for tags by it, name the folder of "
+        "vocab.json and merges.txt as custom.tags.tokenizers.clip"
     )
-    with pytest.raises(ConfigError, match=line):
-        files({"clip": "clip"}).picture_files(JOB)
+    assert study.notices(place) == [line]
+    assert "results/custom/tags.json" not in study.targets(place)
+    with pytest.raises(ConfigError, match=rf"^weights/efficientnet_lite0\.safetensors .*; {line}$"):
+        alone.picture_files(JOB)
+    package(folder, "efficientnet_lite0.safetensors")
+    assert alone.picture_files(JOB) == ["weights/efficientnet_lite0.safetensors"]
+    assert alone.sound_files(JOB)[0] == "clap/model.safetensors"
+    assert "results/custom/tags.json" in study.targets(place)
     named = files({"clip": "clip"}, tokenizers={"clip": "clap"})
     assert named.picture_files(JOB)[-2:] == ["clap/vocab.json", "clap/merges.txt"]
+    assert named.files.config.custom.notices(place) == []
+
+
+def test_a_tokenizer_that_is_named_but_not_there_is_one_line_with_key_and_remedy(folder):
     lost = files({"clap": "clap"}, tokenizers={"clap": "nowhere"})
-    with pytest.raises(ConfigError, match=r"tokenizers\.clap: nowhere/vocab\.json .* roberta-base"):
+    line = (
+        r"^custom\.tags\.tokenizers\.clap: nowhere/vocab\.json is not there; name the folder of "
+        r"vocab\.json and merges\.txt, as roberta-base has them"
+    )
+    with pytest.raises(ConfigError, match=line):
         lost.sound_files(JOB)
 
 
