@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from avlib.errors import AvlibError
-from avlib.memory import leave
+from avlib.memory import run_and_leave
 
 # Argparse gives the type no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -299,4 +299,4 @@ def _schemas(_: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    run_and_leave(main)

@@ -5,7 +5,7 @@ import ctypes
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
@@ -39,13 +39,21 @@ def return_memory() -> None:
         trim(0)
 
 
-def leave(status: int) -> NoReturn:
-    """End the process as `sys.exit` does, but for the libraries, which are not unloaded.
+def run_and_leave(program: Callable[[], int]) -> NoReturn:
+    """Run a program and end the process by its status, without unloading the libraries.
 
-    To unload those of CUDA, they are read once more: 0.13 GB on top of what is in use.
+    To unload those of CUDA, a process reads them once more: 0.13 GB of their files on top of what
+    is in use, and 0.6 s. Where the program fails, the process ends as any other.
     """
-    atexit._run_exitfuncs()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    statuses: list[int] = []
+
+    def leave() -> None:
+        for status in statuses:  # none where the program has failed
+            logging.shutdown()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    atexit.register(leave)  # runs after all that the program registers
+    statuses.append(program())
+    sys.exit(statuses[0])

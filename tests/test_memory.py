@@ -43,10 +43,37 @@ def test_holes_between_things_that_stay_are_given_back():
     assert given_back > 80_000_000
 
 
-def test_a_command_leaves_with_its_status_after_all_is_said_and_done():
-    program = (
-        "import atexit; from avlib.memory import leave; "
-        "atexit.register(print, 'closed'); print('said'); leave(3)"
-    )
+PROGRAM = """
+import atexit
+from avlib.memory import run_and_leave
+
+class Library:
+    def __del__(self):
+        print("unloaded")
+
+loaded = Library()
+
+def program():
+    atexit.register(print, "closed")
+    print("said")
+    return int({status})
+
+run_and_leave(program)
+"""
+
+
+def ended(status):
+    program = PROGRAM.format(status=status)
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (run.returncode, run.stdout.splitlines()) == (3, ["said", "closed"])
+    return run.returncode, run.stdout.splitlines(), run.stderr
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_command_leaves_with_its_status_after_all_is_said_and_done(status):
+    assert ended(status) == (status, ["said", "closed"], "")
+
+
+def test_a_command_that_fails_ends_as_any_other_program():
+    status, said, error = ended("'no number'")
+    assert (status, said) == (1, ["said", "closed", "unloaded"])
+    assert "ValueError: invalid literal" in error
