@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scored_packs import KINDS, write_packs
+from scored_packs import KINDS, random_rows, write_packs
 from tiny_clips import save_clap
 from tiny_towers import TINY_CLIP, save_clap_folder, save_clip_folder
 from tiny_weights import with_settings
@@ -279,3 +279,13 @@ def test_what_a_search_by_scores_imports_has_no_torch():
     look = "import sys, avlib.study_search, avlib.report.found_seconds; "
     look += "import avlib.extractors.minilm.texts; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
+
+
+def test_a_search_for_moments_imports_no_torch(here):
+    draw = np.random.default_rng(0)
+    write_packs(here / "own", [{"a": {leg: random_rows(leg, 9, draw) for leg in KINDS}}])
+    look = "import sys; from avlib.__main__ import main; "
+    look += "main(['search', '--in', 'own', '--like', 'a@1']); sys.exit('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", look], check=False, capture_output=True, text=True)
+    assert run.returncode == 0
+    assert "players: own/search.html" in run.stdout
