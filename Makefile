@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code every start of Snakemake costs two seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env weights laion-clap ave see test test-slow check lock schemas clean
+.PHONY: env weights laion-clap ave see test test-slow test-all check lock schemas clean
 
 env: $(STAMP)
 
@@ -70,6 +70,10 @@ test: $(TESTED)
 # Interrupted trainings, a cluster, networks at their published size.
 test-slow: $(TESTED)
 	$(PYTEST) -m slow
+
+# Both at once take less than one after the other: many quick and slow tests look at the same run.
+test-all: $(TESTED)
+	$(PYTEST)
 
 check: $(TESTED)
 	$(BIN)/ruff check .

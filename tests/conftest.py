@@ -28,11 +28,13 @@ def packaged_weights() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run whole workflows first; skip the tests marked `gpu` where there is none.
+    """Run what takes long first; skip the tests marked `gpu` where there is none.
 
-    Files of workflows take minutes each; at the end, one core would wait for the other.
+    Files of workflows take minutes each, other files with slow tests up to one; at the end, one
+    core would wait for the other.
     """
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: ("workflow" not in item.path.parts, item.path not in slow))
     if torch.cuda.is_available():
         return
     for item in items:
