@@ -18,13 +18,10 @@ from avlib.extractors.registry import EXTRACTORS
 from avlib.extractors.row import COMMON_SETTINGS, Extractor
 from avlib.extractors.tables import FEATURES, INTERVALS
 from avlib.io.tables import read_table
-from avlib.media.probe import probe_shard
-from avlib.media.scan import scan, shard_list
-from avlib.media.sound_packs import pack_waveforms
-from avlib.media.sound_sources import SoundSettings
 from avlib.media.tables import MANIFEST
 from avlib.packages import MINILM, REMEDY, WEIGHTS
 from avlib.predict.inputs import find_inputs
+from avlib.predict.working import look_at, pack_sound, video_list
 from avlib.studies import Config, load_config
 from avlib.studies.custom import Custom
 from avlib.studies.own_extractors import OTHER_NAMES
@@ -77,9 +74,7 @@ class TemporaryStudy:
         if not videos:
             raise DataError(f"{left_out[0].path}: {left_out[0].message}")
         self._n_videos = len(videos)
-        scan(videos, shards=1, folder=self._folder)
-        self._videos, self._manifest = shard_list(self._folder, 0), self._folder / "probed.parquet"
-        probe_shard(self._videos, self._manifest)
+        self._manifest = look_at(videos, folder)
 
     def events(self, labels: Sequence[str] | None) -> pd.DataFrame:
         """Return the events that are found, a table of kind FOUND_EVENTS.
@@ -94,7 +89,7 @@ class TemporaryStudy:
         pack = self._folder / "seconds" / "0.h5"
         found = pack.with_suffix(".parquet")
         files = SecondsFiles(
-            videos=self._videos,
+            videos=video_list(self._folder),
             manifest=self._manifest,
             legs={
                 "sound": LegFiles("yamnet", _packaged(EXTRACTORS["yamnet"])),
@@ -186,21 +181,14 @@ class TemporaryStudy:
         Raises:
             DataError: if the file cannot be used.
         """
-        source, manifest = self._videos, self._manifest
+        source, manifest = video_list(self._folder), self._manifest
         probed = read_table(manifest, MANIFEST).iloc[0]
         if row.modality == "visual" and probed["status"] == "ok" and pd.isna(probed["frames"]):
             raise DataError(f"{probed['path']}: no picture, which {row.name} sees")
         if row.modality == "audio":
-            source, manifest = self._folder / "audio.h5", self._folder / "heard.parquet"
             sound = study.media().audio | {"sample_rate": study.pack_rate(row.name)}
-            pack_waveforms(
-                videos=self._videos,
-                manifest=self._manifest,
-                settings=SoundSettings(**sound),
-                previous=self._folder / "previous.h5",
-                pack_target=source,
-                manifest_target=manifest,
-            )
+            source = pack_sound(self._folder, sound)
+            manifest = source.with_suffix(".parquet")
         used = self._folder / "used.parquet"
         make_shard_intervals(
             manifest=manifest,
