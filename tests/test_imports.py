@@ -169,6 +169,7 @@ WITHOUT_TORCH = [
     or name.split(".")[-1] == "recipes"
     or name.split(".")[1:2] == ["report"]
     or name in {"avlib.tim.ave_metrics", "avlib.tim.event_metrics", "avlib.valor.evaluation"}
+    or name in {"avlib.extractors.index", "avlib.soundtracks.fusion"}
 ]
 
 

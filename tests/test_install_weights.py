@@ -12,8 +12,8 @@ import pytest
 from avlib.__main__ import main
 from avlib.errors import CheckpointError
 from avlib.install_weights import install_weights, licences
-from avlib.io.checkpoints import load_metadata
 from avlib.io.hashes import file_hash
+from avlib.io.metadata import load_metadata
 from avlib.packages import PACKAGES, TABLE, TARGETS
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,8 @@
 
 import torch
 
-from avlib.io.weights import SETTINGS, encode_settings
+from avlib.io.metadata import SETTINGS
+from avlib.io.weights import encode_settings
 
 CLIPS = {"num_frames": "32", "crop": "224"}
 MAPS = {"pool": "first_columns", "stem_stride": "1"}

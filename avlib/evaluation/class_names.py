@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avlib.errors import CheckpointError
-from avlib.io.checkpoints import load_metadata
 from avlib.io.json_files import read_json
+from avlib.io.metadata import load_metadata
 
 Classes = Mapping[str, Sequence[str]]
 

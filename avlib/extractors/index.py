@@ -9,9 +9,9 @@ import pandas as pd
 
 from avlib.extractors.tables import FEATURES
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import load_metadata
 from avlib.io.hashes import file_hash, weights_hash
 from avlib.io.json_files import read_json
+from avlib.io.metadata import load_metadata
 from avlib.io.provenance import package_versions
 from avlib.io.tables import read_table, write_table
 from avlib.media.ffmpeg import binary, version

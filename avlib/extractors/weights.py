@@ -10,8 +10,8 @@ from torch import nn
 
 from avlib.extractors.structure import naming_structure
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import load_metadata
 from avlib.io.hashes import weights_hash
+from avlib.io.metadata import load_metadata
 from avlib.io.renaming import without_weights
 
 logger = logging.getLogger(__name__)

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from avlib.errors import CheckpointError
 from avlib.io.file_kinds import is_safetensors, wrong_kind
+from avlib.io.metadata import SETTINGS
 from avlib.io.state_dicts import find_state
 from avlib.io.torch_files import foreign_names, load_torch, some_of
 from avlib.io.torn import REPLACE
-from avlib.io.weights import SETTINGS, decode_settings
+from avlib.io.weights import decode_settings
 from avlib.io.weights_files import is_index, weight_map, weights_file
 
 logger = logging.getLogger(__name__)
@@ -64,28 +65,6 @@ def load_state_dict(path: Path, *, allows_foreign: bool = False) -> dict[str, Te
         CheckpointError: as `read_weights`.
     """
     return read_weights(path, allows_foreign=allows_foreign).state
-
-
-def load_metadata(path: Path) -> dict[str, str]:
-    """Return the settings that a file of ours has beside its weights; none of other files.
-
-    Raises:
-        CheckpointError: as `read_weights`.
-    """
-    if not path.is_file() or (not is_index(path) and wrong_kind(path)):
-        return {}
-    if not is_safetensors(path):
-        return read_weights(path, allows_foreign=True).settings
-    try:
-        with safe_open(path, "pt") as file:
-            stored = [name for name in file.keys() if name.endswith(SETTINGS)]  # noqa: SIM118
-            if stored:
-                return decode_settings(file.get_tensor(stored[0]), path)
-            return dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path}: not a readable safetensors file ({error}); {REPLACE}"
-        ) from error
 
 
 def load_checkpoint(path: Path, *, allows_foreign: bool = False) -> object:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from avlib.errors import CheckpointError
+from avlib.io.metadata import SETTINGS
 from avlib.io.torch_files import some_of
-from avlib.io.weights import SETTINGS
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,7 @@ from torch import Tensor
 
 from avlib.errors import CheckpointError
 from avlib.io.atomic import atomic_path
-
-SETTINGS = "avlib.settings"  # bytes of JSON in ASCII, which every precision holds exactly
-LARGEST_SETTINGS = 1 << 24  # bytes
+from avlib.io.metadata import LARGEST_SETTINGS, SETTINGS, damaged_settings, parse_settings
 
 
 def save_weights(target: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -57,12 +55,9 @@ def decode_settings(tensor: Tensor, source: Path) -> dict[str, str]:
         numbers = tensor.double()
         if not torch.equal(numbers, numbers.clamp(0, 127).round()):
             raise ValueError("not the bytes of text")
-        fields = json.loads(bytes(numbers.to(torch.uint8).tolist()))
-        if not isinstance(fields, dict) or not all(isinstance(v, str) for v in fields.values()):
-            raise ValueError("not text by name")
-    except (ValueError, RuntimeError, RecursionError) as error:
-        raise CheckpointError(f"{source}: the tensor {SETTINGS} is damaged ({error})") from error
-    return fields
+    except (ValueError, RuntimeError) as error:
+        raise damaged_settings(source, error) from error
+    return parse_settings(bytes(numbers.to(torch.uint8).tolist()), source)
 
 
 def lost_settings(source: Path, lacking: str) -> CheckpointError:

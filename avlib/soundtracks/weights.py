@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, get_args
 from avlib.errors import CheckpointError
 from avlib.evaluation.class_names import check_classifier, read_classes
 from avlib.io.atomic import write_json
-from avlib.io.checkpoints import StoredWeights, fit_state_dict, load_metadata, read_weights
+from avlib.io.checkpoints import StoredWeights, fit_state_dict, read_weights
 from avlib.io.hashes import weights_hash
+from avlib.io.metadata import load_metadata
 from avlib.io.weights import lost_settings
 from avlib.soundtracks.network import (
     STEM_STRIDES,

@@ -11,7 +11,8 @@ from torch import Tensor
 from avlib.errors import CheckpointError, ConfigError
 from avlib.evaluation.class_names import Classes, check_trained_classes
 from avlib.extractors.weights import write_report
-from avlib.io.checkpoints import load_metadata, read_weights
+from avlib.io.checkpoints import read_weights
+from avlib.io.metadata import load_metadata
 from avlib.io.weights import lost_settings, save_weights
 from avlib.tim.checkpoint import infer_arguments, load_tim, new_tim
 from avlib.tim.network import TIM

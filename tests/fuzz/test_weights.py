@@ -15,7 +15,8 @@ from safetensors.torch import save
 from torch import nn
 
 from avlib.errors import CheckpointError
-from avlib.io.checkpoints import fit_state_dict, load_checkpoint, load_metadata, load_state_dict
+from avlib.io.checkpoints import fit_state_dict, load_checkpoint, load_state_dict
+from avlib.io.metadata import load_metadata
 
 N_FILES = 1000
 SEED = 11

@@ -13,9 +13,9 @@ from avlib.errors import CheckpointError
 from avlib.io.checkpoints import (
     fit_state_dict,
     load_checkpoint,
-    load_metadata,
     load_state_dict,
 )
+from avlib.io.metadata import load_metadata
 from avlib.io.torch_files import Foreign, foreign_names, imported_names
 
 

@@ -6,7 +6,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from avlib.errors import CheckpointError
 from avlib.io.checkpoints import fit_state_dict, load_state_dict, read_weights
-from avlib.io.weights import SETTINGS, decode_settings, encode_settings, save_weights
+from avlib.io.metadata import SETTINGS, load_metadata
+from avlib.io.weights import decode_settings, encode_settings, save_weights
 
 ONE, OTHER = ({"a.weight": torch.full((3, 2), v), "a.bias": torch.full((3,), v)} for v in (1.0, 2))
 
@@ -92,7 +93,9 @@ def test_tensors_of_other_kinds_are_refused(tmp_path):
         load(tmp_path, {"a": torch.ones(2, dtype=torch.complex64)})
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int64])
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float64, torch.int64]
+)
 def test_settings_survive_other_types_of_numbers(tmp_path, dtype):
     fields = {"pool": "full", "classes": '["K\u00e4tzchen", "\u732b"]'}
     tensor = encode_settings(fields).to(dtype)
@@ -102,15 +105,22 @@ def test_settings_survive_other_types_of_numbers(tmp_path, dtype):
     )
     stored = read_weights(tmp_path / "a.pt")
     assert stored.settings == fields and stored.state.keys() == {"a"}
+    save_file({"a": torch.ones(1), f"module.{SETTINGS}": tensor}, tmp_path / "a.safetensors")
+    assert load_metadata(tmp_path / "a.pt") == load_metadata(tmp_path / "a.safetensors") == fields
+
+
+BYTES = [torch.tensor(numbers, dtype=torch.uint8) for numbers in ([[123]], [91, 93], [34, 200, 34])]
 
 
 @pytest.mark.parametrize(
-    "tensor", [torch.zeros(3), torch.rand(9), torch.tensor([91, 93]), torch.zeros(2, 2)]
+    "tensor", [torch.zeros(3), torch.rand(9), torch.tensor([91, 93]), torch.zeros(2, 2), *BYTES]
 )
 def test_damaged_settings_are_refused(tmp_path, tensor):
     save_file({"a": torch.ones(1), SETTINGS: tensor}, tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match=r"the tensor avlib\.settings is damaged"):
         read_weights(tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"the tensor avlib\.settings is damaged"):
+        load_metadata(tmp_path / "a.safetensors")
 
 
 def test_without_settings_a_file_is_as_it_always_was(tmp_path):

@@ -2,7 +2,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from avlib.io.weights import SETTINGS, decode_settings, save_weights
+from avlib.io.metadata import SETTINGS
+from avlib.io.weights import decode_settings, save_weights
 
 WEIGHTS = {"b.weight": torch.arange(6.0).reshape(2, 3).T, "a.count": torch.tensor(3)}
 METADATA = {"width": "8", "classes": '["Hund", "Kätzchen"]', "sample_rate": "16000"}

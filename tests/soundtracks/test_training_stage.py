@@ -7,7 +7,7 @@ import pytest
 from soundtrack_files import labelled_files, write_images, write_labels
 
 from avlib.errors import DataError
-from avlib.io.checkpoints import load_metadata
+from avlib.io.metadata import load_metadata
 from avlib.soundtracks.network_choice import Network
 from avlib.soundtracks.recipes import SoundtrackTraining, training_recipe
 from avlib.soundtracks.training import train_soundtrack

@@ -6,7 +6,7 @@ import pytest
 from media_files import run_ffmpeg
 from workflow_checkout import Checkout
 
-from avlib.io.checkpoints import load_metadata
+from avlib.io.metadata import load_metadata
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.extractors.auditory_slowfast.recipes import ASF_RECIPES, AsfRecipe
 from avlib.extractors.auditory_slowfast.training import check_sample_rate, sound_events
 from avlib.extractors.auditory_slowfast.weights import load_network
-from avlib.io.checkpoints import load_metadata
+from avlib.io.metadata import load_metadata
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import read_table
 from avlib.training.event_recognition import TrainingInputs, predict_events, read_classes

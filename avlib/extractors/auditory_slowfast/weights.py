@@ -7,7 +7,8 @@ from avlib.errors import CheckpointError
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 from avlib.extractors.auditory_slowfast.presets import PRESETS
 from avlib.extractors.weights import untrained
-from avlib.io.checkpoints import fit_state_dict, load_metadata, load_state_dict
+from avlib.io.checkpoints import fit_state_dict, load_state_dict
+from avlib.io.metadata import load_metadata
 
 logger = logging.getLogger(__name__)
 

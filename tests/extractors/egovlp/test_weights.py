@@ -17,7 +17,8 @@ from avlib.errors import CheckpointError
 from avlib.extractors.egovlp.network import PUBLISHED
 from avlib.extractors.egovlp.weights import FRAME_TABLE, load_egovlp, untrained_egovlp
 from avlib.extractors.structure import own_settings
-from avlib.io.weights import SETTINGS, encode_settings, save_weights
+from avlib.io.metadata import SETTINGS
+from avlib.io.weights import encode_settings, save_weights
 from avlib.verify.rule import Fill, fill_by_rule
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "retrieval" / "state_dict_egovlp_4f.json"

@@ -15,7 +15,7 @@ from avlib.extractors.omnivore.weights import (
     save_omnivore,
     untrained_omnivore,
 )
-from avlib.io.checkpoints import load_metadata
+from avlib.io.metadata import load_metadata
 from avlib.io.weights import save_weights
 
 SIZES = TrunkSizes(width=8, depths=(1, 2, 1, 1), heads=(1, 2, 2, 4), window=(4, 3, 3))
