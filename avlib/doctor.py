@@ -2,14 +2,11 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import Any
-
-import yaml
 
 from avlib.errors import AvlibError, CheckpointError, ConfigError
 from avlib.io.package_files import is_written, package_path
@@ -25,7 +22,7 @@ from avlib.media.recordings import recording_of
 from avlib.media.videos import Video
 from avlib.origins import Weights
 from avlib.packages import MB, PACKAGES, PACKAGES_FOLDER, WEIGHTS
-from avlib.studies import Config, load_config
+from avlib.studies import Config, read_config
 from avlib.studies.base import Place, Study
 from avlib.studies.feature_study import FeatureStudy
 from avlib.tagging.archive import LEGS, LegName
@@ -49,32 +46,6 @@ def examine(config_file: Path, overlays: Sequence[Path]) -> bool:
     problems = sum(not is_well for is_well, _ in findings)
     print(f"{problems} problems" if problems else "all is well")
     return problems == 0
-
-
-def read_config(config_file: Path, overlays: Sequence[Path]) -> Config:
-    """Return the configuration of a file and of overlays, merged as Snakemake does.
-
-    Raises:
-        ConfigError: if a file cannot be read or a key is wrong.
-    """
-    values: dict[str, Any] = {}
-    for path in [config_file, *overlays]:
-        try:
-            content = yaml.safe_load(path.read_text("utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
-        if not isinstance(content or {}, Mapping):
-            raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
-        values = _merged(values, content or {})
-    return load_config(values)
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
 
 
 def _installation() -> Iterator[Finding]:

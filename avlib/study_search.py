@@ -61,8 +61,8 @@ def search_study(
 def _search_words(folder: Path, words: str, top: int, overlays: Sequence[Path]) -> Found:
     remark = ""
     if any(any(folder.glob(pattern)) for pattern in EMBEDDED):
-        from avlib.doctor import read_config  # with the library of configurations
         from avlib.embedded_items import embedded_items
+        from avlib.studies import read_config  # with the library of configurations
 
         items, spaces, remarks = embedded_items(folder, words, read_config(CONFIG, overlays))
         remark = "; ".join(remarks)
@@ -96,8 +96,8 @@ def _ask(folder: Path, words: str, overlays: Sequence[Path]) -> Ask:
     """Return what makes the vector of the words by the text tower of a leg."""
 
     def ask(leg: LegName, kind: Leg) -> NDArray[np.float32]:
-        from avlib.doctor import read_config
         from avlib.embedded_items import text_tower_files
+        from avlib.studies import read_config
         from avlib.tagging.text_towers import text_vectors  # imports torch
 
         files = text_tower_files(folder, leg, kind.network, read_config(CONFIG, overlays))

@@ -4,9 +4,11 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args
 
+import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from avlib.errors import ConfigError
@@ -117,6 +119,24 @@ def load_config(values: Mapping[str, Any]) -> Config:
         raise ConfigError(_describe(error)) from None
 
 
+def read_config(config_file: Path, overlays: Sequence[Path]) -> Config:
+    """Return the configuration of a file and of overlays, merged as Snakemake does.
+
+    Raises:
+        ConfigError: if a file cannot be read or a key is wrong.
+    """
+    values: dict[str, Any] = {}
+    for path in [config_file, *overlays]:
+        try:
+            content = yaml.safe_load(path.read_text("utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        if not isinstance(content or {}, Mapping):
+            raise ConfigError(f"{path}: expected keys and values, found {type(content).__name__}")
+        values = _merged(values, content or {})
+    return load_config(values)
+
+
 def config_hash(config: Config, study: str) -> str:
     """Return a digest of the section of a study and of what all studies share, as the seed.
 
@@ -127,6 +147,14 @@ def config_hash(config: Config, study: str) -> str:
     section = config.study(study, Study).model_dump(mode="json")
     text = json.dumps(shared | {"study": section}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _describe(error: ValidationError) -> str:

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from avlib.doctor import read_config
 from avlib.errors import ConfigError
 from avlib.schemas import schemas
-from avlib.studies import Config, config_hash, load_config
+from avlib.studies import Config, config_hash, load_config, read_config
 from avlib.studies.base import Place
 
 ROOT = Path(__file__).parents[2]
