@@ -70,14 +70,19 @@ def write_events_json(labelled: Labelled, target: Path) -> None:
 
 def write_csv(files: Sequence[Labelled], target: Path) -> None:
     """Write a row an event, of several files."""
-    with atomic_path(target) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with (
+        atomic_path(target) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(CSV_COLUMNS)
         for labelled in files:
             for track, event in _in_order(labelled.tracks):
                 start, stop = (f"{t:.3f}" for t in (event.start_s, event.stop_s))
+                # The csv module quotes a \n, but no lone \r, where readers begin a row.
+                label = event.label.replace("\r\n", "\n").replace("\r", "\n")
                 score = f"{event.score:.4f}"
-                rows.writerow([labelled.video_id, track, start, stop, event.label, score])
+                rows.writerow([labelled.video_id, track, start, stop, label, score])
 
 
 def write_audacity(labelled: Labelled, target: Path) -> None:
@@ -104,7 +109,8 @@ def write_eaf(labelled: Labelled, target: Path) -> None:
             "xsi:noNamespaceSchemaLocation": _EAF_SCHEMA,
         },
     )
-    _add_header(root, labelled.path, target)
+    n_annotations = sum(map(len, labelled.tracks.values()))
+    _add_header(root, labelled.path, target, n_annotations)
     _add_tiers(root, labelled.tracks)
     etree.SubElement(
         root,
@@ -142,7 +148,7 @@ def _add_tiers(root: etree.Element, tracks: Tracks) -> None:
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-def _add_header(root: etree.Element, path: Path, target: Path) -> None:
+def _add_header(root: etree.Element, path: Path, target: Path, n_annotations: int) -> None:
     header = etree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     is_wav = path.suffix.lower() == ".wav"
     kind = "audio" if path.suffix.lower() in SOUND_SUFFIXES else "video"
@@ -157,7 +163,7 @@ def _add_header(root: etree.Element, path: Path, target: Path) -> None:
         RELATIVE_MEDIA_URL=_xml_text(relative),
     )
     last_used = etree.SubElement(header, "PROPERTY", NAME="lastUsedAnnotationId")
-    last_used.text = "0"
+    last_used.text = str(n_annotations)  # ELAN numbers new annotations from here
 
 
 def write_textgrid(labelled: Labelled, target: Path) -> None:
@@ -244,8 +250,8 @@ def _one_line(text: str) -> str:
 
 
 def _xml_text(text: str) -> str:
-    """Return text without the control characters that XML 1.0 has no form for."""
-    return "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
+    """Return text without the characters that XML 1.0 has no form for."""
+    return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c not in "\ufffe\uffff"))
 
 
 def _write_text(text: str, target: Path, head: str = "") -> None:

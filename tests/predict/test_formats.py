@@ -88,6 +88,21 @@ def test_no_label_breaks_a_line_for_audacity(tmp_path_factory, label, start_s, l
     assert text == " ".join(label.split())
 
 
+@given(label=st.text(st.characters()))
+def test_every_label_is_read_back_from_elan_and_csv(tmp_path_factory, label):
+    target = tmp_path_factory.mktemp("labels")
+    labelled = Labelled("it", Path("it.wav"), 2.0, {"e": [Event(0, 1, label, 0.5)]}, "ave", {})
+    write_all(labelled, target)
+    shown = label.encode("utf-8", "backslashreplace").decode("utf-8")
+    shown = shown.replace("\r\n", "\n").replace("\r", "\n")
+    with (target / "it.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == [shown]
+    (found,) = etree.parse(target / "it.eaf").iter("ANNOTATION_VALUE")
+    assert (found.text or "") == re.sub(
+        r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", shown
+    )
+
+
 def test_elan_has_a_tier_a_track_and_finds_the_recording(folder):
     root = etree.parse(folder / "it.eaf").getroot()
     slots = {s.get("TIME_SLOT_ID"): int(s.get("TIME_VALUE")) for s in root.iter("TIME_SLOT")}
@@ -99,6 +114,9 @@ def test_elan_has_a_tier_a_track_and_finds_the_recording(folder):
     assert [(t, a, b, " ".join(v.split())) for t, a, b, v in found] == TIMES
     types = {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")}
     assert types == {kind.get("LINGUISTIC_TYPE_ID") for kind in root.iter("LINGUISTIC_TYPE")}
+    ids = [a.get("ANNOTATION_ID") for a in root.iter("ALIGNABLE_ANNOTATION")]
+    assert ids == ["a1", "a2", "a3"]
+    assert root.find("HEADER/PROPERTY[@NAME='lastUsedAnnotationId']").text == "3"
     media = root.find("HEADER/MEDIA_DESCRIPTOR")
     assert (folder / media.get("RELATIVE_MEDIA_URL")).resolve().name == "a b\u00fcro#1.wav"
     assert media.get("MEDIA_URL").endswith("/a%20b%C3%BCro%231.wav")
