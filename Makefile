@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Without byte code every start of Snakemake costs two seconds more.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env weights laion-clap ave see test test-slow test-all check lock schemas clean
+.PHONY: env weights laion-clap ave see test test-slow check lock schemas clean
 
 env: $(STAMP)
 
@@ -64,16 +64,14 @@ see: $(STAMP)
 # One file a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# SLOW=1 adds the slow ones: both at once take less than one after the other, as many look at the
+# same run.
 test: $(TESTED)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(if $(SLOW),,-m "not slow")
 
 # Interrupted trainings, a cluster, networks at their published size.
 test-slow: $(TESTED)
 	$(PYTEST) -m slow
-
-# Both at once take less than one after the other: many quick and slow tests look at the same run.
-test-all: $(TESTED)
-	$(PYTEST)
 
 check: $(TESTED)
 	$(BIN)/ruff check .
