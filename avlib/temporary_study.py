@@ -21,7 +21,7 @@ from avlib.io.tables import read_table
 from avlib.media.tables import MANIFEST
 from avlib.packages import MINILM, REMEDY, WEIGHTS
 from avlib.predict.inputs import find_inputs
-from avlib.predict.working import look_at, pack_sound, video_list
+from avlib.predict.working import pack_sound, probe_files, video_list
 from avlib.studies import Config, load_config
 from avlib.studies.custom import Custom
 from avlib.studies.own_extractors import OTHER_NAMES
@@ -74,7 +74,7 @@ class TemporaryStudy:
         if not videos:
             raise DataError(f"{left_out[0].path}: {left_out[0].message}")
         self._n_videos = len(videos)
-        self._manifest = look_at(videos, folder)
+        self._manifest = probe_files(videos, folder)
 
     def events(self, labels: Sequence[str] | None) -> pd.DataFrame:
         """Return the events that are found, a table of kind FOUND_EVENTS.

@@ -150,7 +150,7 @@ rule describe_soundtracks:
         runtime=10,
     params:
         folds=soundtracks.folds,
-        answers=soundtracks.description,
+        settings=soundtracks.description,
         device=settings.device,
         code=code_fingerprint("avlib.predict.soundtrack_description"),
     script:

@@ -262,7 +262,7 @@ rule describe_tim:
         runtime=10,
     params:
         models=tim.model_names,
-        answers=tim.description,
+        settings=tim.description,
         device=settings.device,
         code=code_fingerprint("avlib.predict.description"),
     script:

@@ -29,7 +29,7 @@ def write_soundtrack_study(folder, folds=("all",), **changed):
         write_network(path, seed)
     (folder / "classes.json").write_text(json.dumps({"class_id": CLASSES}))
     sound = {"sample_rate": RATE, "resampler": "ffmpeg", "channels": "own", "bits": 16}
-    answers = {
+    settings = {
         "study": "heard",
         "section": "sounds",
         "sound": sound,
@@ -38,5 +38,5 @@ def write_soundtrack_study(folder, folds=("all",), **changed):
         "pooling": "logit",
         "device": "cpu",
     }
-    describe_soundtracks(answers=answers | changed, models=weights, target=folder / FILE)
+    describe_soundtracks(settings=settings | changed, models=weights, target=folder / FILE)
     return folder

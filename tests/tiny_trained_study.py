@@ -115,7 +115,7 @@ def write_trained_study(folder: Path, models=("audio_visual", "audio", "visual")
     weights = {m: folder / f"model/tim/{m}/model.safetensors" for m in models}
     for model, path in weights.items():
         write_tim(path, model)
-    answers = {
+    settings = {
         "study": "own",
         "section": "custom",
         "sound": {"sample_rate": 16_000, "resampler": "ffmpeg", "channels": "mono", "bits": 16},
@@ -129,5 +129,5 @@ def write_trained_study(folder: Path, models=("audio_visual", "audio", "visual")
         "allow_fewer_views": False,
         "weighs_models": False,
     }
-    describe_study(answers=answers, models=weights, queries=queries, target=folder / FILE)
+    describe_study(settings=settings, models=weights, queries=queries, target=folder / FILE)
     return folder

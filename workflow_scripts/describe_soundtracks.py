@@ -9,7 +9,7 @@ smk = snakemake  # type: ignore[name-defined]  # noqa: F821  (injected by Snakem
 
 with job_log(Path(smk.log[0])):
     describe_soundtracks(
-        answers={**smk.params.answers, "device": smk.params.device},
+        settings={**smk.params.settings, "device": smk.params.device},
         models=dict(zip(smk.params.folds, map(Path, smk.input.models), strict=True)),
         target=Path(smk.output[0]),
     )

@@ -38,7 +38,8 @@ class Description(Recorded):
         recipe: name of TIM's recipe.
         mixed_precision: whether predictions are computed so.
         allow_fewer_views: as `FeatureFiles` takes it.
-        weighs_models: whether all models answer together where both modalities are there.
+        weighs_models: whether the predictions of all models are fused where both modalities are
+            there.
         is_paired: whether every query is one in both label spaces, as in AVE.
         is_by_the_second: whether the queries are whole seconds, background included.
         query_lengths_s: lengths of queries where they are not, by label space.
@@ -67,7 +68,7 @@ class TrainedStudy(Trained[Description]):
 
     @property
     def ensemble(self) -> Path | None:
-        """How all models answer together, where they do."""
+        """Weights by which the predictions of all models are fused, where they are."""
         found = self.folder / "model/tim/ensemble.json"
         return found if self.description.weighs_models else None
 
@@ -97,12 +98,12 @@ class TrainedStudy(Trained[Description]):
 
 
 def describe_study(
-    *, answers: Mapping[str, Any], models: Mapping[ModelName, Path], queries: Path, target: Path
+    *, settings: Mapping[str, Any], models: Mapping[ModelName, Path], queries: Path, target: Path
 ) -> None:
     """Write the description of a study that is trained; the stage of this name.
 
     Args:
-        answers: the attributes of `Description` that the configuration decides.
+        settings: the attributes of `Description` that the configuration decides.
         models: weights of TIM.
         queries: table of kind QUERIES of the study.
         target: JSON file to write.
@@ -119,7 +120,7 @@ def describe_study(
         query_lengths_s={
             m: query_lengths(table[table["modality"] == m]) for m in ("visual", "audio")
         },
-        **answers,
+        **settings,
     )
     write_json(target, asdict(description))
 

@@ -18,7 +18,7 @@ from avlib.media.tables import MANIFEST
 from avlib.media.videos import Video
 from avlib.memory import return_memory
 from avlib.predict.description import TrainedStudy
-from avlib.predict.working import length_s, look_at, pack_sound, video_list
+from avlib.predict.working import length_s, pack_sound, probe_files, video_list
 from avlib.tim.recipes import Modality
 
 VIEWS = dict.fromkeys(SPLITS, 1)
@@ -56,21 +56,21 @@ class Batch:
             table of kind MANIFEST; files without sound are not left out.
         """
         description = self.study.description
-        heard = look_at(videos, self.folder)
+        probed = probe_files(videos, self.folder)
         if description.takes_sound:
-            heard = self._packed(description.sound["sample_rate"]).with_suffix(".parquet")
-        looked_at = self.folder / "manifest.parquet"
+            probed = self._packed(description.sound["sample_rate"]).with_suffix(".parquet")
+        manifest = self.folder / "manifest.parquet"
         rule = dict(description.intervals)
         if isinstance(rule["seconds"], int):  # of every video of the study
-            rule["seconds"] = max(rule["seconds"], longest_s(read_table(heard, MANIFEST)))
+            rule["seconds"] = max(rule["seconds"], longest_s(read_table(probed, MANIFEST)))
         make_shard_intervals(
-            manifest=heard,
+            manifest=probed,
             published=None,
             rule=IntervalRule(**rule, needs_sound=False),
             intervals_target=self.intervals,
-            manifest_target=looked_at,
+            manifest_target=manifest,
         )
-        return read_table(looked_at, MANIFEST)
+        return read_table(manifest, MANIFEST)
 
     def _packed(self, sample_rate: int) -> Path:
         """Return the pack of waveforms of a rate, beside its manifest; made where it is not."""

@@ -20,6 +20,7 @@ SHOWN_DIGITS = 3  # of seconds, a thousandth
 CSV_COLUMNS = ("video_id", "track", "start_s", "stop_s", "label", "score")
 _SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
 _EAF_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _NO_DATE = "1970-01-01T00:00:00+00:00"  # the same events give the same file
 
 
@@ -145,10 +146,8 @@ def _add_tiers(root: etree.Element, tracks: Tracks) -> None:
             etree.SubElement(annotation, "ANNOTATION_VALUE").text = _xml_text(event.label)
 
 
-_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
-
-
 def _add_header(root: etree.Element, path: Path, target: Path, n_annotations: int) -> None:
+    """Add where the recording is, as seen from anywhere and from the file itself."""
     header = etree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     is_wav = path.suffix.lower() == ".wav"
     kind = "audio" if path.suffix.lower() in SOUND_SUFFIXES else "video"

@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 
 from avlib.media.videos import Video
-from avlib.predict.answers import Answers, Sources, features_of, sources
 from avlib.predict.description import TrainedStudy
 from avlib.predict.features import Batch
 from avlib.predict.formats import Labelled, write_all
+from avlib.predict.predictions import Predictor, Sources, features_of, sources
 from avlib.predict.tables import LeftOut, Tracks
 from avlib.predict.working import length_s, working_folder
 from avlib.tim.recipes import Modality
+
+_BOTH: tuple[Modality, ...] = ("audio", "visual")  # the second takes more memory
 
 
 def label_batch(
@@ -26,7 +28,7 @@ def label_batch(
         study: whose models label them.
         videos: the files.
         target: folder to write to.
-        threshold: as `Answers` takes it.
+        threshold: as `Predictor` takes it.
 
     Returns:
         the files with their events, and those that are left out.
@@ -49,7 +51,8 @@ def _label(
     lengths_s = length_s(manifest)
     done = []
     for models, video_ids in _by_models(chosen).items():
-        tracks = Answers(batch, threshold).of({v: lengths_s[v] for v in video_ids}, dict(models))
+        own_lengths_s = {v: lengths_s[v] for v in video_ids}
+        tracks = Predictor(batch, threshold).events(own_lengths_s, dict(models))
         for video_id in video_ids:
             labelled = Labelled(
                 video_id,
@@ -62,9 +65,6 @@ def _label(
             write_all(labelled, target)
             done.append(labelled)
     return done, left_out
-
-
-_BOTH: tuple[Modality, ...] = ("audio", "visual")  # the second takes more memory
 
 
 def _features(chosen: Sources) -> set[Modality]:

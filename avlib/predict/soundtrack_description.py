@@ -35,17 +35,17 @@ class TrainedSoundtracks(Trained[SoundtrackDescription]):
 
 
 def describe_soundtracks(
-    *, answers: Mapping[str, Any], models: Mapping[str, Path], target: Path
+    *, settings: Mapping[str, Any], models: Mapping[str, Path], target: Path
 ) -> None:
     """Write the description of a study of soundtracks; the stage of this name.
 
     Args:
-        answers: the attributes of `SoundtrackDescription` that the configuration decides.
+        settings: the attributes of `SoundtrackDescription` that the configuration decides.
         models: weights by fold, `all` where there are none.
         target: JSON file to write.
     """
     recorded = {f"soundtrack/{fold}": record_weights(path) for fold, path in models.items()}
-    write_json(target, asdict(SoundtrackDescription(models=recorded, **answers)))
+    write_json(target, asdict(SoundtrackDescription(models=recorded, **settings)))
 
 
 def read_soundtracks(folder: Path) -> TrainedSoundtracks | None:

@@ -1,8 +1,8 @@
 """New files labelled by the networks of soundtracks: one event, from start to end of the file.
 
 The published scores of a soundtrack are the mean over all its clips, so that is what a file has,
-however long it is. The networks of several folds answer together, by the mean of their
-probabilities, as none of them was trained on all files.
+however long it is. The probabilities of the networks of several folds are averaged, as none of them
+was trained on all files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from avlib.predict.formats import Labelled, write_all
 from avlib.predict.inputs import SPLIT
 from avlib.predict.soundtrack_description import TrainedSoundtracks
 from avlib.predict.tables import Event, LeftOut
-from avlib.predict.working import length_s, look_at, pack_sound, working_folder
+from avlib.predict.working import length_s, pack_sound, probe_files, working_folder
 from avlib.soundtracks.clips import ImageFiles
 from avlib.soundtracks.folds import Labels
 from avlib.soundtracks.image_packs import ImageShardFiles, pack_audio_images
@@ -92,7 +92,7 @@ def make_images(
         has no clips.
     """
     description = study.description
-    look_at([_heard_as_in_study(video) for video in videos], work)
+    probe_files([_as_in_study(video) for video in videos], work)
     pack, files = pack_sound(work, description.sound), _image_files(work)
     manifest = pack.with_suffix(".parquet")
     pack_audio_images(
@@ -169,7 +169,7 @@ def _image_files(work: Path) -> ImageFiles:
     return ImageFiles([work / "images.h5"], [work / "images.parquet"])
 
 
-def _heard_as_in_study(video: Video) -> Video:
+def _as_in_study(video: Video) -> Video:
     """Return a file as these studies list it: a sound file is its own sound."""
     path = video.path or ""
     is_sound = Path(path).suffix.lower() in SOUND_SUFFIXES

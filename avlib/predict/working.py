@@ -30,11 +30,11 @@ def working_folder(target: Path) -> Iterator[Path]:
 
 
 def video_list(work: Path) -> Path:
-    """Return the list of the files that `look_at` was given."""
+    """Return the list of the files that `probe_files` was given."""
     return shard_list(work / "videos", 0)
 
 
-def look_at(videos: Sequence[Video], work: Path) -> Path:
+def probe_files(videos: Sequence[Video], work: Path) -> Path:
     """List files in a working folder and probe them; return their table of kind MANIFEST."""
     scan(videos, shards=1, folder=work / "videos")
     probe_shard(video_list(work), _probed(work))
@@ -45,7 +45,7 @@ def pack_sound(work: Path, sound: Mapping[str, Any]) -> Path:
     """Return the pack of waveforms of files, beside their manifest; made where it is not.
 
     Args:
-        work: folder that `look_at` wrote to.
+        work: folder that `probe_files` wrote to.
         sound: settings of the waveforms, of which the packs of a folder differ in the rate alone.
     """
     settings = SoundSettings(**sound)

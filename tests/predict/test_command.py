@@ -21,12 +21,12 @@ from avlib.extractors.vggish.weights import untrained_vggish
 from avlib.io.atomic import write_json
 from avlib.io.packs import WaveformStore
 from avlib.io.tables import read_table
-from avlib.predict import answers
-from avlib.predict.answers import Answers, Source, sources
+from avlib.predict import predictions
 from avlib.predict.command import predict_files, quiet_stages
 from avlib.predict.description import FILE, read_study
 from avlib.predict.features import Batch
 from avlib.predict.inputs import batches, find_inputs
+from avlib.predict.predictions import Predictor, Source, sources
 from avlib.predict.working import length_s
 
 
@@ -111,12 +111,12 @@ def test_queries_in_parts_give_the_scores_of_all_at_once(event_study, media, tmp
     manifest = batch.read(videos)
     batch.extract({"audio": manifest})
     lengths = dict(zip(manifest["video_id"], length_s(manifest), strict=True))
-    asked = Answers(batch, 0.1)
+    predictor = Predictor(batch, 0.1)
     chosen = sources(study.description, {"audio"})
     assert chosen == {"sounds": Source("audio", "audio")}
-    whole = asked.of(lengths, chosen)
-    monkeypatch.setattr(answers, "SCORES_AT_ONCE", 20 * 2 * len(CLASSES))
-    parts = asked.of(lengths, chosen)
+    whole = predictor.events(lengths, chosen)
+    monkeypatch.setattr(predictions, "SCORES_AT_ONCE", 20 * 2 * len(CLASSES))
+    parts = predictor.events(lengths, chosen)
     assert whole["long"]["sounds"]
     for video_id, tracks in whole.items():
         for one, other in zip(tracks["sounds"], parts[video_id]["sounds"], strict=True):

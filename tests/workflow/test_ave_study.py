@@ -14,10 +14,10 @@ import pytest
 from media_files import cut_off, run_ffmpeg
 from workflow_checkout import Checkout
 
-from avlib.predict.answers import Answers, sources
 from avlib.predict.description import read_study
 from avlib.predict.features import Batch, length_s
 from avlib.predict.inputs import find_inputs
+from avlib.predict.predictions import Predictor, sources
 
 METRICS = "results/ave/test_metrics.json"
 TINY = """
@@ -102,8 +102,8 @@ def test_new_files_are_predicted_as_the_study_predicts_its_test_videos(finished,
             path = f"features/{name}/test/{video_id}.npy"
             assert (tmp_path / path).read_bytes() == (results / path).read_bytes()
     lengths_s = dict(zip(manifest["video_id"], length_s(manifest), strict=True))
-    asked = Answers(batch, threshold=0.5)
-    found = asked.scores(lengths_s, sources(batch.study.description, {"visual", "audio"}))
+    predictor = Predictor(batch, threshold=0.5)
+    found = predictor.scores(lengths_s, sources(batch.study.description, {"visual", "audio"}))
     own = joint[joint["video_id"].isin(video_ids)].sort_values(["video_id", "start_s"])
     found = found.sort_values(["video_id", "start_s"])
     keys = ["video_id", "start_s", "stop_s", "predicted_class"]

@@ -34,6 +34,7 @@ SPACES: Mapping[Modality, tuple[str, str]] = {  # track and head of each label s
     "audio": ("sounds", "audio"),
 }
 JOINT: Modality = "audio_visual"
+_KEPT = ["video_id", "start_s", "stop_s", "predicted_class"]  # columns of PREDICTIONS
 
 
 class Source(NamedTuple):
@@ -80,8 +81,8 @@ def sources(description: Description, available: set[Modality]) -> Sources:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Asks the models of a study about the files of a batch.
+class Predictor:
+    """Predicts the events of the files of a batch by the models of a study.
 
     Attributes:
         batch: has the features.
@@ -95,7 +96,7 @@ class Answers:
     def _study(self) -> TrainedStudy:
         return self.batch.study
 
-    def of(self, lengths_s: Mapping[str, float], chosen: Sources) -> dict[str, Tracks]:
+    def events(self, lengths_s: Mapping[str, float], chosen: Sources) -> dict[str, Tracks]:
         """Return the events of files that the same models label.
 
         Args:
@@ -106,7 +107,7 @@ class Answers:
         names = read_head_classes(self._study.classes)
         return {
             video_id: {
-                track: self._events(
+                track: self._events_of(
                     found[(found["video_id"] == video_id) & (found["track"] == track)],
                     names["action" if source.head == COMBINED else source.head],
                 )
@@ -122,22 +123,23 @@ class Answers:
             lengths_s: length of each file in seconds.
             chosen: the models.
         """
-        asked = self._asked(lengths_s, chosen)
+        spans = self._all_spans(lengths_s, chosen)
         n_scores = sum(map(len, read_head_classes(self._study.classes).values()))
         size = max(1, SCORES_AT_ONCE // n_scores)
-        parts = [asked.iloc[first : first + size] for first in range(0, len(asked), size)]
+        parts = [spans.iloc[first : first + size] for first in range(0, len(spans), size)]
         return pd.concat([self._predict(part, lengths_s, chosen) for part in parts])
 
-    def _asked(self, lengths_s: Mapping[str, float], chosen: Sources) -> pd.DataFrame:
+    def _all_spans(self, lengths_s: Mapping[str, float], chosen: Sources) -> pd.DataFrame:
         """Return the spans of all files: video_id, start_s, stop_s, and label space or both."""
         parts = []
         for video_id, length_s in lengths_s.items():
-            for space, spans in self._spans(length_s, chosen):
-                part = pd.DataFrame(spans, columns=["start_s", "stop_s"])
+            for space, own in self._spans(length_s, chosen):
+                part = pd.DataFrame(own, columns=["start_s", "stop_s"])
                 parts.append(part.assign(video_id=video_id, space=space))
         return pd.concat(parts, ignore_index=True)
 
     def _spans(self, length_s: float, chosen: Sources) -> Iterator[tuple[str, Spans]]:
+        """Yield the spans of a file of each label space, or of both at once."""
         description = self._study.description
         if description.is_by_the_second:
             yield JOINT, second_spans(length_s)
@@ -149,10 +151,10 @@ class Answers:
                     yield space, query_spans(length_s, description.query_lengths_s[space])
 
     def _predict(
-        self, asked: pd.DataFrame, lengths_s: Mapping[str, float], chosen: Sources
+        self, spans: pd.DataFrame, lengths_s: Mapping[str, float], chosen: Sources
     ) -> pd.DataFrame:
         """Return the class of each span with its score, by track."""
-        files = self._files(asked, lengths_s, chosen)
+        files = self._files(spans, lengths_s, chosen)
         description = self._study.description
         predict_tim(
             files,
@@ -170,17 +172,17 @@ class Answers:
         return pd.concat(parts)
 
     def _files(
-        self, asked: pd.DataFrame, lengths_s: Mapping[str, float], chosen: Sources
+        self, spans: pd.DataFrame, lengths_s: Mapping[str, float], chosen: Sources
     ) -> PredictionFiles:
         """Write the queries and the windows of some spans; return what is predicted from."""
         batch, folder = self.batch, self.batch.folder
         description = self._study.description
-        seen = set[Modality]().union(*(features_of(source.model) for source in chosen.values()))
-        names = {m: description.extractors[m] if m in seen else [] for m in SPACES}
-        queries, windows = self._write_queries(asked), folder / "windows.npz"
+        taken = set[Modality]().union(*(features_of(source.model) for source in chosen.values()))
+        names = {m: description.extractors[m] if m in taken else [] for m in SPACES}
+        queries, windows = self._write_queries(spans), folder / "windows.npz"
         make_windows(
             queries=queries,
-            videos=self._write_videos(asked, lengths_s),
+            videos=self._write_videos(spans, lengths_s),
             intervals=batch.intervals,
             indices=[batch.index(name) for used in names.values() for name in used],
             split=SPLIT,
@@ -205,9 +207,9 @@ class Answers:
             ensemble=ensemble,
         )
 
-    def _write_queries(self, asked: pd.DataFrame) -> Path:
+    def _write_queries(self, spans: pd.DataFrame) -> Path:
         """Write the spans as queries of their label spaces; return the table of kind QUERIES."""
-        events = asked.assign(event_id=[str(k) for k in asked.index], split=SPLIT)
+        events = spans.assign(event_id=[str(k) for k in spans.index], split=SPLIT)
         parts = [
             queries_of_events(events[events["space"].isin([space, JOINT])], space)
             for space in SPACES
@@ -216,9 +218,9 @@ class Answers:
         write_table(join_queries(parts), target, QUERIES)
         return target
 
-    def _write_videos(self, asked: pd.DataFrame, lengths_s: Mapping[str, float]) -> Path:
+    def _write_videos(self, spans: pd.DataFrame, lengths_s: Mapping[str, float]) -> Path:
         """Write the files that the spans are of; return the table of kind VIDEOS."""
-        ids = list(dict.fromkeys(asked["video_id"]))
+        ids = list(dict.fromkeys(spans["video_id"]))
         lengths = [self._length_s(lengths_s[video_id]) for video_id in ids]
         videos = pd.DataFrame({"video_id": ids, "split": SPLIT, "duration_s": lengths})
         target = self.batch.folder / "videos.parquet"
@@ -231,13 +233,11 @@ class Answers:
             return length_s
         return float(second_spans(length_s)[-1, 1])
 
-    def _events(self, rows: pd.DataFrame, names: Sequence[str]) -> list[Event]:
+    def _events_of(self, rows: pd.DataFrame, names: Sequence[str]) -> list[Event]:
+        """Return the events of a track of a file, from the predictions of its spans."""
         rows = rows.sort_values(["start_s", "stop_s"], kind="stable")
         spans = rows[["start_s", "stop_s"]].to_numpy(np.float64)
         classes, scores = (rows[c].to_numpy() for c in ("predicted_class", "score"))
         if self._study.description.is_by_the_second:
             return join_seconds(spans, classes, scores, names, BACKGROUND)
         return choose_spans(spans, classes, scores, names, self.threshold)
-
-
-_KEPT = ["video_id", "start_s", "stop_s", "predicted_class"]
