@@ -1,10 +1,13 @@
 """A folder in which tests run the real Snakefile."""
 
 import hashlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +57,21 @@ class Checkout:
         assert run.returncode == 0, run.stderr
         rules = re.findall(r"^(?:local)?rule (\w+):$", run.stderr, re.MULTILINE)
         return {rule: rules.count(rule) for rule in set(rules)}
+
+    def run_and_kill(self, rule: str, seconds: float) -> None:
+        """Run, and kill all processes some seconds after the first job of a rule begins."""
+        process = subprocess.Popen(
+            self.command(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        begun = any(re.fullmatch(f"(local)?rule {rule}:\n", line) for line in process.stderr)
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert begun, f"no job of {rule} began"
 
     def results(self) -> dict[str, str]:
         """Return a digest of every result but hidden files."""

@@ -1,11 +1,7 @@
 """The real Snakefile on a tiny miniature of AVE: from videos to metrics."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 
 import h5py
 import numpy as np
@@ -20,6 +16,8 @@ from avlib.predict.inputs import find_inputs
 from avlib.predict.predictions import Predictor, sources
 
 METRICS = "results/ave/test_metrics.json"
+KILLED_IN = (("pack_frames", 1.0), ("train_omnivore", 4.0), ("extract_features", 3.0))
+KILLED_IN += (("train_tim", 4.0),)
 TINY = """
 ave:
   miniature: {classes: 3, train_videos: 2, val_videos: 1, test_videos: 2}
@@ -198,16 +196,10 @@ def test_overlapping_lists_stop_before_any_work_and_name_the_row(finished, tmp_p
 
 
 @pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_in_the_same_bytes(finished, tmp_path):
+def test_a_run_killed_in_each_stage_ends_in_the_same_bytes(finished, tmp_path):
     finished.jobs()
     other = Checkout(tmp_path, TINY)
-    for seconds in (12.0, 20.0, 20.0, 16.0):
-        with (other.folder / "output.txt").open("w") as output:
-            process = subprocess.Popen(
-                other.command(), stdout=output, stderr=output, start_new_session=True
-            )
-            time.sleep(seconds)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    for rule, seconds in KILLED_IN:
+        other.run_and_kill(rule, seconds)
     assert other.run().returncode == 0
     assert other.results() == finished.results()

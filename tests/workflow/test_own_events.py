@@ -21,6 +21,7 @@ custom:
   annotations: {folder}/events.csv
   checkpoints: {{asf: {folder}/narrow.pyth}}
   tim: {{recipe: small, epochs: 1}}
+  shards: 2
 """
 LABELS = ("bell", "door", "tap")
 
@@ -91,6 +92,7 @@ def test_ten_real_clips_and_a_csv_go_to_figures_and_label_another(
     if has_weights:
         (tmp_path / "weights").symlink_to(packaged_weights)
     overlay = f"custom:\n  videos: {clips}/AVE\n  annotations: {tmp_path}/events.csv\n"
+    overlay += "  shards: 1\n  feature_shards: 1\n  tim: {epochs: 2}\n"
     checkout = Checkout(tmp_path, overlay, "custom")
     run = checkout.run()
     assert run.returncode == 0, run.stderr

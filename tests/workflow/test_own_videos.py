@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +14,30 @@ from workflow_checkout import Checkout
 from avlib.extractors.auditory_slowfast.network import AuditorySlowFast
 
 INDEX = "results/custom/features/asf/index.parquet"
+KILLED_IN = (("probe_videos", 1.5), ("pack_waveforms", 1.0), ("extract_features", 3.0))
 OVERLAY = """
 custom:
   videos: {videos}
   checkpoints: {{asf: {checkpoint}}}
 """
+ONE_SHARD = "  shards: 1\n  feature_shards: 1\n"
 
 
 class OwnVideos(Checkout):
-    """A checkout with a folder of videos and narrow random weights."""
+    """A checkout with a folder of videos and narrow random weights.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they go.
+        more: lines of the overlay, about the study.
+    """
+
+    def __init__(self, folder: Path, more: str = "") -> None:
         self.videos = folder / "videos"
         torch.manual_seed(0)
         network = AuditorySlowFast(num_classes=(2,), width=8)
         torch.save({"model_state": network.state_dict()}, folder / "narrow.pyth")
         overlay = OVERLAY.format(videos=self.videos, checkpoint=folder / "narrow.pyth")
-        super().__init__(folder, overlay, INDEX)
+        super().__init__(folder, overlay + more, INDEX)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +126,7 @@ def test_one_added_video_re_does_one_shard(finished):
 
 @pytest.mark.slow
 def test_weights_that_are_checked_again_hold_nothing_up(tmp_path):
-    checkout = OwnVideos(tmp_path)
+    checkout = OwnVideos(tmp_path, ONE_SHARD)
     make_video(checkout.videos / "video.mp4")
     checked = "results/custom/model/asf/given.json"
     other_preset = "custom={'preset': 'perception_test'}"
@@ -132,21 +136,11 @@ def test_weights_that_are_checked_again_hold_nothing_up(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [5.0, 8.0, 11.0, 14.0])
-def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, seconds):
+def test_a_run_killed_in_each_stage_continues_and_ends_in_the_same_bytes(finished, tmp_path):
     finished.jobs()
-    other = OwnVideos(tmp_path)
-    for path in finished.videos.iterdir():
-        (other.videos / path.name).parent.mkdir(exist_ok=True)
-        (other.videos / path.name).symlink_to(path)
-    (other.folder / "overlay.yaml").write_text((finished.folder / "overlay.yaml").read_text())
-    with (other.folder / "output.txt").open("w") as output:
-        process = subprocess.Popen(
-            other.command(), stdout=output, stderr=output, start_new_session=True
-        )
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    other = Checkout(tmp_path, (finished.folder / "overlay.yaml").read_text(), INDEX)
+    for rule, seconds in KILLED_IN:
+        other.run_and_kill(rule, seconds)
     assert other.run().returncode == 0
     assert other.results() == finished.results()
 
@@ -172,7 +166,7 @@ def test_a_killed_run_continues_and_ends_in_the_same_bytes(finished, tmp_path, s
 def test_real_recordings_have_features_or_a_reason(
     shared_data, tmp_path, name, n_features, left_out
 ):
-    checkout = OwnVideos(tmp_path)
+    checkout = OwnVideos(tmp_path, ONE_SHARD)
     checkout.jobs(f"custom={{'videos': '{shared_data / name}'}}")
     manifest = pd.read_parquet(tmp_path / "results/custom/manifest.parquet")
     bad = manifest[manifest["status"] != "ok"]
