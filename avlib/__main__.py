@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from avlib.errors import AvlibError
-from avlib.memory import run_and_leave
+from avlib.memory import run_and_leave, share_allocator
 
 # Argparse gives the type no public name.
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -200,6 +200,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace) -> int:
     from avlib.predict.command import THRESHOLD, predict_files, quiet_stages
 
+    share_allocator()
     threshold = THRESHOLD if options.threshold is None else options.threshold
     with quiet_stages():
         lines = predict_files(options.paths, options.model, options.output, threshold)

@@ -1,8 +1,10 @@
-"""Memory of `predict` on recordings of three hours: sound, video, and soundtracks.
+"""Memory of `predict` on recordings of three hours, of video and of sound.
 
-The studies are made here, with random weights; other ones may be named. Memory is that of the
-command and of what it starts: the resident set of the command, libraries included, and beside it
-what its children do not share.
+The studies are made here, with random weights: of the packaged networks, YAMNet and
+EfficientNet-Lite0; of the narrow networks that the miniature of AVE trains, Auditory SlowFast and
+Omnivore; and of soundtracks. Other ones may be named instead. Memory is that of the command and of
+what it starts: the resident set of the command, libraries included, and beside it what its children
+do not share. It takes an hour.
 
     .venv/bin/python benchmarks/predict_memory.py [results/<study> ...]
 """
@@ -18,16 +20,20 @@ from pathlib import Path
 
 from measure import ROOT, describe, write_result
 
+from avlib.extractors.omnivore.recipes import OMNIVORE_RECIPES
+from avlib.extractors.omnivore.weights import ClipSize
 from avlib.media import ffmpeg
+from avlib.tim.recipes import TIM_RECIPES
 
 SECONDS_BETWEEN_LOOKS = 0.1
+FPS = 10  # of the video; with more of them only decoding takes longer
 
 
 def make_recordings(folder: Path, minutes: int) -> dict[str, Path]:
     """Write a minute of sound and of video, repeated to the full length; return both by kind."""
     made = {"sound": folder / "sound.wav", "video": folder / "video.mp4"}
     sound = ["-f", "lavfi", "-i", "anoisesrc=r=16000:d=60:a=0.2"]
-    picture = ["-f", "lavfi", "-i", "testsrc2=s=320x240:r=25:d=60"]
+    picture = ["-f", "lavfi", "-i", f"testsrc2=s=320x240:r={FPS}:d=60"]
     quiet = [ffmpeg.binary(), "-v", "error", "-nostdin", "-y"]
     for target, inputs in ((made["sound"], sound), (made["video"], [*picture, *sound])):
         minute = target.with_name(f"minute{target.suffix}")
@@ -78,14 +84,26 @@ def _below(pid: int) -> Iterator[int]:
 
 
 def made_studies(folder: Path) -> dict[str, list[Path]]:
-    """Write studies of random weights as the tests do; return them by kind of recording."""
+    """Write studies of random weights; return them by kind of recording."""
     sys.path.insert(0, str(ROOT / "tests"))
     from tiny_soundtrack_study import write_soundtrack_study
-    from tiny_trained_study import write_trained_study
+    from tiny_trained_study import COMMON, Features, Networks, with_omnivore, write_trained_study
 
-    seen = write_trained_study(folder / "seen" / "results" / "own")
-    heard = write_soundtrack_study(folder / "heard" / "results" / "own")
-    return {"sound": [seen, heard], "video": [seen]}
+    miniature = OMNIVORE_RECIPES["miniature"]
+    clip = ClipSize(miniature.num_frames, miniature.crop)
+    packaged = Networks(
+        Features("efficientnet_lite0", COMMON | {"frames": "decoded"}, 1280, None),
+        Features("yamnet", COMMON | {"sample_rate": 16_000}, 1024, None),
+        TIM_RECIPES["packaged"],
+        {"interval_s": 1.0, "hop_s": 1.0, "seconds": "all"},
+    )
+    narrow = with_omnivore(miniature.sizes, clip, TIM_RECIPES["small"])
+    studies = [
+        write_trained_study(folder / name / "results" / "own", networks=networks)
+        for name, networks in (("packaged", packaged), ("narrow", narrow))
+    ]
+    heard = write_soundtrack_study(folder / "soundtracks" / "results" / "own")
+    return {"video": studies, "sound": [studies[0], heard]}
 
 
 def main() -> None:
@@ -98,13 +116,15 @@ def main() -> None:
     result: dict[str, int] = {"length of a recording, minutes": options.minutes}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = dict.fromkeys(("sound", "video"), options.studies)
-        for kind, recording in make_recordings(folder, options.minutes).items():
-            for study in (made if options.studies else made_studies(folder / kind))[kind]:
+        recordings = make_recordings(folder, options.minutes)
+        made = dict.fromkeys(recordings, options.studies)
+        for kind, studies in (made if options.studies else made_studies(folder)).items():
+            for study in studies:
+                recording = recordings[kind]
                 command = [sys.executable, "-m", "avlib", "predict", recording]
                 command += ["--model", study, "--output", folder / "out"]
                 largest, whole, seconds = measure(command)
-                what = f"{study.parent.parent.name}/{study.name}, {kind}"
+                what = f"{study if options.studies else study.parents[1].name}, {kind}"
                 result[f"{what}: the command, MB"] = round(largest)
                 result[f"{what}: with its children, MB"] = round(whole)
                 result[f"{what}: seconds"] = round(seconds)

@@ -18,16 +18,16 @@ from measure import best_cpu_seconds, describe, write_result
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from avlib.extractors.extraction import UsableVideo
 from avlib.extractors.frames import MEAN, STD
 from avlib.extractors.intervals import interval_rows
 from avlib.extractors.omnivore.clips import omnivore_frames
 from avlib.extractors.omnivore.extraction import OmnivoreClips, OmnivoreExtractor, OmnivoreSettings
-from avlib.extractors.omnivore.network import omnivore_trunk
 from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
+from avlib.extractors.omnivore.trunk import PATCH, VideoSwin, fuse_attention
 from avlib.extractors.omnivore.weights import ClipSize
-from avlib.extractors.omnivore.window_attention import fuse_attention
 from avlib.extractors.rand_augment import OMNIVORE, augment
 from avlib.media import ffmpeg
 from avlib.media.frames import FrameMode
@@ -90,7 +90,7 @@ def _augmented(pictures: list[NDArray[np.uint8]], item: tuple[str, int]) -> list
 def ours(path: Path, rows: pd.DataFrame, views: int, mode: FrameMode) -> None:
     """Make the batches of a video as the stage does, without the network."""
     clips = OmnivoreClips(
-        omnivore_trunk(NARROW), ClipSize(NUM_FRAMES, CROP), seed=0, first_frame="consistent"
+        VideoSwin(NARROW), ClipSize(NUM_FRAMES, CROP), seed=0, first_frame="consistent"
     )
     clips.network = NoNetwork()
 
@@ -117,11 +117,18 @@ def front_end(path: Path, views: int) -> dict[str, float]:
 
 @torch.inference_mode()
 def network() -> dict[str, float]:
-    """Return the CPU milliseconds of a clip in the published trunk and in its fused copy."""
+    """Return the CPU milliseconds of a clip in torchvision's trunk and in ours for inference."""
     torch.manual_seed(0)
-    trunk = omnivore_trunk(SWIN_B).eval()
+    torchvision = SwinTransformer3d(
+        patch_size=list(PATCH),
+        embed_dim=SWIN_B.width,
+        depths=list(SWIN_B.depths),
+        num_heads=list(SWIN_B.heads),
+        window_size=list(SWIN_B.window),
+    ).eval()
+    trunk = fuse_attention(VideoSwin(SWIN_B))
     clip = torch.randn(1, 3, NUM_FRAMES, CROP, CROP)
-    variants = {"torchvision": partial(trunk, clip), "avlib": partial(fuse_attention(trunk), clip)}
+    variants = {"torchvision": partial(torchvision, clip), "avlib": partial(trunk, clip)}
     return {name: 1000 * s for name, s in best_cpu_seconds(variants, 2).items()}
 
 

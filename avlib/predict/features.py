@@ -70,6 +70,7 @@ class Batch:
             intervals_target=self.intervals,
             manifest_target=manifest,
         )
+        return_memory()
         return read_table(manifest, MANIFEST)
 
     def _packed(self, sample_rate: int) -> Path:

@@ -19,7 +19,7 @@ from avlib.datasets.tables import EVENTS
 from avlib.device import resolve_device
 from avlib.errors import CheckpointError, DataError
 from avlib.evaluation.class_names import check_classifier, read_classes
-from avlib.extractors.omnivore.network import Omnivore, infer_sizes, published_name
+from avlib.extractors.omnivore.network import Omnivore, infer_sizes
 from avlib.extractors.omnivore.recipes import OMNIVORE_RECIPES, OmnivoreRecipe
 from avlib.extractors.omnivore.task import VisualEvents
 from avlib.extractors.omnivore.weights import NOT_OF_THE_TRUNK, ClipSize, clip_size
@@ -121,12 +121,8 @@ def load_trained_omnivore(path: Path) -> tuple[Omnivore, ClipSize, OmnivoreRecip
     if name not in OMNIVORE_RECIPES:
         raise CheckpointError(f"{path}: its recipe {name!r} is not known; train it again")
     recipe, clip = OMNIVORE_RECIPES[name], clip_size(stored.settings, sizes, path)
-    fit_state_dict(network, state, path, names=_file_name)
+    fit_state_dict(network, state, path, names=lambda name: name.removeprefix("trunk."))
     return network.eval(), clip, recipe
-
-
-def _file_name(name: str) -> str:
-    return published_name(name.removeprefix("trunk."))
 
 
 def _log_left_out(video_ids: Sequence[str], clips: VisualEvents) -> None:

@@ -19,9 +19,8 @@ from torch import Tensor
 from avlib.extractors import rand_augment
 from avlib.extractors.frames import normalise
 from avlib.extractors.omnivore.clips import centre_crop, omnivore_frames, resize, short_side_scale
-from avlib.extractors.omnivore.network import omnivore_trunk, published_name
 from avlib.extractors.omnivore.sizes import SWIN_B
-from avlib.extractors.omnivore.window_attention import fuse_attention
+from avlib.extractors.omnivore.trunk import VideoSwin, fuse_attention
 from avlib.extractors.vgg19.maps import sampled_frames, second_maps
 from avlib.extractors.vgg19.network import PUBLISHED_WIDTH, VGG19
 from avlib.extractors.vggish.network import EMBEDDING, VGGish
@@ -32,7 +31,6 @@ from avlib.io.renaming import without_weights
 from avlib.media.frames import Frame
 from avlib.verify.networks import recorded, weight_list
 from avlib.verify.operations import Array, Results, Weights, operation
-from avlib.verify.rule import renaming
 
 PCA = Path(__file__).with_name("vggish_pca_params.npz")
 BATCH_SIZE = 16
@@ -50,24 +48,22 @@ def trunk(
     depths: list[int] | None = None,
     heads: list[int] | None = None,
     window: list[int] | None = None,
-) -> Any:
+) -> VideoSwin:
     """Return Omnivore's trunk, of the published sizes where they are left out."""
     given = {"depths": depths, "heads": heads, "window": window}
     sizes: dict[str, Any] = {name: tuple(size) for name, size in given.items() if size}
-    return omnivore_trunk(replace(SWIN_B, width=width, **sizes)).eval()
+    return VideoSwin(replace(SWIN_B, width=width, **sizes)).eval()
 
 
-operation("omnivore", "state_dict", build=trunk)(weight_list(published_name))
+operation("omnivore", "state_dict", build=trunk)(weight_list())
 
 
 @operation("omnivore", "forward", build=trunk)
 @torch.inference_mode()
-def omnivore_forward(build: Callable[[], Any], clips: Tensor, weights: Weights) -> Results:
+def omnivore_forward(build: Callable[[], VideoSwin], clips: Tensor, weights: Weights) -> Results:
     """Return the features of clips, of the copy for inference, too, and the stages' outputs."""
-    model = build()
-    model = weights.fill(model, renaming(model, published_name))
-    # The last part of a layer is the one that counts.
-    modules = {f"layers.{part // 2}": module for part, module in enumerate(model.features)}
+    model = weights.fill(build())
+    modules = {f"layers.{number}": stage for number, stage in enumerate(model.layers)}
     with recorded({**modules, "norm": model.norm}) as outputs:
         features = model(clips)
     stages = {name: output.movedim(-1, 1) for name, output in outputs.items()}  # channels first

@@ -16,15 +16,14 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from avlib.extractors.clips import ClipExtractor, ClipModel, extract_clips
 from avlib.extractors.extraction import ShardFiles
 from avlib.extractors.frames import FrameSettings, normalise
 from avlib.extractors.omnivore.clips import omnivore_frames, omnivore_image
 from avlib.extractors.omnivore.network import infer_sizes
+from avlib.extractors.omnivore.trunk import VideoSwin, fuse_attention
 from avlib.extractors.omnivore.weights import ClipSize, load_omnivore, untrained_omnivore
-from avlib.extractors.omnivore.window_attention import fuse_attention
 from avlib.extractors.rand_augment import OMNIVORE, Operation, augment
 from avlib.extractors.weights import write_report
 from avlib.io.checkpoints import load_state_dict
@@ -57,13 +56,13 @@ class OmnivoreClips:
 
     def __init__(
         self,
-        trunk: SwinTransformer3d,
+        trunk: VideoSwin,
         clip: ClipSize,
         *,
         seed: int,
         first_frame: Literal["consistent", "reference"],
     ) -> None:
-        self.channels = int(trunk.num_features)
+        self.channels = trunk.sizes.channels
         self.network: nn.Module = fuse_attention(trunk)
         self._clip, self._seed, self._first_frame = clip, seed, first_frame
 

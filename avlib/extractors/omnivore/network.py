@@ -1,8 +1,6 @@
-"""The trunk of Omnivore, a Video Swin transformer, and a classifier on top of it.
+"""Omnivore: its trunk with a classifier on top, and the sizes of a trunk by its weights.
 
-Source: Girdhar et al., "Omnivore: A Single Model for Many Visual Modalities", CVPR 2022; Liu et
-al., "Video Swin Transformer", CVPR 2022. torchvision's network is the same one under other
-names; weights files have the published ones.
+Source: Girdhar et al., "Omnivore: A Single Model for Many Visual Modalities", CVPR 2022.
 """
 
 import re
@@ -10,38 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.video.swin_transformer import SwinTransformer3d
 
 from avlib.extractors.omnivore.sizes import TrunkSizes
+from avlib.extractors.omnivore.trunk import VideoSwin
+from avlib.extractors.omnivore.window_attention import position_index
 
-PATCH = (2, 4, 4)
 DEPTH_INPUT = "depth_patch_embed."  # of the published RGB-D input, which videos do not have
 BIAS_TABLE = "layers.{}.blocks.0.attn.relative_position_bias_table"
 POSITION_INDEX = "layers.0.blocks.0.attn.relative_position_index"
-
-
-def omnivore_trunk(sizes: TrunkSizes, *, stochastic_depth: float = 0.0) -> SwinTransformer3d:
-    """Return a trunk with random weights, whose output is the feature.
-
-    Args:
-        sizes: its sizes; at least two blocks in all.
-        stochastic_depth: rate at which the last block is skipped in training.
-
-    Shape:
-        clips: (B, 3, T, H, W), normalised RGB.
-        returns: (B, C) with C = `sizes.channels`.
-    """
-    trunk = SwinTransformer3d(
-        patch_size=list(PATCH),
-        embed_dim=sizes.width,
-        depths=list(sizes.depths),
-        num_heads=list(sizes.heads),
-        window_size=list(sizes.window),
-        stochastic_depth_prob=stochastic_depth,
-        num_classes=1,
-    )
-    trunk.head = nn.Identity()
-    return trunk
 
 
 class Omnivore(nn.Module):
@@ -67,7 +41,7 @@ class Omnivore(nn.Module):
         stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__()
-        self.trunk = omnivore_trunk(sizes, stochastic_depth=stochastic_depth)
+        self.trunk = VideoSwin(sizes, stochastic_depth=stochastic_depth)
         self.dropout = nn.Dropout(dropout)
         self.num_classes = list(num_classes)
         self.head = nn.Linear(sizes.channels, sum(num_classes))
@@ -81,21 +55,10 @@ class Omnivore(nn.Module):
         return logits if len(self.num_classes) == 1 else torch.split(logits, self.num_classes, 1)
 
 
-def published_name(name: str) -> str:
-    """Return the published name of torchvision's tensor `name`."""
-
-    def stage(match: re.Match[str]) -> str:
-        number, part = divmod(int(match[1]), 2)
-        return f"layers.{number}." + ("downsample." if part else "blocks.")
-
-    name = re.sub(r"^features\.(\d+)\.", stage, name)
-    return name.replace(".mlp.0.", ".mlp.fc1.").replace(".mlp.3.", ".mlp.fc2.")
-
-
 def network_weights(network: Omnivore) -> dict[str, Tensor]:
-    """Return the weights of a network: the trunk's under published names, and `head.*`."""
-    trunk = {published_name(name): value for name, value in network.trunk.state_dict().items()}
-    return trunk | {f"head.{name}": value for name, value in network.head.state_dict().items()}
+    """Return the weights of a network: those of the trunk, and `head.*`."""
+    head = {f"head.{name}": value for name, value in network.head.state_dict().items()}
+    return network.trunk.state_dict() | head
 
 
 def infer_sizes(state: Mapping[str, Tensor]) -> TrunkSizes:
@@ -131,14 +94,3 @@ def _windows(n_tokens: int) -> Iterator[tuple[int, int, int]]:
     for time in (d for d in range(1, n_tokens + 1) if n_tokens % d == 0):
         rest = n_tokens // time
         yield from ((time, d, rest // d) for d in range(1, rest + 1) if rest % d == 0)
-
-
-def position_index(window: Sequence[int]) -> Tensor:
-    """Return the row of the bias table for each pair of tokens of a window: (N, N), N tokens."""
-    axes = torch.meshgrid(*(torch.arange(size) for size in window), indexing="ij")
-    places = torch.stack(axes).flatten(1)  # (3, N)
-    distances = places[:, :, None] - places[:, None, :]  # (3, N, N)
-    index = torch.zeros_like(distances[0])
-    for size, distance in zip(window, distances, strict=True):
-        index = index * (2 * size - 1) + distance + size - 1
-    return index

@@ -1,6 +1,7 @@
 """First weights and optimiser in the training of a narrow Omnivore."""
 
 import math
+import re
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ def initialise(model: Omnivore, seed: int) -> None:
     with torch.no_grad():
         for name, module in model.named_modules():
             for part, parameter in module.named_parameters(recurse=False):
-                rng = generator(seed, "initial weights", name, part)
+                rng = generator(seed, "initial weights", _name_of_draws(name), part)
                 if parameter.ndim == 1:
                     is_scale = isinstance(module, nn.LayerNorm) and part == "weight"
                     parameter.fill_(1.0 if is_scale else 0.0)
@@ -33,6 +34,20 @@ def initialise(model: Omnivore, seed: int) -> None:
                     bound = math.sqrt(6 / (fan_in + fan_out))
                     values = rng.uniform(-bound, bound, tuple(parameter.shape))
                     parameter.copy_(torch.from_numpy(values))
+
+
+def _name_of_draws(name: str) -> str:
+    """Return the name that seeds the draws of a layer.
+
+    It is the layer's in torchvision, by which trained networks were drawn at first: their bytes
+    are still the same.
+    """
+
+    def features(match: re.Match[str]) -> str:
+        return f"features.{2 * int(match[1]) + (match[2] == 'downsample')}"
+
+    name = re.sub(r"layers\.(\d+)\.(blocks|downsample)", features, name)
+    return name.replace(".mlp.fc1", ".mlp.0").replace(".mlp.fc2", ".mlp.3")
 
 
 def build_optimizer(model: nn.Module, rate: float, weight_decay: float) -> Optimizer:

@@ -4,18 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torchvision.models.video.swin_transformer import SwinTransformer3d
-
 from avlib.errors import CheckpointError
 from avlib.extractors.omnivore.network import (
     DEPTH_INPUT,
     Omnivore,
     infer_sizes,
     network_weights,
-    omnivore_trunk,
-    published_name,
 )
 from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
+from avlib.extractors.omnivore.trunk import VideoSwin
 from avlib.extractors.weights import untrained
 from avlib.io.checkpoints import fit_state_dict, read_weights
 from avlib.io.weights import lost_settings, save_weights
@@ -55,7 +52,7 @@ def save_omnivore(
     save_weights(target, weights, metadata | sizes | {"classes": str(network.head.out_features)})
 
 
-def load_omnivore(path: Path) -> tuple[SwinTransformer3d, ClipSize]:
+def load_omnivore(path: Path) -> tuple[VideoSwin, ClipSize]:
     """Return the trunk of a weights file, at the file's own sizes, and what it sees.
 
     The file is a published checkpoint, {trunk, heads} or the trunk's tensors alone, or one of
@@ -71,9 +68,9 @@ def load_omnivore(path: Path) -> tuple[SwinTransformer3d, ClipSize]:
         sizes = infer_sizes(state)
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(f"{path}: not an Omnivore file ({error})") from error
-    trunk = omnivore_trunk(sizes)
-    fit_state_dict(trunk, state, path, names=published_name)
-    return trunk.eval(), clip_size(stored.settings, sizes, path)
+    trunk = VideoSwin(sizes).eval()
+    fit_state_dict(trunk, state, path)
+    return trunk, clip_size(stored.settings, sizes, path)
 
 
 def clip_size(settings: Mapping[str, str], sizes: TrunkSizes, source: Path) -> ClipSize:
@@ -90,6 +87,6 @@ def clip_size(settings: Mapping[str, str], sizes: TrunkSizes, source: Path) -> C
         raise lost_settings(source, "the size of its clips, `num_frames` and `crop`,") from None
 
 
-def untrained_omnivore(seed: int) -> tuple[SwinTransformer3d, ClipSize]:
+def untrained_omnivore(seed: int) -> tuple[VideoSwin, ClipSize]:
     """Return the published trunk with random weights, whose features are meaningless."""
-    return untrained(lambda: omnivore_trunk(SWIN_B), seed), ClipSize()
+    return untrained(lambda: VideoSwin(SWIN_B), seed), ClipSize()

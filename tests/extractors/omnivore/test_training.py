@@ -22,12 +22,13 @@ from tiny_visual_training import (
 from avlib.datasets.tables import EVENTS
 from avlib.errors import DataError
 from avlib.evaluation.recognition import recognition_metrics
-from avlib.extractors.omnivore.network import Omnivore, infer_sizes, omnivore_trunk
+from avlib.extractors.omnivore.network import Omnivore, infer_sizes
 from avlib.extractors.omnivore.recipes import OmnivoreTraining
 from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.steps import build_optimizer, initialise
 from avlib.extractors.omnivore.task import paste_rectangle
 from avlib.extractors.omnivore.training import train_omnivore
+from avlib.extractors.omnivore.trunk import VideoSwin
 from avlib.extractors.omnivore.weights import load_omnivore
 from avlib.io.checkpoints import load_state_dict
 from avlib.io.packs import FrameStore
@@ -220,7 +221,7 @@ def test_an_action_without_its_noun_is_named(tmp_path):
 def test_first_weights_follow_the_rule():
     model = Omnivore(replace(SWIN_B, depths=(1, 1)), num_classes=[5])
     initialise(model, seed=0)
-    fc1 = dict(model.trunk.named_parameters())["features.0.0.mlp.0.weight"]  # 128 -> 512
+    fc1 = dict(model.trunk.named_parameters())["layers.0.blocks.0.mlp.fc1.weight"]  # 128 -> 512
     bound = math.sqrt(6 / (128 + 512))
     assert fc1.abs().max().item() == pytest.approx(bound, rel=1e-3)
     assert fc1.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.01)
@@ -230,7 +231,7 @@ def test_first_weights_follow_the_rule():
 
 
 def test_only_matrices_and_kernels_decay():
-    trunk = omnivore_trunk(TrunkSizes(8, (1, 1), (1, 2), (1, 4, 4)))
+    trunk = VideoSwin(TrunkSizes(8, (1, 1), (1, 2), (1, 4, 4)))
     decayed, others = build_optimizer(trunk, 0.1, 0.05).param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.05, 0.0)
     shapes = {tuple(p.shape) for p in others["params"]}
