@@ -49,8 +49,8 @@ class Embedded(NamedTuple):
 
     Attributes:
         items: which have embeddings.
-        spaces: one for each network that can be asked.
-        remarks: why others cannot, one line each.
+        spaces: one for each network that embeds the words.
+        remarks: why others are left out, one line each.
     """
 
     items: Items
@@ -147,7 +147,7 @@ def embedded_seconds(folder: Path, words: str, config: Config) -> Embedded:
             vectors[network] = _caption_vector(files, job, caption)
             features[network] = stored
         except ConfigError as error:
-            remarks.append(f"{network} is not asked: {error}")
+            remarks.append(f"{network} is left out: {error}")
     video_ids = sorted({video_id for own in features.values() for video_id in own.video_ids})
     firsts = {video_id: SECONDS * number for number, video_id in enumerate(video_ids)}
     starts = np.tile(np.arange(SECONDS, dtype=np.float64), len(video_ids))
@@ -203,7 +203,7 @@ def embedded_intervals(folder: Path, words: str, config: Config) -> Embedded:
             vector = _interval_text_vector(words, network, folder, config)
             spaces.append(Space(network, vector, _interval_blocks(folder, network, firsts)))
         except ConfigError as error:
-            remarks.append(f"{network} is not asked: {error}")
+            remarks.append(f"{network} is left out: {error}")
     return Embedded(items, spaces, remarks)
 
 

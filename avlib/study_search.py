@@ -14,7 +14,7 @@ from avlib.packages import MINILM, WEIGHTS
 from avlib.tagging.archive import Leg, LegName, is_scored
 from avlib.tagging.moments import Moment, search_like
 from avlib.tagging.nearest_items import nearest_items
-from avlib.tagging.search import Ask, Found, search_words
+from avlib.tagging.search import EmbedWords, Found, search_words
 
 if TYPE_CHECKING:
     from avlib.extractors.minilm.texts import SentenceEncoder
@@ -70,7 +70,7 @@ def _search_words(folder: Path, words: str, top: int, overlays: Sequence[Path]) 
             return nearest_items(words, items, spaces, top, remark)
         if not is_scored(folder):
             raise ConfigError(remark)
-    found = search_words(folder, words, _embed, _ask(folder, words, overlays), top)
+    found = search_words(folder, words, _embed, _by_tower(folder, words, overlays), top)
     return replace(found, remark="; ".join(filter(None, (found.remark, remark))))
 
 
@@ -92,10 +92,10 @@ def _embed(texts: Sequence[str]) -> NDArray[np.float32]:
     return _sentences().embed(texts)
 
 
-def _ask(folder: Path, words: str, overlays: Sequence[Path]) -> Ask:
+def _by_tower(folder: Path, words: str, overlays: Sequence[Path]) -> EmbedWords:
     """Return what makes the vector of the words by the text tower of a leg."""
 
-    def ask(leg: LegName, kind: Leg) -> NDArray[np.float32]:
+    def embed_words(leg: LegName, kind: Leg) -> NDArray[np.float32]:
         from avlib.embedded_items import text_tower_files
         from avlib.studies import read_config
         from avlib.tagging.text_towers import text_vectors  # imports torch
@@ -104,4 +104,4 @@ def _ask(folder: Path, words: str, overlays: Sequence[Path]) -> Ask:
         assert files.tokenizer is not None
         return text_vectors(kind, [words], files.checkpoint, files.tokenizer)[0]
 
-    return ask
+    return embed_words

@@ -156,9 +156,9 @@ def test_seconds_of_llp_are_found_by_the_captions_of_its_teachers(llp, words):
 def test_words_that_clip_has_no_tokens_for_are_heard_alone(llp):
     found = search_study(llp, "a bird", top=3)
     assert set(found.legs) == {"clap"}
-    assert found.remark.startswith("clip is not asked: llp.teachers.visual.tokenizer: name the")
+    assert found.remark.startswith("clip is left out: llp.teachers.visual.tokenizer: name the")
     (llp / "features/clap_segments/shards/0.parquet").unlink()
-    with pytest.raises(ConfigError, match=r"clap is not asked.*clip is not asked"):
+    with pytest.raises(ConfigError, match=r"clap is left out.*clip is left out"):
         search_study(llp, "a bird", top=3)
     assert set(search_study(llp, "a cat", top=3).legs) == {"clip"}
 
@@ -225,11 +225,9 @@ def test_a_network_whose_files_are_not_named_is_left_out(custom):
     (custom.parents[1] / "clip/merges.txt").unlink()
     found = search_study(custom, "a dog barking", top=1)
     assert found.hits[0].parts == pytest.approx({"clap": 1}, abs=1e-5)
-    assert "clip is not asked: custom.tags.tokenizers.clip" in found.remark
+    assert "clip is left out: custom.tags.tokenizers.clip" in found.remark
     (custom.parents[1] / "config.yaml").write_text("")
-    with pytest.raises(
-        ConfigError, match=r"clap is not asked: custom\.checkpoints\.clap: name the"
-    ):
+    with pytest.raises(ConfigError, match=r"clap is left out: custom\.checkpoints\.clap: name the"):
         search_study(custom, "a dog barking", top=1)
 
 

@@ -49,7 +49,7 @@ class TagLeg:
         return next((path for path in self.tokenizer_files() if not path.is_file()), None)
 
     def as_params(self) -> dict[str, str | None]:
-        """Return what a job is told of it; see `avlib.tagging.leg_files`."""
+        """Return its name and paths as params of a job; see `avlib.tagging.leg_files`."""
         paths = {"checkpoint": self.weights.path, "tokenizer": self.tokenizer}
         return {"network": self.network} | {k: str(p) if p else None for k, p in paths.items()}
 

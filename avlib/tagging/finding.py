@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from avlib.tagging.archive import LEGS, Archive, Codes, LegName, ScoredVideo, Vectors
 from avlib.tagging.recipes import Tagging
 from avlib.tagging.scores import (
+    EQUAL_WEIGHT,
     FEW_SECONDS,
-    LEAST_DEVIATION,
     LOGARITHMS,
+    SHORTEST,
     Array,
-    Moments,
+    MeanDeviation,
     decoded,
     encoded,
     fuse,
@@ -39,7 +40,7 @@ ROWS_AT_ONCE = 1024
 Meaning = ClassWeights | LabelVectors  # of labels, in the vocabulary of a leg or by its text tower
 
 
-class Scored(NamedTuple):
+class Candidate(NamedTuple):
     """The scores of one label in one video.
 
     Attributes:
@@ -57,7 +58,7 @@ class Scored(NamedTuple):
 class Tagger(Protocol):
     """Scores seconds by labels."""
 
-    def candidates(self, video: ScoredVideo) -> Iterator[Scored]:
+    def candidates(self, video: ScoredVideo) -> Iterator[Candidate]:
         """Yield the labels that reach their onset in a video, with their scores."""
 
     def units(self) -> dict[str, str]:
@@ -84,9 +85,9 @@ class LabelTagger:
         self._archive, self._labels, self._tagging = archive, labels, tagging
         self._meanings, n_labels = meanings, len(labels)
         self._is_known, self._sound_weight = _trust(meanings, n_labels)
-        both = {leg: self._moments_of(archive, leg) for leg in LEGS}
-        self._moments = {
-            leg: Moments(m.seconds, m.mean[:n_labels], m.deviation[:n_labels])
+        both = {leg: self._mean_deviation(archive, leg) for leg in LEGS}
+        self._statistics = {
+            leg: MeanDeviation(m.seconds, m.mean[:n_labels], m.deviation[:n_labels])
             for leg, m in both.items()
         }
         means = {
@@ -98,11 +99,11 @@ class LabelTagger:
         is_held = mean_second >= tagging.probability_onset
         self._is_raw: NDArray[np.bool_] = is_held | (len(archive) < FEW_SECONDS)
 
-    def _moments_of(self, archive: Archive, leg: LegName) -> Moments:
+    def _mean_deviation(self, archive: Archive, leg: LegName) -> MeanDeviation:
         """Return mean and deviation of the scores, and below them of the probabilities."""
         videos = (video for video in archive.videos() if leg in video.scores)
         parts = (np.concatenate(self._query(video, leg)) for video in videos)
-        return Moments.of(parts, 2 * len(self._labels))
+        return MeanDeviation.of(parts, 2 * len(self._labels))
 
     def _query(self, video: ScoredVideo, leg: LegName) -> tuple[Array, Array]:
         """Return scores (Q, T) and probabilities (Q, T) by a leg."""
@@ -120,17 +121,19 @@ class LabelTagger:
     def _fused(self, legs: Mapping[LegName, Array]) -> Array:
         return fuse(legs.get("sound"), legs.get("picture"), self._sound_weight)
 
-    def candidates(self, video: ScoredVideo) -> Iterator[Scored]:
+    def candidates(self, video: ScoredVideo) -> Iterator[Candidate]:
         """Yield the labels that reach their onset in a video, with their scores."""
         found = {leg: self._query(video, leg) for leg in video.scores}
         known = {leg: self._is_known[leg][:, None] for leg in found}
-        z = {leg: self._moments[leg].standardised(s) * known[leg] for leg, (s, _) in found.items()}
+        z = {
+            leg: self._statistics[leg].standardised(s) * known[leg] for leg, (s, _) in found.items()
+        }
         raw = self._fused({leg: p * known[leg] for leg, (_, p) in found.items()})
         scores = np.where(self._is_raw[:, None], raw, tag_scores(self._fused(z)))
         for label, values, is_raw in zip(self._labels, scores, self._is_raw, strict=True):
             onset, offset = _thresholds(self._tagging, is_raw=bool(is_raw))
             if values.max() >= onset:
-                yield Scored(label, values, onset, offset)
+                yield Candidate(label, values, onset, offset)
 
     def units(self) -> dict[str, str]:
         """Return the unit of the scores of each label: deviations or probability."""
@@ -150,7 +153,7 @@ def _by_text(embeddings: Vectors, meaning: LabelVectors) -> tuple[Array, Array]:
     """Return cosines (Q, T) and probabilities (Q, T) by the vectors of labels."""
     vectors = embeddings.astype(np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors /= np.maximum(lengths, LEAST_DEVIATION)
+    vectors /= np.maximum(lengths, SHORTEST)
     labels, others = meaning.labels @ vectors.T, meaning.others @ vectors.T
     return labels, label_probabilities(labels, others, meaning.scale)
 
@@ -168,7 +171,7 @@ def _trust(
     if len(classes) == len(LEGS):
         sound, picture = (classes[leg].reliability for leg in LEGS)
         return is_known, sound_weights(sound, picture)
-    weight = sound_weights(np.zeros(n_labels), np.zeros(n_labels))
+    weight = np.full(n_labels, EQUAL_WEIGHT)
     for leg, meaning in classes.items():
         is_known[leg] = meaning.reliability >= NEAR
         weight = np.where(is_known[leg], weight, 0.0 if leg == "sound" else 1.0)
@@ -187,7 +190,7 @@ class ClassTagger:
         self._classes = {leg: archive.legs[leg].classes for leg in LEGS}
         self._tagging = tagging
 
-    def candidates(self, video: ScoredVideo) -> Iterator[Scored]:
+    def candidates(self, video: ScoredVideo) -> Iterator[Candidate]:
         """Yield the classes that reach their onset in a video, with their scores."""
         onset, offset = _thresholds(self._tagging, is_raw=True)
         lowest = encoded(onset)
@@ -195,7 +198,7 @@ class ClassTagger:
             for number in np.flatnonzero(codes.max(axis=0) >= lowest).tolist():
                 scores = decoded(codes[:, number])
                 if scores.max() >= onset:
-                    yield Scored(self._classes[leg][number], scores, onset, offset)
+                    yield Candidate(self._classes[leg][number], scores, onset, offset)
 
     def units(self) -> dict[str, str]:
         """Return the unit of the scores of every class, by no label in particular."""

@@ -52,7 +52,7 @@ from avlib.tagging.text_towers import (
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 8  # seconds, always: the last batch is filled up
+BATCH_SIZE = 8  # seconds, always: the last batch is padded
 
 Vectors = NDArray[np.float32]
 
@@ -157,7 +157,7 @@ class ClapSeconds(JointSeconds):
         for first in range(0, seconds, BATCH_SIZE):
             numbers = range(first, min(first + BATCH_SIZE, seconds))
             mels = [log_mel(interval_sound(waveform, k, k + 1)) for k in numbers]
-            vectors = sound_embeddings(self.network, _filled(mels))
+            vectors = sound_embeddings(self.network, _padded(mels))
             yield self._scored(vectors[: len(mels)])
 
 
@@ -182,7 +182,7 @@ class ClipSeconds(JointSeconds):
         # A frame that is shown again is the same object, which is not looked at again.
         distinct = (list(group) for _, group in itertools.groupby((p for (p,) in reader), key=id))
         for groups in prefetched(_batches(distinct)):
-            vectors = self._embed(_filled([group[0] for group in groups]))[: len(groups)]
+            vectors = self._embed(_padded([group[0] for group in groups]))[: len(groups)]
             yield self._scored(vectors.repeat([len(group) for group in groups], axis=0))
 
     @torch.inference_mode()
@@ -192,8 +192,8 @@ class ClipSeconds(JointSeconds):
         return np.asarray(found.float().cpu().numpy())
 
 
-def _filled(inputs: list[Tensor]) -> Tensor:
-    """Return a batch, filled up by its last input."""
+def _padded(inputs: list[Tensor]) -> Tensor:
+    """Return a batch of BATCH_SIZE, padded by its last input."""
     return torch.stack(inputs + inputs[-1:] * (BATCH_SIZE - len(inputs)))
 
 

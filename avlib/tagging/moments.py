@@ -11,7 +11,7 @@ from avlib.errors import DataError
 from avlib.tagging.archive import LEGS, Archive
 from avlib.tagging.queries import leg_weights
 from avlib.tagging.scans import best_hits, cosines_of, fused, standardised
-from avlib.tagging.scores import FEW_SECONDS, sound_weights
+from avlib.tagging.scores import EQUAL_WEIGHT, FEW_SECONDS
 from avlib.tagging.search import Found, LegMeaning
 
 NEAR_S = 5  # from the moment: seconds of its own video that are not found
@@ -61,18 +61,17 @@ def search_like(folder: Path, moment: Moment, top: int) -> Found:
         own = _row(archive, moment, folder)
         number = archive.numbers[moment.video_id]
         legs = [leg for leg in LEGS if archive.is_there[leg][number]]
-        asked = {leg: archive.embeddings(leg, own, own + 1)[0] for leg in legs}
-        z = {leg: cosines_of(archive, leg, vector) for leg, vector in asked.items()}
+        queries = {leg: archive.embeddings(leg, own, own + 1)[0] for leg in legs}
+        z = {leg: cosines_of(archive, leg, vector) for leg, vector in queries.items()}
         is_raw = len(archive) < FEW_SECONDS
         if not is_raw:
             z = {leg: standardised(cosines) for leg, cosines in z.items()}
-        weight = float(sound_weights([0.0], [0.0])[0])
-        scores = fused(z, weight)
+        scores = fused(z, EQUAL_WEIGHT)
         first = int(archive.firsts[number])
         stop = first + int(archive.seconds[number])
         scores[max(own - NEAR_S, first) : min(own + NEAR_S + 1, stop)] = np.nan
         hits = best_hits(archive, scores, z, top)
-        weights = leg_weights(weight, legs)
+        weights = leg_weights(EQUAL_WEIGHT, legs)
         return Found(
             str(moment),
             "cosine" if is_raw else "deviations",

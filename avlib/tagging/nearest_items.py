@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from avlib.errors import DataError
 from avlib.tagging.queries import Hit
 from avlib.tagging.scans import Scores, standardised
-from avlib.tagging.scores import FEW_SECONDS
+from avlib.tagging.scores import FEW_SECONDS, SHORTEST
 from avlib.tagging.search import Found, LegMeaning
-
-SHORTEST = 1e-12  # length of a vector below which it is divided by this
 
 Vectors = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]
@@ -95,15 +93,15 @@ def _in_deviations(cosines: Scores) -> Scores:
 def _cosines(space: Space, n_items: int) -> Scores:
     """Return the cosine of each item, NaN where it has no finite embedding."""
     found = np.full(n_items, np.nan)
-    asked = _unit(np.asarray(space.vector, np.float64))
+    query = _unit(np.asarray(space.vector, np.float64))
     for rows, vectors in space.blocks:
-        if len(rows) and vectors.shape[1] != len(asked):
+        if len(rows) and vectors.shape[1] != len(query):
             raise DataError(
                 f"{space.network}: its stored embeddings have {vectors.shape[1]} channels, texts "
-                f"by the weights that the configuration names have {len(asked)}; name the weights "
+                f"by the weights that the configuration names have {len(query)}; name the weights "
                 "that the embeddings were made by, or make them anew"
             )
-        cosines = _unit(np.asarray(vectors, np.float64)) @ asked
+        cosines = _unit(np.asarray(vectors, np.float64)) @ query
         np.fmax.at(found, rows, np.where(np.isfinite(cosines), cosines, np.nan))
     return found
 

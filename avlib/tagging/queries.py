@@ -64,14 +64,14 @@ def scales(index: SearchIndex, query: Query) -> dict[LegName, Scale]:
 
     That is so in short archives, and where even the mean second holds what is looked for.
     """
-    moments = {leg: index.moments(leg, query.legs[leg]) for leg in index.legs}
-    weights = leg_weights(query.sound_weight, moments)
-    mean = sum(weights[leg] * float(found.mean[0]) for leg, found in moments.items())
+    statistics = {leg: index.mean_deviation(leg, query.legs[leg]) for leg in index.legs}
+    weights = leg_weights(query.sound_weight, statistics)
+    mean = sum(weights[leg] * float(found.mean[0]) for leg, found in statistics.items())
     if index.seconds < FEW_SECONDS or np.exp(mean) - FLOOR >= HELD:
-        return dict.fromkeys(moments, RAW)
+        return dict.fromkeys(statistics, RAW)
     return {
         leg: Scale(float(m.mean[0]), max(float(m.deviation[0]), LEAST_DEVIATION))
-        for leg, m in moments.items()
+        for leg, m in statistics.items()
     }
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from avlib.tagging.archive import Archive, LegName
 from avlib.tagging.queries import Hit, leg_weights
-from avlib.tagging.scores import LEAST_DEVIATION, LOGARITHMS
+from avlib.tagging.scores import LEAST_DEVIATION, LOGARITHMS, SHORTEST
 from avlib.tagging.search_index import LegQuery
 
 Scores = NDArray[np.float64]  # (N,) of all seconds, NaN where a video lacks the leg
@@ -15,12 +15,12 @@ Scores = NDArray[np.float64]  # (N,) of all seconds, NaN where a video lacks the
 
 def cosines_of(archive: Archive, leg: LegName, vector: NDArray[np.floating]) -> Scores:
     """Return the cosines of the embeddings of all seconds and a vector (D,)."""
-    asked = vector.astype(np.float32)
+    query = vector.astype(np.float32)
     found = np.full(len(archive), np.nan)
     for first, last in archive.blocks():
         vectors = archive.embeddings(leg, first, last).astype(np.float32)
-        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(asked)
-        found[first:last] = (vectors @ asked) / np.maximum(lengths, 1e-12)
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+        found[first:last] = (vectors @ query) / np.maximum(lengths, SHORTEST)
     found[~archive.has_leg(leg)] = np.nan
     return found
 

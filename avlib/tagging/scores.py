@@ -15,6 +15,7 @@ SCALE, BIAS = 0.2, 1.0  # of the weight of sound
 BEST_SECONDS = 3  # of a video, whose mean is its score
 VIDEO_SHARE = 0.5  # of the video's score in that of a second, where events are found
 LEAST_DEVIATION = 1e-6
+SHORTEST = 1e-12  # length of a vector below which it is divided by this
 FEW_SECONDS = 100  # of an archive, too few for mean and deviation
 STEPS = 255
 
@@ -77,7 +78,7 @@ def query_scores(
     return np.einsum("tqn,qn->qt", logs[:, classes], np.asarray(class_weights, dtype=np.float64))
 
 
-class Moments(NamedTuple):
+class MeanDeviation(NamedTuple):
     """Mean and deviation of scores over all seconds of an archive, query by query.
 
     Attributes:
@@ -126,6 +127,9 @@ def sound_weights(
     difference = np.asarray(sound, dtype=np.float64) - np.asarray(picture, dtype=np.float64)
     weights: Array = 1 / (1 + np.exp(-(difference / scale + bias)))
     return weights
+
+
+EQUAL_WEIGHT = float(sound_weights([0.0], [0.0])[0])  # of sound, where both legs are as reliable
 
 
 def fuse(sound: Array | None, picture: Array | None, sound_weight: Array) -> Array:

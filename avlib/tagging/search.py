@@ -13,15 +13,15 @@ from avlib.progress import progress
 from avlib.tagging.archive import LEGS, Archive, Leg, LegName
 from avlib.tagging.queries import RAW, Hit, Query, best_seconds, leg_weights, scales
 from avlib.tagging.scans import best_hits, class_scores, cosines_of, fused, standardised
-from avlib.tagging.scores import FEW_SECONDS, FLOOR, sound_weights
+from avlib.tagging.scores import EQUAL_WEIGHT, FEW_SECONDS, FLOOR, sound_weights
 from avlib.tagging.search_index import LegQuery, SearchIndex, write_index
-from avlib.tagging.vocabulary import NAMES, NEAR, NEAREST_SHOWN, Embed, Meanings, meanings_of
+from avlib.tagging.vocabulary import NAME_VECTORS, NEAR, NEAREST_SHOWN, Embed, Meanings, meanings_of
 
 INDEX = ".cache/search"  # below the folder of the study
 FAR = "no class is near to these words; say in other English words what is heard or seen"
 
 # Makes the unit vector (D,) of the words by the text tower of a leg.
-Ask = Callable[[LegName, Leg], NDArray[np.float32]]
+EmbedWords = Callable[[LegName, Leg], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class LegMeaning:
 
     Attributes:
         weight: of its score, where a second has both legs.
-        reliability: cosine of the words and the class nearest to them; None: classes are not asked.
+        reliability: cosine of the words and the class nearest to them; None: no classes count.
         classes: names of the classes nearest to the words, with their weights.
     """
 
@@ -63,14 +63,16 @@ class Found:
     items: str = "seconds"
 
 
-def search_words(folder: Path, words: str, embed: Embed, ask: Ask, top: int) -> Found:
+def search_words(
+    folder: Path, words: str, embed: Embed, embed_words: EmbedWords, top: int
+) -> Found:
     """Return the seconds of a study that words describe.
 
     Args:
         folder: results of the study, with its scored seconds; the index is kept in it.
         words: in English.
         embed: makes unit vectors of texts, for legs of classes.
-        ask: makes that of the words, for legs whose network takes texts.
+        embed_words: makes that of the words, for legs whose network takes texts.
         top: seconds to find, at least 1.
 
     Raises:
@@ -81,9 +83,11 @@ def search_words(folder: Path, words: str, embed: Embed, ask: Ask, top: int) -> 
         if not kinds:
             return Found(words, "probability", 0, {}, [], f"{folder}: no video has a scored second")
         of_classes = {leg: kind for leg, kind in kinds.items() if not kind.takes_texts}
-        meanings = meanings_of([words], of_classes, embed, folder / NAMES) if of_classes else None
+        meanings = (
+            meanings_of([words], of_classes, embed, folder / NAME_VECTORS) if of_classes else None
+        )
         if meanings is None or len(of_classes) < len(kinds):
-            vectors = {leg: ask(leg, kinds[leg]) for leg in kinds if leg not in of_classes}
+            vectors = {leg: embed_words(leg, kinds[leg]) for leg in kinds if leg not in of_classes}
             is_known = meanings is not None and meanings.reliability[0] >= NEAR
             return _scan(archive, words, vectors, meanings if is_known else None, top)
         index = _index(folder, archive)
@@ -116,7 +120,7 @@ def _scan(
     """Return what the scores of all seconds find, where embeddings are compared.
 
     Legs are fused as for words that both know equally well; `meanings` is None where no class is
-    near to the words, or none is asked. Scores of few seconds are cosines if all legs have such.
+    near to the words, or none counts. Scores of few seconds are cosines if all legs have such.
     """
     z = {leg: cosines_of(archive, leg, vector) for leg, vector in vectors.items()}
     queries = {} if meanings is None else _queries(meanings)
@@ -125,15 +129,14 @@ def _scan(
     is_raw = len(archive) < FEW_SECONDS and meanings is None
     if not is_raw:
         z = {leg: standardised(values) for leg, values in z.items()}
-    weight = float(sound_weights([0.0], [0.0])[0])
-    weights = leg_weights(weight, z)
+    weights = leg_weights(EQUAL_WEIGHT, z)
     named = {} if meanings is None else _leg_meanings(meanings, weights)
     return Found(
         words,
         "cosine" if is_raw else "deviations",
         len(archive),
         {leg: named.get(leg, LegMeaning(weights[leg])) for leg in z},
-        best_hits(archive, fused(z, weight), z, top),
+        best_hits(archive, fused(z, EQUAL_WEIGHT), z, top),
     )
 
 

@@ -19,7 +19,7 @@ from avlib.io.atomic import atomic_folder
 from avlib.io.torn import torn
 from avlib.tagging.archive import LEGS, Codes, LegName, ScoredVideo
 from avlib.tagging.byte_columns import ByteColumns, ColumnWriter
-from avlib.tagging.scores import LOGARITHMS, Moments
+from avlib.tagging.scores import LOGARITHMS, MeanDeviation
 
 FORMAT = 1
 EXACT = 256  # rows whose products float32 adds without rounding: 256 * 255 ** 2 < 2 ** 24
@@ -31,7 +31,7 @@ class LegQuery(NamedTuple):
     """What a query means in the vocabulary of a leg.
 
     Attributes:
-        classes: (n,) that are asked for.
+        classes: (n,) that the words mean.
         weights: (n,) of these classes, not negative.
     """
 
@@ -218,7 +218,7 @@ class SearchIndex:
         """Return the id of a video."""
         return self._names[self._ends[number] : self._ends[number + 1]].decode()
 
-    def moments(self, leg: LegName, query: LegQuery) -> Moments:
+    def mean_deviation(self, leg: LegName, query: LegQuery) -> MeanDeviation:
         """Return mean and deviation of a query over all seconds of a leg."""
         found, weights = self._statistics[leg], query.weights
         n = found.seconds
@@ -228,4 +228,4 @@ class SearchIndex:
         covariance = (n * products - np.outer(sums, sums)).astype(np.float64) / n**2
         mean = LOWEST * weights.sum() + STEP * float(weights @ sums.astype(np.float64)) / n
         variance = max(float(weights @ covariance @ weights), 0.0)
-        return Moments(n, np.array([mean]), np.array([STEP * np.sqrt(variance)]))
+        return MeanDeviation(n, np.array([mean]), np.array([STEP * np.sqrt(variance)]))

@@ -1,4 +1,4 @@
-"""Legs whose network has one space of sound or picture and texts: CLAP and CLIP, by text.
+"""Texts as embeddings of CLAP and CLIP, in the space of their embeddings of seconds.
 
 A second and a text are as near as the cosine of their embeddings; the network was trained with a
 softmax over cosines times a scale of its own.

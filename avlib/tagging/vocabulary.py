@@ -14,7 +14,7 @@ from avlib.io.atomic import atomic_path
 from avlib.tagging.archive import Leg, LegName
 from avlib.tagging.words import ClassWeights, class_weights
 
-NAMES = ".cache/names"  # below the folder of a study: vectors of the names of classes
+NAME_VECTORS = ".cache/names"  # below the folder of a study: vectors of the names of classes
 NEAREST_SHOWN = 3
 NEAR = 0.35  # cosine; texts without sense, or of other languages, reach 0.3 to 0.5 here and there
 

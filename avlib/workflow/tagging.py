@@ -13,7 +13,7 @@ from avlib.studies.custom import Custom
 from avlib.studies.feature_study import FeatureStudy
 from avlib.studies.tag_legs import PUBLISHED, TagLeg
 from avlib.tagging.archive import LEGS, LegName
-from avlib.tagging.vocabulary import NAMES
+from avlib.tagging.vocabulary import NAME_VECTORS
 from avlib.workflow.study_files import StudyFiles, Wildcards
 from avlib.workflow.weights import require_packaged
 
@@ -98,7 +98,7 @@ class TaggingFiles:
 
     def names(self, wildcards: Wildcards) -> str:
         """Return the folder in which vectors of the names of classes are kept."""
-        return str(self.files.folder(wildcards) / NAMES)
+        return str(self.files.folder(wildcards) / NAME_VECTORS)
 
     def settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return how the networks run."""

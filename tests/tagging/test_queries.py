@@ -10,7 +10,7 @@ from avlib.tagging import byte_columns
 from avlib.tagging.archive import ScoredVideo
 from avlib.tagging.byte_columns import ByteColumns, ColumnWriter, Terms, best_rows
 from avlib.tagging.queries import RAW, Query, best_seconds, scales
-from avlib.tagging.scores import LOGARITHMS, Moments, fuse, query_scores
+from avlib.tagging.scores import LOGARITHMS, MeanDeviation, fuse, query_scores
 from avlib.tagging.search_index import TABLE, LegQuery, SearchIndex, write_index
 
 CLASSES = {"sound": 30, "picture": 40}
@@ -43,10 +43,12 @@ def plain_search(videos, query, top):
         for v in videos
         for leg, b in v.scores.items()
     }
-    moments = {leg: Moments.of([s for (_, of), s in x.items() if of == leg], 1) for leg in CLASSES}
+    statistics = {
+        leg: MeanDeviation.of([s for (_, of), s in x.items() if of == leg], 1) for leg in CLASSES
+    }
     hits = []
     for v in videos:
-        z = {leg: moments[leg].standardised(x[v.video_id, leg]) for leg in v.scores}
+        z = {leg: statistics[leg].standardised(x[v.video_id, leg]) for leg in v.scores}
         fused = fuse(z.get("sound"), z.get("picture"), np.array([query.sound_weight]))[0]
         for t, score in enumerate(fused.tolist()):
             hits.append((v.video_id, t, score, {leg: float(z[leg][0, t]) for leg in z}))
@@ -114,9 +116,9 @@ def test_moments_of_a_query_are_those_of_all_seconds(tmp_path):
     write_index(tmp_path / "search", videos, "")
     query = made_up_query(rng).legs["picture"]
     logs = LOGARITHMS[np.concatenate([v.scores["picture"] for v in videos])]
-    plain = Moments.of([query_scores(logs, query.classes[None], query.weights[None])], 1)
+    plain = MeanDeviation.of([query_scores(logs, query.classes[None], query.weights[None])], 1)
     index = SearchIndex(tmp_path / "search")
-    found = index.moments("picture", query)
+    found = index.mean_deviation("picture", query)
     assert found.seconds == 900
     assert found.mean == pytest.approx(plain.mean, rel=1e-12)
     assert found.deviation == pytest.approx(plain.deviation, rel=1e-9)

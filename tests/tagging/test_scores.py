@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from avlib.tagging.scores import (
     FLOOR,
     LOGARITHMS,
-    Moments,
+    MeanDeviation,
     decoded,
     encoded,
     fuse,
@@ -59,7 +59,7 @@ def test_a_vocabulary_smaller_than_the_top_is_used_whole():
 def test_moments_do_not_depend_on_how_an_archive_is_cut(lengths):
     parts = [DRAW.normal(3, 2, size=(2, n)) for n in lengths]
     whole = np.concatenate(parts, axis=1)
-    found = Moments.of(parts, 2)
+    found = MeanDeviation.of(parts, 2)
     assert found.seconds == whole.shape[1]
     if found.seconds:
         np.testing.assert_allclose(found.mean, whole.mean(axis=1), atol=1e-12)
@@ -68,7 +68,7 @@ def test_moments_do_not_depend_on_how_an_archive_is_cut(lengths):
 
 def test_a_score_that_never_changes_is_not_divided_by_zero():
     scores = np.full((1, 5), 0.3)
-    assert (Moments.of([scores], 1).standardised(scores) == 0).all()
+    assert (MeanDeviation.of([scores], 1).standardised(scores) == 0).all()
 
 
 def test_a_missing_leg_leaves_the_scores_of_the_other():

@@ -96,11 +96,11 @@ def fuse(
     The scores of both legs, (Q, T) a video, are standardised over all videos.
     """
     weight = scores.sound_weights(sound_reliability, picture_reliability, scale, bias)
-    moments = [scores.Moments.of(leg.values(), len(weight)) for leg in (sound, picture)]
+    statistics = [scores.MeanDeviation.of(leg.values(), len(weight)) for leg in (sound, picture)]
     results = {"sound_weight": weight}
     for video in sound:
-        z_sound = moments[0].standardised(sound[video])
-        fused = scores.fuse(z_sound, moments[1].standardised(picture[video]), weight)
+        z_sound = statistics[0].standardised(sound[video])
+        fused = scores.fuse(z_sound, statistics[1].standardised(picture[video]), weight)
         results[f"fused/{video}"] = fused
         results[f"video/{video}"] = scores.video_scores(fused, best_seconds)
         results[f"tag/{video}"] = scores.tag_scores(fused, best_seconds, video_share)
