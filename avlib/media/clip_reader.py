@@ -59,7 +59,8 @@ class ClipReader(Generic[T]):
         lowest = np.minimum.accumulate(self._numbers.min(axis=1)[::-1])[::-1]  # from here on
         frames = read_frames(self._path, self._mode, self._numbering, wanted=needed)
         with closing(frames):
-            for numbers, first in zip(self._numbers.tolist(), lowest.tolist(), strict=True):
+            for row, first in zip(self._numbers, lowest, strict=True):
+                numbers = row.tolist()  # those of all clips at once would take 10 MB in three hours
                 self._read_until(max(numbers), frames, needed)
                 last = self.frames - 1
                 self._kept = {n: kept for n, kept in self._kept.items() if n >= min(first, last)}
