@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
@@ -327,7 +328,9 @@ def _image(frame: av.VideoFrame, to_rgb: VideoReformatter, path: Path) -> Frame:
         image = cast(Frame, rgb.to_ndarray())
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: the frame has no RGB form ({error})") from error
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
+    # A frame would keep its `side_data`, and they the frame, until such cycles are collected.
+    side_data = SideDataContainer(frame)  # type: ignore[call-arg]
+    matrix = side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
     if matrix is None:
         return image
     return _upright(image, np.frombuffer(bytes(matrix), np.int32))

@@ -9,6 +9,7 @@ import weakref
 from functools import partial
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -46,6 +47,17 @@ def colour_video(path, *options):
 def test_decoded_frames_are_those_that_opencv_reads(tmp_path, options):
     path = make_video(tmp_path / "-a b.mp4", video_codec="libx264", options=options)
     np.testing.assert_array_equal(pictures(path), opencv_pictures(path))
+
+
+def test_decoded_frames_are_freed_at_once(tmp_path):
+    path = make_video(tmp_path / "a.mp4", video_codec="libx264")
+    gc.disable()
+    try:
+        for _ in _sent_frames(path, frame_numbers(path), None):
+            n_frames = sum(type(found) is av.VideoFrame for found in gc.get_objects())
+            assert n_frames < 10  # of 50
+    finally:
+        gc.enable()
 
 
 def test_frames_of_odd_size_are_whole(tmp_path):
