@@ -330,7 +330,7 @@ def _image(frame: av.VideoFrame, to_rgb: VideoReformatter, path: Path) -> Frame:
         raise DataError(f"{path}: the frame has no RGB form ({error})") from error
     # A frame would keep its `side_data`, and they the frame, until such cycles are collected.
     side_data = SideDataContainer(frame)  # type: ignore[call-arg]
-    matrix = side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]
+    matrix = side_data.get(SideData.DISPLAYMATRIX)
     if matrix is None:
         return image
     return _upright(image, np.frombuffer(bytes(matrix), np.int32))
