@@ -4,6 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
+
+# A machine with other work is no fault of an example.
+settings.register_profile("avlib", deadline=None)
+settings.load_profile("avlib")
 
 # Several tests run at once; threads of one network would only wait for those of another.
 torch.set_num_threads(1)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 from tiny_golden import GOLDEN, contents
@@ -52,7 +52,6 @@ def ranks_by_counting(probs, labels):
     return np.mean(list(precisions.values())), np.mean(list(wins.values()))
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), n=st.integers(2, 40), k=st.integers(2, 9))
 def test_metrics_agree_with_counting_pairs_and_with_torch(seed, n, k):
     rng = np.random.default_rng(seed)

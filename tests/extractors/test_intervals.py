@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_golden import contents
 
@@ -70,7 +70,6 @@ def test_tables_are_the_published_ones(case):
         assert table["stop_frame"].sum() == golden["sum_stop_frame"]["value"]
 
 
-@settings(deadline=None)
 @given(
     length_s=st.floats(0, 400),
     interval_s=st.sampled_from([0.999, 1.0, 1.1, 2.0]),

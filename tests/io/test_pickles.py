@@ -264,7 +264,7 @@ def test_a_missing_file_is_one_line(tmp_path):
         read_table_pickle(tmp_path / "absent.pkl")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4))
 def test_changed_bytes_never_raise_anything_else(tmp_path_factory, changes):
     content = bytearray(pickle.dumps(table(), 4))

@@ -52,7 +52,7 @@ def own_candidates(n):
     return Candidates(n, np.arange(n), np.arange(n))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(queries())
 def test_scores_of_queries_are_those_of_plain_loops(drawn):
     scores, grades = drawn
@@ -114,7 +114,7 @@ def test_chance_is_the_mean_over_random_orders():
         np.testing.assert_allclose(getattr(expected, name), mean, atol=0.015)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.float64, (7, 7), elements=st.integers(0, 3).map(float)))
 def test_ranks_follow_the_published_rules_of_ties(similarities):
     found = [clip_ranks(row, np.array([i]))[0] for i, row in enumerate(similarities)]

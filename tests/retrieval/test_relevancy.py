@@ -16,7 +16,7 @@ from avlib.retrieval.relevancy import of_matrix, read_relevancy, shared_classes
 SETS = st.lists(st.frozensets(st.integers(0, 5), max_size=4), min_size=6, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(SETS, min_size=1, max_size=3), st.lists(st.integers(0, 5), max_size=8))
 def test_relevance_is_bit_equal_to_the_plain_form(groups, sentences):
     found = shared_classes(groups, np.array(sentences, dtype=np.intp))

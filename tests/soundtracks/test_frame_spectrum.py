@@ -18,7 +18,7 @@ def decibels_apart(found, expected, floor):
     return np.abs(20 * np.log10(found[heard] / expected[heard])).max()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n_fft=st.integers(SHORTEST, 2300), n_frames=st.integers(1, 7), seed=st.integers(0, 99))
 def test_magnitudes_are_those_of_the_direct_transform(n_fft, n_frames, seed):
     frames = np.random.default_rng(seed).standard_normal((n_frames, n_fft))

@@ -41,7 +41,7 @@ def test_the_sweep_counts_as_fusing_at_each_weight_does(seed):
 SMALL = st.integers(-2, 2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), n=st.integers(1, 4), num_classes=st.integers(1, 8))
 def test_the_sweep_breaks_ties_as_fusing_does(data, n, num_classes):
     """Small whole scores and weights of quarters: every tie is an exact one."""

@@ -38,7 +38,7 @@ def plain_scores(space, items):
     return {row: (value - values.mean()) / values.std() for row, value in best.items()}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(number=st.integers(5, 150), top=st.integers(1, 200), seed=st.integers(0, 99))
 def test_the_hits_are_those_of_sorting_all_items(number, top, seed):
     rng = np.random.default_rng(seed)

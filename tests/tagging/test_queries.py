@@ -84,7 +84,7 @@ def columns_of(folder, rows):
     return ByteColumns(folder / "a", folder / "b", len(rows), rows.shape[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 1000),
     n_rows=st.integers(1, 3000),

@@ -110,9 +110,7 @@ def test_batches_are_the_plain_items_padded(study):
         assert not padded.any()
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_item_is_the_same_in_every_batch(study, data):
     whole = dataset(study)

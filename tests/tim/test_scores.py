@@ -25,7 +25,7 @@ def plain_probs(n, k, queries, logits):
     return np.array(rows).reshape(n, k)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 9), slots=st.integers(0, 40))
 def test_scores_do_not_depend_on_batches_or_padding(seed, n, slots):
     rng = np.random.default_rng(seed)

@@ -119,7 +119,7 @@ def studies(draw):
     return rows, table, durations, recipe, draw(st.booleans())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(study=studies())
 def test_windows_are_those_of_the_plain_way(study):
     rows, intervals, durations, recipe, includes = study
@@ -135,7 +135,7 @@ def test_windows_are_those_of_the_plain_way(study):
     assert index.counts()["visual_views"] + index.counts()["audio_views"] == len(index.query)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(duration=st.floats(1.3, 100), start=st.floats(0, 0.99), stop=st.floats(0.3, 200))
 def test_windows_cover_their_video_and_hold_their_query(duration, start, stop):
     index = windows([("v", "audio", start, start + stop)], {"v": duration})

@@ -51,7 +51,7 @@ def test_filters_are_those_of_librosa_bit_for_bit(sample_rate):
     assert np.array_equal(mel_filters(sample_rate).numpy(), expected)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 3000), st.sampled_from([16_000, 24_000, 22_050]))
 def test_a_slice_has_the_spectrogram_of_the_textbook(n_samples, sample_rate):
     spectrogram = log_mel(torch.from_numpy(SECOND[:n_samples]), sample_rate=sample_rate)
@@ -66,7 +66,7 @@ def test_quiet_bands_beside_a_loud_tone_are_not_drowned():
     torch.testing.assert_close(spectrogram, by_torch_stft(tone, 16_000), atol=1e-5, rtol=0)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 15_999)), max_size=6),
     st.integers(0, 20_000),

@@ -77,7 +77,7 @@ def test_an_event_ends_with_the_sound(store):
     assert events.stops == [store.n_samples(events.video_ids[0])]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), length_s=st.floats(0.01, 2.9))
 def test_a_crop_lies_inside_its_event(store, seed, length_s):
     events = sound_events(store, (0.05, 0.05 + length_s))

@@ -13,7 +13,7 @@ def noise(shape=(3, 20, 30, 3)):
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32),
     height=st.integers(1, 40),

@@ -62,7 +62,7 @@ def published_name(name):
     return name.replace(".mlp.0.", ".mlp.fc1.").replace(".mlp.3.", ".mlp.fc2.")
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     frames=st.integers(1, 20),
     height=st.integers(1, 70),
@@ -94,7 +94,7 @@ def test_features_and_gradients_are_those_of_torchvision(frames, height, width, 
     torch.testing.assert_close(*results)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     frames=st.integers(1, 20),
     height=st.integers(1, 70),
@@ -130,7 +130,7 @@ def test_fusing_leaves_the_network_itself_alone():
     depths=st.lists(st.integers(1, 12), min_size=2, max_size=4),
     window=st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 6)),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_sizes_are_seen_in_the_weights(depths, window):
     sizes = TrunkSizes(8, tuple(depths), tuple(2**i for i in range(len(depths))), window)
     network = Omnivore(sizes, num_classes=[3])
