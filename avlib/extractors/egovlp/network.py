@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from avlib.extractors.mlp import Mlp
+
 HEAD_WIDTH = 64  # channels of an attention head of the published network
 EPS = 1e-6  # of the layer norms of the video tower
 
@@ -159,18 +161,6 @@ def _attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     by_head = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     found = F.scaled_dot_product_attention(*by_head)
     return found.transpose(1, 2).flatten(2)
-
-
-class Mlp(nn.Module):
-    """The feed-forward network of a block."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, hidden)
-        self.fc2 = nn.Linear(hidden, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class Block(nn.Module):

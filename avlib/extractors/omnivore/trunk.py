@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avlib.extractors.mlp import Mlp
 from avlib.extractors.omnivore.sizes import TrunkSizes
 from avlib.extractors.omnivore.window_attention import FusedWindowAttention, Size, WindowAttention
 
@@ -41,23 +42,6 @@ class PatchEmbed(nn.Module):
         return self.norm(x.permute(0, 2, 3, 4, 1))  # channels last
 
 
-class Mlp(nn.Module):
-    """Two linear layers, the inner one of more channels.
-
-    Shape:
-        x: (..., C).
-        returns: (..., C).
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(channels, EXPANSION * channels)
-        self.fc2 = nn.Linear(EXPANSION * channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
 class Block(nn.Module):
     """Attention within windows, then an MLP; each is added to its input.
 
@@ -77,7 +61,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(channels)
         self.attn = attention
         self.norm2 = nn.LayerNorm(channels)
-        self.mlp = Mlp(channels)
+        self.mlp = Mlp(channels, EXPANSION * channels)
         self.skip_rate = skip_rate
 
     def forward(self, x: Tensor) -> Tensor:
