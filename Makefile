@@ -64,10 +64,8 @@ see: $(STAMP)
 # One file a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# SLOW=1 adds the slow ones: both at once take less than one after the other, as many look at the
-# same run.
 test: $(TESTED)
-	$(PYTEST) $(if $(SLOW),,-m "not slow")
+	$(PYTEST) -m "not slow"
 
 # Interrupted trainings, a cluster, networks at their published size.
 test-slow: $(TESTED)

@@ -150,7 +150,12 @@ def test_embeddings_are_not_made_twice(tmp_path, monkeypatch):
 def edit(monkeypatch, module):
     """Let the code of a module look changed."""
     real = provenance._syntax
-    monkeypatch.setattr(provenance, "_syntax", lambda m: real(m) + "#" * (m == module))
+
+    def edited(name):
+        found = real(name)
+        return found._replace(tree=found.tree + "#" * (name == module))
+
+    monkeypatch.setattr(provenance, "_syntax", edited)
     provenance.code_fingerprint.cache_clear()
     monkeypatch.setattr(vgg19_extraction, "load_vgg19", lambda _: pytest.fail("loaded"))
     monkeypatch.setattr(vggish_extraction, "load_vggish", lambda _: pytest.fail("loaded"))
