@@ -13,6 +13,12 @@ from avlib.extractors.omnivore.network import Omnivore, infer_sizes, network_wei
 from avlib.extractors.omnivore.sizes import SWIN_B, TrunkSizes
 from avlib.extractors.omnivore.trunk import VideoSwin, fuse_attention
 
+CLIPS_AND_WINDOWS = {
+    "frames": st.integers(1, 20),
+    "height": st.integers(1, 70),
+    "width": st.integers(1, 70),
+    "window": st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
+}
 NARROW = TrunkSizes(width=8, depths=(2, 2, 1, 1), heads=(1, 2, 2, 4), window=(4, 3, 5))
 
 
@@ -63,12 +69,7 @@ def published_name(name):
 
 
 @settings(max_examples=10)
-@given(
-    frames=st.integers(1, 20),
-    height=st.integers(1, 70),
-    width=st.integers(1, 70),
-    window=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
-)
+@given(**CLIPS_AND_WINDOWS)
 def test_features_and_gradients_are_those_of_torchvision(frames, height, width, window):
     sizes = TrunkSizes(width=8, depths=(2, 1, 3), heads=(2, 4, 4), window=window)
     torch.manual_seed(0)
@@ -95,12 +96,7 @@ def test_features_and_gradients_are_those_of_torchvision(frames, height, width, 
 
 
 @settings(max_examples=25)
-@given(
-    frames=st.integers(1, 20),
-    height=st.integers(1, 70),
-    width=st.integers(1, 70),
-    window=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),
-)
+@given(**CLIPS_AND_WINDOWS)
 def test_fused_attention_gives_the_same_features(frames, height, width, window):
     sizes = TrunkSizes(width=8, depths=(2, 1), heads=(2, 4), window=window)
     trunk = random_trunk(sizes)
